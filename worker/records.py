@@ -1,0 +1,116 @@
+"""What travels on the topics: the types, from which the published JSON Schemas are made."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+UnitInterval = Annotated[float, Meta(ge=0.0, le=1.0)]
+SignedUnit = Annotated[float, Meta(ge=-1.0, le=1.0)]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class InputText(Struct, frozen=True, gc=False):
+    """One record's text, decoded and valid."""
+
+    record_id: str
+    stream: str
+    text: str
+    time_ms: int
+    final: bool
+
+
+class Source(Struct, frozen=True, gc=False):
+    """Where the record behind an event stands: its topic, partition, offset and own time (RFC 3339)."""
+
+    topic: str
+    partition: Count
+    offset: Count
+    time: str
+
+
+class Probabilities(Struct, frozen=True, gc=False):
+    """Calibrated class probabilities; they sum to one."""
+
+    negative: UnitInterval
+    neutral: UnitInterval
+    positive: UnitInterval
+
+
+class EventWord(Struct, frozen=True, gc=False):
+    """A word at which the running score moved: `text[start:end]` of the record, and by how much it moved."""
+
+    word: str
+    start: Count
+    end: Count
+    change: float
+
+
+class EventMood(Struct, frozen=True, gc=False):
+    """The stream's running mood after this record: decayed mean score, decayed mean magnitude, records seen."""
+
+    score: SignedUnit
+    magnitude: UnitInterval
+    num_records: Count
+
+
+class EventState(Struct, frozen=True, gc=False):
+    """How many records are in the stream's state, and why the state before this record was empty if it was reset."""
+
+    num_records: Count
+    reset: str | None
+
+
+class EventModel(Struct, frozen=True, gc=False):
+    """The checkpoint that read the text."""
+
+    name: str
+    fingerprint: str
+
+
+class SentimentEvent(Struct, frozen=True, gc=False):
+    """One per input record. `id` is topic-partition-offset: the same record always gives the same id."""
+
+    id: str
+    stream: str
+    record_id: str
+    source: Source
+    label: str
+    probabilities: Probabilities
+    score: SignedUnit
+    confidence: UnitInterval
+    words: list[EventWord]
+    mood: EventMood
+    state: EventState
+    model: EventModel
+    final: bool
+    latency_ms: float
+
+
+class ShiftEvidence(Struct, frozen=True, gc=False):
+    """Why the change point was called: the test's statistic and threshold, and the records since the change."""
+
+    method: str
+    statistic: float
+    threshold: float
+    num_records: Count
+
+
+class MoodLevel(Struct, frozen=True, gc=False):
+    """A mood on one side of a change: its mean score, and the label that the mean falls under."""
+
+    label: str
+    score: SignedUnit
+
+
+class ShiftEvent(Struct, frozen=True, gc=False, rename={"from_level": "from", "to_level": "to"}):
+    """A stream's mood turned. `id` and `source` are of the record that showed it, `since` is when it began."""
+
+    id: str
+    stream: str
+    from_level: MoodLevel
+    to_level: MoodLevel
+    since: str
+    source: Source
+    evidence: ShiftEvidence

@@ -1,0 +1,211 @@
+"""Every setting of every command, validated at start: from flags, then `SENTIMENT_*`, then a TOML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from worker.errors import SettingsError
+
+ENV_PREFIX = "SENTIMENT_"
+
+Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+PositiveInt = Annotated[int, Field(gt=0)]
+RedisUrl = Annotated[str, Field(pattern=r"^(redis|rediss|unix)://")]
+TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+
+
+class FieldPaths(BaseModel, extra="forbid", frozen=True):
+    """Where a topic's payload keeps each field: names joined by dots, list positions as numbers."""
+
+    id: str = "id"
+    stream: str = "stream"
+    text: str = "text"
+    time: str = "time"
+    final: str = "final"
+
+
+class Settings(BaseSettings):
+    """One object, frozen, handed down from the command line; nothing below reads the environment."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+
+    # servers
+    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port, joined by commas")
+    redis: RedisUrl = Field("redis://127.0.0.1:6379/0", description="Redis URL (redis://, rediss:// or unix://)")
+    prometheus: str | None = Field(None, description="Prometheus base URL, where there is one")
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="security protocol of the brokers"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="SASL mechanism, where the protocol has SASL"
+    )
+    kafka_username: str | None = Field(None, description="SASL user name")
+    kafka_password: SecretStr | None = Field(None, description="SASL password")
+    kafka_ca_file: Path | None = Field(None, description="certificate authority of the brokers (PEM)")
+
+    # topics and group
+    group: TopicName = Field("sentiment", description="consumer group; also the prefix of the keys in Redis")
+    topics: Annotated[tuple[TopicName, ...], NoDecode] = Field(
+        ("tweets", "reviews"), min_length=1, description="input topics, joined by commas"
+    )
+    events_topic: TopicName = Field("sentiment.events", description="topic of the sentiment events")
+    shifts_topic: TopicName = Field("sentiment.shifts", description="topic of the mood shifts")
+    deadletters_topic: TopicName = Field("sentiment.deadletters", description="topic of the dead letters")
+    partitions: PositiveInt = Field(4, description="partitions of the topics that `topics` creates")
+    replication: PositiveInt = Field(1, description="replicas of the topics that `topics` creates")
+    fields: dict[TopicName, FieldPaths] = Field(
+        default_factory=dict, description="per topic, the path of each field in the payload (JSON)"
+    )
+
+    # network
+    checkpoint: Path | None = Field(None, description="checkpoint folder; the packaged default if not given")
+    carry: bool = Field(True, description="let a stream's state bear on its next text")
+    threads: PositiveInt = Field(1, description="threads of the matrix products")
+
+    # micro-batch
+    delivery: Literal["exactly_once", "at_least_once"] = Field(
+        "exactly_once", description="at_least_once for brokers that forbid transactions"
+    )
+    max_batch: PositiveInt = Field(1024, description="records scored together")
+    max_wait_ms: Annotated[float, Field(ge=0, le=10_000)] = Field(
+        5.0, description="wait for a fuller micro-batch at most this long"
+    )
+    max_inflight_records: PositiveInt = Field(8192, description="fetched records not yet committed")
+    max_inflight_bytes: PositiveInt = Field(32 << 20, description="their bytes")
+    max_text_bytes: PositiveInt = Field(64 << 10, description="longer texts become dead letters")
+    max_clock_skew_s: Seconds = Field(86_400, description="a time further in the future is absurd")
+
+    # state
+    flush_interval_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        0.5, description="states go to Redis this often; 0: after every commit"
+    )
+    max_cached_streams: PositiveInt = Field(200_000, description="states kept in the worker's memory")
+    state_ttl_s: Seconds = Field(30 * 86_400, description="a stream silent for longer starts anew (event time)")
+    rebuild_lookback_s: Seconds = Field(
+        7 * 86_400, description="how far back in the log states are rebuilt when Redis has none"
+    )
+
+    # mood
+    mood_half_life_s: Seconds = Field(6 * 3600, description="half-life of the running mood (event time)")
+    shift_threshold: Annotated[float, Field(gt=0)] = Field(
+        8.0, description="decision threshold of the change-point test, in standard deviations"
+    )
+    shift_drift: Annotated[float, Field(ge=0)] = Field(
+        0.5, description="change of the mean that the test forgives, in standard deviations"
+    )
+
+    # group membership and bounds
+    instance_id: str | None = Field(None, description="static group member id, one for each worker")
+    session_timeout_s: Seconds = Field(10, description="a silent worker loses its partitions after this")
+    heartbeat_interval_s: Seconds = Field(2, description="heartbeats to the group coordinator")
+    rebalance_timeout_s: Seconds = Field(20, description="a rebalance waits this long for a worker")
+    transaction_timeout_s: Seconds = Field(15, description="the broker aborts an open transaction after this")
+    commit_timeout_s: Seconds = Field(10, description="a commit not answered by then is undecided")
+    revoke_timeout_s: Seconds = Field(6, description="work in flight may finish this long at a revocation")
+    request_timeout_s: Seconds = Field(8, description="one request to Kafka or Redis")
+    progress_timeout_s: Seconds = Field(60, description="no progress for this long: not live")
+
+    # health and logs
+    health_host: str = Field("127.0.0.1", description="address of /metrics, /live and /ready")
+    health_port: Port = Field(6066, description="their port; 0 picks a free one")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
+    log_format: Literal["text", "json"] = Field("text", description="form of the log lines")
+    crash_at: str | None = Field(None, description="fault tests: die by SIGKILL at this point")
+
+    @field_validator("topics", mode="before")
+    @classmethod
+    def _split_topics(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        problems = list(self._problems())
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _problems(self) -> list[str]:
+        outputs = (self.events_topic, self.shifts_topic, self.deadletters_topic)
+        named = self.topics + outputs
+        checks = (
+            (len(set(named)) == len(named), f"topics must differ from each other: {', '.join(named)}"),
+            (set(self.fields) <= set(self.topics), "fields names topics that are not in topics"),
+            (
+                self.heartbeat_interval_s * 3 <= self.session_timeout_s,
+                "heartbeat_interval_s: at most a third of session_timeout_s",
+            ),
+            (
+                self.commit_timeout_s < self.transaction_timeout_s,
+                "commit_timeout_s must be below transaction_timeout_s",
+            ),
+            (
+                self.revoke_timeout_s < self.rebalance_timeout_s,
+                "revoke_timeout_s must be below rebalance_timeout_s",
+            ),
+            (self.max_batch <= self.max_inflight_records, "max_batch must not exceed max_inflight_records"),
+            (
+                self.max_text_bytes <= self.max_inflight_bytes,
+                "max_text_bytes must not exceed max_inflight_bytes",
+            ),
+            (
+                not self.kafka_security.startswith("SASL") or (self.kafka_username and self.kafka_password),
+                "kafka_security with SASL needs kafka_username and kafka_password",
+            ),
+        )
+        return [message for well, message in checks if not well]
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102 - the order of the sources, as pydantic asks for it
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file)
+
+
+_config_file: Path | None = None
+
+
+def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
+    """Settings from `flags` (None: not given), the environment and `config_file`.
+
+    Raises SettingsError that names every setting that is wrong, and what it should be.
+    """
+    global _config_file  # noqa: PLW0603 - pydantic-settings asks for its sources on the class, not on a call
+    if config_file is not None and not config_file.is_file():
+        raise SettingsError(f"--config {config_file}: there is no such file")
+    _config_file = config_file
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError("these settings cannot work:\n" + "\n".join(_all_problems(error, given))) from error
+    finally:
+        _config_file = None
+
+
+def _all_problems(error: ValidationError, given: dict[str, Any]) -> list[str]:
+    """What is wrong with single settings, then what is wrong between them once those have their defaults."""
+    lines = [f"  {'.'.join(map(str, e['loc'])) or 'together'}: {e['msg']}" for e in error.errors()]
+    wrong = {str(e["loc"][0]) for e in error.errors() if e["loc"]} & set(Settings.model_fields)
+    if wrong:
+        defaults = {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in wrong}
+        try:
+            Settings(**(given | defaults))
+        except ValidationError as other:
+            lines += [f"  together: {e['msg']}" for e in other.errors() if not e["loc"]]
+    return lines
