@@ -1,0 +1,213 @@
+"""A checkpoint: a folder that holds all of a network, checked whole before it is used.
+
+    weights.safetensors   the tensors of ModelConfig.tensor_shapes, float32 or float16
+    vocabulary.txt        one word a line; the line number is the id
+    config.json           format, name, tokenizer version, sizes, and the SHA-256 of the two files above
+    metrics.json          what the evaluation measured
+    README.md             the model card
+
+Nothing in it is code: no pickle. A folder that is not exactly this is refused with its reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from model.config import ModelConfig
+from model.errors import CheckpointError, ConfigError
+from model.tokenizer import TOKENIZER_VERSION
+
+FORMAT = 1
+WEIGHTS, VOCABULARY, CONFIG, METRICS, CARD = (
+    "weights.safetensors",
+    "vocabulary.txt",
+    "config.json",
+    "metrics.json",
+    "README.md",
+)
+DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "default"
+
+Weights = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A network in memory. `fingerprint`: 16 hex digits that change with sizes, vocabulary, tokenizer and weights."""
+
+    name: str
+    config: ModelConfig
+    words: tuple[str, ...]
+    weights: Weights
+    fingerprint: str
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(  # noqa: PLR0913 - each names a part of the folder
+    folder: Path,
+    *,
+    name: str,
+    config: ModelConfig,
+    words: Sequence[str],
+    weights: Mapping[str, NDArray[Any]],
+    metrics: Mapping[str, Any] | None = None,
+    card: str = "",
+    half: bool = False,
+) -> None:
+    """Write a checkpoint to `folder`, which is replaced whole if it exists; `half` stores float16.
+
+    Raises CheckpointError if the parts do not fit each other, so that nothing is saved that `load_checkpoint` refuses.
+    """
+    tensors = {key: np.ascontiguousarray(value, np.float16 if half else np.float32) for key, value in weights.items()}
+    _check_words(folder, words, config)
+    _check_tensors(folder, tensors, config)
+    data = {WEIGHTS: save_tensors(tensors), VOCABULARY: "\n".join(words).encode()}
+    description = {
+        "format": FORMAT,
+        "name": name,
+        "tokenizer": TOKENIZER_VERSION,
+        "model": config.to_dict(),
+        "sha256": {file: _sha256(content) for file, content in data.items()},
+    }
+    data[CONFIG] = _json_bytes(description)
+    data[METRICS] = _json_bytes(metrics or {})
+    data[CARD] = card.encode()
+    _replace_folder(folder, data)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read and check `folder`. Raises CheckpointError with the file and the reason."""
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: there is no such checkpoint folder")
+    description = _read_json(folder, CONFIG)
+    if (version := description.get("format")) != FORMAT:
+        raise CheckpointError(f"{folder / CONFIG}: format {version!r}, this version reads format {FORMAT}")
+    if (version := description.get("tokenizer")) != TOKENIZER_VERSION:
+        raise CheckpointError(
+            f"{folder / CONFIG}: made for tokenizer {version!r}, this version has {TOKENIZER_VERSION}"
+        )
+    config = _read_config(folder, description)
+    data = {file: _read_checked(folder, file, description) for file in (WEIGHTS, VOCABULARY)}
+    words = tuple(data[VOCABULARY].decode().split("\n"))
+    _check_words(folder, words, config)
+    try:
+        tensors = load_tensors(data[WEIGHTS])
+    except SafetensorError as error:
+        raise CheckpointError(f"{folder / WEIGHTS}: {error}") from error
+    _check_tensors(folder, tensors, config)
+    return Checkpoint(
+        name=str(description.get("name", folder.name)),
+        config=config,
+        words=words,
+        weights={key: value.astype(np.float32) for key, value in tensors.items()},
+        fingerprint=_fingerprint(description),
+        metrics=_read_json(folder, METRICS),
+    )
+
+
+def _fingerprint(description: dict[str, Any]) -> str:
+    parts = {key: description[key] for key in ("tokenizer", "model", "sha256")}
+    return _sha256(json.dumps(parts, sort_keys=True).encode())[:16]
+
+
+def _read_config(folder: Path, description: dict[str, Any]) -> ModelConfig:
+    sizes = description.get("model")
+    if not isinstance(sizes, dict):
+        raise CheckpointError(f"{folder / CONFIG}: has no sizes under 'model'")
+    try:
+        return ModelConfig.from_dict(sizes)
+    except ConfigError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
+
+
+def _read_checked(folder: Path, file: str, description: dict[str, Any]) -> bytes:
+    content = _read_bytes(folder, file)
+    expected = description.get("sha256", {}).get(file)
+    if _sha256(content) != expected:
+        raise CheckpointError(f"{folder / file}: its SHA-256 is not the one in {CONFIG}: truncated or altered")
+    return content
+
+
+def _read_bytes(folder: Path, file: str) -> bytes:
+    try:
+        return (folder / file).read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{folder / file}: {error.strerror}") from error
+
+
+def _read_json(folder: Path, file: str) -> dict[str, Any]:
+    try:
+        value = json.loads(_read_bytes(folder, file))
+    except ValueError as error:
+        raise CheckpointError(f"{folder / file}: {error}") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{folder / file}: is not a JSON object")
+    return value
+
+
+def _check_words(folder: Path, words: Sequence[str], config: ModelConfig) -> None:
+    problem = None
+    if len(words) != config.num_words:
+        problem = f"has {len(words)} words, the sizes say {config.num_words}"
+    elif len(set(words)) != len(words):
+        problem = "has a word twice"
+    elif any(not word or "\n" in word for word in words):
+        problem = "has an empty word"
+    if problem:
+        raise CheckpointError(f"{folder / VOCABULARY}: {problem}")
+
+
+def _check_tensors(folder: Path, tensors: Mapping[str, NDArray[Any]], config: ModelConfig) -> None:
+    shapes = config.tensor_shapes()
+    problems = [f"{name} is missing" for name in sorted(shapes.keys() - tensors.keys())]
+    problems += [f"{name} is unknown" for name in sorted(tensors.keys() - shapes.keys())]
+    for name in sorted(shapes.keys() & tensors.keys()):
+        tensor = tensors[name]
+        if tensor.shape != shapes[name]:
+            problems.append(f"{name} has shape {tensor.shape}, the sizes say {shapes[name]}")
+        elif tensor.dtype not in (np.float16, np.float32):
+            problems.append(f"{name} is {tensor.dtype}, not float16 or float32")
+        elif not np.isfinite(tensor).all():
+            problems.append(f"{name} holds numbers that are not finite")
+    if not problems and not tensors["calibration.temperature"][0] > 0:
+        problems.append("calibration.temperature must be above 0")
+    if problems:
+        raise CheckpointError(f"{folder / WEIGHTS}: {'; '.join(problems)}")
+
+
+def _replace_folder(folder: Path, data: Mapping[str, bytes]) -> None:
+    """Write the files beside `folder` and move them into place, so that no half-written checkpoint can be read."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        new.chmod(0o755)
+        for file, content in data.items():
+            with (new / file).open("wb") as handle:
+                handle.write(content)
+                os.fsync(handle.fileno())
+        if folder.exists():
+            shutil.rmtree(folder)
+        new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _json_bytes(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,116 @@
+"""The sizes of a network and the knobs of its training: frozen, and valid once they exist."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from model.errors import ConfigError
+
+LABELS = ("negative", "neutral", "positive")
+NUM_CLASSES = len(LABELS)
+NUM_POOLED = 3  # last, elementwise maximum and mean of the hidden states
+NUM_GATES = 4  # input, forget, cell, output: the order of torch.nn.LSTM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """Sizes of the network. Raises ConfigError with every value that is out of range."""
+
+    num_words: int  # words of the vocabulary
+    num_buckets: int = 2048  # rows shared by unknown words, chosen by hash
+    embedding_size: int = 128
+    hidden_size: int = 128  # of the word LSTM
+    summary_size: int = 24  # of what the stream LSTM sees of a text
+    stream_size: int = 32  # of the stream LSTM
+
+    def __post_init__(self) -> None:
+        _refuse(
+            [f"{field.name} must be a whole number above 0" for field in fields(self) if not self._counts(field.name)]
+        )
+
+    def _counts(self, name: str) -> bool:
+        value = getattr(self, name)
+        return type(value) is int and value > 0
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the embedding: the words, then the buckets."""
+        return self.num_words + self.num_buckets
+
+    @property
+    def pooled_size(self) -> int:
+        """Length of the summary z = [last; max; mean] of a text."""
+        return NUM_POOLED * self.hidden_size
+
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every tensor of a checkpoint."""
+        hidden, stream, summary = self.hidden_size, self.stream_size, self.summary_size
+        return {
+            "word.embedding.weight": (self.num_rows, self.embedding_size),
+            "word.lstm.weight_ih": (NUM_GATES * hidden, self.embedding_size),
+            "word.lstm.weight_hh": (NUM_GATES * hidden, hidden),
+            "word.lstm.bias": (NUM_GATES * hidden,),
+            "readout.weight": (NUM_CLASSES, self.pooled_size),
+            "readout.bias": (NUM_CLASSES,),
+            "stream.summary.weight": (summary, self.pooled_size),
+            "stream.summary.bias": (summary,),
+            "stream.lstm.weight_ih": (NUM_GATES * stream, summary + NUM_CLASSES),
+            "stream.lstm.weight_hh": (NUM_GATES * stream, stream),
+            "stream.lstm.bias": (NUM_GATES * stream,),
+            "stream.readout.weight": (NUM_CLASSES, stream),
+            "calibration.temperature": (1,),
+        }
+
+    def to_dict(self) -> dict[str, int]:
+        """As plain data, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """From plain data. Raises ConfigError, also where a value is missing or unknown."""
+        known = {field.name for field in fields(cls)}
+        _refuse(
+            [f"{name} is unknown" for name in sorted(values.keys() - known)]
+            + [f"{name} is missing" for name in sorted(known - values.keys())]
+        )
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """Knobs of training. Raises ConfigError with every value that is out of range."""
+
+    epochs: int = 3
+    batch_tokens: int = 6400  # tokens of a batch at most
+    batch_texts: int = 64  # texts of a batch at most
+    max_tokens: int = 400  # of a text; longer ones keep their end
+    learning_rate: float = 1.5e-3
+    warmup_steps: int = 60  # the rate rises over these, then falls linearly to zero
+    clip_norm: float = 1.0
+    dropout_embedding: float = 0.2
+    dropout_word: float = 0.08  # whole words
+    dropout_output: float = 0.3
+    vector_epochs: int = 4  # of word2vec, which the embedding starts from; 0: start at random
+    stream_epochs: int = 4
+    stream_learning_rate: float = 3e-3
+    stream_reset: float = 0.05  # chance that a stream starts anew before a text
+    seed: int = 1
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        whole = ("epochs", "batch_tokens", "batch_texts", "max_tokens", "threads")
+        not_negative = ("warmup_steps", "vector_epochs", "stream_epochs", "seed")
+        positive = ("learning_rate", "stream_learning_rate", "clip_norm")
+        chances = ("dropout_embedding", "dropout_word", "dropout_output", "stream_reset")
+        _refuse(
+            [f"{name} must be at least 1" for name in whole if not getattr(self, name) >= 1]
+            + [f"{name} must not be negative" for name in not_negative if not getattr(self, name) >= 0]
+            + [f"{name} must be above 0" for name in positive if not getattr(self, name) > 0]
+            + [f"{name} must be at least 0 and below 1" for name in chances if not 0 <= getattr(self, name) < 1]
+        )
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise ConfigError("; ".join(problems))

@@ -1,0 +1,30 @@
+"""The errors of the model.
+
+ModelError            anything below
+  ConfigError         a configuration that no network can have; the message lists every value that is wrong
+  CheckpointError     a checkpoint folder that is missing, truncated, altered, or made for another version or shape
+  StateError          bytes that are no state of this network
+  DataError           training or evaluation data that cannot be read
+"""
+
+from __future__ import annotations
+
+
+class ModelError(Exception):
+    """Base of every error of the model."""
+
+
+class ConfigError(ModelError):
+    """A configuration that no network can have."""
+
+
+class CheckpointError(ModelError):
+    """A checkpoint that cannot be served; the message says which file and why."""
+
+
+class StateError(ModelError):
+    """Bytes that are no state of this network; the message says what differs."""
+
+
+class DataError(ModelError):
+    """Data for training or evaluation that cannot be read; the message gives file and line."""

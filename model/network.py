@@ -1,0 +1,108 @@
+"""The network in torch, for training: word LSTM, pooled readout, and the stream cell above them.
+
+The same network that `reference.py` writes out in plain numpy and the engine serves; `tensors` and `load_tensors`
+translate between torch's parameters and the tensors of a checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from model.config import NUM_CLASSES, ModelConfig
+
+FloatArray = npt.NDArray[np.float32]
+
+
+class WordNetwork(nn.Module):
+    """Tokens of one text -> summary z = [last h; elementwise max h; mean h], all over the text's own length."""
+
+    def __init__(self, config: ModelConfig, embedding_dropout: float, word_dropout: float) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(config.num_rows, config.embedding_size)
+        self.lstm = nn.LSTM(config.embedding_size, config.hidden_size, batch_first=True)
+        self.embedding_dropout = nn.Dropout(embedding_dropout)
+        self.word_dropout = nn.Dropout(word_dropout)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, time) ids, padded at the end, and (batch,) lengths of at least 1 -> (batch, 3 hidden)."""
+        x = self.embedding_dropout(self.embedding(tokens))
+        x = x * self.word_dropout(torch.ones_like(x[..., :1]))
+        h, _ = self.lstm(x)  # (batch, time, hidden); one direction, so the padding behind a text cannot reach it
+        inside = torch.arange(tokens.shape[1]) < lengths[:, None]
+        last = h[torch.arange(len(h)), lengths - 1]
+        highest = h.masked_fill(~inside[..., None], -torch.inf).amax(dim=1)
+        mean = (h * inside[..., None]).sum(dim=1) / lengths[:, None]
+        return torch.cat([last, highest, mean], dim=1)
+
+
+class StreamNetwork(nn.Module):
+    """Summaries of a stream's texts, in order -> what the stream adds to the logits of each text."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.summary = nn.Linear(3 * config.hidden_size, config.summary_size)
+        self.lstm = nn.LSTM(config.summary_size + NUM_CLASSES, config.stream_size, batch_first=True)
+        self.readout = nn.Linear(config.stream_size, NUM_CLASSES, bias=False)
+
+    def forward(self, z: Tensor, text_logits: Tensor) -> Tensor:
+        """(streams, texts, 3 hidden) and (streams, texts, classes) -> (streams, texts, classes).
+
+        A text's addend is read from the state before it, so it is zero for the first text of a stream.
+        """
+        u = torch.cat([torch.tanh(self.summary(z)), text_logits.softmax(dim=-1)], dim=-1)
+        h, _ = self.lstm(u)
+        before = torch.cat([torch.zeros_like(h[:, :1]), h[:, :-1]], dim=1)
+        addend: Tensor = self.readout(before)
+        return addend
+
+
+class SentimentNetwork(nn.Module):
+    """The whole network. The parts are trained one after the other, so each is called on its own."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        embedding_dropout: float = 0.0,
+        word_dropout: float = 0.0,
+        output_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.word = WordNetwork(config, embedding_dropout, word_dropout)
+        self.output_dropout = nn.Dropout(output_dropout)
+        self.readout = nn.Linear(3 * config.hidden_size, NUM_CLASSES)
+        self.stream = StreamNetwork(config)
+        self.register_buffer("temperature", torch.ones(1))
+
+    def text_logits(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, time) ids and (batch,) lengths -> (batch, classes), of each text alone."""
+        logits: Tensor = self.readout(self.output_dropout(self.word(tokens, lengths)))
+        return logits
+
+    def tensors(self) -> dict[str, FloatArray]:
+        """The tensors of a checkpoint, by name, float32. torch's two LSTM biases only ever act as their sum."""
+        state = {name: tensor.detach().numpy() for name, tensor in self.state_dict().items()}
+        tensors = {}
+        for name, array in state.items():
+            if name.endswith(".lstm.bias_ih_l0"):
+                tensors[name.replace("bias_ih_l0", "bias")] = array + state[name.replace("_ih_", "_hh_")]
+            elif not name.endswith(".lstm.bias_hh_l0"):
+                tensors[name.removesuffix("_l0")] = array.copy()
+        tensors["calibration.temperature"] = tensors.pop("temperature")
+        return tensors
+
+    def load_tensors(self, tensors: Mapping[str, FloatArray]) -> None:
+        """Take over the tensors of a checkpoint; the opposite of `tensors`."""
+        state = {}
+        for name, current in self.state_dict().items():
+            if name.endswith(".lstm.bias_hh_l0"):
+                state[name] = torch.zeros_like(current)
+                continue
+            stored = name.removesuffix("_l0").replace("bias_ih", "bias")
+            stored = "calibration.temperature" if name == "temperature" else stored
+            state[name] = torch.from_numpy(tensors[stored].astype(np.float32))
+        self.load_state_dict(state)
