@@ -4,8 +4,8 @@ A text is cut into chunks: runs of characters other than whitespace, at most MAX
 chunk of its own. Every later decision is inside one chunk, a pure function of its characters, and therefore cached.
 A piece of a text keeps its last, unfinished chunk back (`pending`) until the text goes on.
 
-A chunk is cleaned (HTML entities and tags, NFKC, invisible characters) and matched by one pattern, whose named groups are the
-kinds of token below, then written as the words of the vocabulary:
+A chunk is cleaned (HTML entities and tags, NFKC, invisible characters) and matched by one pattern, whose named groups
+are the kinds of token below, then written as the words of the vocabulary:
 
     http://t.co/x -> <url>     @name -> <user>      #LoveThis -> <tag> love this     1,000 -> <number>   7/10 -> 7/10
     soooo -> soo <long>        GREAT -> great <allcaps>      didn't -> did n't       :-)) -> :) <long>   !!! -> !!
@@ -64,7 +64,6 @@ _ELONGATED = re.compile(r"([^\W\d_])\1{2,}")
 _LAUGH = re.compile(r"a*h+a+(?:h+a+)+h*")
 _SUFFIX = re.compile(r"(?<=.)(n't|'(?:s|m|d|re|ve|ll))$")
 _BARE_NEGATION = re.compile(r"(?:ai|are|ca|could|did|does|do|had|has|have|is|should|was|were|wo|would)nt")
-)
 
 
 def cut(text: str) -> list[str]:
