@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -9,6 +10,16 @@ from msgspec import Meta, Struct
 UnitInterval = Annotated[float, Meta(ge=0.0, le=1.0)]
 SignedUnit = Annotated[float, Meta(ge=-1.0, le=1.0)]
 Count = Annotated[int, Meta(ge=0)]
+
+
+class InputRecord(Struct, frozen=True, gc=False):
+    """The payload of an input record by default; worker/codec.py says what may be missing and what stands for it."""
+
+    text: str
+    id: str | int | float | None = None
+    stream: str | int | float | None = None
+    time: Annotated[datetime, Meta(tz=True)] | int | float | None = None
+    final: bool | None = None
 
 
 class InputText(Struct, frozen=True, gc=False):
