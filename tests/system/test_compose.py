@@ -1,0 +1,79 @@
+"""docker-compose.yml: valid, closed to other machines, bounded, and in step with the worker's settings."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from worker.settings import ENV_PREFIX, Settings
+
+PROJECT = Path(__file__).parents[2]
+COMPOSE_FILE = PROJECT / "docker-compose.yml"
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text())
+    return loaded["services"]
+
+
+def test_docker_compose_accepts_the_file():
+    command = shutil.which("docker-compose")
+    if command is None:
+        pytest.skip("docker-compose is not on the PATH")
+    done = subprocess.run(
+        [command, "--file", COMPOSE_FILE, "config", "--quiet"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_port_is_published_on_loopback_alone(services):
+    ports = [f"{name}: {port}" for name, service in services.items() for port in service.get("ports", [])]
+    assert ports
+    assert [port for port in ports if ": 127.0.0.1:" not in port] == []
+
+
+def test_every_service_has_a_memory_limit_and_a_pinned_or_local_image(services):
+    for name, service in services.items():
+        assert "mem_limit" in service, name
+        assert "build" in service or ":" in service["image"], name
+        assert not service["image"].endswith(":latest"), name
+
+
+def test_every_service_that_is_waited_for_says_when_it_is_ready(services):
+    waits = [
+        (name, on, wait["condition"]) for name, s in services.items() for on, wait in s.get("depends_on", {}).items()
+    ]
+    assert waits
+    for name, on, condition in waits:
+        if condition == "service_healthy":
+            assert "test" in services[on]["healthcheck"], f"{name} waits for {on}"
+        else:
+            assert condition == "service_completed_successfully", f"{name} waits for {on}"
+
+
+def test_what_the_services_mount_from_the_project_exists(services):
+    mounts = [volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])]
+    folders = [mount for mount in mounts if mount.startswith("./")]
+    assert folders
+    assert [folder for folder in folders if not (PROJECT / folder).is_dir()] == []
+
+
+def test_the_worker_is_configured_with_settings_that_exist(services):
+    for name in ("topics", "worker"):
+        given = {key.removeprefix(ENV_PREFIX).lower(): value for key, value in services[name]["environment"].items()}
+        assert Settings(**given).kafka == "kafka:9092"
+
+
+def test_the_worker_may_drain_before_it_is_killed(services):
+    settings = Settings()
+    grace_s = float(services["worker"]["stop_grace_period"].removesuffix("s"))
+    assert grace_s > settings.revoke_timeout_s + settings.commit_timeout_s + 2 * settings.request_timeout_s
+
+
+def test_redis_is_told_never_to_evict(services):
+    assert "--maxmemory-policy noeviction" in services["redis"]["command"]
+    assert "--appendonly yes" in services["redis"]["command"]
