@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     # mood
     mood_half_life_s: Seconds = Field(6 * 3600, description="half-life of the running mood (event time)")
     shift_threshold: Annotated[float, Field(gt=0)] = Field(
-        8.0, description="decision threshold of the change-point test, in standard deviations"
+        17.0, description="decision threshold of the change-point test, in standard deviations"
     )
     shift_drift: Annotated[float, Field(ge=0)] = Field(
         0.5, description="change of the mean that the test forgives, in standard deviations"

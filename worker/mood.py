@@ -1,0 +1,186 @@
+"""The running mood of a stream, and the moments at which it turns. Pure: a state goes in, a new state comes out.
+
+The mood is the mean score, and the mean magnitude |score|, of the stream's records, each weighted by
+2^-(age / half-life). Age is event time: the same records give the same mood whenever they are read. The stream's
+clock is its latest time so far and never goes back; a record that comes late counts with the weight of its age, so
+the order of arrival bears on the two means by rounding alone.
+
+Shifts are found by a two-sided CUSUM (Page, "Continuous inspection schemes", Biometrika 1954) on scores that are
+standardised by the stream's own reference mean and variance, which every record updates after it was judged: the
+self-starting form (Hawkins, "Self-starting cusum charts for location and scale", The Statistician 1987), which needs
+no calibration per stream. Three things fit it to bounded, skewed scores: a standardised score is cut at
+`MAX_DEVIATION`, so that a few odd texts alone never make a shift (the robust CUSUM of Lucas and Crosier, 1982); the
+deviation has a floor, so that a unanimous stream does not alarm at a change that nobody would call one; and the
+reference forgets (`MAX_REFERENCE_RECORDS`), so that a slow drift is followed and not reported. After a shift the
+reference starts anew. The detector reads scores in order of arrival, which is the order of the log.
+
+False alarms and delays: `python -m tests.mood_rates`.
+"""
+
+from __future__ import annotations
+
+from math import exp2, sqrt
+from struct import Struct as Layout
+from typing import Final
+
+from msgspec import Struct
+
+from model import StateError
+from worker.settings import Settings
+
+METHOD: Final = "self_starting_cusum"
+MIN_REFERENCE_RECORDS: Final = 20  # no test before the reference has seen as many
+MAX_REFERENCE_RECORDS: Final = 200  # from then on the reference forgets, each record weighing 1/200
+MIN_DEVIATION: Final = 0.25  # floor of the standard deviation, in scores
+MAX_DEVIATION: Final = 2.5  # a single score counts at most this many standard deviations
+
+_VERSION: Final = 1
+_LAYOUT: Final = Layout("<B 3d Qq I2d dQdqd dQdqd")
+
+
+class Cusum(Struct, frozen=True, gc=False):
+    """One side of the test. All zero while its statistic is; else the records since then, the supposed change."""
+
+    statistic: float = 0.0
+    num_records: int = 0
+    score_sum: float = 0.0
+    since_ms: int = 0
+    before: float = 0.0  # the reference mean when the statistic left zero
+
+
+_AT_REST: Final = Cusum()
+
+
+class MoodState(Struct, frozen=True, gc=False):
+    """A stream's mood: fixed size, a value of its records and nothing else.
+
+    `weight` is the sum of the records' weights as of `time_ms`, the stream's clock.
+    """
+
+    score: float
+    magnitude: float
+    weight: float
+    num_records: int
+    time_ms: int
+    reference_records: int = 0
+    reference_mean: float = 0.0
+    reference_variance: float = 0.0
+    up: Cusum = _AT_REST
+    down: Cusum = _AT_REST
+
+    def to_bytes(self) -> bytes:
+        """`_LAYOUT`, little endian: a version byte, then the fields in their order."""
+        up, down = self.up, self.down
+        return _LAYOUT.pack(
+            _VERSION,
+            *(self.score, self.magnitude, self.weight, self.num_records, self.time_ms),
+            *(self.reference_records, self.reference_mean, self.reference_variance),
+            *(up.statistic, up.num_records, up.score_sum, up.since_ms, up.before),
+            *(down.statistic, down.num_records, down.score_sum, down.since_ms, down.before),
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> MoodState:
+        """The state that `to_bytes` wrote. Raises StateError on another version or size."""
+        if data[:1] != bytes([_VERSION]):
+            raise StateError(f"mood state: version {data[:1].hex() or 'missing'}, this is version {_VERSION:02x}")
+        if len(data) != _LAYOUT.size:
+            raise StateError(f"mood state: {len(data)} bytes, version {_VERSION} has {_LAYOUT.size}")
+        _, *fields = _LAYOUT.unpack(data)
+        sides = [Cusum(*fields[8:13]), Cusum(*fields[13:])]
+        return cls(*fields[:8], *sides)
+
+
+class Shift(Struct, frozen=True, gc=False):
+    """A mood that turned: mean scores before and after, when it began, and why it was called.
+
+    `since_ms` is Page's estimate of the change: the stream's clock at the first record after the statistic last
+    stood at zero. `to_score` is the mean of the `num_records` scores from that record on.
+    """
+
+    from_score: float
+    to_score: float
+    since_ms: int
+    statistic: float
+    threshold: float
+    num_records: int
+    method: str = METHOD
+
+
+class MoodTracker:
+    """Moves moods on, one record at a time. Holds settings only: equal inputs give bit-identical states."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._half_life_ms = settings.mood_half_life_s * 1000
+        self._ttl_ms = settings.state_ttl_s * 1000
+        self._threshold = settings.shift_threshold
+        self._drift = settings.shift_drift
+
+    def is_expired(self, mood: MoodState, time_ms: int) -> bool:
+        """Whether the stream was silent for longer than `state_ttl_s` before a record of `time_ms`."""
+        return time_ms - mood.time_ms > self._ttl_ms
+
+    def update(self, mood: MoodState | None, score: float, time_ms: int) -> tuple[MoodState, Shift | None]:
+        """The mood after a record of this score (-1..1) and event time, and the shift that the record showed.
+
+        `mood` None: the stream's first record. Raises ValueError on a score that is not in -1..1.
+        """
+        if not -1.0 <= score <= 1.0:
+            raise ValueError(f"score {score} is not in -1..1")
+        if mood is None:
+            mood = MoodState(0.0, 0.0, 0.0, 0, time_ms)
+        clock_ms, kept, own = self._weigh(mood, time_ms)
+        # In this form the means cannot leave their bounds: rounding is monotone, so |kept * m + own * s| <= weight.
+        weight = kept + own
+        mean = (kept * mood.score + own * score) / weight
+        magnitude = (kept * mood.magnitude + own * abs(score)) / weight
+        up, down, shift = self._judge(mood, score, clock_ms)
+        reference = (0, 0.0, 0.0) if shift else _learn(mood, score)
+        return MoodState(mean, magnitude, weight, mood.num_records + 1, clock_ms, *reference, up, down), shift
+
+    def _weigh(self, mood: MoodState, time_ms: int) -> tuple[int, float, float]:
+        """The stream's clock, and as of it the weight of what was there and of a record of `time_ms`."""
+        elapsed_ms = time_ms - mood.time_ms
+        if elapsed_ms >= 0:
+            return time_ms, mood.weight * exp2(-elapsed_ms / self._half_life_ms), 1.0
+        return mood.time_ms, mood.weight, exp2(elapsed_ms / self._half_life_ms)
+
+    def _judge(self, mood: MoodState, score: float, clock_ms: int) -> tuple[Cusum, Cusum, Shift | None]:
+        if mood.reference_records < MIN_REFERENCE_RECORDS:
+            return _AT_REST, _AT_REST, None
+        mean = mood.reference_mean
+        deviation = (score - mean) / max(sqrt(mood.reference_variance), MIN_DEVIATION)
+        deviation = min(max(deviation, -MAX_DEVIATION), MAX_DEVIATION)
+        up = _accumulate(mood.up, deviation - self._drift, score, clock_ms, mean)
+        down = _accumulate(mood.down, -deviation - self._drift, score, clock_ms, mean)
+        side = up if up.statistic > down.statistic else down
+        if side.statistic <= self._threshold:
+            return up, down, None
+        after = side.score_sum / side.num_records
+        shift = Shift(side.before, after, side.since_ms, side.statistic, self._threshold, side.num_records)
+        return _AT_REST, _AT_REST, shift
+
+
+def level_label(score: float) -> str:
+    """The label that a mean score falls under: the thirds of -1..1."""
+    if abs(score) <= 1 / 3:
+        return "neutral"
+    return "positive" if score > 0 else "negative"
+
+
+def _accumulate(side: Cusum, increment: float, score: float, clock_ms: int, reference_mean: float) -> Cusum:
+    statistic = side.statistic + increment
+    if statistic <= 0.0:
+        return _AT_REST
+    if not side.num_records:
+        return Cusum(statistic, 1, score, clock_ms, reference_mean)
+    return Cusum(statistic, side.num_records + 1, side.score_sum + score, side.since_ms, side.before)
+
+
+def _learn(mood: MoodState, score: float) -> tuple[int, float, float]:
+    """The reference's records, mean and variance with one more score: exact at first (Welford), then forgetting."""
+    num_records = min(mood.reference_records + 1, MAX_REFERENCE_RECORDS)
+    distance = score - mood.reference_mean
+    step = distance / num_records
+    variance = (mood.reference_variance + distance * step) * (1 - 1 / num_records)
+    return num_records, mood.reference_mean + step, variance
