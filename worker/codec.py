@@ -150,7 +150,7 @@ def _format_seconds(seconds: int) -> str:
 def _to_ms(time: datetime | float) -> int:
     if isinstance(time, datetime):
         return (time - EPOCH) // MILLISECOND
-    return int(time * 1000 if abs(time) < SECONDS_BELOW else time)
+    return round(time * 1000 if abs(time) < SECONDS_BELOW else time)
 
 
 def _as_text(name: str | float | None) -> str | None:

@@ -7,9 +7,12 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from worker.errors import Reason
+
 UnitInterval = Annotated[float, Meta(ge=0.0, le=1.0)]
 SignedUnit = Annotated[float, Meta(ge=-1.0, le=1.0)]
 Count = Annotated[int, Meta(ge=0)]
+DecimalText = Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
 
 
 class InputRecord(Struct, frozen=True, gc=False):
@@ -125,3 +128,23 @@ class ShiftEvent(Struct, frozen=True, gc=False, rename={"from_level": "from", "t
     since: str
     source: Source
     evidence: ShiftEvidence
+
+
+def _header_name(field: str) -> str:
+    return "sentiment-" + field.replace("_", "-")
+
+
+class DeadLetterHeaders(Struct, frozen=True, gc=False, rename=_header_name):
+    """The headers that make a record a dead letter, as UTF-8 text; its key, value and other headers stay as they were.
+
+    topic, partition, offset and time (RFC 3339, its timestamp) are the original record's; a redrive counts up redriven.
+    """
+
+    reason: Reason
+    error: str
+    topic: str
+    partition: DecimalText
+    offset: DecimalText
+    time: Annotated[datetime, Meta(tz=True)]
+    worker_version: str
+    redriven: DecimalText = "0"
