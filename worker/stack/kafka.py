@@ -1,0 +1,124 @@
+"""Kafka brokers without ZooKeeper, each broker and controller at once, tuned to start fast on a laptop."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import subprocess
+import uuid
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from worker.stack.jars import java, kafka_jars
+from worker.stack.server import HOST, Server, free_port
+
+FORMAT_TIMEOUT_S = 60.0
+ANSWER_TIMEOUT_MS = 3000
+NUM_INTERNAL_PARTITIONS = 8
+JVM_FLAGS = (
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config=warn",
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.storage=warn",
+)
+
+
+def broker_properties(node_id: int, voters: str, num_brokers: int) -> dict[str, str]:
+    """What every broker of a cluster of ours is set to, wherever it runs; listeners and folders come on top.
+
+    voters: `id@host:port` of every controller, joined by commas.
+    """
+    replicas = str(min(3, num_brokers))
+    in_sync = "2" if num_brokers >= 3 else "1"
+    return {
+        "process.roles": "broker,controller",
+        "node.id": str(node_id),
+        "controller.quorum.voters": voters,
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": replicas,
+        "min.insync.replicas": in_sync,
+        "offsets.topic.replication.factor": replicas,
+        "offsets.topic.num.partitions": str(NUM_INTERNAL_PARTITIONS),
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": in_sync,
+        "transaction.state.log.num.partitions": str(NUM_INTERNAL_PARTITIONS),
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+        "group.initial.rebalance.delay.ms": "0",
+        "group.min.session.timeout.ms": "1000",
+        "log.retention.ms": "-1",  # records keep the time of their text, which may be years ago
+        "log.cleaner.dedupe.buffer.size": str(8 << 20),
+        "broker.heartbeat.interval.ms": "500",
+        "broker.session.timeout.ms": "4000",  # a killed broker is let in again only after this
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+    }
+
+
+class KafkaBroker(Server):
+    """One broker of a cluster; see `kafka_cluster`."""
+
+    def __init__(self, node_id: int, folder: Path, cluster_id: str, port: int | None = None) -> None:
+        super().__init__(f"kafka-{node_id}", folder, port)
+        self.node_id = node_id
+        self.controller_port = free_port()
+        self.cluster_id = cluster_id
+        self.peers: list[KafkaBroker] = [self]
+
+    def command(self) -> list[str]:
+        """The broker's command line; its data folder is formatted the first time."""
+        settings = self.folder / "server.properties"
+        settings.write_text("".join(f"{name}={value}\n" for name, value in self._properties().items()))
+        run = [str(java()), *JVM_FLAGS, "-cp", os.pathsep.join(map(str, kafka_jars()))]
+        if not (self._data / "meta.properties").exists():
+            self._format([*run, "kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", str(settings)])
+        return [*run, "kafka.Kafka", str(settings)]
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _properties(self) -> dict[str, str]:
+        voters = ",".join(f"{peer.node_id}@{HOST}:{peer.controller_port}" for peer in self.peers)
+        return broker_properties(self.node_id, voters, len(self.peers)) | {
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{HOST}:{self.controller_port}",
+            "log.dirs": str(self._data),
+        }
+
+    def _format(self, command: list[str]) -> None:
+        with self.log.open("ab") as output:
+            done = subprocess.run(
+                command, stdout=output, stderr=subprocess.STDOUT, timeout=FORMAT_TIMEOUT_S, check=False
+            )
+        if done.returncode != 0:
+            raise self._failed(f"its data folder could not be formatted (code {done.returncode})")
+
+    def answers(self) -> bool:
+        """Whether the cluster counts this broker in and the broker says so itself."""
+        try:
+            socket.create_connection((HOST, self.port), timeout=ANSWER_TIMEOUT_MS / 1000).close()
+            with KafkaAdminClient(
+                bootstrap_servers=self.address,
+                bootstrap_timeout_ms=ANSWER_TIMEOUT_MS,
+                request_timeout_ms=ANSWER_TIMEOUT_MS,
+            ) as admin:
+                cluster = admin.describe_cluster()
+        except (KafkaError, OSError):
+            return False
+        alive = {broker["broker_id"] for broker in cluster["brokers"] if not broker["is_fenced"]}
+        return cluster["cluster_id"] == self.cluster_id and self.node_id in alive
+
+
+def kafka_cluster(folder: Path, num_brokers: int) -> list[KafkaBroker]:
+    """Brokers that know each other, not yet started; they must be started together."""
+    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    brokers = [KafkaBroker(node_id, folder / f"kafka-{node_id}", cluster_id) for node_id in range(1, num_brokers + 1)]
+    for broker in brokers:
+        broker.peers = brokers
+    return brokers

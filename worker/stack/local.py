@@ -1,0 +1,97 @@
+"""The servers of one stack, started together and ended together."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+from worker.settings import ENV_PREFIX
+from worker.stack.jars import kafka_jars
+from worker.stack.kafka import KafkaBroker, kafka_cluster
+from worker.stack.prometheus import PrometheusServer, prometheus_program, scrape_config
+from worker.stack.redis import RedisServer
+from worker.stack.server import Server
+
+WORKER_METRICS = "127.0.0.1:6066"
+
+
+class LocalStack:
+    """Kafka (`num_brokers` nodes), Redis, and Prometheus where asked for and found, in a temporary folder.
+
+    brokers, redis_server and prometheus_server are the servers; kafka, redis and prometheus are their addresses.
+    With `append_only` Redis keeps its data through a kill. Entering starts everything and waits until it answers;
+    raises DependencyError when a part is missing or does not come up, and then leaves nothing running.
+    """
+
+    def __init__(self, num_brokers: int = 1, prometheus: bool = False, append_only: bool = False) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="sentiment-stack-"))
+        self.brokers: list[KafkaBroker] = kafka_cluster(self.folder, num_brokers)
+        self.redis_server = RedisServer(self.folder / "redis", append_only=append_only)
+        self.prometheus_server: PrometheusServer | None = None
+        if prometheus and prometheus_program():
+            self.prometheus_server = self._prometheus()
+
+    @property
+    def kafka(self) -> str:
+        """Bootstrap servers: host:port, joined by commas."""
+        return ",".join(broker.address for broker in self.brokers)
+
+    @property
+    def redis(self) -> str:
+        """URL of Redis."""
+        return self.redis_server.url
+
+    @property
+    def prometheus(self) -> str | None:
+        """Base URL of Prometheus, where it runs."""
+        return self.prometheus_server.url if self.prometheus_server else None
+
+    def environment(self) -> dict[str, str]:
+        """The variables that point every command at this stack."""
+        addresses = {"KAFKA": self.kafka, "REDIS": self.redis, "PROMETHEUS": self.prometheus}
+        return {ENV_PREFIX + name: address for name, address in addresses.items() if address}
+
+    def start_prometheus(self, config: Path | None = None) -> str:
+        """Start Prometheus on `config`, else on one that scrapes a worker at its default address; gives its URL."""
+        self.prometheus_server = self._prometheus(config)
+        self.prometheus_server.start()
+        return self.prometheus_server.url
+
+    def _prometheus(self, config: Path | None = None) -> PrometheusServer:
+        folder = self.folder / "prometheus"
+        folder.mkdir(exist_ok=True)
+        if config is None:
+            config = folder / "prometheus.yml"
+            config.write_text(scrape_config([WORKER_METRICS]))
+        return PrometheusServer(folder, config)
+
+    @property
+    def _servers(self) -> list[Server]:
+        others = [self.prometheus_server] if self.prometheus_server else []
+        return [*self.brokers, self.redis_server, *others]
+
+    def __enter__(self) -> Self:
+        try:
+            kafka_jars()  # not in a thread, so that Ctrl-C ends a first download
+            self._for_all(lambda server: server.start())
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every server at once, since its data goes too, and remove the folder."""
+        self._for_all(lambda server: server.kill())
+        shutil.rmtree(self.folder)
+
+    def _for_all(self, action: Callable[[Server], None]) -> None:
+        servers = self._servers
+        with ThreadPoolExecutor(len(servers)) as pool:
+            list(pool.map(action, servers))

@@ -1,0 +1,65 @@
+"""Prometheus, where it is on the PATH, on a scrape configuration."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from worker.errors import DependencyError
+from worker.stack.server import Server
+
+ANSWER_TIMEOUT_S = 2.0
+
+
+def prometheus_program() -> str | None:
+    """`prometheus` of the PATH, if there is one."""
+    return shutil.which("prometheus")
+
+
+def scrape_config(targets: Sequence[str], interval_s: int = 1) -> str:
+    """A configuration (JSON, which YAML includes) that scrapes `/metrics` of every `host:port` of `targets`."""
+    job = {"job_name": "sentiment", "static_configs": [{"targets": list(targets)}]}
+    return json.dumps({"global": {"scrape_interval": f"{interval_s}s"}, "scrape_configs": [job]})
+
+
+class PrometheusServer(Server):
+    """One server on the configuration file `config`."""
+
+    def __init__(self, folder: Path, config: Path, port: int | None = None) -> None:
+        super().__init__("prometheus", folder, port)
+        self.config = config
+
+    @property
+    def url(self) -> str:
+        """Base URL of its HTTP interface."""
+        return f"http://{self.address}"
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def command(self) -> list[str]:
+        """Its command line; raises DependencyError where the program is missing."""
+        program = prometheus_program()
+        if program is None:
+            raise DependencyError("Prometheus", "the PATH", "there is no such program", "Install prometheus.")
+        return [
+            program,
+            f"--config.file={self.config.resolve()}",
+            f"--storage.tsdb.path={self._data}",
+            f"--web.listen-address={self.address}",
+        ]
+
+    def answers(self) -> bool:
+        """Whether the server on the port is ready and is this one, told by its data folder."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=ANSWER_TIMEOUT_S):
+                pass
+            with urllib.request.urlopen(f"{self.url}/api/v1/status/flags", timeout=ANSWER_TIMEOUT_S) as answer:
+                flags = json.load(answer)["data"]
+        except OSError:
+            return False
+        return bool(flags["storage.tsdb.path"] == str(self._data))
