@@ -92,22 +92,28 @@ class TrainConfig:
     dropout_word: float = 0.08  # whole words
     dropout_output: float = 0.3
     vector_epochs: int = 4  # of word2vec, which the embedding starts from; 0: start at random
-    stream_epochs: int = 4
+    stream_epochs: int = 40
     stream_learning_rate: float = 3e-3
     stream_reset: float = 0.05  # chance that a stream starts anew before a text
+    stream_shuffled: float = 0.25  # share of the sequences whose texts belong to no stream
+    dev_share: float = 0.2  # of the films: never trained on
+    held_share: float = 0.1  # of the other streams: kept from the text network, for the stream cell and temperature
+    split_seed: int = 0  # of the two shares
     seed: int = 1
     threads: int = 1
 
     def __post_init__(self) -> None:
         whole = ("epochs", "batch_tokens", "batch_texts", "max_tokens", "threads")
-        not_negative = ("warmup_steps", "vector_epochs", "stream_epochs", "seed")
+        not_negative = ("warmup_steps", "vector_epochs", "stream_epochs", "seed", "split_seed")
         positive = ("learning_rate", "stream_learning_rate", "clip_norm")
-        chances = ("dropout_embedding", "dropout_word", "dropout_output", "stream_reset")
+        chances = ("dropout_embedding", "dropout_word", "dropout_output", "stream_reset", "stream_shuffled")
+        shares = ("dev_share", "held_share")
         _refuse(
             [f"{name} must be at least 1" for name in whole if not getattr(self, name) >= 1]
             + [f"{name} must not be negative" for name in not_negative if not getattr(self, name) >= 0]
             + [f"{name} must be above 0" for name in positive if not getattr(self, name) > 0]
             + [f"{name} must be at least 0 and below 1" for name in chances if not 0 <= getattr(self, name) < 1]
+            + [f"{name} must be above 0 and below 0.5" for name in shares if not 0 < getattr(self, name) < 0.5]
         )
 
 

@@ -33,6 +33,8 @@ FILES = {
 }
 """Name of each corpus, and its file inside a data folder."""
 
+DEV_SHARE, SPLIT_SEED = 0.2, 0  # of the films held out for evaluation, unless a training run chose others
+
 Row = Mapping[str, Any]
 
 

@@ -64,6 +64,8 @@ class StreamNetwork(nn.Module):
 class SentimentNetwork(nn.Module):
     """The whole network. The parts are trained one after the other, so each is called on its own."""
 
+    temperature: Tensor
+
     def __init__(
         self,
         config: ModelConfig,

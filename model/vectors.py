@@ -83,6 +83,7 @@ class _Epochs(CallbackAny2Vec):  # type: ignore[misc]
         self._on_epoch = on_epoch
         self._num_done = 0
 
-    def on_epoch_end(self, model: Word2Vec) -> None:  # noqa: ARG002, D102 - gensim's hook
+    def on_epoch_end(self, model: Word2Vec) -> None:
+        """gensim calls this."""
         self._num_done += 1
         self._on_epoch(self._num_done)

@@ -1,0 +1,109 @@
+"""Training texts as arrays, and the order in which training reads them: batches of texts, sequences of streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.config import NUM_CLASSES
+from model.data import Example, classes_of
+from model.tokenizer import Tokenizer
+
+Ids = NDArray[np.int32]
+Indices = NDArray[np.intp]
+
+LENGTH_JITTER = 0.1  # relative: batches hold texts of about one length, but not the same ones in every epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Encoded texts, without the empty ones. `log_prior[i]`: log of the class shares in the corpus of text i."""
+
+    ids: list[Ids]  # each at least one token long
+    labels: NDArray[np.int64]  # (texts,)
+    log_prior: NDArray[np.float32]  # (texts, classes); -inf: the corpus does not have the class
+    streams: list[str]  # "" for none
+
+    @classmethod
+    def encode(cls, examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int) -> Self:
+        """Labelled examples of one corpus; of longer texts the last `max_tokens` tokens are kept."""
+        classes = classes_of(examples)
+        encoded = [np.array(tokenizer.encode(example.text)[-max_tokens:], np.int32) for example in examples]
+        kept = [(ids, example) for ids, example in zip(encoded, examples, strict=True) if len(ids)]
+        labels = np.array([example.label for _, example in kept], np.int64)
+        shares = np.array([np.mean(labels == label) if label in classes else 0.0 for label in range(NUM_CLASSES)])
+        with np.errstate(divide="ignore"):
+            log_prior = np.log(shares).astype(np.float32)
+        return cls(
+            ids=[ids for ids, _ in kept],
+            labels=labels,
+            log_prior=np.tile(log_prior, (len(kept), 1)),
+            streams=[example.stream or "" for _, example in kept],
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __add__(self, other: Texts) -> Texts:
+        return Texts(
+            self.ids + other.ids,
+            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.log_prior, other.log_prior]),
+            self.streams + other.streams,
+        )
+
+
+def pad(ids: Sequence[NDArray[np.signedinteger[Any]]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(batch, longest) ids, zero behind each text, and (batch,) lengths."""
+    lengths = np.array([len(text) for text in ids], np.int64)
+    padded = np.zeros((len(ids), lengths.max()), np.int64)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.concatenate(ids)
+    return padded, lengths
+
+
+def cut_batches(order: Indices, texts: Texts, max_tokens: int, max_texts: int) -> Iterator[Indices]:
+    """`order` cut into runs that hold at most `max_texts` and, once padded, `max_tokens` (one text always fits)."""
+    start, longest = 0, 0
+    for end, index in enumerate(order):
+        longest = max(longest, len(texts.ids[index]))
+        num_texts = end + 1 - start
+        if end > start and (num_texts > max_texts or num_texts * longest > max_tokens):
+            yield order[start:end]
+            start, longest = end, len(texts.ids[index])
+    yield order[start:]
+
+
+def epoch_batches(texts: Texts, max_tokens: int, max_texts: int, rng: np.random.Generator) -> list[Indices]:
+    """The batches of one epoch: texts of similar length together, the batches in random order."""
+    lengths = np.array([len(ids) for ids in texts.ids])
+    order = np.argsort(lengths * rng.uniform(1 - LENGTH_JITTER, 1 + LENGTH_JITTER, len(lengths)))
+    cut = list(cut_batches(order, texts, max_tokens, max_texts))
+    return [cut[i] for i in rng.permutation(len(cut))]
+
+
+def stream_sequences(
+    streams: Sequence[str], reset_chance: float, shuffled_share: float, rng: np.random.Generator
+) -> list[Indices]:
+    """The sequences of one epoch: each stream's texts in random order, cut before a text with `reset_chance`.
+
+    In `shuffled_share` of the sequences the texts are dealt anew among those sequences, so that they belong to no
+    stream: what the cell must not mistake for one.
+    """
+    members: dict[str, list[int]] = {}
+    for index, stream in enumerate(streams):
+        members.setdefault(stream, []).append(index)
+    sequences: list[Indices] = []
+    for indices in members.values():
+        cuts = np.flatnonzero(rng.random(len(indices) - 1) < reset_chance) + 1
+        sequences += np.split(rng.permutation(indices), cuts)
+    chosen = np.flatnonzero(rng.random(len(sequences)) < shuffled_share)
+    if len(chosen):
+        dealt = rng.permutation(np.concatenate([sequences[i] for i in chosen]))
+        ends = np.cumsum([len(sequences[i]) for i in chosen])[:-1]
+        for i, sequence in zip(chosen, np.split(dealt, ends), strict=True):
+            sequences[i] = sequence
+    return sequences

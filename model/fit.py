@@ -1,0 +1,135 @@
+"""The two fits of a training run: the text network on all corpora, then the stream cell on whole streams."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import Progress
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from model.batches import Indices, Texts, cut_batches, epoch_batches, pad, stream_sequences
+from model.config import TrainConfig
+from model.network import SentimentNetwork
+from model.runs import RunFolder
+
+REPEATS = {"imdb": 1, "sst2": 2, "semeval": 2}  # of a corpus in an epoch
+SAVE_EVERY = 500  # steps
+SEQUENCES_PER_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A run in progress: its network, its knobs, where it keeps its files and shows how far it is."""
+
+    network: SentimentNetwork
+    config: TrainConfig
+    folder: RunFolder
+    progress: Progress
+
+
+def fit_text_network(run: Training, train: dict[str, Texts], held: dict[str, Texts]) -> None:
+    """Train the word network and the readout; goes on from the last saved step. Held texts are only measured."""
+    config = run.config
+    texts = reduce(operator.add, [corpus for name, corpus in train.items() for _ in range(REPEATS[name])])
+    epochs = [
+        epoch_batches(texts, config.batch_tokens, config.batch_texts, np.random.default_rng((config.seed, epoch)))
+        for epoch in range(config.epochs)
+    ]
+    plan = [batch for epoch in epochs for batch in epoch]
+    parameters = [*run.network.word.parameters(), *run.network.readout.parameters()]
+    optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99))
+    num_done = run.folder.load_step(run.network, optimizer)
+    task = run.progress.add_task("text network, steps", total=len(plan), completed=num_done)
+    losses: list[float] = []
+    for step in range(num_done, len(plan)):
+        torch.manual_seed(config.seed * 1_000_003 + step)  # of the dropout, so that a step repeats exactly
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, len(plan), config)
+        tokens, lengths = pad([texts.ids[i] for i in plan[step]])
+        logits = run.network.text_logits(torch.from_numpy(tokens), torch.from_numpy(lengths))
+        loss = corpus_loss(logits, texts, plan[step])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+        optimizer.step()
+        losses.append(loss.item())
+        run.progress.update(task, advance=1, description=f"text network, loss {np.mean(losses[-100:]):.3f}; steps")
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == len(plan):
+            run.folder.save_step(step + 1, run.network, optimizer)
+            run.folder.log("text", step + 1, loss=float(np.mean(losses)), **_accuracies(run.network, held))
+            losses.clear()
+
+
+def learning_rate(step: int, num_steps: int, config: TrainConfig) -> float:
+    """Rises over the first steps, then falls in a line to zero."""
+    return config.learning_rate * min(1.0, (step + 1) / (config.warmup_steps + 1)) * (1 - step / num_steps)
+
+
+def corpus_loss(logits: Tensor, texts: Texts, rows: Indices) -> Tensor:
+    """Mean cross-entropy of the logits of texts `rows`, each under the class shares of its own corpus."""
+    log_prior, labels = torch.from_numpy(texts.log_prior[rows]), torch.from_numpy(texts.labels[rows])
+    return cross_entropy(logits + log_prior, labels)
+
+
+@torch.no_grad()
+def read_texts(network: SentimentNetwork, texts: Texts) -> tuple[Tensor, Tensor]:
+    """(texts, 3 hidden) summaries and (texts, classes) logits, without dropout."""
+    network.eval()
+    z = torch.empty(len(texts), network.readout.in_features)
+    order = np.argsort([len(ids) for ids in texts.ids], kind="stable")
+    for batch in cut_batches(order, texts, max_tokens=20_000, max_texts=256):
+        tokens, lengths = pad([texts.ids[i] for i in batch])
+        z[batch] = network.word(torch.from_numpy(tokens), torch.from_numpy(lengths))
+    logits = network.readout(z)
+    network.train()
+    return z, logits
+
+
+def _accuracies(network: SentimentNetwork, held: dict[str, Texts]) -> dict[str, float]:
+    figures = {}
+    for name, texts in held.items():
+        _, logits = read_texts(network, texts)
+        guesses = (logits + torch.from_numpy(texts.log_prior)).argmax(dim=1).numpy()
+        figures[f"held_{name}"] = float((guesses == texts.labels).mean())
+    return figures
+
+
+def fit_stream_cell(run: Training, texts: Texts) -> None:
+    """Train the stream cell on texts with streams, the rest of the network frozen."""
+    config = run.config
+    z, text_logits = read_texts(run.network, texts)
+    optimizer = torch.optim.Adam(run.network.stream.parameters())
+    task = run.progress.add_task("stream cell, epochs", total=config.stream_epochs)
+    for epoch in range(config.stream_epochs):
+        rng = np.random.default_rng((config.seed, epoch))
+        for group in optimizer.param_groups:
+            group["lr"] = config.stream_learning_rate * (1 - epoch / config.stream_epochs)
+        losses = []
+        for padded, inside in _sequence_batches(texts.streams, config, rng):
+            addend = run.network.stream(z[padded], text_logits[padded])[inside]
+            rows = padded[inside]
+            loss = corpus_loss(text_logits[rows] + addend, texts, rows)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            losses.append(loss.item())
+        run.progress.update(task, advance=1)
+        run.folder.log("stream", epoch + 1, loss=float(np.mean(losses)))
+
+
+def _sequence_batches(
+    streams: Sequence[str], config: TrainConfig, rng: np.random.Generator
+) -> Iterator[tuple[Indices, NDArray[np.bool_]]]:
+    """(sequences, longest) rows of texts, and where they are texts instead of padding, a batch at a time."""
+    sequences = stream_sequences(streams, config.stream_reset, config.stream_shuffled, rng)
+    sequences = [sequences[i] for i in rng.permutation(len(sequences))]
+    for start in range(0, len(sequences), SEQUENCES_PER_BATCH):
+        padded, lengths = pad(sequences[start : start + SEQUENCES_PER_BATCH])
+        yield padded, np.arange(padded.shape[1]) < lengths[:, None]

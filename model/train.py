@@ -1,0 +1,153 @@
+"""Training, from texts to a checkpoint, in the order in which it happens.
+
+1. Read the corpora; hold a share of the films out for evaluation, and another for steps 4 and 5.
+2. Make the vocabulary, and word vectors for the embedding to start from.
+3. Train the text network on all corpora together. Each corpus counts on its own classes alone: the log of its class
+   shares is added to the logits in the loss (minus infinity for a class it lacks), so that the network itself learns
+   what holds for balanced classes (Menon et al. 2021, "Long-tail learning via logit adjustment").
+4. Train the stream cell on whole streams, the text network frozen. Its streams are ones that the text network did
+   not learn from: on its own training texts it is too sure of itself, and the cell would learn to stay silent.
+5. Fit the temperature (Guo et al. 2017, "On Calibration of Modern Neural Networks").
+6. Write the checkpoint, and measure it as it will be served.
+
+A killed run goes on where it stood: step 2's vectors and step 3's every SAVE_EVERY steps are on disk, and each step's
+random numbers come from its own number, so that it ends with the weights of a run that was never stopped.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from model.batches import Texts
+from model.card import model_card
+from model.checkpoint import save_checkpoint
+from model.config import ModelConfig, TrainConfig
+from model.data import Example, read_corpora, split_by_stream
+from model.evaluate import evaluate_checkpoint
+from model.fit import Training, corpus_loss, fit_stream_cell, fit_text_network, read_texts
+from model.network import SentimentNetwork
+from model.runs import RunFolder
+from model.vectors import make_tokenizer, train_word_vectors
+
+CORPORA = ("imdb", "imdb_unlabelled", "sst2", "semeval", "topics")
+TEMPERATURES = np.geomspace(0.4, 4.0, 200)
+DEFAULT_SIZES = ModelConfig(num_words=24_000)
+
+
+def train_checkpoint(  # noqa: PLR0913 - three are what to do, three have defaults
+    config: TrainConfig,
+    data: Path,
+    run: Path,
+    *,
+    sizes: ModelConfig = DEFAULT_SIZES,
+    name: str = "default",
+    show_progress: bool = True,
+) -> Path:
+    """Train a network on the data folder, in the run folder, and return the folder of its checkpoint.
+
+    `sizes.num_words` is the most that the vocabulary may hold. Raises DataError for data that cannot be read and
+    ConfigError where `run` holds a run with other settings, before anything is trained.
+    """
+    torch.set_num_threads(config.threads)
+    corpora = read_corpora(data, CORPORA)
+    folder = RunFolder(run, sizes, config)
+    parts = _split(corpora, config)
+
+    words, tokenizer = make_tokenizer(parts.all_texts, sizes.num_words, sizes.num_buckets)
+    folder.check_words(words)
+    sizes = replace(sizes, num_words=len(words))
+    train, held = (
+        {name: Texts.encode(examples, tokenizer, config.max_tokens) for name, examples in part.items()}
+        for part in (parts.train, parts.held)
+    )
+    torch.manual_seed(config.seed)
+    network = SentimentNetwork(
+        sizes,
+        embedding_dropout=config.dropout_embedding,
+        word_dropout=config.dropout_word,
+        output_dropout=config.dropout_output,
+    )
+    with _progress(show_progress) as progress:
+        training = Training(network, config, folder, progress)
+        _start_embedding(training, sizes, [np.array(tokenizer.encode(text), np.int32) for text in parts.all_texts])
+        fit_text_network(training, train, held)
+        fit_stream_cell(training, held["imdb"] + held["topics"])
+    network.temperature.fill_(_best_temperature(network, held))
+    folder.log("temperature", 0, temperature=network.temperature.item())
+
+    save = partial(
+        save_checkpoint, folder.checkpoint, name=name, config=sizes, words=words, weights=network.tensors(), half=True
+    )
+    save(metrics={"dev_share": config.dev_share, "split_seed": config.split_seed})
+    evaluation = evaluate_checkpoint(folder.checkpoint, data)
+    save(metrics=evaluation.to_dict(), card=model_card(sizes, config, evaluation))
+    return folder.checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the text network learns from, what is held back from it, and all texts that word vectors may see."""
+
+    train: dict[str, list[Example]]
+    held: dict[str, list[Example]]
+    all_texts: list[str]
+
+
+def _split(corpora: dict[str, list[Example]], config: TrainConfig) -> _Parts:
+    """Whole films and topics, and for the rest single texts, fall on one side."""
+    shares = (config.dev_share, config.held_share)
+    _, held_films, train_films = split_by_stream(corpora["imdb"], shares, config.split_seed)
+    _, *unlabelled = split_by_stream(corpora["imdb_unlabelled"], shares[:1], config.split_seed)
+    topics = [example for example in corpora["topics"] if example.split == "train"]
+    held_topics, _ = split_by_stream(topics, shares[1:], config.split_seed)
+    held_ids = {example.id for example in held_topics}
+    tweets = [example for example in corpora["semeval"] if example.id not in held_ids]
+    held_tweets, train_tweets = split_by_stream(tweets, shares[1:], config.split_seed)
+    held_sst2, train_sst2 = split_by_stream(corpora["sst2"], shares[1:], config.split_seed)
+    train = {"imdb": train_films, "sst2": train_sst2, "semeval": train_tweets}
+    held = {"imdb": held_films, "sst2": held_sst2, "semeval": held_tweets, "topics": held_topics}
+    examples = reduce(operator.add, [*train.values(), *held.values(), *unlabelled])
+    return _Parts(train, held, [example.text for example in examples])
+
+
+def _start_embedding(run: Training, sizes: ModelConfig, ids: Sequence[NDArray[np.int32]]) -> None:
+    """Word vectors into the embedding: those of the run, else new ones."""
+    saved = run.folder.load_tensors("vectors")
+    if saved is None:
+        task = run.progress.add_task("word vectors, epochs", total=run.config.vector_epochs)
+        vectors = train_word_vectors(
+            ids,
+            sizes,
+            num_epochs=run.config.vector_epochs,
+            seed=run.config.seed,
+            on_epoch=lambda epoch: run.progress.update(task, completed=epoch),
+        )
+        saved = {"vectors": torch.from_numpy(vectors)}
+        run.folder.save_tensors("vectors", saved)
+    with torch.no_grad():
+        run.network.word.embedding.weight.copy_(saved["vectors"])
+
+
+def _best_temperature(network: SentimentNetwork, held: dict[str, Texts]) -> float:
+    """The temperature of least loss over texts that the text network did not learn from, each corpus alike."""
+    read = [(read_texts(network, texts)[1], texts) for texts in held.values()]
+
+    def loss(temperature: float) -> float:
+        return sum(corpus_loss(logits / temperature, texts, np.arange(len(texts))).item() for logits, texts in read)
+
+    return float(min(TEMPERATURES, key=loss))
+
+
+def _progress(shown: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not shown)
