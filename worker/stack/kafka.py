@@ -22,9 +22,10 @@ JVM_FLAGS = (
     "-Xmx512m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
+    "--sun-misc-unsafe-memory-access=allow",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
-    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config=warn",
-    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.storage=warn",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
 
 
@@ -115,10 +116,10 @@ class KafkaBroker(Server):
         return cluster["cluster_id"] == self.cluster_id and self.node_id in alive
 
 
-def kafka_cluster(folder: Path, num_brokers: int) -> list[KafkaBroker]:
+def kafka_cluster(folder: Path, num_brokers: int, broker_type: type[KafkaBroker] = KafkaBroker) -> list[KafkaBroker]:
     """Brokers that know each other, not yet started; they must be started together."""
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    brokers = [KafkaBroker(node_id, folder / f"kafka-{node_id}", cluster_id) for node_id in range(1, num_brokers + 1)]
+    brokers = [broker_type(node_id, folder / f"kafka-{node_id}", cluster_id) for node_id in range(1, num_brokers + 1)]
     for broker in brokers:
         broker.peers = brokers
     return brokers

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from worker.settings import ENV_PREFIX
 from worker.stack.jars import kafka_jars
@@ -27,10 +27,13 @@ class LocalStack:
     raises DependencyError when a part is missing or does not come up, and then leaves nothing running.
     """
 
+    broker_type: ClassVar[type[KafkaBroker]] = KafkaBroker
+    redis_type: ClassVar[type[RedisServer]] = RedisServer
+
     def __init__(self, num_brokers: int = 1, prometheus: bool = False, append_only: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sentiment-stack-"))
-        self.brokers: list[KafkaBroker] = kafka_cluster(self.folder, num_brokers)
-        self.redis_server = RedisServer(self.folder / "redis", append_only=append_only)
+        self.brokers: list[KafkaBroker] = kafka_cluster(self.folder, num_brokers, self.broker_type)
+        self.redis_server = self.redis_type(self.folder / "redis", append_only=append_only)
         self.prometheus_server: PrometheusServer | None = None
         if prometheus and prometheus_program():
             self.prometheus_server = self._prometheus()
@@ -70,13 +73,14 @@ class LocalStack:
         return PrometheusServer(folder, config)
 
     @property
-    def _servers(self) -> list[Server]:
+    def servers(self) -> list[Server]:
+        """All of them."""
         others = [self.prometheus_server] if self.prometheus_server else []
         return [*self.brokers, self.redis_server, *others]
 
     def __enter__(self) -> Self:
         try:
-            kafka_jars()  # not in a thread, so that Ctrl-C ends a first download
+            self.fetch()
             self._for_all(lambda server: server.start())
         except BaseException:
             self.close()
@@ -86,12 +90,16 @@ class LocalStack:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def fetch(self) -> None:
+        """Download what the first start on a machine needs: here, not in a thread, so that Ctrl-C ends it."""
+        kafka_jars()
+
     def close(self) -> None:
         """End every server at once, since its data goes too, and remove the folder."""
         self._for_all(lambda server: server.kill())
         shutil.rmtree(self.folder)
 
     def _for_all(self, action: Callable[[Server], None]) -> None:
-        servers = self._servers
+        servers = self.servers
         with ThreadPoolExecutor(len(servers)) as pool:
             list(pool.map(action, servers))

@@ -7,6 +7,8 @@ from importlib.metadata import files
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from worker.errors import DependencyError
 from worker.stack.server import HOST, Server, local_module
@@ -39,23 +41,27 @@ class RedisServer(Server):
         return f"redis://{self.address}/0"
 
     def command(self) -> list[str]:
-        """Nothing is evicted, no snapshots are taken, the log of writes only where asked for."""
+        """Its command line, on a data folder of its own."""
         self._data.mkdir(exist_ok=True)
+        return [redis_program(), *self._options(self._data)]
+
+    def _options(self, data: Path) -> list[str]:
+        """Nothing is evicted, no snapshots are taken, writes are logged only where asked for."""
         options = {
             "bind": HOST,
             "port": str(self.port),
-            "dir": str(self._data),
+            "dir": str(data),
             "save": "",
             "appendonly": "yes" if self.append_only else "no",
             "appendfsync": "no",  # the page cache outlives the process
             "auto-aof-rewrite-percentage": "0",  # a snapshot copies files that are only added to
             "maxmemory-policy": "noeviction",
         }
-        return [redis_program(), *(part for name, value in options.items() for part in (f"--{name}", value))]
+        return [part for name, value in options.items() for part in (f"--{name}", value)]
 
     def answers(self) -> bool:
         """Whether it is this process that answers, with its data loaded."""
-        with redis.Redis(port=self.port, socket_timeout=ANSWER_TIMEOUT_S) as client:
+        with redis.Redis(port=self.port, socket_timeout=ANSWER_TIMEOUT_S, retry=Retry(NoBackoff(), 0)) as client:
             try:
                 return bool(client.info("server")["process_id"] == self.pid and client.ping())
             except redis.RedisError:

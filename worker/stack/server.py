@@ -109,9 +109,14 @@ class Server(ABC):
         return self._process
 
     @property
+    def exit_code(self) -> int | None:
+        """Exit code of its last process, None while that runs; negative: the signal that killed it."""
+        return self._child.poll()
+
+    @property
     def running(self) -> bool:
         """Whether its process is there, paused or not."""
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and self.exit_code is None
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -124,16 +129,18 @@ class Server(ABC):
     def start(self) -> None:
         """Start and wait until it answers; raises DependencyError with the end of its output."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = self.command()
-        self._process = _SPAWNER.submit(self._spawn, command).result(READY_TIMEOUT_S)
+        self._launch()
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not self.answers():
             if not self.running:
-                raise self._failed(f"ended with code {self._child.returncode} before it answered")
+                raise self._failed(f"ended with code {self.exit_code} before it answered")
             if time.monotonic() > deadline:
                 self.kill()
                 raise self._failed(f"did not answer within {READY_TIMEOUT_S:.0f} s")
             time.sleep(POLL_S)
+
+    def _launch(self) -> None:
+        self._process = _SPAWNER.submit(self._spawn, self.command()).result(READY_TIMEOUT_S)
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         launcher = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
@@ -179,9 +186,10 @@ class Server(ABC):
         self.start()
 
     def tail(self) -> str:
-        """The last lines that it printed."""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        return "\n".join(f"  {line[:MAX_TAIL_COLUMNS]}" for line in lines[-NUM_TAIL_LINES:])
+        """The last lines that it printed, without the frames of stack traces."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        lines = [line[:MAX_TAIL_COLUMNS] for line in text.splitlines() if not line.startswith("\tat ")]
+        return "\n".join(f"  {line}" for line in lines[-NUM_TAIL_LINES:])
 
     def _failed(self, problem: str) -> DependencyError:
         advice = f"Look for a taken port, a full disk or too little memory in the end of its output:\n{self.tail()}"

@@ -1,0 +1,67 @@
+"""One stack of real servers for the whole run; names of their own for every test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import hypothesis
+import pytest
+
+from tests.workplace import Workplace, new_workplace
+from worker.settings import ENV_PREFIX
+from worker.stack import LocalStack
+
+IN_CONTAINERS = os.environ.get("SENTIMENT_STACK") == "containers"
+
+# Settings of the person who runs the tests must not decide them, nor must the speed of the machine.
+for variable in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
+    del os.environ[variable]
+hypothesis.settings.register_profile("sentiment", deadline=None)
+hypothesis.settings.load_profile("sentiment")
+
+
+def _new_stack() -> LocalStack:
+    if IN_CONTAINERS:
+        from tests.containers import ContainerStack  # noqa: PLC0415 - needs a Docker engine
+
+        return ContainerStack(append_only=True)
+    return LocalStack(append_only=True)
+
+
+@pytest.fixture(scope="session")
+def session_stack() -> Iterator[LocalStack]:
+    with _new_stack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(session_stack: LocalStack) -> Iterator[LocalStack]:
+    """The shared servers, all of them up again after the test, whatever it did to them."""
+    yield session_stack
+    for server in session_stack.servers:
+        if server.running:
+            server.resume()
+        else:
+            server.start()
+
+
+@pytest.fixture
+def make_workplace(stack: LocalStack) -> Iterator[Callable[..., Workplace]]:
+    """Makes workplaces with topics; arguments as those of `new_workplace`."""
+    made: list[Workplace] = []
+
+    def make(**flags: object) -> Workplace:
+        made.append(new_workplace(stack, **flags))
+        made[-1].create_topics()
+        return made[-1]
+
+    yield make
+    for workplace in made:
+        workplace.delete_topics()
+
+
+@pytest.fixture
+def workplace(make_workplace: Callable[..., Workplace]) -> Workplace:
+    """One with the default settings."""
+    return make_workplace()

@@ -1,0 +1,108 @@
+"""The verifier's view of Kafka: another client than the worker's (kafka-python), read_committed, every wait bounded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+TIMEOUT_S = 30.0
+POLL_MS = 200
+
+
+class Keyed(NamedTuple):
+    """A record to produce; without `partition` the key decides, without `timestamp_ms` it is now."""
+
+    key: bytes | None
+    value: bytes | None
+    partition: int | None = None
+    timestamp_ms: int | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def produce(kafka: str, topic: str, records: Iterable[Keyed], timeout_s: float = TIMEOUT_S) -> list[tuple[int, int]]:
+    """Send `records` to `topic` in order; gives the partition and offset of each, once all are acknowledged."""
+    with KafkaProducer(bootstrap_servers=kafka.split(","), acks="all", linger_ms=5) as producer:
+        futures = [
+            producer.send(
+                topic,
+                key=record.key,
+                value=record.value,
+                partition=record.partition,
+                timestamp_ms=record.timestamp_ms,
+                headers=list(record.headers),
+            )
+            for record in records
+        ]
+        producer.flush(timeout_s)
+        return [(sent.partition, sent.offset) for sent in (future.get(timeout_s) for future in futures)]
+
+
+def read_to_end(kafka: str, *topics: str, timeout_s: float = TIMEOUT_S) -> list[Any]:
+    """Every committed record of `topics`, up to the ends that they have now; those of a partition in offset order.
+
+    Raises TimeoutError when the ends are not reached in time.
+    """
+    with _consumer(kafka, topics) as consumer:
+        ends = consumer.end_offsets(consumer.assignment())
+        return _read(consumer, lambda _: all(consumer.position(tp) >= end for tp, end in ends.items()), timeout_s)
+
+
+def read_count(kafka: str, *topics: str, count: int, timeout_s: float = TIMEOUT_S) -> list[Any]:
+    """Committed records of `topics` from their beginnings, at least `count` of them.
+
+    Raises TimeoutError, with the number that there were, when they do not come in time.
+    """
+    with _consumer(kafka, topics) as consumer:
+        return _read(consumer, lambda records: len(records) >= count, timeout_s)
+
+
+def _consumer(kafka: str, topics: Sequence[str]) -> KafkaConsumer:
+    consumer = KafkaConsumer(
+        bootstrap_servers=kafka.split(","),
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        group_id=None,
+    )
+    consumer.assign([TopicPartition(topic, p) for topic in topics for p in consumer.partitions_for_topic(topic)])
+    consumer.seek_to_beginning()
+    return consumer
+
+
+def _read(consumer: KafkaConsumer, done: Callable[[list[Any]], bool], timeout_s: float) -> list[Any]:
+    records: list[Any] = []
+    deadline = time.monotonic() + timeout_s
+    while not done(records):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{len(records)} records within {timeout_s} s, and not all that were awaited")
+        for batch in consumer.poll(timeout_ms=POLL_MS).values():
+            records += batch
+    return records
+
+
+def create_topics(kafka: str, partitions: dict[str, int], **configs: str) -> None:
+    """Create each topic with its number of partitions, and wait until all have leaders."""
+    with KafkaAdminClient(bootstrap_servers=kafka.split(",")) as admin:
+        admin.create_topics(
+            {name: {"num_partitions": number, "configs": configs} for name, number in partitions.items()},
+            wait_for_metadata=True,
+        )
+
+
+def delete_topics(kafka: str, topics: Iterable[str]) -> None:
+    """Delete those of `topics` that are there."""
+    with KafkaAdminClient(bootstrap_servers=kafka.split(",")) as admin:
+        there = [topic["name"] for topic in admin.describe_topics()]
+        gone = sorted(set(topics) & set(there))
+        if gone:
+            admin.delete_topics(gone)
+
+
+def committed(kafka: str, group: str) -> dict[TopicPartition, int]:
+    """Offsets that the group has committed; partitions without one are left out."""
+    with KafkaAdminClient(bootstrap_servers=kafka.split(",")) as admin:
+        offsets = admin.list_group_offsets(group)[group]
+    return {tp: entry.offset for tp, entry in offsets.items() if entry.offset >= 0}
