@@ -3,6 +3,7 @@
 SentimentError                     1  anything below
   SettingsError                    2  settings that cannot work, all of them named at once
   DependencyError                  3  a server is away: which, where, what to do
+  ListenError                      1  an address to listen on cannot be had
   TopicsError                      1  topics are missing or have other partition counts
   UndecidedCommitError             1  a commit of which nobody knows the outcome: take over anew
   OwnershipError                   1  a partition's positions contradict each other
@@ -11,6 +12,7 @@ RecordError                           one record cannot be scored: it becomes a 
 
 from __future__ import annotations
 
+import errno
 from enum import StrEnum
 
 EXIT_OK, EXIT_FAILED, EXIT_MISUSED, EXIT_DEPENDENCY = 0, 1, 2, 3
@@ -35,6 +37,17 @@ class DependencyError(SentimentError):
 
     def __init__(self, name: str, address: str, problem: str, advice: str) -> None:
         super().__init__(f"{name} at {address}: {problem}. {advice}")
+
+
+class ListenError(SentimentError):
+    """The address that a server of ours wants to listen on cannot be had; `what` names its two flags."""
+
+    def __init__(self, what: str, host: str, port: int, error: OSError) -> None:
+        if error.errno == errno.EADDRINUSE:
+            problem = f"port {port} of {host} is taken. End what listens there, or choose"
+        else:
+            problem = f"cannot listen on port {port} of {host}: {error.strerror or error}. Choose"
+        super().__init__(f"{problem} another with --{what}-host and --{what}-port (port 0: any that is free)")
 
 
 class TopicsError(SentimentError):
