@@ -1,5 +1,57 @@
-"""Text to sentiment: tokens, an LSTM whose state outlives the text, probabilities. Knows no Kafka and no Redis."""
+"""Text to sentiment: tokens, an LSTM whose state outlives the text, probabilities. Knows no Kafka and no Redis.
 
-from model.phrases import Phrase, PhraseGrammar, make_phrases
+What is named here is all that may be used from outside. Training needs torch and is imported when it is first asked
+for, so that serving does without.
+"""
 
-__all__ = ["Phrase", "PhraseGrammar", "make_phrases"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from model.config import LABELS, ModelConfig, TrainConfig
+from model.engine import InferenceEngine, Result, Word
+from model.errors import CheckpointError, ConfigError, DataError, ModelError, StateError
+from model.reading import Request
+from model.reference import ReferenceNetwork
+from model.state import OpenText, StreamState
+
+if TYPE_CHECKING:
+    from model.data import Example, read_examples
+    from model.evaluate import evaluate_checkpoint
+    from model.train import train_checkpoint
+
+_LAZY = {
+    "Example": "model.data",
+    "read_examples": "model.data",
+    "evaluate_checkpoint": "model.evaluate",
+    "train_checkpoint": "model.train",
+}
+
+__all__ = [
+    "LABELS",
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "Example",
+    "InferenceEngine",
+    "ModelConfig",
+    "ModelError",
+    "OpenText",
+    "ReferenceNetwork",
+    "Request",
+    "Result",
+    "StateError",
+    "StreamState",
+    "TrainConfig",
+    "Word",
+    "evaluate_checkpoint",
+    "read_examples",
+    "train_checkpoint",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

@@ -1,0 +1,191 @@
+"""Requests in, results out: as many, in the same order, whatever streams, lengths and pieces they mix.
+
+1. group the requests by stream, from the state each stream stands at; cut and encode the texts (`reading.py`)
+2. schedule: texts are rows of the word network, a stream's texts are steps of the stream's (`schedule.py`)
+3. run the word network over the tokens, then the stream network over the texts that end (`kernels/`)
+4. read out the classes, the words at which the running score moved, and the states
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
+from model.config import LABELS
+from model.kernels.cpu import CpuNetwork, WordReadouts
+from model.reading import Batch, Request
+from model.state import FloatArray, StreamState
+from model.tokenizer import Tokenizer
+
+# requests and characters that run side by side at most: more gain no speed, and they bound the memory of a call
+_MAX_BATCH_REQUESTS = 512
+_MAX_BATCH_CHARS = 1 << 20
+
+# around a word, and no part of it when it is shown
+_OPENING, _CLOSING = "\"'([\u00ab\u201c\u2018", ".,;:!?\"')]\u00bb\u201d\u2019\u2026"
+
+
+@dataclass(slots=True)
+class Word:
+    """`text[start:end]` of the request, and by how much the running score (-1..1) moved when it was read."""
+
+    word: str
+    start: int
+    end: int
+    change: float
+
+
+@dataclass(slots=True)
+class Result:
+    """What is known after a request; of a text that goes on, from the chunks that are complete so far."""
+
+    probabilities: tuple[float, float, float]  # negative, neutral, positive: calibrated
+    label: str
+    score: float  # positive less negative
+    confidence: float  # of the label
+    words: list[Word]  # at most three, the largest change first
+    state: StreamState  # after this request
+    reset: str | None  # "not_finite" where the state given could not be used, so that the stream began anew
+    num_tokens: int
+    num_unknown: int
+
+
+class InferenceEngine:
+    """A checkpoint, ready to read. `score` may run in several threads; the kernels release the interpreter's lock."""
+
+    def __init__(self, checkpoint: Checkpoint, *, carry: bool = True, threads: int = 1) -> None:
+        self.name = checkpoint.name
+        self.fingerprint = checkpoint.fingerprint
+        self.config = checkpoint.config
+        self._carry = carry
+        self._threads = threads
+        self._tokenizer = Tokenizer(checkpoint.words, checkpoint.config.num_buckets)
+        self._network = CpuNetwork(checkpoint.config, checkpoint.weights)
+        self._blas = ThreadpoolController()
+
+    @classmethod
+    def load(cls, path: Path | None = None, *, carry: bool = True, threads: int = 1) -> Self:
+        """The checkpoint in folder `path`, by default the packaged one. Raises CheckpointError.
+
+        `carry`: let a stream's state bear on its next text. `threads`: of the matrix products.
+        """
+        return cls(load_checkpoint(path or DEFAULT_CHECKPOINT), carry=carry, threads=threads)
+
+    def warm_up(self) -> None:
+        """Have every loop compiled, so that the first request does not wait for it."""
+        self.score([Request("warm-up", "a b")])
+
+    def has_words(self, text: str) -> bool:
+        """Whether anything is left of `text` to read after normalising."""
+        return self._tokenizer.has_tokens(text)
+
+    def score(self, requests: Sequence[Request]) -> list[Result]:
+        """One result for each request, in their order."""
+        results: list[Result] = []
+        latest: dict[Hashable, StreamState] = {}  # where the streams of the parts before stand
+        with self._blas.limit(limits=self._threads, user_api="blas"):
+            for part in _bounded(requests):
+                scored = self._score_part(part, latest)
+                results += scored
+                latest.update((request.stream, result.state) for request, result in zip(part, scored, strict=True))
+        return results
+
+    def _score_part(self, requests: Sequence[Request], latest: dict[Hashable, StreamState]) -> list[Result]:
+        batch = Batch(requests, latest, self._tokenizer, self.config)
+        readouts = self._network.read_words(batch.plan, batch.ids, batch.word_state())
+        states = self._network.step_streams(batch.plan, readouts, batch.carried())
+        addend = self._network.stream_logits(batch.plan, states)
+        if not self._carry:
+            addend = np.zeros_like(addend)
+        probabilities = self._network.probabilities(batch.plan, readouts, addend)
+        words = self._words(batch, requests, readouts, addend)
+        after = _states_after(batch, readouts, states)
+        unknown = np.concatenate([[0], np.cumsum(batch.ids >= self._tokenizer.num_words)])
+        starts = batch.plan.token_starts
+        columns = zip(
+            map(tuple, probabilities.tolist()),
+            probabilities.argmax(axis=1).tolist(),
+            words,
+            after,
+            batch.resets,
+            batch.num_tokens.tolist(),
+            (unknown[starts + batch.num_tokens] - unknown[starts]).tolist(),
+            strict=True,
+        )
+        scored = [
+            Result(p, LABELS[label], p[2] - p[0], p[label], found, state, reset, num_tokens, num_unknown)
+            for p, label, found, state, reset, num_tokens, num_unknown in columns
+        ]
+        return [scored[place] for place in np.argsort(batch.requests).tolist()]
+
+    def _words(
+        self, batch: Batch, requests: Sequence[Request], readouts: WordReadouts, addend: FloatArray
+    ) -> list[list[Word]]:
+        top, changes = self._network.top_changes(batch.plan, readouts, addend, batch.num_chunks, batch.chunk_tokens)
+        return [
+            _find_words(requests[index].text, pending, chunks, numbers, moved)
+            for index, pending, chunks, numbers, moved in zip(
+                batch.requests, batch.pending_before, batch.chunks, top.tolist(), changes.tolist(), strict=True
+            )
+        ]
+
+
+def _bounded(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
+    """Cut a call into parts that may run as one batch each; a text longer than a part's bound stands alone."""
+    begin = num_chars = 0
+    for index, request in enumerate(requests):
+        num_chars += len(request.text)
+        if index > begin and (index - begin == _MAX_BATCH_REQUESTS or num_chars > _MAX_BATCH_CHARS):
+            yield requests[begin:index]
+            begin, num_chars = index, len(request.text)
+    if begin < len(requests):
+        yield requests[begin:]
+
+
+def _states_after(batch: Batch, readouts: WordReadouts, states: FloatArray) -> list[StreamState]:
+    """Where each request leaves its stream. Copies, so that no state keeps the batch in memory."""
+    plan = batch.plan
+    num_texts = (plan.state_after - plan.state_starts[batch.stream]).tolist()
+    after = []
+    for place, (stream, at, final, pending) in enumerate(
+        zip(batch.stream, plan.state_after.tolist(), plan.final.tolist(), batch.pending_after, strict=True)
+    ):
+        opened = None if final else readouts.state.get(place, pending)
+        after.append(StreamState(states[at].copy(), batch.states[stream].num_texts + num_texts[place], opened))
+    return after
+
+
+def _find_words(text: str, pending: str, chunks: list[str], numbers: list[int], changes: list[float]) -> list[Word]:
+    """The chunks with these `numbers` (-1: none), as written, without the quotes and stops around them.
+
+    Of a chunk that began in an earlier piece of the text, only what is in `text` is shown.
+    """
+    whole, shift, at = pending + text, len(pending), 0
+    spans = []
+    for chunk in chunks[: max(numbers) + 1]:
+        at = whole.index(chunk, at)
+        spans.append((at, at + len(chunk)))
+        at += len(chunk)
+    words = []
+    for number, change in zip(numbers, changes, strict=True):
+        if number >= 0:
+            start, end = (max(offset - shift, 0) for offset in _trimmed(whole, *spans[number]))
+            if start < end:
+                words.append(Word(text[start:end], start, end, change))
+    return words
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without quotes and brackets before and stops behind, unless nothing but signs would be left."""
+    left = text[start:end].lstrip(_OPENING)
+    inner = left.rstrip(_CLOSING)
+    if not any(map(str.isalnum, inner)):
+        return start, end
+    start = end - len(left)
+    return start, start + len(inner)

@@ -1,0 +1,154 @@
+"""The network on the CPU: matrix products by numpy's BLAS, everything else by the compiled loops of `gates.py`.
+
+Input weights, bias and embedding are folded once into a table of one (4H,) row per vocabulary row, so that a token
+costs a gather and half the products. Nothing is padded: at every step the rows still running are the first ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.config import NUM_CLASSES, NUM_GATES, NUM_POOLED, ModelConfig
+from model.kernels import gates
+from model.schedule import IntArray, Schedule
+from model.state import DoubleArray, FloatArray, WordState
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordReadouts:
+    """What the word network made of a batch of requests."""
+
+    state: WordState  # of each request: the word LSTM after it
+    logits: FloatArray  # (tokens + rows, 3), of the text alone, where the schedule says
+
+
+class CpuNetwork:
+    """The forward pass of a checkpoint. Safe to use from several threads."""
+
+    def __init__(self, config: ModelConfig, weights: Mapping[str, FloatArray]) -> None:
+        self._hidden_size = config.hidden_size
+        self._table = _halve_sigmoids(
+            weights["word.embedding.weight"] @ weights["word.lstm.weight_ih"].T + weights["word.lstm.bias"]
+        )  # (V, 4H)
+        self._word_recurrence = _halve_sigmoids(weights["word.lstm.weight_hh"].T)  # (H, 4H)
+        # (3 pools, 3 classes, H) as (9, H)
+        readout = weights["readout.weight"].reshape(NUM_CLASSES, NUM_POOLED, config.hidden_size).transpose(1, 0, 2)
+        self._readout = np.ascontiguousarray(readout).reshape(-1, config.hidden_size)
+        self._readout_bias = weights["readout.bias"]
+        self._summary = weights["stream.summary.weight"].T
+        self._summary_bias = weights["stream.summary.bias"]
+        self._stream_input = _halve_sigmoids(weights["stream.lstm.weight_ih"].T)  # (P + 3, 4K)
+        self._stream_bias = _halve_sigmoids(weights["stream.lstm.bias"])
+        self._stream_recurrence = _halve_sigmoids(weights["stream.lstm.weight_hh"].T)  # (K, 4K)
+        self._stream_readout = weights["stream.readout.weight"].T
+        self._temperature = float(weights["calibration.temperature"][0])
+
+    def read_words(self, plan: Schedule, ids: IntArray, state: WordState) -> WordReadouts:
+        """Run the word LSTM. `ids`: token after token; `state`: where the row at each place begins, overwritten."""
+        hidden, cell, maximum = state.words
+        firsts, places = plan.words.firsts, plan.words.place[plan.row]
+        mean_readout = self._readout[-NUM_CLASSES:]
+        mean_logits = state.total @ mean_readout.T.astype(np.float64)
+        logits = np.empty((plan.num_tokens + len(hidden), NUM_CLASSES), np.float32)
+        logits[plan.num_tokens + plan.words.order] = self._begin_logits(state, mean_logits)
+        taken = WordState.empty(len(plan.row), self._hidden_size)
+        inner = plan.inner_readouts()
+        work = np.empty((len(hidden), NUM_GATES * self._hidden_size), np.float32)
+        for step, num_active in enumerate(plan.words.num_active):
+            if step in inner:
+                taken.copy_rows(inner[step], state, places[inner[step]])
+            active = work[:num_active]
+            np.dot(hidden[:num_active], self._word_recurrence, out=active)
+            gates.lstm_step(active, self._table, ids, firsts, step, hidden, cell)
+            gates.pool_step(
+                hidden,
+                maximum,
+                state.total,
+                state.num_tokens,
+                mean_logits,
+                self._readout,
+                self._readout_bias,
+                firsts,
+                step,
+                num_active,
+                logits,
+            )
+        at_end = np.flatnonzero(plan.at_end)
+        taken.copy_rows(at_end, state, places[at_end])
+        return WordReadouts(taken, logits)
+
+    def _begin_logits(self, state: WordState, mean_logits: DoubleArray) -> FloatArray:
+        """(rows, 3): the text so far, which for most rows is nothing."""
+        hidden, _, maximum = state.words
+        last_readout, maximum_readout, _ = np.split(self._readout, NUM_POOLED)
+        num_tokens = np.maximum(state.num_tokens, 1)[:, None]
+        read = hidden @ last_readout.T + maximum @ maximum_readout.T + mean_logits / num_tokens
+        return np.where(state.num_tokens[:, None] > 0, read, 0).astype(np.float32) + self._readout_bias
+
+    def step_streams(self, plan: Schedule, readouts: WordReadouts, carried: FloatArray) -> FloatArray:
+        """(streams, 2, K) that the streams came with -> (states, 2, K): all their states, as the schedule lays them."""
+        texts = np.flatnonzero(plan.final)
+        states = np.empty((len(carried) + len(texts), *carried.shape[1:]), np.float32)
+        states[plan.state_starts] = carried
+        summary = np.tanh(readouts.state.pooled(texts) @ self._summary + self._summary_bias)
+        classes = softmax(readouts.logits[plan.logits_after[texts]]).astype(np.float32)
+        inputs = np.concatenate([summary, classes], axis=1) @ self._stream_input + self._stream_bias
+        hidden, cell = carried[plan.streams.order].transpose(1, 0, 2).copy()
+        work = np.empty((len(carried), self._stream_recurrence.shape[1]), np.float32)
+        index, slots = np.arange(len(texts)), plan.state_starts[plan.streams.order]
+        for step, num_active in enumerate(plan.streams.num_active):
+            active = work[:num_active]
+            np.dot(hidden[:num_active], self._stream_recurrence, out=active)
+            gates.lstm_step(active, inputs, index, plan.streams.firsts, step, hidden, cell)
+            now = slots[:num_active] + step + 1
+            states[now, 0], states[now, 1] = hidden[:num_active], cell[:num_active]
+        return states
+
+    def stream_logits(self, plan: Schedule, states: FloatArray) -> FloatArray:
+        """(requests, 3): what the stream's state before a text adds to the text's logits."""
+        logits: FloatArray = states[plan.state_before, 0] @ self._stream_readout
+        return logits
+
+    def probabilities(self, plan: Schedule, readouts: WordReadouts, addend: FloatArray) -> DoubleArray:
+        """(requests, 3): calibrated class probabilities after each request."""
+        return softmax((readouts.logits[plan.logits_after] + addend) / self._temperature)
+
+    def top_changes(
+        self, plan: Schedule, readouts: WordReadouts, addend: FloatArray, num_chunks: IntArray, chunk_tokens: IntArray
+    ) -> tuple[NDArray[np.int64], FloatArray]:
+        """(requests, 3) numbers of the chunks that moved the running score most, -1 for none, and by how much.
+
+        num_chunks: chunks of each request; chunk_tokens: tokens of each chunk.
+        """
+        shape = (len(num_chunks), gates.MAX_WORDS)
+        top, changes = np.empty(shape, np.int64), np.empty(shape, np.float32)
+        chunk_starts = np.concatenate([[0], np.cumsum(num_chunks)])
+        gates.word_changes(
+            readouts.logits,
+            plan.logits_before,
+            plan.token_starts,
+            addend,
+            self._temperature,
+            chunk_tokens,
+            chunk_starts,
+            top,
+            changes,
+        )
+        return top, changes
+
+
+def softmax(logits: NDArray[np.floating]) -> DoubleArray:
+    """Of each row, in double precision."""
+    shares: DoubleArray = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _halve_sigmoids(weights: FloatArray) -> FloatArray:
+    """(..., 4H) in the order input, forget, cell, output: all but the cell's part halved (see `gates.py`)."""
+    halves = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), weights.shape[-1] // NUM_GATES)
+    return np.ascontiguousarray(weights * halves)

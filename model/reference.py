@@ -1,0 +1,204 @@
+"""The network once more, in plain numpy and double precision, one text after the other: the oracle of the tests.
+
+It shares the tokenizer and the checkpoint with the engine, and nothing else. The backward pass is written by hand
+(back-propagation through time; Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000) and held by
+a numerical gradient check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
+from model.config import LABELS, NUM_GATES, NUM_POOLED
+from model.state import OpenText, StreamState
+from model.tokenizer import Tokenizer, cut_piece
+
+Array = NDArray[np.float64]
+Tensors = dict[str, Array]
+
+
+class ReferenceResult(NamedTuple):
+    """What the reference says after one text, or one piece of a text."""
+
+    probabilities: Array  # (3,)
+    score: float
+    label: str
+    state: StreamState
+
+
+class ReferenceNetwork:
+    """Reads the texts of one stream, one after the other."""
+
+    def __init__(self, checkpoint: Checkpoint, *, carry: bool = True) -> None:
+        self.config = checkpoint.config
+        self.tensors: Tensors = {name: tensor.astype(np.float64) for name, tensor in checkpoint.weights.items()}
+        self._tokenizer = Tokenizer(checkpoint.words, checkpoint.config.num_buckets)
+        self._carry = carry
+
+    @classmethod
+    def load(cls, path: Path | None = None, *, carry: bool = True) -> Self:
+        """The checkpoint in folder `path`, by default the packaged one. Raises CheckpointError."""
+        return cls(load_checkpoint(path or DEFAULT_CHECKPOINT), carry=carry)
+
+    def read(self, texts: Iterable[tuple[str, bool]], state: StreamState | None = None) -> list[ReferenceResult]:
+        """One result for each (text, whether it ends there) of a stream that stands at `state`."""
+        state = state or StreamState.empty(self.config)
+        hidden, cell = state.carried.astype(np.float64)
+        num_texts, opened = state.num_texts, state.open_text
+        results = []
+        for text, final in texts:
+            opened = self._read_piece(opened or self._no_text(), text, final)
+            z = _pooled(opened)
+            text_logits = self._affine("readout", z)
+            logits = text_logits + (self.tensors["stream.readout.weight"] @ hidden if self._carry else 0)
+            probabilities = softmax(logits / self.tensors["calibration.temperature"])
+            if final:
+                u = np.concatenate([np.tanh(self._affine("stream.summary", z)), softmax(text_logits)])
+                step = lstm_forward(self.tensors, "stream.lstm", u[None], hidden, cell)
+                hidden, cell, num_texts, opened = step.hidden[-1], step.cell[-1], num_texts + 1, None
+            after = StreamState(np.stack([hidden, cell]).astype(np.float32), num_texts, opened)
+            score = float(probabilities[2] - probabilities[0])
+            results.append(ReferenceResult(probabilities, score, LABELS[int(probabilities.argmax())], after))
+        return results
+
+    def _no_text(self) -> OpenText:
+        size = self.config.hidden_size
+        words = np.stack([np.zeros(size), np.zeros(size), np.full(size, -1.0)])
+        return OpenText("", 0, words, np.zeros(size))
+
+    def _read_piece(self, opened: OpenText, text: str, final: bool) -> OpenText:
+        chunks, pending = cut_piece(opened.pending, text, final)
+        ids = list(chain.from_iterable(self._tokenizer.encode_chunks(chunks)))
+        hidden, cell, maximum = opened.words.astype(np.float64)
+        read = lstm_forward(self.tensors, "word.lstm", self.tensors["word.embedding.weight"][ids], hidden, cell)
+        seen = read.hidden[1:]
+        words = np.stack([read.hidden[-1], read.cell[-1], np.max([maximum, *seen], axis=0)])
+        return OpenText(pending, opened.num_tokens + len(ids), words, opened.total + seen.sum(axis=0))
+
+    def _affine(self, name: str, x: Array) -> Array:
+        y: Array = x @ self.tensors[f"{name}.weight"].T + self.tensors[f"{name}.bias"]
+        return y
+
+    def loss(self, texts: Sequence[Sequence[int]], labels: Sequence[int]) -> float:
+        """Sum of the cross-entropies of a stream's texts (ids, none empty), read in order from an empty state."""
+        return self.loss_and_gradients(texts, labels)[0]
+
+    def loss_and_gradients(self, texts: Sequence[Sequence[int]], labels: Sequence[int]) -> tuple[float, Tensors]:
+        """The same, and its derivative by every tensor, through the stream's state back into earlier texts."""
+        tensors, size = self.tensors, self.config.hidden_size
+        targets = np.eye(len(LABELS))[list(labels)]
+        gradients = {name: np.zeros_like(tensor) for name, tensor in tensors.items()}
+
+        # forward: every array has one row per text
+        start = np.zeros(size), np.zeros(size)
+        words = [lstm_forward(tensors, "word.lstm", tensors["word.embedding.weight"][list(t)], *start) for t in texts]
+        seen = [read.hidden[1:] for read in words]
+        z = np.stack([np.concatenate([h[-1], h.max(axis=0), h.mean(axis=0)]) for h in seen])
+        text_logits = self._affine("readout", z)
+        classes = softmax(text_logits)
+        summary = np.tanh(self._affine("stream.summary", z))
+        start = np.zeros(self.config.stream_size), np.zeros(self.config.stream_size)
+        stream = lstm_forward(tensors, "stream.lstm", np.concatenate([summary, classes], axis=1), *start)
+        before = stream.hidden[:-1]
+        logits = text_logits + before @ tensors["stream.readout.weight"].T
+        temperature = tensors["calibration.temperature"]
+        probabilities = softmax(logits / temperature)
+        loss = -float(np.log((probabilities * targets).sum(axis=1)).sum())
+
+        # backward, in the opposite order; d_x is the derivative of the loss by x
+        d_scaled = probabilities - targets
+        gradients["calibration.temperature"][0] = -(d_scaled * logits).sum() / temperature[0] ** 2
+        d_logits = d_scaled / temperature
+        gradients["stream.readout.weight"] += d_logits.T @ before
+        d_before = d_logits @ tensors["stream.readout.weight"]
+        d_after = np.concatenate([d_before[1:], np.zeros_like(d_before[:1])])  # nothing reads the last state
+        d_u = lstm_backward(tensors, "stream.lstm", stream, d_after, gradients)
+        d_summary, d_classes = np.split(d_u, [self.config.summary_size], axis=1)
+        d_text_logits = d_logits + classes * (d_classes - (d_classes * classes).sum(axis=1, keepdims=True))
+        d_z = _affine_backward(tensors, "readout", z, d_text_logits, gradients)
+        d_z += _affine_backward(tensors, "stream.summary", z, d_summary * (1 - summary**2), gradients)
+        for ids, read, h, (d_last, d_maximum, d_mean) in zip(
+            texts, words, seen, d_z.reshape(len(texts), NUM_POOLED, size), strict=True
+        ):
+            d_hidden = np.tile(d_mean / len(h), (len(h), 1))
+            d_hidden[-1] += d_last
+            d_hidden[h.argmax(axis=0), np.arange(size)] += d_maximum
+            d_inputs = lstm_backward(tensors, "word.lstm", read, d_hidden, gradients)
+            np.add.at(gradients["word.embedding.weight"], list(ids), d_inputs)
+        return loss, gradients
+
+
+class LstmPass(NamedTuple):
+    """A sequence through an LSTM, with what its backward pass needs."""
+
+    inputs: Array  # (time, inputs)
+    gates: Array  # (time, 4, cells): input, forget, cell, output, after their nonlinearities
+    hidden: Array  # (time + 1, cells): from the state before the first input on
+    cell: Array  # (time + 1, cells)
+
+
+def lstm_forward(tensors: Tensors, name: str, inputs: Array, hidden: Array, cell: Array) -> LstmPass:
+    """Run the LSTM `name` over inputs (time, inputs), from hidden and cell (cells,)."""
+    recurrent, bias = tensors[f"{name}.weight_hh"], tensors[f"{name}.bias"]
+    gates, hiddens, cells = [], [hidden], [cell]
+    for x in inputs @ tensors[f"{name}.weight_ih"].T:
+        i, f, g, o = np.split(x + recurrent @ hidden + bias, NUM_GATES)
+        i, f, g, o = _sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)
+        cell = f * cell + i * g
+        hidden = o * np.tanh(cell)
+        gates.append(np.stack([i, f, g, o]))
+        hiddens.append(hidden)
+        cells.append(cell)
+    shape = (len(inputs), NUM_GATES, len(hidden))
+    return LstmPass(inputs, np.array(gates).reshape(shape), np.stack(hiddens), np.stack(cells))
+
+
+def lstm_backward(tensors: Tensors, name: str, run: LstmPass, d_hidden: Array, gradients: Tensors) -> Array:
+    """d_hidden (time, cells) of the outputs -> (time, inputs) of the inputs; adds to the gradients of the weights."""
+    d_sums = np.zeros((len(run.inputs), NUM_GATES * run.hidden.shape[1]))  # by the gates before their nonlinearities
+    d_h = d_c = np.zeros(run.hidden.shape[1])
+    for t in reversed(range(len(run.inputs))):
+        i, f, g, o = run.gates[t]
+        tanh_cell = np.tanh(run.cell[t + 1])
+        d_h = d_h + d_hidden[t]
+        d_c = d_c + d_h * o * (1 - tanh_cell**2)
+        d_i, d_f, d_g, d_o = d_c * g, d_c * run.cell[t], d_c * i, d_h * tanh_cell
+        d_sums[t] = np.concatenate([d_i * i * (1 - i), d_f * f * (1 - f), d_g * (1 - g**2), d_o * o * (1 - o)])
+        d_h = d_sums[t] @ tensors[f"{name}.weight_hh"]
+        d_c = d_c * f
+    gradients[f"{name}.weight_ih"] += d_sums.T @ run.inputs
+    gradients[f"{name}.weight_hh"] += d_sums.T @ run.hidden[:-1]
+    gradients[f"{name}.bias"] += d_sums.sum(axis=0)
+    d_inputs: Array = d_sums @ tensors[f"{name}.weight_ih"]
+    return d_inputs
+
+
+def softmax(logits: Array) -> Array:
+    """Along the last axis."""
+    shares: Array = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares /= shares.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def _sigmoid(x: Array) -> Array:
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+def _affine_backward(tensors: Tensors, name: str, x: Array, d_y: Array, gradients: Tensors) -> Array:
+    gradients[f"{name}.weight"] += d_y.T @ x
+    gradients[f"{name}.bias"] += d_y.sum(axis=0)
+    d_x: Array = d_y @ tensors[f"{name}.weight"]
+    return d_x
+
+
+def _pooled(text: OpenText) -> Array:
+    if text.num_tokens == 0:
+        return np.zeros(NUM_POOLED * len(text.total))
+    return np.concatenate([text.words[0], text.words[2], text.total / text.num_tokens])
