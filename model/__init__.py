@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from model.config import LABELS, ModelConfig, TrainConfig
 from model.engine import InferenceEngine, Result, Word
 from model.errors import CheckpointError, ConfigError, DataError, ModelError, StateError
+from model.phrases import Phrase, PhraseGrammar, make_phrases
 from model.reading import Request
 from model.reference import ReferenceNetwork
 from model.state import OpenText, StreamState
@@ -38,6 +39,8 @@ __all__ = [
     "ModelConfig",
     "ModelError",
     "OpenText",
+    "Phrase",
+    "PhraseGrammar",
     "ReferenceNetwork",
     "Request",
     "Result",
@@ -46,6 +49,7 @@ __all__ = [
     "TrainConfig",
     "Word",
     "evaluate_checkpoint",
+    "make_phrases",
     "read_examples",
     "train_checkpoint",
 ]
