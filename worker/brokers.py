@@ -1,0 +1,113 @@
+"""Connections to Kafka: what every client is given, and the offsets of the group and of the log."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Collection, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import faust
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from worker.errors import DependencyError
+from worker.settings import Settings
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """Keyword arguments that every aiokafka client of this process is made with."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka,
+        "request_timeout_ms": int(settings.request_timeout_s * 1000),
+        "security_protocol": settings.kafka_security,
+    }
+    if settings.kafka_security.endswith("SSL"):
+        options["ssl_context"] = _ssl_context(settings)
+    if settings.kafka_security.startswith("SASL") and settings.kafka_password:
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_username
+        options["sasl_plain_password"] = settings.kafka_password.get_secret_value()
+    return options
+
+
+def faust_credentials(settings: Settings) -> Any:
+    """The same, in the form in which Faust takes it; None for a plain connection."""
+    if settings.kafka_security.startswith("SASL") and settings.kafka_password:
+        return faust.SASLCredentials(
+            mechanism=settings.kafka_sasl_mechanism,
+            username=settings.kafka_username,
+            password=settings.kafka_password.get_secret_value(),
+            ssl_context=_ssl_context(settings) if settings.kafka_security == "SASL_SSL" else None,
+        )
+    return faust.SSLCredentials(context=_ssl_context(settings)) if settings.kafka_security == "SSL" else None
+
+
+def _ssl_context(settings: Settings) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=settings.kafka_ca_file)
+
+
+def kafka_away(settings: Settings, error: BaseException) -> DependencyError:
+    """The error that says that Kafka is away, and what to do."""
+    advice = "Start it (`sentiment stack` runs a local one), or name another with --kafka (SENTIMENT_KAFKA)"
+    return DependencyError("Kafka", settings.kafka, f"does not answer ({type(error).__name__}: {error})", advice)
+
+
+class Log:
+    """Reads offsets with clients of its own: the consumer's answers for its assignment may come from a cache."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admin: Any = None
+        self._reader: Any = None
+
+    async def __aenter__(self) -> Self:
+        options = client_options(self._settings)
+        self._admin = AIOKafkaAdminClient(**options)
+        self._reader = AIOKafkaConsumer(**options, enable_auto_commit=False)
+        try:
+            await asyncio.wait_for(self._admin.start(), self._settings.request_timeout_s)
+            await asyncio.wait_for(self._reader.start(), self._settings.request_timeout_s)
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self.__aexit__(None, None, None)
+            raise kafka_away(self._settings, error) from error
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._reader.stop()
+        await self._admin.close()
+
+    async def partition_counts(self) -> Mapping[str, int]:
+        """Partitions of every topic that the cluster has."""
+        topics = await self._admin.describe_topics()
+        return {topic["topic"]: len(topic["partitions"]) for topic in topics}
+
+    async def committed(self, tps: Collection[TP]) -> dict[TP, int | None]:
+        """The group's offsets, C; None where it has none."""
+        wanted = [TopicPartition(*tp) for tp in tps]
+        found = await self._admin.list_consumer_group_offsets(self._settings.group, partitions=wanted)
+        offsets = {tp: found.get(TopicPartition(*tp)) for tp in tps}
+        return {tp: entry.offset if entry is not None and entry.offset >= 0 else None for tp, entry in offsets.items()}
+
+    async def starts(self, tps: Collection[TP]) -> dict[TP, int]:
+        """The first offset that the log still holds."""
+        found = await self._reader.beginning_offsets([TopicPartition(*tp) for tp in tps])
+        return {tp: found[TopicPartition(*tp)] for tp in tps}
+
+    async def ends(self, tps: Collection[TP]) -> dict[TP, int]:
+        """The offset after the last record."""
+        found = await self._reader.end_offsets([TopicPartition(*tp) for tp in tps])
+        return {tp: found[TopicPartition(*tp)] for tp in tps}
+
+    async def since(self, tps: Collection[TP], age_s: float) -> dict[TP, int | None]:
+        """The first offset whose record is at most `age_s` old by its timestamp; None where there is none."""
+        time_ms = int((time.time() - age_s) * 1000)
+        found = await self._reader.offsets_for_times({TopicPartition(*tp): time_ms for tp in tps})
+        entries = {tp: found.get(TopicPartition(*tp)) for tp in tps}
+        return {tp: entry.offset if entry is not None else None for tp, entry in entries.items()}

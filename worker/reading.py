@@ -1,0 +1,277 @@
+"""From raw records to new stream entries and what is published of them: steps 2 and 4 of a micro-batch.
+
+No server and no clock of its own: what comes out depends on the records, the entries before them and the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from model import InferenceEngine, Request, Result
+from worker.codec import Codec, decode_stream_key, encode, format_time
+from worker.errors import Reason, RecordError
+from worker.headers import EventHeaders, deadletter_headers
+from worker.mood import MoodTracker, Shift, level_label
+from worker.partition import Partition
+from worker.publisher import Output
+from worker.records import (
+    EventModel,
+    EventMood,
+    EventState,
+    EventWord,
+    InputText,
+    MoodLevel,
+    Probabilities,
+    SentimentEvent,
+    ShiftEvent,
+    ShiftEvidence,
+    Source,
+)
+from worker.settings import Settings
+from worker.streams import StreamEntry
+
+_NO_MOOD = EventMood(0.0, 0.0, 0)
+
+
+@dataclass(slots=True)
+class Item:
+    """One record on its way: a text to score, a stream to erase (no text, no error), or a dead letter."""
+
+    record: Any
+    stream: str = ""
+    text: InputText | None = None
+    error: RecordError | None = None
+    begins_anew: bool = False
+    reset: str | None = None
+    result: Result | None = None
+
+
+@dataclass(slots=True)
+class Slice:
+    """The records of one partition in a micro-batch, and what came of them."""
+
+    partition: Partition
+    items: list[Item]
+    changed: dict[str, StreamEntry | None] = field(default_factory=dict)
+    outputs: list[Output] = field(default_factory=list)
+    num_shifts: int = 0
+    resets: list[str] = field(default_factory=list)
+
+    @property
+    def next_offset(self) -> int:
+        """The offset after its last record."""
+        return int(self.items[-1].record.offset) + 1
+
+    @property
+    def streams(self) -> list[str]:
+        """The streams whose states it needs, each once."""
+        return list(dict.fromkeys(item.stream for item in self.items if item.error is None))
+
+    def is_silent(self, item: Item) -> bool:
+        """Whether the record was published before, and is only applied to the states again."""
+        return bool(item.record.offset < self.partition.committed)
+
+
+class Reader:
+    """Decodes, plans the scoring, and turns results into entries and outputs."""
+
+    def __init__(self, settings: Settings, engine: InferenceEngine) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._codec = Codec(settings)
+        self._headers = EventHeaders(settings)
+        self._tracker = MoodTracker(settings)
+        self._model = EventModel(engine.name, engine.fingerprint)
+        self._ttl_ms = int(settings.state_ttl_s * 1000)
+
+    def decode(self, records: Iterable[Any]) -> list[Item]:
+        """Every record as an Item; what cannot be scored carries its error, and its neighbours go on."""
+        return [self._decode(record) for record in records]
+
+    def _decode(self, record: Any) -> Item:
+        try:
+            if record.value is None:
+                return Item(record, decode_stream_key(record.key))
+            text = self._codec.decode(
+                record.topic, record.key, record.value, record.partition, record.offset, record.timestamp
+            )
+            return Item(record, text.stream, text)
+        except RecordError as error:
+            return Item(record, error=error)
+
+    def requests(self, part: Slice) -> list[tuple[Item, Request]]:
+        """What to score, in offset order; a stream that is erased or expires on the way continues as another one."""
+        planned: list[tuple[Item, Request]] = []
+        cursors: dict[str, _Cursor] = {}
+        for item in part.items:
+            if item.error is not None:
+                continue
+            cursor = cursors.get(item.stream)
+            if cursor is None:
+                entry = part.partition.entry(item.stream)
+                cursor = cursors[item.stream] = _Cursor(part.partition, item.stream, entry)
+            text = item.text
+            if text is None:
+                cursor.restart()
+                continue
+            if cursor.time_ms is not None and text.time_ms - cursor.time_ms > self._ttl_ms:
+                cursor.restart()
+                item.reset = "expired"
+            if not cursor.open and text.final and not self._engine.has_words(text.text):
+                # the last piece of a text may well be empty
+                item.error = RecordError(Reason.EMPTY_TEXT, "nothing is left of the text after normalising")
+                continue
+            item.begins_anew = cursor.take_fresh()
+            planned.append((item, Request(cursor.key, text.text, text.final, cursor.state)))
+            cursor.advance(text)
+        return planned
+
+    def score(self, requests: Sequence[Request]) -> list[Result | RecordError]:
+        """One answer for each request, in order. A batch that fails is halved until the poisonous text stands alone.
+
+        Raises what the engine raised when it cannot read a harmless text either: then it is not the records.
+        """
+        answers = self._score(list(requests))
+        if answers and all(isinstance(answer, RecordError) for answer in answers):
+            self._engine.score([Request("probe", "good")])
+        return answers
+
+    def _score(self, requests: list[Request]) -> list[Result | RecordError]:
+        if not requests:
+            return []
+        try:
+            return list(self._engine.score(requests))
+        except Exception as error:
+            if len(requests) == 1:
+                return [RecordError(Reason.POISON, f"{type(error).__name__}: {error}")]
+        middle = len(requests) // 2
+        first = self._score(requests[:middle])
+        reached = {
+            request.stream: answer.state
+            for request, answer in zip(requests[:middle], first, strict=True)
+            if isinstance(answer, Result)
+        }
+        second = [r._replace(state=reached[r.stream]) if r.stream in reached else r for r in requests[middle:]]
+        return first + self._score(second)
+
+    def conclude(self, part: Slice, now_ms: float) -> None:
+        """Fill `changed` and `outputs` from the items' results, in offset order."""
+        for item in part.items:
+            silent = part.is_silent(item)
+            if item.error is not None:
+                if item.begins_anew:
+                    part.changed[item.stream] = None
+                if not silent:
+                    part.outputs.append(self._deadletter(item.record, item.error))
+            elif item.text is None:
+                part.changed[item.stream] = None
+            elif item.result is not None:
+                self._advance(part, item, item.text, item.result, now_ms, silent=silent)
+
+    def _advance(  # noqa: PLR0913 - the record, its text and its result, and the side they are on
+        self, part: Slice, item: Item, text: InputText, result: Result, now_ms: float, *, silent: bool
+    ) -> None:
+        before = None
+        if not item.begins_anew:
+            stream = item.stream
+            before = part.changed[stream] if stream in part.changed else part.partition.entry(stream)
+        mood, shift = before.mood if before else None, None
+        if text.final:
+            mood, shift = self._tracker.update(mood, result.score, text.time_ms)
+        entry = StreamEntry(
+            state=result.state,
+            mood=mood,
+            num_records=(before.num_records if before else 0) + 1,
+            time_ms=max(before.time_ms, text.time_ms) if before else text.time_ms,
+            reset=result.reset or item.reset or self._earlier_reset(part, item, before),
+        )
+        if not silent:
+            if entry.reset is not None:
+                part.resets.append(entry.reset)
+            event = self._event(item.record, text, result, entry, now_ms)
+            part.outputs.append(self._output(self._settings.events_topic, event))
+            if shift is not None:
+                part.num_shifts += 1
+                part.outputs.append(self._output(self._settings.shifts_topic, _shift_event(event, shift)))
+            entry = entry.told()
+        part.changed[item.stream] = entry
+
+    def _earlier_reset(self, part: Slice, item: Item, before: StreamEntry | None) -> str | None:
+        if before is not None:
+            return before.reset
+        first_seen = item.stream not in part.changed and not item.reset
+        return "history_lost" if first_seen and part.partition.unknown_past else None
+
+    def _event(self, record: Any, text: InputText, result: Result, entry: StreamEntry, now_ms: float) -> SentimentEvent:
+        mood = entry.mood
+        return SentimentEvent(
+            id=f"{record.topic}-{record.partition}-{record.offset}",
+            stream=text.stream,
+            record_id=text.record_id,
+            source=Source(record.topic, record.partition, record.offset, format_time(text.time_ms)),
+            label=result.label,
+            probabilities=Probabilities(*result.probabilities),
+            score=result.score,
+            confidence=result.confidence,
+            words=[EventWord(word.word, word.start, word.end, word.change) for word in result.words],
+            mood=EventMood(mood.score, mood.magnitude, mood.num_records) if mood else _NO_MOOD,
+            state=EventState(entry.num_records, entry.reset),
+            model=self._model,
+            final=text.final,
+            latency_ms=max(0.0, round(now_ms - record.timestamp, 3)),
+        )
+
+    def _output(self, topic: str, event: SentimentEvent | ShiftEvent) -> Output:
+        return Output(topic, event.stream.encode(), encode(event), self._headers.of(event))
+
+    def _deadletter(self, record: Any, error: RecordError) -> Output:
+        headers = deadletter_headers(
+            record.headers, error, record.topic, record.partition, record.offset, record.timestamp
+        )
+        return Output(self._settings.deadletters_topic, record.key, record.value, headers)
+
+
+class _Cursor:
+    """A stream within one micro-batch: the state it starts from, and its name for the engine."""
+
+    def __init__(self, partition: Partition, stream: str, entry: StreamEntry | None) -> None:
+        self._identity = (partition.tp, stream)
+        self._num_restarts = 0
+        self._fresh = entry is None
+        self.state = entry.state if entry else None
+        self.time_ms = entry.time_ms if entry else None
+        self.open = entry is not None and entry.state.open_text is not None
+
+    @property
+    def key(self) -> tuple[Any, int]:
+        """What the engine knows the stream as; another one after each restart."""
+        return self._identity, self._num_restarts
+
+    def restart(self) -> None:
+        """From here on the stream is empty."""
+        self._num_restarts += 1
+        self._fresh, self.state, self.time_ms, self.open = True, None, None, False
+
+    def take_fresh(self) -> bool:
+        """Whether the next text is the first since the stream was empty."""
+        fresh, self._fresh = self._fresh, False
+        return fresh
+
+    def advance(self, text: InputText) -> None:
+        """Past `text`."""
+        self.time_ms = text.time_ms if self.time_ms is None else max(self.time_ms, text.time_ms)
+        self.open = not text.final
+
+
+def _shift_event(event: SentimentEvent, shift: Shift) -> ShiftEvent:
+    return ShiftEvent(
+        id=event.id,
+        stream=event.stream,
+        from_level=MoodLevel(level_label(shift.from_score), shift.from_score),
+        to_level=MoodLevel(level_label(shift.to_score), shift.to_score),
+        since=format_time(shift.since_ms),
+        source=event.source,
+        evidence=ShiftEvidence(shift.method, shift.statistic, shift.threshold, shift.num_records),
+    )

@@ -1,0 +1,98 @@
+"""Looks at the worker once a second: are the servers there, how far behind is it, has it reached the end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from aiokafka.errors import KafkaError
+from faust.types import TP
+from redis.exceptions import RedisError
+
+from worker.brokers import Log
+from worker.health import Health
+from worker.keeper import Keeper
+from worker.metrics import Metrics
+from worker.settings import Settings
+from worker.store import StateStore
+from worker.transport import BatchApp
+
+# the servers are asked this often; between, what the pipeline learned of them stands
+_ASK_SERVERS_S = 5.0
+
+
+class Watcher:
+    """Feeds /ready and the gauges, and knows when the end is reached."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of the worker, each made by the app
+        self, settings: Settings, app: BatchApp, keeper: Keeper, store: StateStore, metrics: Metrics, health: Health
+    ) -> None:
+        self._settings = settings
+        self._app = app
+        self._keeper = keeper
+        self._store = store
+        self._metrics = metrics
+        self._health = health
+        self._asked_at = 0.0
+        self._reported: set[TP] = set()
+
+    async def look(self) -> None:
+        """One look. Raises nothing for a server that is away: that is what it reports."""
+        consumer = self._app.consumer
+        if time.monotonic() - self._asked_at >= _ASK_SERVERS_S:
+            await self._ask_servers()
+            self._asked_at = time.monotonic()
+        num_records, num_bytes = consumer.in_flight
+        self._metrics.inflight(num_records, num_bytes)
+        self._health.flowing(bool(consumer.flow_active))
+        if num_records == 0 and consumer.flow_active:
+            # nothing to do is progress; records in flight are not, until they are committed
+            self._health.progress()
+        self._report_lag(await consumer.places())
+
+    async def _ask_servers(self) -> None:
+        bound_s = self._settings.request_timeout_s
+        try:
+            await asyncio.wait_for(self._store.ping(), bound_s)
+        except (RedisError, OSError):
+            self._health.redis_answered(well=False)
+        else:
+            self._health.redis_answered(well=True)
+        try:
+            await asyncio.wait_for(self._app.consumer.ask_brokers(), bound_s)
+        except (KafkaError, OSError):
+            self._health.kafka_answered(well=False)
+        else:
+            self._health.kafka_answered(well=True)
+
+    def _report_lag(self, places: Mapping[TP, tuple[int, int]]) -> None:
+        partitions = self._keeper.partitions
+        for tp in self._reported - set(partitions):
+            self._metrics.drop_lag(tp.topic, tp.partition)
+        self._reported = set(partitions) & set(places)
+        for tp in self._reported:
+            position, end = places[tp]
+            partition = partitions[tp]
+            # with nothing in flight, what is left up to the consumer's position are transaction markers
+            reached = position if partition.taken <= partition.committed else partition.committed
+            self._metrics.lag(tp.topic, tp.partition, max(0, end - reached))
+
+    async def ends(self) -> dict[TP, int]:
+        """The ends of the input topics as they are now."""
+        async with Log(self._settings) as log:
+            counts = await log.partition_counts()
+            tps = [TP(topic, number) for topic in self._settings.topics for number in range(counts[topic])]
+            return await log.ends(tps)
+
+    async def has_reached(self, ends: Mapping[TP, int]) -> bool:
+        """Whether every partition of `ends` that is owned here is done up to there, and any is owned at all."""
+        partitions = self._keeper.partitions
+        places = await self._app.consumer.places()
+        return bool(partitions) and all(
+            end == 0
+            or partition.committed >= end
+            or (partition.taken <= partition.committed and places.get(tp, (0, 0))[0] >= end)
+            for tp, partition in partitions.items()
+            if (end := ends.get(tp, 0)) >= 0
+        )
