@@ -6,7 +6,6 @@ import base64
 import os
 import socket
 import subprocess
-import uuid
 from pathlib import Path
 
 from kafka import KafkaAdminClient
@@ -118,7 +117,8 @@ class KafkaBroker(Server):
 
 def kafka_cluster(folder: Path, num_brokers: int, broker_type: type[KafkaBroker] = KafkaBroker) -> list[KafkaBroker]:
     """Brokers that know each other, not yet started; they must be started together."""
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    # An id that begins with "-" would be taken for an option: the fixed first byte gives it a letter.
+    cluster_id = base64.urlsafe_b64encode(b"k" + os.urandom(15)).decode().rstrip("=")
     brokers = [broker_type(node_id, folder / f"kafka-{node_id}", cluster_id) for node_id in range(1, num_brokers + 1)]
     for broker in brokers:
         broker.peers = brokers
