@@ -1,0 +1,59 @@
+# `make` lists the targets. ARGS goes to the command that a target runs: make demo ARGS="--seconds 20 --rate 300"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup setup-test demo test test-unit lint bench train clean
+
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+ARGS :=
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+	@echo 'PYTHON=... chooses the interpreter (3.11 to 3.13); ARGS="..." is handed on'
+
+setup: .venv/.local ## create .venv with the worker and what the local servers need
+setup-test: .venv/.test ## the same, and what tests and training need
+
+demo: setup ## real Kafka and Redis, a simulated feed, the worker on it, shown in the terminal
+	$(BIN)/sentiment demo $(ARGS)
+
+test: setup-test ## every test
+	$(BIN)/python -m pytest $(ARGS)
+
+test-unit: setup-test ## the tests that need no server
+	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+lint: setup-test ## style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## how fast the engine is here
+	$(BIN)/sentiment bench engine $(ARGS)
+
+train: setup-test ## train a checkpoint: make train ARGS="--help"
+	$(BIN)/sentiment train $(ARGS)
+
+clean: ## remove .venv and everything else that was built; training runs stay
+	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	find model worker tests -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@if [ -z "$(PYTHON)" ] || ! "$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null; then \
+		echo "This needs Python 3.11, 3.12 or 3.13, and $(or $(PYTHON),python3) is none of them." >&2; \
+		echo "Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi
+	"$(PYTHON)" -m venv .venv
+
+.venv/.local: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing the worker and its local servers into .venv (500 MB, once)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local]'
+	@touch $@
+
+.venv/.test: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing what tests and training need into .venv (6 GB with torch, once)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,test,train]'
+	@touch .venv/.local $@
