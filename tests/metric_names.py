@@ -1,0 +1,24 @@
+"""Names of metrics: those that a worker exposes, and those that a query asks for."""
+
+import re
+
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from worker.metrics import Metrics
+
+_NAME = re.compile(r"\b(?:sentiment|process)_[a-z_]+\b")
+
+
+def exposed_names() -> set[str]:
+    """Every series name on a worker's /metrics."""
+    metrics = Metrics(["tweets"])
+    metrics.lag("tweets", 0, 0)
+    metrics.model("default", "0123456789abcdef")
+    families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
+    return {sample.name for family in families for sample in family.samples}
+
+
+def names_in(query: str) -> set[str]:
+    """The worker's metrics that a PromQL query names."""
+    return set(_NAME.findall(query))
