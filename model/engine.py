@@ -166,26 +166,26 @@ def _find_words(text: str, pending: str, chunks: list[str], numbers: list[int], 
 
     Of a chunk that began in an earlier piece of the text, only what is in `text` is shown.
     """
-    whole, shift, at = pending + text, len(pending), 0
-    spans = []
+    whole, at = pending + text, 0
+    starts = []
     for chunk in chunks[: max(numbers) + 1]:
         at = whole.index(chunk, at)
-        spans.append((at, at + len(chunk)))
+        starts.append(at - len(pending))
         at += len(chunk)
     words = []
     for number, change in zip(numbers, changes, strict=True):
         if number >= 0:
-            start, end = (max(offset - shift, 0) for offset in _trimmed(whole, *spans[number]))
+            opening, shown = _trimmed(chunks[number])
+            start = starts[number] + opening
+            end = start + len(shown)
+            start = max(start, 0)
             if start < end:
                 words.append(Word(text[start:end], start, end, change))
     return words
 
 
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """Without quotes and brackets before and stops behind, unless nothing but signs would be left."""
-    left = text[start:end].lstrip(_OPENING)
+def _trimmed(chunk: str) -> tuple[int, str]:
+    """Quotes and brackets before the word, and it without the stops behind; all of a chunk that is only signs."""
+    left = chunk.lstrip(_OPENING)
     inner = left.rstrip(_CLOSING)
-    if not any(map(str.isalnum, inner)):
-        return start, end
-    start = end - len(left)
-    return start, start + len(inner)
+    return (len(chunk) - len(left), inner) if any(map(str.isalnum, inner)) else (0, chunk)
