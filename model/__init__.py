@@ -10,30 +10,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from model.config import LABELS, ModelConfig, TrainConfig
+from model.data import Example, read_examples
 from model.engine import InferenceEngine, Result, Word
 from model.errors import CheckpointError, ConfigError, DataError, ModelError, StateError
+from model.evaluate import Evaluation, Row, evaluate_checkpoint
 from model.phrases import Phrase, PhraseGrammar, make_phrases
 from model.reading import Request
 from model.reference import ReferenceNetwork
 from model.state import OpenText, StreamState
 
 if TYPE_CHECKING:
-    from model.data import Example, read_examples
-    from model.evaluate import evaluate_checkpoint
     from model.train import train_checkpoint
-
-_LAZY = {
-    "Example": "model.data",
-    "read_examples": "model.data",
-    "evaluate_checkpoint": "model.evaluate",
-    "train_checkpoint": "model.train",
-}
 
 __all__ = [
     "LABELS",
     "CheckpointError",
     "ConfigError",
     "DataError",
+    "Evaluation",
     "Example",
     "InferenceEngine",
     "ModelConfig",
@@ -44,6 +38,7 @@ __all__ = [
     "ReferenceNetwork",
     "Request",
     "Result",
+    "Row",
     "StateError",
     "StreamState",
     "TrainConfig",
@@ -56,6 +51,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name != "train_checkpoint":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+    try:
+        return import_module("model.train").train_checkpoint
+    except ModuleNotFoundError as error:
+        raise ModelError(f"training needs packages that serving does not ({error}): pip install '.[train]'") from error

@@ -30,13 +30,13 @@ network chooses between the two. Calibration error is over {num_bins} bins of co
 |---|---|---|---|---|---|
 {rows}
 
-imdb: films held out of training, split by a hash of the film. sst2_dev, semeval_dev: the published development
-sets (SemEval 2016 task 4). topics: SemEval tweets on one topic, two classes, published development topics.
+imdb: films held out of training, split by a hash of the film. sst2_dev, semeval_dev: the published development sets.
+topics_2point, topics_5point: SemEval 2016 tweets by topic, published development topics, as two and as three classes.
 
 ## Limits
 English; sentiment as the labellers of films and tweets saw it, irony mostly missed. Probabilities hold for classes that
 are equally frequent: where neutral or positive texts abound, they are called too rarely. Carrying was learnt from
-reviews of one film and tweets on one topic; on other kinds of streams, measure it against the shuffled control first.
+reviews of one film; on other kinds of streams, measure it against the shuffled control first.
 """
 
 

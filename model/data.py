@@ -29,7 +29,8 @@ FILES = {
     "sst2_dev": "reviews/sst2_dev.jsonl.gz",
     "semeval": "tweets/semeval_train.jsonl.gz",
     "semeval_dev": "tweets/semeval_dev.jsonl.gz",
-    "topics": "tweets/semeval_topics_2point.jsonl.gz",
+    "topics_2point": "tweets/semeval_topics_2point.jsonl.gz",
+    "topics_5point": "tweets/semeval_topics_5point.jsonl.gz",
 }
 """Name of each corpus, and its file inside a data folder."""
 
@@ -73,7 +74,7 @@ def read_corpora(folder: Path, names: Iterable[str]) -> dict[str, list[Example]]
     missing = [str(path) for path in paths.values() if not path.is_file()]
     if missing:
         raise DataError("the data folder lacks " + ", ".join(missing))
-    skipped = {"topics": ("neutral", "off topic")}
+    skipped = {"topics_2point": ("neutral", "off topic")}
     return {name: read_examples(path, skip_labels=skipped.get(name, ())) for name, path in paths.items()}
 
 

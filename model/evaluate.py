@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from model.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from model.config import NUM_CLASSES
 from model.data import DEV_SHARE, NEUTRAL, SPLIT_SEED, Example, classes_of, read_corpora, split_by_stream
-from model.engine import InferenceEngine, Request
+from model.engine import InferenceEngine
+from model.reading import Request
 from model.state import StreamState
 
 TEXTS_PER_CALL = 512
@@ -71,9 +72,10 @@ def evaluate_checkpoint(
     folder = checkpoint or DEFAULT_CHECKPOINT
     metrics = load_checkpoint(folder).metrics
     dev_share, split_seed = metrics.get("dev_share", DEV_SHARE), metrics.get("split_seed", SPLIT_SEED)
-    corpora = read_corpora(data, ("imdb", "sst2_dev", "semeval_dev", "topics"))
+    corpora = read_corpora(data, ("imdb", "sst2_dev", "semeval_dev", "topics_2point", "topics_5point"))
     corpora["imdb"], _ = split_by_stream(corpora["imdb"], (dev_share,), split_seed)
-    corpora["topics"] = [example for example in corpora["topics"] if example.split == "dev"]
+    for name in ("topics_2point", "topics_5point"):
+        corpora[name] = [example for example in corpora[name] if example.split == "dev"]
     engine = InferenceEngine.load(folder)
     rows = []
     for name, examples in corpora.items():

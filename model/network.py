@@ -48,6 +48,7 @@ class StreamNetwork(nn.Module):
         self.summary = nn.Linear(3 * config.hidden_size, config.summary_size)
         self.lstm = nn.LSTM(config.summary_size + NUM_CLASSES, config.stream_size, batch_first=True)
         self.readout = nn.Linear(config.stream_size, NUM_CLASSES, bias=False)
+        nn.init.zeros_(self.readout.weight)  # begins as the text network alone, and has no say on untrained classes
 
     def forward(self, z: Tensor, text_logits: Tensor) -> Tensor:
         """(streams, texts, 3 hidden) and (streams, texts, classes) -> (streams, texts, classes).

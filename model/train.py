@@ -5,8 +5,9 @@
 3. Train the text network on all corpora together. Each corpus counts on its own classes alone: the log of its class
    shares is added to the logits in the loss (minus infinity for a class it lacks), so that the network itself learns
    what holds for balanced classes (Menon et al. 2021, "Long-tail learning via logit adjustment").
-4. Train the stream cell on whole streams, the text network frozen. Its streams are ones that the text network did
-   not learn from: on its own training texts it is too sure of itself, and the cell would learn to stay silent.
+4. Train the stream cell on whole films, the text network frozen. They are films that the text network did not learn
+   from: on its own training texts it is too sure of itself, and the cell would learn to stay silent. Tweets on one
+   topic gain from the cell that films teach, and lost by a cell that was taught on the few topics there are as well.
 5. Fit the temperature (Guo et al. 2017, "On Calibration of Modern Neural Networks").
 6. Write the checkpoint, and measure it as it will be served.
 
@@ -32,14 +33,13 @@ from model.batches import Texts
 from model.card import model_card
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig, TrainConfig
-from model.data import Example, read_corpora, split_by_stream
+from model.data import FILES, Example, read_corpora, split_by_stream
 from model.evaluate import evaluate_checkpoint
 from model.fit import Training, corpus_loss, fit_stream_cell, fit_text_network, read_texts
 from model.network import SentimentNetwork
 from model.runs import RunFolder
 from model.vectors import make_tokenizer, train_word_vectors
 
-CORPORA = ("imdb", "imdb_unlabelled", "sst2", "semeval", "topics")
 TEMPERATURES = np.geomspace(0.4, 4.0, 200)
 DEFAULT_SIZES = ModelConfig(num_words=24_000)
 
@@ -59,9 +59,9 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, three have defaul
     ConfigError where `run` holds a run with other settings, before anything is trained.
     """
     torch.set_num_threads(config.threads)
-    corpora = read_corpora(data, CORPORA)
+    corpora = read_corpora(data, FILES)
     folder = RunFolder(run, sizes, config)
-    parts = _split(corpora, config)
+    parts = split_corpora(corpora, config)
 
     words, tokenizer = make_tokenizer(parts.all_texts, sizes.num_words, sizes.num_buckets)
     folder.check_words(words)
@@ -81,7 +81,7 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, three have defaul
         training = Training(network, config, folder, progress)
         _start_embedding(training, sizes, [np.array(tokenizer.encode(text), np.int32) for text in parts.all_texts])
         fit_text_network(training, train, held)
-        fit_stream_cell(training, held["imdb"] + held["topics"])
+        fit_stream_cell(training, held["imdb"])
     network.temperature.fill_(_best_temperature(network, held))
     folder.log("temperature", 0, temperature=network.temperature.item())
 
@@ -95,7 +95,7 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, three have defaul
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
+class Parts:
     """What the text network learns from, what is held back from it, and all texts that word vectors may see."""
 
     train: dict[str, list[Example]]
@@ -103,21 +103,19 @@ class _Parts:
     all_texts: list[str]
 
 
-def _split(corpora: dict[str, list[Example]], config: TrainConfig) -> _Parts:
-    """Whole films and topics, and for the rest single texts, fall on one side."""
+def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Parts:
+    """Hold `dev_share` of the films out, then `held_share` of every corpus back.
+
+    Whole films, and of the other corpora single texts, fall on one side.
+    """
     shares = (config.dev_share, config.held_share)
     _, held_films, train_films = split_by_stream(corpora["imdb"], shares, config.split_seed)
     _, *unlabelled = split_by_stream(corpora["imdb_unlabelled"], shares[:1], config.split_seed)
-    topics = [example for example in corpora["topics"] if example.split == "train"]
-    held_topics, _ = split_by_stream(topics, shares[1:], config.split_seed)
-    held_ids = {example.id for example in held_topics}
-    tweets = [example for example in corpora["semeval"] if example.id not in held_ids]
-    held_tweets, train_tweets = split_by_stream(tweets, shares[1:], config.split_seed)
-    held_sst2, train_sst2 = split_by_stream(corpora["sst2"], shares[1:], config.split_seed)
-    train = {"imdb": train_films, "sst2": train_sst2, "semeval": train_tweets}
-    held = {"imdb": held_films, "sst2": held_sst2, "semeval": held_tweets, "topics": held_topics}
+    held, train = {"imdb": held_films}, {"imdb": train_films}
+    for name in ("sst2", "semeval"):
+        held[name], train[name] = split_by_stream(corpora[name], shares[1:], config.split_seed)
     examples = reduce(operator.add, [*train.values(), *held.values(), *unlabelled])
-    return _Parts(train, held, [example.text for example in examples])
+    return Parts(train, held, [example.text for example in examples])
 
 
 def _start_embedding(run: Training, sizes: ModelConfig, ids: Sequence[NDArray[np.int32]]) -> None:

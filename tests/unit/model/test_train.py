@@ -1,0 +1,181 @@
+"""Training on phrases made here: it learns, it goes on after a kill, and it keeps apart what it must not see."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="training needs pip install '.[train]'")
+pytest.importorskip("gensim", reason="training needs pip install '.[train]'")
+
+from model import fit
+from model.checkpoint import load_checkpoint
+from model.config import ModelConfig, TrainConfig
+from model.data import FILES, Example
+from model.errors import ConfigError, DataError
+from model.evaluate import evaluate_checkpoint
+from model.runs import RunFolder
+from model.train import split_corpora, train_checkpoint
+
+SIZES = ModelConfig(num_words=80, num_buckets=8, embedding_size=16, hidden_size=16, summary_size=4, stream_size=4)
+CONFIG = TrainConfig(epochs=6, learning_rate=5e-3, warmup_steps=5, vector_epochs=2, stream_epochs=3)
+WORDS = {
+    "negative": ("awful", "boring", "sad", "bad"),
+    "neutral": ("today", "ticket", "line", "seven"),
+    "positive": ("great", "lovely", "fun", "good"),
+}
+
+
+def _phrase(label: str, rng: random.Random) -> str:
+    filler = rng.choices(("the", "film", "was", "a", "so", "and"), k=rng.randint(2, 8))
+    return " ".join(
+        [*filler, rng.choice(WORDS[label]), *rng.choices(("it", "is", "very"), k=2), rng.choice(WORDS[label])]
+    )
+
+
+def _rows(num: int, labels: tuple[str, ...], rng: random.Random, prefix: str, num_streams: int) -> list[dict[str, str]]:
+    rows = []
+    for i in range(num):
+        label = rng.choice(labels)
+        row = {"id": f"{prefix}{i}", "text": _phrase(label, rng), "label": label, "split": ("train", "dev")[i % 2]}
+        rows.append(row | ({"stream": f"{prefix} stream {i % num_streams}"} if num_streams else {}))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder in the layout of the real one."""
+    folder, rng = tmp_path_factory.mktemp("data"), random.Random(0)
+    two, three = ("negative", "positive"), ("negative", "neutral", "positive")
+    corpora = {
+        "imdb": _rows(300, two, rng, "review", 60),
+        "imdb_unlabelled": [{"id": "u", "text": _phrase("positive", rng), "stream": "review stream 0"}],
+        "sst2": _rows(120, two, rng, "sentence", 0),
+        "sst2_dev": _rows(40, two, rng, "dev sentence", 0),
+        "semeval": _rows(240, three, rng, "tweet", 0),
+        "semeval_dev": _rows(60, three, rng, "dev tweet", 0),
+        "topics_2point": _rows(60, two, rng, "topic", 10),
+        "topics_5point": _rows(60, three, rng, "topic", 10),
+    }
+    for name, rows in corpora.items():
+        (folder / FILES[name]).parent.mkdir(exist_ok=True)
+        (folder / FILES[name]).write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    return folder
+
+
+def _train(data: Path, run: Path, config: TrainConfig = CONFIG) -> Path:
+    return train_checkpoint(config, data, run, sizes=SIZES, show_progress=False)
+
+
+def test_a_trained_checkpoint_reads_texts_that_it_never_saw(data: Path, tmp_path: Path) -> None:
+    checkpoint = _train(data, tmp_path / "run")
+    evaluation = evaluate_checkpoint(checkpoint, data)
+    assert evaluation.row("imdb").accuracy > 0.9
+    assert evaluation.row("semeval_dev").macro_recall > 0.9
+    loaded = load_checkpoint(checkpoint)
+    assert loaded.metrics == json.loads(json.dumps(evaluation.to_dict()))
+    assert loaded.fingerprint in (checkpoint / "README.md").read_text()
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["stage"] for line in lines] == ["text", *["stream"] * CONFIG.stream_epochs, "temperature"]
+
+
+def test_a_killed_run_ends_with_the_weights_of_one_that_never_stopped(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "SAVE_EVERY", 4)
+    whole = _train(data, tmp_path / "whole")
+
+    save_step = RunFolder.save_step
+
+    def killed(self: RunFolder, step: int, *rest: object) -> None:
+        save_step(self, step, *rest)  # type: ignore[arg-type]
+        if step == 8:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+        context.setattr(RunFolder, "save_step", killed)
+        _train(data, tmp_path / "killed")
+    steps = _count_steps(monkeypatch)
+    resumed = _train(data, tmp_path / "killed")
+    assert min(steps) == 8
+    assert (resumed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
+
+
+def _count_steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the steps taken from now on."""
+    steps: list[int] = []
+    rate = fit.learning_rate
+
+    def counted(step: int, num_steps: int, config: TrainConfig) -> float:
+        steps.append(step)
+        return rate(step, num_steps, config)
+
+    monkeypatch.setattr(fit, "learning_rate", counted)
+    return steps
+
+
+def test_a_run_folder_is_not_continued_with_other_settings(data: Path, tmp_path: Path) -> None:
+    RunFolder(tmp_path / "run", SIZES, CONFIG)
+    with pytest.raises(ConfigError, match="epochs is 6 there and 7 here; seed is 1 there and 2 here"):
+        _train(data, tmp_path / "run", replace(CONFIG, epochs=7, seed=2))
+
+
+def test_a_run_folder_is_not_continued_with_other_words(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run", SIZES, CONFIG)
+    folder.check_words(["a", "b"])
+    folder.check_words(["a", "b"])
+    with pytest.raises(ConfigError, match="began with other texts"):
+        folder.check_words(["a", "c"])
+
+
+def test_a_folder_of_something_else_is_not_taken_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(ConfigError, match="is not the file of a run"):
+        RunFolder(tmp_path, SIZES, CONFIG)
+
+
+def test_missing_data_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=FILES["semeval"]):
+        _train(tmp_path, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_held_out_is_in_no_other_part() -> None:
+    films = [Example(f"{i}", f"text {i}", 2 * (i % 2), f"film {i % 100}") for i in range(1000)]
+    unlabelled = [Example(f"u{i}", f"unlabelled {i}", None, f"film {i % 100}") for i in range(500)]
+    tweets = [Example(f"t{i}", f"tweet {i}", i % 3) for i in range(100)]
+    sst2 = [Example(f"s{i}", f"sentence {i}", 2 * (i % 2)) for i in range(100)]
+    corpora = {"imdb": films, "imdb_unlabelled": unlabelled, "semeval": tweets, "sst2": sst2}
+
+    parts = split_corpora(corpora, CONFIG)
+
+    def streams(examples: list[Example]) -> set[str | None]:
+        return {example.stream for example in examples}
+
+    def ids(examples: list[Example]) -> set[str]:
+        return {example.id for example in examples}
+
+    assert not streams(parts.train["imdb"]) & streams(parts.held["imdb"])
+    dev = streams(films) - streams(parts.train["imdb"]) - streams(parts.held["imdb"])
+    assert len(dev) > 5
+    assert not {example.text for example in films + unlabelled if example.stream in dev} & set(parts.all_texts)
+    for name in ("sst2", "semeval"):
+        assert parts.held[name]
+        assert not ids(parts.train[name]) & ids(parts.held[name])
+
+
+def test_without_torch_training_says_what_to_install() -> None:
+    code = """if True:
+        import sys
+        sys.modules["torch"] = None
+        from model import evaluate_checkpoint, train_checkpoint
+    """
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert "pip install '.[train]'" in ended.stderr.splitlines()[-1]
