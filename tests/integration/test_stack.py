@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -216,7 +217,8 @@ def test_every_server_dies_with_its_parent(tmp_path: Path, by: signal.Signals) -
     deadline = time.monotonic() + END_TIMEOUT_S
     while any(is_alive(int(pid)) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not [pid for pid in pids if is_alive(int(pid))], folder
+    assert not [pid for pid in pids if is_alive(int(pid))]
+    shutil.rmtree(folder)
 
 
 def is_alive(pid: int) -> bool:
