@@ -12,13 +12,13 @@ from typing import Final, Literal, Protocol, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
+from model import LABELS
 from worker.errors import Reason
 from worker.histogram import BatchHistogram
 
 Outcome = Literal["scored", "dead_letter", "erased"]
 FencedBy = Literal["kafka", "redis"]
 Stage = Literal["decode", "load", "score", "commit"]
-LABELS: Final = ("negative", "neutral", "positive")
 RESET_REASONS: Final = ("history_lost", "expired", "not_finite")
 
 _STEP_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -25,7 +25,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from model import StateError
+from model import LABELS, StateError
 from worker.settings import Settings
 
 METHOD: Final = "self_starting_cusum"
@@ -163,9 +163,7 @@ class MoodTracker:
 
 def level_label(score: float) -> str:
     """The label that a mean score falls under: the thirds of -1..1."""
-    if abs(score) <= 1 / 3:
-        return "neutral"
-    return "positive" if score > 0 else "negative"
+    return LABELS[(score >= -1 / 3) + (score > 1 / 3)]
 
 
 def _accumulate(side: Cusum, increment: float, score: float, clock_ms: int, reference_mean: float) -> Cusum:
