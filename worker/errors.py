@@ -7,6 +7,7 @@ SentimentError                     1  anything below
   TopicsError                      1  topics are missing or have other partition counts
   UndecidedCommitError             1  a commit of which nobody knows the outcome: take over anew
   OwnershipError                   1  a partition's positions contradict each other
+  InputFileError                   1  a file to feed cannot be read
 RecordError                           one record cannot be scored: it becomes a dead letter, its neighbours go on
 """
 
@@ -60,6 +61,10 @@ class UndecidedCommitError(SentimentError):
 
 class OwnershipError(SentimentError):
     """What Kafka and Redis say of a partition cannot both be true."""
+
+
+class InputFileError(SentimentError):
+    """A file to feed is missing, cut short or of no known kind; the message names the file, and the line if any."""
 
 
 class Reason(StrEnum):

@@ -1,0 +1,107 @@
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kafka_tools import read_to_end
+from tests.workplace import Workplace
+from worker.codec import Codec
+from worker.errors import DependencyError, TopicsError
+from worker.feed import feed_files, send_feed
+from worker.settings import load_settings
+from worker.simulate import Feed, FeedRecord
+from worker.stack.server import free_port
+
+NUM_RECORDS = 3000
+
+
+def simulated(workplace: Workplace) -> list[FeedRecord]:
+    tweets, reviews = workplace.settings.topics
+    return list(islice(Feed(0, topics=(tweets, reviews), poison_share=0.02), NUM_RECORDS))
+
+
+def send(workplace: Workplace, records: list[FeedRecord], rate: float | None = None) -> int:
+    return asyncio.run(send_feed(workplace.settings, records, rate, asyncio.Event()))
+
+
+def by_stream(records: Iterable[Any]) -> dict[tuple[str, bytes | None], list[bytes]]:
+    """Values in order; those without a key have no order."""
+    values = defaultdict(list)
+    for record in records:
+        values[record.topic, record.key].append(record.value)
+    return {name: sorted(of) if name[1] is None else of for name, of in values.items()}
+
+
+def test_every_record_arrives_once_and_in_order_per_stream(workplace: Workplace) -> None:
+    records = simulated(workplace)
+    assert send(workplace, records) == NUM_RECORDS
+    arrived = read_to_end(workplace.settings.kafka, *workplace.settings.topics)
+    assert len(arrived) == NUM_RECORDS
+    assert by_stream(arrived) == by_stream(records)
+
+
+def test_a_feed_stops_when_it_is_told_and_counts_what_arrived(workplace: Workplace) -> None:
+    records = simulated(workplace)
+
+    async def stopped_early() -> int:
+        stop = asyncio.Event()
+        sending = asyncio.create_task(send_feed(workplace.settings, records, 500, stop))
+        await asyncio.sleep(1)
+        stop.set()
+        return await sending
+
+    num_sent = asyncio.run(stopped_early())
+    assert 0 < num_sent < NUM_RECORDS
+    assert len(read_to_end(workplace.settings.kafka, *workplace.settings.topics)) == num_sent
+
+
+def test_a_rate_is_never_passed(workplace: Workplace) -> None:
+    started = time.monotonic()
+    assert send(workplace, simulated(workplace)[:200], rate=400) == 200
+    assert time.monotonic() - started >= 199 / 400
+
+
+def test_a_file_is_fed_but_for_its_bad_lines(workplace: Workplace, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"stream": "s", "text": "one"}\n{"stream": "s"}\n{"stream": "s", "text": "two"}\n')
+    summary = asyncio.run(feed_files(workplace.settings, [path], workplace.topic, None, asyncio.Event()))
+    assert summary == (2, 1)
+    codec = Codec(workplace.settings)
+    arrived = read_to_end(workplace.settings.kafka, workplace.topic)
+    texts = [codec.decode(r.topic, r.key, r.value, r.partition, r.offset, r.timestamp).text for r in arrived]
+    assert texts == ["one", "two"]
+
+
+def test_a_missing_topic_is_told_with_what_to_do(workplace: Workplace) -> None:
+    settings = workplace.settings.model_copy(update={"request_timeout_s": 1.0})
+    record = FeedRecord(f"{workplace.topic}.away", b"s", b"{}", 0)
+    with pytest.raises(TopicsError, match="sentiment topics"):
+        asyncio.run(send_feed(settings, [record], None, asyncio.Event()))
+
+
+def test_a_kafka_that_is_away_is_told_with_what_to_do() -> None:
+    settings = load_settings(kafka=f"127.0.0.1:{free_port()}", request_timeout_s=1)
+    with pytest.raises(DependencyError, match=f"Kafka at {settings.kafka}"):
+        asyncio.run(send_feed(settings, [], None, asyncio.Event()))
+
+
+def test_a_kafka_that_goes_away_ends_the_feed_with_an_error(workplace: Workplace) -> None:
+    settings = workplace.settings.model_copy(update={"request_timeout_s": 2.0})
+    records = simulated(workplace)
+
+    async def broken() -> int:
+        sending = asyncio.create_task(send_feed(settings, records, 1000, asyncio.Event()))
+        await asyncio.sleep(0.5)
+        workplace.stack.brokers[0].pause()
+        return await sending
+
+    try:
+        with pytest.raises(DependencyError):
+            asyncio.run(broken())
+    finally:
+        workplace.stack.brokers[0].resume()
