@@ -86,7 +86,7 @@ class KafkaContainer(InContainer, KafkaBroker):
 
     def image(self) -> DockerContainer:
         container = DockerContainer(KAFKA_IMAGE).with_env("CLUSTER_ID", self.cluster_id)
-        for name, value in (self._properties() | {"log.dirs": "/tmp/kafka-logs"}).items():
+        for name, value in (self._properties() | {"log.dirs": "/var/lib/kafka/data"}).items():
             container.with_env("KAFKA_" + name.upper().replace(".", "_"), value)
         return container.with_env("KAFKA_HEAP_OPTS", "-Xmx512m").with_kwargs(network_mode="host")
 

@@ -16,7 +16,6 @@ import pytest
 import redis
 from kafka import KafkaAdminClient
 
-from tests.conftest import IN_CONTAINERS
 from tests.kafka_tools import Keyed, create_topics, produce, read_to_end
 from tests.workplace import Workplace
 from worker.errors import DependencyError
@@ -28,8 +27,6 @@ from worker.stack.server import HOST, free_port
 
 END_TIMEOUT_S = 20.0
 RECORDS = [Keyed(b"stream", f"text {n}".encode()) for n in range(5)]
-
-local_only = pytest.mark.skipif(IN_CONTAINERS, reason="about processes of the local stack")
 
 
 @pytest.fixture
@@ -88,7 +85,6 @@ def test_a_paused_broker_answers_again_once_resumed(stack: LocalStack, workplace
     assert len(produce(stack.kafka, workplace.topic, RECORDS)) == len(RECORDS)
 
 
-@local_only
 def test_three_brokers_replicate_and_serve_without_one() -> None:
     with LocalStack(num_brokers=3) as stack:
         create_topics(stack.kafka, {"replicated": 3})
@@ -157,7 +153,6 @@ def test_another_server_on_the_port_is_not_taken_for_ours(redis_server: RedisSer
         RedisServer(tmp_path / "second", port=redis_server.port).start()
 
 
-@local_only
 def test_a_broker_that_cannot_start_shows_the_end_of_its_output() -> None:
     stack = LocalStack()
     with socket.create_server((HOST, stack.brokers[0].port)), pytest.raises(DependencyError) as error, stack:
@@ -202,7 +197,6 @@ with LocalStack() as stack:
 """
 
 
-@local_only
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
 def test_every_server_dies_with_its_parent(tmp_path: Path, by: signal.Signals) -> None:
     parent = subprocess.Popen(
