@@ -101,12 +101,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         )
     config = _read_config(folder, description)
     data = {file: _read_checked(folder, file, description) for file in (WEIGHTS, VOCABULARY)}
-    words = tuple(data[VOCABULARY].decode().split("\n"))
-    _check_words(folder, words, config)
     try:
+        words = tuple(data[VOCABULARY].decode().split("\n"))
         tensors = load_tensors(data[WEIGHTS])
-    except SafetensorError as error:
-        raise CheckpointError(f"{folder / WEIGHTS}: {error}") from error
+    except (UnicodeDecodeError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: {error}") from error
+    _check_words(folder, words, config)
     _check_tensors(folder, tensors, config)
     return Checkpoint(
         name=str(description.get("name", folder.name)),
@@ -135,8 +135,8 @@ def _read_config(folder: Path, description: dict[str, Any]) -> ModelConfig:
 
 def _read_checked(folder: Path, file: str, description: dict[str, Any]) -> bytes:
     content = _read_bytes(folder, file)
-    expected = description.get("sha256", {}).get(file)
-    if _sha256(content) != expected:
+    sums = description.get("sha256")
+    if not isinstance(sums, dict) or sums.get(file) != _sha256(content):
         raise CheckpointError(f"{folder / file}: its SHA-256 is not the one in {CONFIG}: truncated or altered")
     return content
 

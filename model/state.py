@@ -111,9 +111,19 @@ class StreamState:
             )
         if crc32(data[: -_CRC.size]) != _CRC.unpack_from(data, len(data) - _CRC.size)[0]:
             raise StateError(f"state of {len(data)} bytes fails its checksum: truncated or altered")
+        if len(data) != _num_bytes(data, is_open, stream_size, hidden_size):
+            raise StateError(f"state has a size of {len(data)} bytes, which its own lengths contradict")
         carried = np.frombuffer(data, "<f4", 2 * stream_size, _HEAD.size).astype(np.float32).reshape(2, stream_size)
         opened = _open_text_from(data, _HEAD.size + carried.nbytes, hidden_size) if is_open else None
         return cls(carried, num_texts, opened)
+
+
+def _num_bytes(data: bytes, is_open: bool, stream_size: int, hidden_size: int) -> int:
+    size = _HEAD.size + 2 * 4 * stream_size + _CRC.size
+    if not is_open or len(data) < size + _OPEN.size:
+        return size
+    _, pending_bytes = _OPEN.unpack_from(data, size - _CRC.size)
+    return size + _OPEN.size + int(pending_bytes) + (3 * 4 + 8) * hidden_size
 
 
 def _open_text_from(data: bytes, at: int, hidden_size: int) -> OpenText:

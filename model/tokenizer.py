@@ -114,8 +114,7 @@ class Tokenizer:
         """The row of `word`: its line in the vocabulary, else its bucket."""
         row = self._ids.get(word)
         if row is None:
-            # a lone surrogate has no UTF-8, and JSON can carry one
-            row = self.num_words + crc32(word.encode("utf-8", "surrogatepass")) % self._num_buckets
+            row = self.num_words + crc32(word.encode()) % self._num_buckets
         return row
 
 

@@ -1,0 +1,157 @@
+"""A checkpoint is read back as it was saved, or refused with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model import CheckpointError, InferenceEngine
+from model.checkpoint import load_checkpoint, save_checkpoint
+from tests.unit.model.conftest import CONFIG, WORDS, random_weights, write_checkpoint
+
+
+def test_a_checkpoint_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    weights = random_weights(CONFIG)
+    save_checkpoint(
+        tmp_path / "a", name="a", config=CONFIG, words=WORDS, weights=weights, metrics={"accuracy": 0.5}, card="# A"
+    )
+    loaded = load_checkpoint(tmp_path / "a")
+    assert (loaded.name, loaded.config, loaded.words, loaded.metrics) == ("a", CONFIG, WORDS, {"accuracy": 0.5})
+    assert all(np.array_equal(loaded.weights[name], weights[name]) for name in weights)
+    assert (tmp_path / "a" / "README.md").read_text() == "# A"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"], "nothing is left beside it"
+
+
+def test_half_precision_on_disk_is_single_in_memory(tmp_path: Path) -> None:
+    weights = random_weights(CONFIG)
+    save_checkpoint(tmp_path / "a", name="a", config=CONFIG, words=WORDS, weights=weights, half=True)
+    loaded = load_checkpoint(tmp_path / "a")
+    for name, tensor in weights.items():
+        assert loaded.weights[name].dtype == np.float32
+        np.testing.assert_array_equal(loaded.weights[name], tensor.astype(np.float16))
+
+
+def test_the_fingerprint_changes_with_the_weights_and_with_nothing_else(tmp_path: Path) -> None:
+    first = load_checkpoint(write_checkpoint(tmp_path / "a")).fingerprint
+    assert len(bytes.fromhex(first)) == 8
+    assert load_checkpoint(write_checkpoint(tmp_path / "b")).fingerprint == first
+    assert load_checkpoint(write_checkpoint(tmp_path / "c", seed=2)).fingerprint != first
+    save_checkpoint(
+        tmp_path / "d", name="d", config=CONFIG, words=WORDS, weights=random_weights(CONFIG), metrics={"a": 1}
+    )
+    assert load_checkpoint(tmp_path / "d").fingerprint == first
+
+
+def test_saving_again_replaces_the_folder_whole(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "a")
+    (folder / "stale").write_text("")
+    write_checkpoint(folder, seed=2)
+    assert not (folder / "stale").exists()
+    load_checkpoint(folder)
+
+
+def _edit_config(**changes: object) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        description = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(description | changes))
+
+    return edit
+
+
+def _cut_short(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-10])
+
+
+def _replace_as_if_right(name: str, content: bytes) -> Callable[[Path], None]:
+    def replace_file(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+        description = json.loads((folder / "config.json").read_text())
+        description["sha256"][name] = hashlib.sha256(content).hexdigest()
+        (folder / "config.json").write_text(json.dumps(description))
+
+    return replace_file
+
+
+def _flip_a_bit(folder: Path) -> None:
+    data = bytearray((folder / "weights.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "weights.safetensors").write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda folder: (folder / "weights.safetensors").unlink(), "weights.safetensors: No such file"),
+        (lambda folder: (folder / "config.json").unlink(), "config.json: No such file"),
+        (lambda folder: (folder / "metrics.json").write_text("[]"), "metrics.json: is not a JSON object"),
+        (_cut_short("weights.safetensors"), "weights.safetensors: its SHA-256 .* truncated or altered"),
+        (_cut_short("vocabulary.txt"), "vocabulary.txt: its SHA-256 .* truncated or altered"),
+        (_cut_short("config.json"), "config.json: "),
+        (_flip_a_bit, "weights.safetensors: its SHA-256"),
+        (_replace_as_if_right("weights.safetensors", b"no tensors"), "header"),
+        (_replace_as_if_right("vocabulary.txt", b"\xff"), "codec can't decode"),
+        (_edit_config(format=2), "config.json: format 2, this version reads format 1"),
+        (_edit_config(tokenizer=9), "config.json: made for tokenizer 9"),
+        (_edit_config(model=None), "config.json: has no sizes"),
+        (_edit_config(model={}), "config.json: embedding_size is missing"),
+        (_edit_config(model=CONFIG.to_dict() | {"layers": 2}), "config.json: layers is unknown"),
+        (_edit_config(model=CONFIG.to_dict() | {"hidden_size": 0}), "config.json: hidden_size must be"),
+        (_edit_config(model=CONFIG.to_dict() | {"hidden_size": 13}), r"word.lstm.bias has shape \(48,\)"),
+        (_edit_config(model=CONFIG.to_dict() | {"num_words": 3}), "vocabulary.txt: has .* words, the sizes say 3"),
+        (_edit_config(sha256=None), "weights.safetensors: its SHA-256"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_with_its_reason(
+    tmp_path: Path, damage: Callable[[Path], object], reason: str
+) -> None:
+    folder = write_checkpoint(tmp_path / "a")
+    damage(folder)
+    with pytest.raises(CheckpointError, match=reason):
+        InferenceEngine.load(folder)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no such checkpoint folder"):
+        InferenceEngine.load(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "reason"),
+    [
+        ("readout.bias", None, "readout.bias is missing"),
+        ("other", np.zeros(3, np.float32), "other is unknown"),
+        ("readout.bias", np.zeros(4, np.float32), r"readout.bias has shape \(4,\)"),
+        ("readout.bias", np.full(3, np.nan, np.float32), "readout.bias holds numbers that are not finite"),
+        ("calibration.temperature", np.zeros(1, np.float32), "calibration.temperature must be above 0"),
+    ],
+)
+def test_what_could_not_be_loaded_is_not_saved(
+    tmp_path: Path, name: str, tensor: np.ndarray | None, reason: str
+) -> None:
+    weights = random_weights(CONFIG) | ({name: tensor} if tensor is not None else {})
+    if tensor is None:
+        del weights[name]
+    with pytest.raises(CheckpointError, match=reason):
+        save_checkpoint(tmp_path / "a", name="a", config=CONFIG, words=WORDS, weights=weights)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["a", "a"], "has a word twice"),
+        (["a", ""], "has an empty word"),
+        (["a", "b\nc"], "has an empty word"),
+        (["a"], "has 1 words, the sizes say 2"),
+    ],
+)
+def test_a_vocabulary_that_is_no_list_of_words_is_not_saved(tmp_path: Path, words: list[str], reason: str) -> None:
+    config = replace(CONFIG, num_words=2)
+    with pytest.raises(CheckpointError, match=reason):
+        save_checkpoint(tmp_path / "a", name="a", config=config, words=words, weights=random_weights(config))

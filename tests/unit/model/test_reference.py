@@ -1,0 +1,74 @@
+"""The oracle itself: its gradients against differences, its forward pass against what can be said by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model import ReferenceNetwork, StreamState
+from tests.unit.model.conftest import CONFIG
+
+TEXTS = [[6, 7, 8, 33, 9], [10], [11, 12, 12, 13]]
+CLASSES = [0, 2, 1]
+STEP = 1e-5
+
+
+@pytest.mark.parametrize("name", sorted(CONFIG.tensor_shapes()))
+def test_a_gradient_is_the_slope_of_the_loss(reference: ReferenceNetwork, name: str) -> None:
+    _, gradients = reference.loss_and_gradients(TEXTS, CLASSES)
+    tensor = reference.tensors[name]
+    rng = np.random.default_rng(0)
+    places = [tuple(place) for place in np.argwhere(gradients[name])]
+    assert places, "every tensor bears on the loss"
+    for place in rng.permutation(places)[:20]:
+        at = tuple(place)
+        value = tensor[at]
+        losses = []
+        for moved in (value + STEP, value - STEP):
+            tensor[at] = moved
+            losses.append(reference.loss(TEXTS, CLASSES))
+        tensor[at] = value
+        assert gradients[name][at] == pytest.approx((losses[0] - losses[1]) / (2 * STEP), rel=1e-4, abs=1e-8)
+
+
+def test_rows_of_the_embedding_that_were_not_read_have_no_gradient(reference: ReferenceNetwork) -> None:
+    _, gradients = reference.loss_and_gradients(TEXTS, CLASSES)
+    read = np.flatnonzero(np.any(gradients["word.embedding.weight"], axis=1))
+    assert read.tolist() == sorted({row for text in TEXTS for row in text})
+
+
+def test_the_loss_is_that_of_what_it_reads(reference: ReferenceNetwork) -> None:
+    texts = ["good movie", "hate it", "so late !"]
+    ids = [reference._tokenizer.encode(text) for text in texts]
+    read = reference.read([(text, True) for text in texts])
+    expected = -sum(np.log(result.probabilities[label]) for result, label in zip(read, CLASSES, strict=True))
+    assert reference.loss(ids, CLASSES) == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_empty_text_on_an_empty_state_is_read_as_the_bias(reference: ReferenceNetwork) -> None:
+    bias = reference.tensors["readout.bias"] / 1.3
+    [result] = reference.read([("", True)])
+    np.testing.assert_allclose(result.probabilities, np.exp(bias) / np.exp(bias).sum(), atol=1e-7)
+    assert result.state.num_texts == 1
+
+
+def test_an_empty_state_adds_nothing(checkpoint_without_carry: ReferenceNetwork, reference: ReferenceNetwork) -> None:
+    for text in ("good movie", "bad"):
+        [carried], [alone] = reference.read([(text, True)]), checkpoint_without_carry.read([(text, True)])
+        np.testing.assert_array_equal(carried.probabilities, alone.probabilities)
+
+
+def test_a_stream_is_read_the_same_in_two_calls(reference: ReferenceNetwork) -> None:
+    texts = [("good", True), ("so b", False), ("ad and", False), (" late", True), ("love", True)]
+    whole = reference.read(texts)
+    for split in range(1, len(texts)):
+        begin = reference.read(texts[:split])
+        end = reference.read(texts[split:], begin[-1].state)
+        for one, other in zip(begin + end, whole, strict=True):
+            np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-6)
+        assert isinstance(end[-1].state, StreamState)
+
+
+@pytest.fixture
+def checkpoint_without_carry(checkpoint: object) -> ReferenceNetwork:
+    return ReferenceNetwork.load(checkpoint, carry=False)  # type: ignore[arg-type]

@@ -1,0 +1,111 @@
+"""States as bytes: the same after a round trip, the same in every version, and refused where they do not fit."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model import OpenText, StateError, StreamState
+from tests.unit.model.conftest import CONFIG
+
+FINGERPRINT = "0123456789abcdef"
+GOLDEN = Path(__file__).with_name("golden_state.bin")
+
+
+def _state(seed: int = 0, pending: str | None = None, num_texts: int = 3) -> StreamState:
+    rng = np.random.default_rng(seed)
+    carried = rng.normal(size=(2, CONFIG.stream_size)).astype(np.float32)
+    if pending is None:
+        return StreamState(carried, num_texts)
+    words = rng.normal(size=(3, CONFIG.hidden_size)).astype(np.float32)
+    return StreamState(carried, num_texts, OpenText(pending, 17, words, rng.normal(size=CONFIG.hidden_size)))
+
+
+def _assert_same(first: StreamState, second: StreamState) -> None:
+    assert first.to_bytes(FINGERPRINT) == second.to_bytes(FINGERPRINT)
+    np.testing.assert_array_equal(first.hidden, second.hidden)
+    np.testing.assert_array_equal(first.cell, second.cell)
+    assert first.num_texts == second.num_texts
+    assert (first.open_text is None) == (second.open_text is None)
+    if first.open_text and second.open_text:
+        assert first.open_text.pending == second.open_text.pending
+        assert first.open_text.num_tokens == second.open_text.num_tokens
+        np.testing.assert_array_equal(first.open_text.words, second.open_text.words)
+        np.testing.assert_array_equal(first.open_text.total, second.open_text.total)
+
+
+@given(st.integers(0, 2**32), st.none() | st.text(max_size=511), st.integers(0, 2**64 - 1))
+def test_a_state_comes_back_from_its_bytes(seed: int, pending: str | None, num_texts: int) -> None:
+    state = _state(seed, pending, num_texts)
+    _assert_same(StreamState.from_bytes(state.to_bytes(FINGERPRINT), CONFIG, FINGERPRINT), state)
+
+
+def test_a_lone_surrogate_survives_as_pending_text() -> None:
+    state = _state(pending="\ud83d")
+    _assert_same(StreamState.from_bytes(state.to_bytes(FINGERPRINT), CONFIG, FINGERPRINT), state)
+
+
+def test_the_bytes_of_a_state_are_what_they_were_in_every_version() -> None:
+    """Regenerate the file only together with a new STATE_FORMAT: stores hold such bytes."""
+    steps = np.arange(2 * CONFIG.stream_size, dtype=np.float32).reshape(2, -1) / 8
+    words = np.arange(3 * CONFIG.hidden_size, dtype=np.float32).reshape(3, -1) / -16
+    opened = OpenText("caf\u00e9", 5, words, np.arange(CONFIG.hidden_size) / 3)
+    state = StreamState(steps, 7, opened)
+    assert state.to_bytes(FINGERPRINT) == GOLDEN.read_bytes()
+    _assert_same(StreamState.from_bytes(GOLDEN.read_bytes(), CONFIG, FINGERPRINT), state)
+
+
+def test_a_finished_text_leaves_a_small_state() -> None:
+    assert len(_state().to_bytes(FINGERPRINT)) == 26 + 2 * 4 * CONFIG.stream_size
+    assert len(_state(pending="abc").to_bytes(FINGERPRINT)) < 1024
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "format None"),
+        (b"\x02" + _state().to_bytes(FINGERPRINT)[1:], "format 2, this version reads 1"),
+        (b"\x01abc", "size of 4 bytes"),
+        (_state().to_bytes("f" * 16), f"fingerprint {'f' * 16}, the network has {FINGERPRINT}"),
+        (_state().to_bytes(FINGERPRINT)[:-1], "checksum"),
+        (_state(pending="x").to_bytes(FINGERPRINT)[:-1], "checksum"),
+        (_state().to_bytes(FINGERPRINT) + b"\0", "checksum"),
+    ],
+)
+def test_bytes_that_are_no_state_of_the_network_are_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(StateError, match=reason):
+        StreamState.from_bytes(data, CONFIG, FINGERPRINT)
+
+
+def test_a_state_of_other_sizes_is_refused() -> None:
+    for other in (replace(CONFIG, stream_size=7), replace(CONFIG, hidden_size=13)):
+        with pytest.raises(StateError, match="sizes 6 and 12, the network"):
+            StreamState.from_bytes(_state(pending="x").to_bytes(FINGERPRINT), other, FINGERPRINT)
+
+
+@given(st.integers(min_value=0), st.integers(0, 7))
+def test_no_flipped_bit_goes_unnoticed(byte: int, bit: int) -> None:
+    data = bytearray(_state(pending="movie").to_bytes(FINGERPRINT))
+    data[byte % len(data)] ^= 1 << bit
+    with pytest.raises(StateError):
+        StreamState.from_bytes(bytes(data), CONFIG, FINGERPRINT)
+
+
+def _with_checksum(body: bytes) -> bytes:
+    return body + struct.pack("<I", crc32(body))
+
+
+def test_lengths_that_contradict_the_bytes_are_refused_even_with_a_right_checksum() -> None:
+    body = _state(pending="movie").to_bytes(FINGERPRINT)[:-4]
+    at = 22 + 2 * 4 * CONFIG.stream_size + 4  # of the length of the pending text
+    lying = body[:at] + struct.pack("<H", 60_000) + body[at + 2 :]
+    for data in (lying, body[:-1], body[:40], _state().to_bytes(FINGERPRINT)[:40]):
+        with pytest.raises(StateError, match="contradict"):
+            StreamState.from_bytes(_with_checksum(data), CONFIG, FINGERPRINT)
