@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -47,12 +48,12 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     ownership = Ownership(settings, store, metrics, crash_points, app.commit_offset)
     keeper = Keeper(settings, store, ownership, metrics, health, crash_points, app)
     pipeline = Pipeline(settings, engine, store, keeper, metrics, health, crash_points)
-    watcher = Watcher(settings, app, keeper, store, metrics, health)
+    watcher = Watcher(settings, app, keeper, pipeline, store, metrics, health)
 
     async def preflight() -> None:
         engine.warm_up()
         await store.check()
-        await check_topics(settings)
+        await asyncio.to_thread(check_topics, settings)
         await server.start()
 
     async def flush() -> None:

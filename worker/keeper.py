@@ -172,7 +172,6 @@ class Keeper:
         self._checked_at[partition.tp] = now
         if standing is Standing.OK:
             self._crash("flushed")
-            partition.evict(self._settings.max_cached_streams // max(1, len(self.partitions)))
         elif standing is Standing.FENCED:
             self.drop(partition, "redis")
         else:

@@ -48,6 +48,7 @@ class Ownership:
         self._settings = settings
         self._store = store
         self._metrics = metrics
+        self._crash_points = crash_points
         self._crash = crash_points.reach
         self._commit = commit
         self._num_lineages = 0
@@ -80,8 +81,8 @@ class Ownership:
 
     def _publisher(self, tp: TP) -> TransactionalPublisher | PlainPublisher:
         if self._settings.delivery == "exactly_once":
-            return TransactionalPublisher(self._settings, tp)
-        return PlainPublisher(self._settings, tp, self._commit)
+            return TransactionalPublisher(self._settings, tp, self._crash_points)
+        return PlainPublisher(self._settings, tp, self._crash_points, self._commit)
 
     async def _claim(self, tp: TP, publisher: TransactionalPublisher | PlainPublisher) -> Claim:
         epoch = Epoch(*publisher.producer_number) if isinstance(publisher, TransactionalPublisher) else None
@@ -89,7 +90,8 @@ class Ownership:
         if claim.fenced:
             raise OwnershipError(
                 f"{tp.topic}-{tp.partition}: Redis knows the epoch {tuple(claim.epoch)}, newer than {epoch} that Kafka "
-                "just gave. Two Kafka clusters or two groups share these keys: give each its own --group or Redis"
+                "just gave. Either two Kafka clusters share these keys: give each its own --group or Redis. Or Kafka "
+                f"was set up anew: delete the keys {{{self._settings.group}:*, the states are of another log"
             )
         return claim
 

@@ -68,17 +68,19 @@ class Pipeline:
 
     async def process(self, batch: MicroBatch, done: Any) -> None:
         """Take `batch` to its commit; returns when that has begun. `done(records)` is called when it is over."""
-        records = await batch.take(self._settings.max_wait_ms / 1000)
-        self._metrics.batch(batch.num_records, time.monotonic() - batch.created_s)
+        await batch.fill(self._settings.max_wait_ms / 1000)
         keeper = self._keeper
-        try:
-            async with keeper.steps:
+        async with keeper.steps:
+            # not before: a rebuild that held the steps has dropped what was fetched ahead of it
+            records = batch.take()
+            try:
                 await keeper.recover_lost()
+                self._metrics.batch(batch.num_records, time.monotonic() - batch.created_s)
                 slices = await self._read_and_score(records)
                 await keeper.settled()
                 keeper.committing = asyncio.create_task(self._commit_all(slices, records, done))
-        except RedisAwayError:
-            done(records)
+            except RedisAwayError:
+                done(records)
 
     async def _read_and_score(self, records: Mapping[TP, list[Any]]) -> list[Slice]:
         self._crash("taken")
@@ -96,6 +98,8 @@ class Pipeline:
         for part in slices:
             self._reader.conclude(part, now_ms)
             part.partition.pending.update(part.changed)
+            # here, where no step is between knowing a stream and using its state
+            part.partition.evict(self._settings.max_cached_streams // len(self._keeper.partitions))
         return slices
 
     def _decode(self, records: Mapping[TP, list[Any]]) -> list[Slice]:
@@ -156,7 +160,6 @@ class Pipeline:
             return
         if part.next_offset > partition.committed:
             try:
-                self._crash("produced")
                 await partition.publisher.publish(part.outputs, part.next_offset)
             except FencedError:
                 self._keeper.drop(partition, "kafka")

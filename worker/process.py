@@ -7,6 +7,7 @@ import os
 import signal
 from typing import NoReturn
 
+from model import ModelError
 from worker.errors import EXIT_FAILED, SentimentError
 
 logger = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ def die(error: BaseException) -> NoReturn:
     Not sys.exit: that would drain first, and a drain after an error of unknown reach could commit what must not be.
     The next owner of the partitions takes over from what Kafka has committed, so nothing is lost by ending here.
     """
-    expected = isinstance(error, SentimentError)
+    expected = isinstance(error, SentimentError | ModelError)
     logger.critical("the worker ends: %s", error, extra={"action": "die"}, exc_info=None if expected else error)
     for handler in logging.getLogger().handlers:
         handler.flush()

@@ -13,6 +13,7 @@ from faust.types import TP
 
 from worker.brokers import client_options, kafka_away
 from worker.errors import SentimentError, UndecidedCommitError
+from worker.process import CrashPoints
 from worker.settings import Settings
 
 # A broker that still finishes the last transaction answers the next one's first request with a retriable error.
@@ -54,9 +55,10 @@ class Publisher(Protocol):
 class _PartitionProducer:
     """What both kinds share: sending whole batches to the output partition that matches the input partition."""
 
-    def __init__(self, settings: Settings, tp: TP, **options: Any) -> None:
+    def __init__(self, settings: Settings, tp: TP, crash_points: CrashPoints, **options: Any) -> None:
         self._settings = settings
         self._tp = tp
+        self._crash_points = crash_points
         self._producer: Any = AIOKafkaProducer(
             **client_options(settings),
             linger_ms=0,
@@ -96,6 +98,7 @@ class _PartitionProducer:
             deliveries.append(await self._send_batch(batch, topic))
         for delivery in deliveries:
             await delivery
+        self._crash_points.reach("produced")
 
     async def _send_batch(self, batch: Any, topic: str) -> Any:
         return await self._producer.send_batch(batch, topic, partition=await self._output_partition(topic))
@@ -112,10 +115,11 @@ class TransactionalPublisher(_PartitionProducer):
     Starting a second one with the same id fences the first and ends what it had open.
     """
 
-    def __init__(self, settings: Settings, tp: TP) -> None:
+    def __init__(self, settings: Settings, tp: TP, crash_points: CrashPoints) -> None:
         super().__init__(
             settings,
             tp,
+            crash_points,
             transactional_id=f"{settings.group}-{tp.topic}-{tp.partition}",
             transaction_timeout_ms=int(settings.transaction_timeout_s * 1000),
         )
@@ -144,8 +148,8 @@ class TransactionalPublisher(_PartitionProducer):
 class PlainPublisher(_PartitionProducer):
     """Events, then the offset: for brokers that forbid transactions. A crash between the two emits events twice."""
 
-    def __init__(self, settings: Settings, tp: TP, commit_offset: CommitOffset) -> None:
-        super().__init__(settings, tp, enable_idempotence=True)
+    def __init__(self, settings: Settings, tp: TP, crash_points: CrashPoints, commit_offset: CommitOffset) -> None:
+        super().__init__(settings, tp, crash_points, enable_idempotence=True)
         self._commit_offset = commit_offset
 
     async def publish(self, outputs: Iterable[Output], next_offset: int) -> None:

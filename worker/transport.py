@@ -67,14 +67,14 @@ class BatchLimits(Protocol):
 
 
 class MicroBatch:
-    """Records per partition, in offset order. It grows until `take`."""
+    """Records per partition, in offset order. It grows until it is taken; dropped before, it is empty."""
 
     def __init__(self, max_records: int) -> None:
         self._max_records = max_records
+        self._records: dict[TP, list[Any]] = {}
         self._full = asyncio.Event()
-        self.records: dict[TP, list[Any]] = {}
         self.num_records = 0
-        self.taken = False
+        self.closed = False
         self.created_s = time.monotonic()
 
     @property
@@ -85,19 +85,24 @@ class MicroBatch:
     def add(self, tp: TP, records: list[Any]) -> list[Any]:
         """Take in as many of `records` as fit; the rest is returned."""
         fitting = records[: self._max_records - self.num_records]
-        self.records.setdefault(tp, []).extend(fitting)
+        self._records.setdefault(tp, []).extend(fitting)
         self.num_records += len(fitting)
         if self.full:
             self._full.set()
         return records[len(fitting) :]
 
-    async def take(self, max_wait_s: float) -> dict[TP, list[Any]]:
-        """Close the batch when it is full, at the latest after `max_wait_s`, and return its records."""
+    async def fill(self, max_wait_s: float) -> None:
+        """Until the batch is full, at the latest after `max_wait_s`."""
         if not self.full and max_wait_s > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), max_wait_s)
-        self.taken = True
-        return self.records
+
+    def take(self) -> dict[TP, list[Any]]:
+        """Its records, once; it grows no more."""
+        records, self._records = self._records, {}
+        self.closed = True
+        self._full.set()
+        return records
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -195,7 +200,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._in_flight_records += len(records)
         self._in_flight_bytes += size_bytes(records)
         while records:
-            self._waiting = [batch for batch in self._waiting if not batch.taken]
+            self._waiting = [batch for batch in self._waiting if not batch.closed]
             if not self._waiting or self._waiting[-1].full:
                 self._waiting.append(MicroBatch(self._limits.max_batch))
                 self._queue_for(tp).force_put_nowait(self._waiting[-1])
@@ -213,11 +218,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._room.set()
 
     def _drop_waiting(self) -> None:
-        """Empty the batches that no agent has taken: they will be fetched again, here or elsewhere."""
+        """Empty the batches that were not taken: their records will be fetched again, here or elsewhere."""
         for batch in self._waiting:
-            if not batch.taken:
-                self.done(batch.records)
-                batch.records, batch.taken = {}, True
+            if not batch.closed:
+                self.done(batch.take())
         self._waiting = []
 
     async def reseek(self) -> None:

@@ -14,6 +14,7 @@ from worker.brokers import Log
 from worker.health import Health
 from worker.keeper import Keeper
 from worker.metrics import Metrics
+from worker.pipeline import Pipeline
 from worker.settings import Settings
 from worker.store import StateStore
 from worker.transport import BatchApp
@@ -26,11 +27,19 @@ class Watcher:
     """Feeds /ready and the gauges, and knows when the end is reached."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts of the worker, each made by the app
-        self, settings: Settings, app: BatchApp, keeper: Keeper, store: StateStore, metrics: Metrics, health: Health
+        self,
+        settings: Settings,
+        app: BatchApp,
+        keeper: Keeper,
+        pipeline: Pipeline,
+        store: StateStore,
+        metrics: Metrics,
+        health: Health,
     ) -> None:
         self._settings = settings
         self._app = app
         self._keeper = keeper
+        self._pipeline = pipeline
         self._store = store
         self._metrics = metrics
         self._health = health
@@ -49,7 +58,7 @@ class Watcher:
         if num_records == 0 and consumer.flow_active:
             # nothing to do is progress; records in flight are not, until they are committed
             self._health.progress()
-        self._report_lag(await consumer.places())
+        self._report_lag(await self._places())
 
     async def _ask_servers(self) -> None:
         bound_s = self._settings.request_timeout_s
@@ -71,12 +80,23 @@ class Watcher:
         for tp in self._reported - set(partitions):
             self._metrics.drop_lag(tp.topic, tp.partition)
         self._reported = set(partitions) & set(places)
+        lags: dict[TP, int] = {}
         for tp in self._reported:
             position, end = places[tp]
             partition = partitions[tp]
             # with nothing in flight, what is left up to the consumer's position are transaction markers
             reached = position if partition.taken <= partition.committed else partition.committed
-            self._metrics.lag(tp.topic, tp.partition, max(0, end - reached))
+            lags[tp] = max(0, end - reached)
+            self._metrics.lag(tp.topic, tp.partition, lags[tp])
+        oldest_ms = self._pipeline.last_timestamp_ms if any(lags.values()) else None
+        self._metrics.lag_seconds(0.0 if oldest_ms is None else max(0.0, time.time() - oldest_ms / 1000))
+
+    async def _places(self) -> dict[TP, tuple[int, int]]:
+        """The consumer's places; nothing where a rebalance has just taken its partitions away."""
+        try:
+            return await asyncio.wait_for(self._app.consumer.places(), self._settings.request_timeout_s)
+        except (KafkaError, TimeoutError):
+            return {}
 
     async def ends(self) -> dict[TP, int]:
         """The ends of the input topics as they are now."""
@@ -86,13 +106,19 @@ class Watcher:
             return await log.ends(tps)
 
     async def has_reached(self, ends: Mapping[TP, int]) -> bool:
-        """Whether every partition of `ends` that is owned here is done up to there, and any is owned at all."""
-        partitions = self._keeper.partitions
-        places = await self._app.consumer.places()
-        return bool(partitions) and all(
-            end == 0
-            or partition.committed >= end
-            or (partition.taken <= partition.committed and places.get(tp, (0, 0))[0] >= end)
-            for tp, partition in partitions.items()
-            if (end := ends.get(tp, 0)) >= 0
-        )
+        """Whether every partition is done up to its end in `ends`, here or by the group's other members."""
+        places = await self._places()
+        elsewhere = [tp for tp, end in ends.items() if end > 0 and tp not in self._keeper.partitions]
+        if not all(self._is_done(tp, ends[tp], places) for tp in self._keeper.partitions if tp in ends):
+            return False
+        if not elsewhere:
+            return True
+        async with Log(self._settings) as log:
+            committed = await log.committed(elsewhere)
+        return all((committed[tp] or 0) >= ends[tp] for tp in elsewhere)
+
+    def _is_done(self, tp: TP, end: int, places: Mapping[TP, tuple[int, int]]) -> bool:
+        partition = self._keeper.partitions[tp]
+        position, _ = places.get(tp, (0, 0))
+        # the last offsets of a log may be transaction markers, which no record ever reaches
+        return partition.committed >= end or (partition.taken <= partition.committed and position >= end)

@@ -1,0 +1,203 @@
+"""States under a fence, on a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from faust.types import TP
+from redis import Redis
+
+from model import ModelConfig, StreamState
+from tests.unit.test_partition import new_partition
+from tests.workplace import Workplace
+from worker.errors import DependencyError
+from worker.partition import Epoch, Partition
+from worker.settings import load_settings
+from worker.store import Claim, Standing, StateStore
+from worker.streams import StreamEntry
+
+CONFIG = ModelConfig(num_words=1, num_buckets=1, embedding_size=1, hidden_size=1, summary_size=1, stream_size=2)
+FINGERPRINT = "0123456789abcdef"
+TPS = TP("tweets", 0)
+
+Scenario = Callable[[StateStore], Awaitable[None]]
+
+
+def entry(num_records: int) -> StreamEntry:
+    return StreamEntry(StreamState.empty(CONFIG), None, num_records, 0)
+
+
+@pytest.fixture
+def redis(workplace: Workplace) -> Redis:
+    return Redis.from_url(workplace.settings.redis)
+
+
+@pytest.fixture
+def run(workplace: Workplace) -> Callable[[Scenario], None]:
+    """Run a scenario with a store of its own keys."""
+
+    def run_scenario(scenario: Scenario) -> None:
+        async def with_store() -> None:
+            store = StateStore(workplace.settings, CONFIG, FINGERPRINT)
+            try:
+                await asyncio.wait_for(scenario(store), 30)
+            finally:
+                await store.close()
+
+        asyncio.run(with_store())
+
+    return run_scenario
+
+
+FIRST_EPOCH = Epoch(5, 0)
+
+
+async def own(store: StateStore, epoch: Epoch = FIRST_EPOCH, lineage: str = "5.0.1") -> Partition:
+    claim = await store.claim(TPS, epoch, lineage)
+    assert not claim.fenced
+    return new_partition(tp=TPS, epoch=claim.epoch, lineage=claim.lineage, position=claim.position)
+
+
+async def flush(store: StateStore, partition: Partition, offset: int, **entries: StreamEntry | None) -> Standing:
+    partition.apply(entries, offset)
+    return await store.flush(partition)
+
+
+def test_what_is_flushed_is_read_again_with_its_position(run: Callable[[Scenario], None]) -> None:
+    async def scenario(store: StateStore) -> None:
+        partition = await own(store)
+        assert await flush(store, partition, 3, a=entry(2), b=entry(1)) is Standing.OK
+        assert (partition.position, partition.dirty) == (3, {})
+        standing, found = await store.read(partition, ["b", "never", "a"])
+        assert standing is Standing.OK
+        assert [e.num_records if e else None for e in found] == [1, None, 2]
+        claim = await store.claim(TPS, Epoch(5, 1), "5.1.1")
+        assert claim == Claim(False, Epoch(5, 1), 3, "5.0.1")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("newer", [Epoch(5, 1), Epoch(6, 0)])
+def test_an_owner_with_a_lower_epoch_is_fenced(run: Callable[[Scenario], None], newer: Epoch) -> None:
+    async def scenario(store: StateStore) -> None:
+        old = await own(store)
+        new = await own(store, newer)
+        assert await flush(store, old, 1, a=entry(1)) is Standing.FENCED
+        assert old.dirty
+        assert (await store.read(old, ["a"]))[0] is Standing.FENCED
+        assert (await store.claim(TPS, Epoch(5, 0), "x")).fenced
+        standing, found = await store.read(new, ["a"])
+        assert (standing, found) == (Standing.OK, [None])
+
+    run(scenario)
+
+
+def test_a_redis_that_forgot_is_told_apart_from_one_that_fences(run: Callable[[Scenario], None], redis: Redis) -> None:
+    async def scenario(store: StateStore) -> None:
+        partition = await own(store)
+        await flush(store, partition, 1, a=entry(1))
+        redis.delete(*redis.scan_iter("*tweets:0}*", count=1000))
+        assert await flush(store, partition, 2, a=entry(2)) is Standing.LOST
+        assert (await store.read(partition, ["a"]))[0] is Standing.LOST
+
+    run(scenario)
+
+
+def test_a_redis_that_was_rolled_back_is_lost_also_for_reads(run: Callable[[Scenario], None], redis: Redis) -> None:
+    async def scenario(store: StateStore) -> None:
+        partition = await own(store)
+        await flush(store, partition, 1, a=entry(1))
+        keys = list(redis.scan_iter("*tweets:0}*", count=1000))
+        snapshot = {key: redis.dump(key) for key in keys}
+        await flush(store, partition, 2, a=entry(2))
+        for key, value in snapshot.items():
+            redis.restore(key, 0, value, replace=True)
+        assert (await store.read(partition, ["a"]))[0] is Standing.LOST
+        assert await flush(store, partition, 3, a=entry(3)) is Standing.LOST
+
+    run(scenario)
+
+
+def test_a_new_lineage_does_not_see_the_states_of_the_old_one(run: Callable[[Scenario], None]) -> None:
+    async def scenario(store: StateStore) -> None:
+        partition = await own(store)
+        await flush(store, partition, 1, a=entry(1))
+        claim = await store.claim(TPS, Epoch(5, 1), "5.1.1", anew=True)
+        assert claim == Claim(False, Epoch(5, 1), None, "5.1.1")
+        anew = new_partition(tp=TPS, epoch=claim.epoch, lineage=claim.lineage)
+        assert await store.read(anew, ["a"]) == (Standing.OK, [None])
+
+    run(scenario)
+
+
+def test_an_erased_stream_is_gone_from_redis(run: Callable[[Scenario], None], redis: Redis) -> None:
+    async def scenario(store: StateStore) -> None:
+        partition = await own(store)
+        await flush(store, partition, 1, gone=entry(1))
+        await flush(store, partition, 2, gone=None)
+        assert not list(redis.scan_iter("*tweets:0}*gone", count=1000))
+
+    run(scenario)
+
+
+def test_states_and_position_expire_as_garbage_only_after_twice_the_time_to_live(
+    run: Callable[[Scenario], None], workplace: Workplace, redis: Redis
+) -> None:
+    async def scenario(store: StateStore) -> None:
+        await flush(store, await own(store), 1, a=entry(1))
+
+    run(scenario)
+    keys = list(redis.scan_iter(f"{{{workplace.settings.group}:*", count=1000))
+    assert len(keys) == 2
+    assert all(redis.ttl(key) > 1.9 * workplace.settings.state_ttl_s for key in keys)
+
+
+def test_without_a_number_from_kafka_each_claim_is_higher_also_after_redis_forgot(
+    run: Callable[[Scenario], None], redis: Redis
+) -> None:
+    async def scenario(store: StateStore) -> None:
+        first = (await store.claim(TPS, None, "a")).epoch
+        second = (await store.claim(TPS, None, "b")).epoch
+        redis.delete(*redis.scan_iter("*tweets:0}*", count=1000))
+        await asyncio.sleep(0.002)
+        third = (await store.claim(TPS, None, "c")).epoch
+        assert first < second < third
+
+    run(scenario)
+
+
+def test_bytes_that_this_version_cannot_read_count_as_lost(run: Callable[[Scenario], None], redis: Redis) -> None:
+    async def scenario(store: StateStore) -> None:
+        partition = await own(store)
+        await flush(store, partition, 1, a=entry(1))
+        (key,) = redis.scan_iter("*tweets:0}*:a", count=1000)
+        redis.set(key, b"\x63 from another version")
+        assert (await store.read(partition, ["a"]))[0] is Standing.LOST
+
+    run(scenario)
+
+
+def test_a_redis_that_may_evict_states_is_refused_with_what_to_set(
+    run: Callable[[Scenario], None], redis: Redis
+) -> None:
+    async def scenario(store: StateStore) -> None:
+        await store.check()
+        redis.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            with pytest.raises(DependencyError, match="noeviction"):
+                await store.check()
+        finally:
+            redis.config_set("maxmemory-policy", "noeviction")
+
+    run(scenario)
+
+
+def test_a_redis_that_is_away_is_named_with_what_to_do() -> None:
+    async def scenario() -> None:
+        store = StateStore(load_settings(redis="redis://127.0.0.1:1/0"), CONFIG, FINGERPRINT)
+        with pytest.raises(DependencyError, match=r"127\.0\.0\.1:1.*--redis"):
+            await store.check()
+
+    asyncio.run(scenario())

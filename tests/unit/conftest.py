@@ -1,0 +1,50 @@
+"""What the unit tests of the worker share: a small engine, and records as the consumer delivers them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model import InferenceEngine
+from tests.checkpoints import save_tiny_checkpoint
+
+DAY_MS = 86_400_000
+START_MS = 1_700_000_000_000
+
+
+@dataclass
+class Record:
+    """The fields of aiokafka's ConsumerRecord that the worker reads."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    topic: str = "tweets"
+    partition: int = 0
+    timestamp: int = START_MS
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+def text_record(offset: int, stream: str, text: str, **fields: Any) -> Record:
+    """A record whose event time is `offset` seconds after START_MS, unless `time` is among `fields`."""
+    fields = {"text": text, "time": (START_MS + 1000 * offset) / 1000} | fields
+    return Record(offset, stream.encode(), json.dumps(fields).encode())
+
+
+def erasure(offset: int, stream: str) -> Record:
+    """A null value."""
+    return Record(offset, stream.encode(), None)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_engine(tiny_checkpoint: Path) -> InferenceEngine:
+    return InferenceEngine.load(tiny_checkpoint)

@@ -1,0 +1,64 @@
+"""How a process ends at a crash point and after an error."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from worker.process import CrashPoints
+
+RUN_TIMEOUT_S = 30
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=False
+    )
+
+
+def test_without_a_name_no_point_does_anything() -> None:
+    points = CrashPoints(None)
+    for name in CrashPoints.NAMES:
+        points.reach(name)
+
+
+def test_a_point_is_died_at_when_it_is_reached_for_the_count_th_time() -> None:
+    done = run(
+        "from worker.process import CrashPoints\n"
+        "points = CrashPoints('committed:3')\n"
+        "for n in range(9):\n"
+        "    points.reach('scored'); print(n, flush=True); points.reach('committed')\n"
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert done.stdout.split() == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("crash_at", ["nowhere", "committed:x", ":1"])
+def test_a_point_that_there_is_not_is_refused(crash_at: str) -> None:
+    with pytest.raises(ValueError, match="crash_at"):
+        CrashPoints(crash_at)
+
+
+def test_an_expected_error_ends_the_process_with_its_code_and_without_a_traceback() -> None:
+    done = run(
+        "import logging; logging.basicConfig()\n"
+        "from worker.process import die\n"
+        "from worker.errors import DependencyError\n"
+        "die(DependencyError('Kafka', 'nowhere:1', 'does not answer', 'Start it'))\n"
+    )
+    assert done.returncode == 3
+    assert "Kafka at nowhere:1: does not answer. Start it" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unexpected_error_ends_the_process_with_1_and_its_traceback() -> None:
+    done = run(
+        "import logging; logging.basicConfig()\n"
+        "from worker.process import die\n"
+        "try:\n    {}['x']\nexcept KeyError as error:\n    die(error)\n"
+    )
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr

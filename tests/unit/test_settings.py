@@ -1,0 +1,78 @@
+"""Settings come from flags, then variables, then a file, and all that is wrong is said at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from worker.errors import EXIT_MISUSED, SettingsError
+from worker.settings import load_settings
+
+
+def test_defaults_are_valid() -> None:
+    settings = load_settings()
+    assert settings.topics == ("tweets", "reviews")
+    assert settings.delivery == "exactly_once"
+
+
+def test_flags_go_before_variables_and_variables_before_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "sentiment.toml"
+    config.write_text('group = "file"\nmax_batch = 7\nmax_wait_ms = 1.5\n')
+    monkeypatch.setenv("SENTIMENT_GROUP", "variable")
+    monkeypatch.setenv("SENTIMENT_MAX_BATCH", "8")
+    settings = load_settings(config, group="flag")
+    assert (settings.group, settings.max_batch, settings.max_wait_ms) == ("flag", 8, 1.5)
+
+
+def test_a_file_is_forgotten_after_the_call(tmp_path: Path) -> None:
+    config = tmp_path / "sentiment.toml"
+    config.write_text('group = "file"\n')
+    load_settings(config)
+    assert load_settings().group == "sentiment"
+
+
+def test_topics_and_fields_are_read_from_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTIMENT_TOPICS", "a, b")
+    monkeypatch.setenv("SENTIMENT_FIELDS", '{"a": {"text": "data.text"}}')
+    settings = load_settings()
+    assert settings.topics == ("a", "b")
+    assert settings.fields["a"].text == "data.text"
+    assert settings.fields["a"].id == "id"
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(max_batch=0, redis="nonsense", heartbeat_interval_s=9, commit_timeout_s=99)
+    message = str(caught.value)
+    for name in ("max_batch", "redis", "heartbeat_interval_s", "commit_timeout_s"):
+        assert name in message
+    assert caught.value.exit_code == EXIT_MISUSED
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"topics": ("a", "a")}, "topics must differ"),
+        ({"events_topic": "tweets"}, "topics must differ"),
+        ({"fields": {"other": {}}}, "not in topics"),
+        ({"kafka_security": "SASL_SSL"}, "kafka_username"),
+        ({"max_text_bytes": 1 << 30}, "max_inflight_bytes"),
+        ({"unknown": 1}, "unknown"),
+    ],
+)
+def test_settings_that_cannot_work_together_are_refused(flags: dict[str, object], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load_settings(**flags)
+
+
+def test_a_config_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"absent\.toml"):
+        load_settings(tmp_path / "absent.toml")
+
+
+def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTIMENT_KAFKA_PASSWORD", "swordfish")
+    assert "swordfish" not in repr(load_settings())
