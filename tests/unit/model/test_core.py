@@ -1,0 +1,51 @@
+"""What the model needs to serve, and what it says where more is asked of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import model
+
+ROOT = Path(__file__).parents[3]
+BLOCK = "import sys; sys.modules.update(dict.fromkeys(['torch', 'sklearn', 'gensim', 'scipy', 'matplotlib']));"
+
+
+def _python(code: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", BLOCK + code]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_serving_and_evaluating_import_nothing_that_only_training_needs() -> None:
+    run = _python("from model import InferenceEngine, ReferenceNetwork, evaluate_checkpoint, read_examples")
+    assert run.returncode == 0, run.stderr
+
+
+def test_training_without_its_packages_says_what_to_install() -> None:
+    run = _python("from model import train_checkpoint")
+    assert run.returncode != 0
+    assert "pip install '.[train]'" in run.stderr
+
+
+def test_every_name_that_is_exported_exists() -> None:
+    for name in model.__all__:
+        if name != "train_checkpoint":  # it needs torch
+            assert getattr(model, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'absent'"):
+        model.absent  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("values", "problems"),
+    [
+        ({"num_words": 0, "hidden_size": -1}, "num_words must be .*; hidden_size must be"),
+        ({"num_words": True}, "num_words must be"),
+        ({"num_words": 2.0}, "num_words must be"),
+    ],
+)
+def test_sizes_that_no_network_can_have_are_refused_all_at_once(values: dict[str, int], problems: str) -> None:
+    with pytest.raises(model.ConfigError, match=problems):
+        model.ModelConfig(**values)
