@@ -31,12 +31,12 @@ from worker.errors import RecordError
 from worker.health import Health
 from worker.keeper import Keeper, RedisAwayError
 from worker.metrics import Metrics
+from worker.microbatch import MicroBatch
 from worker.process import CrashPoints, die
 from worker.publisher import FencedError
 from worker.reading import Reader, Slice
 from worker.settings import Settings
 from worker.store import Standing, StateStore
-from worker.transport import MicroBatch
 
 # One script writes at most about as many states: Redis serves nobody else meanwhile. With Redis away, consumption
 # goes on with the states in memory until so many of a partition have changed, and pauses then.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol
 
 import aiokafka.producer.sender
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -13,6 +13,7 @@ from faust.types import TP
 
 from worker.brokers import client_options, kafka_away
 from worker.errors import SentimentError, UndecidedCommitError
+from worker.events import Output
 from worker.process import CrashPoints
 from worker.settings import Settings
 
@@ -22,21 +23,11 @@ aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.001
 _RETRY_BACKOFF_MS = 4
 _MAX_BATCH_BYTES = 1 << 18
 
-Headers = Sequence[tuple[str, bytes | None]]
 CommitOffset = Callable[[TP, int], Awaitable[None]]
 
 
 class FencedError(Exception):
     """Another worker owns the partition now, or the broker ended a transaction that took too long: drop it."""
-
-
-class Output(NamedTuple):
-    """One record to publish."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 class Publisher(Protocol):

@@ -10,29 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model import InferenceEngine, Request, Result
-from worker.codec import Codec, decode_stream_key, encode, format_time
+from worker.codec import Codec, decode_stream_key
 from worker.errors import Reason, RecordError
-from worker.headers import EventHeaders, deadletter_headers
-from worker.mood import MoodTracker, Shift, level_label
+from worker.events import EventWriter, Output
+from worker.mood import MoodTracker
 from worker.partition import Partition
-from worker.publisher import Output
-from worker.records import (
-    EventModel,
-    EventMood,
-    EventState,
-    EventWord,
-    InputText,
-    MoodLevel,
-    Probabilities,
-    SentimentEvent,
-    ShiftEvent,
-    ShiftEvidence,
-    Source,
-)
+from worker.records import EventModel, InputText
 from worker.settings import Settings
 from worker.streams import StreamEntry
-
-_NO_MOOD = EventMood(0.0, 0.0, 0)
 
 
 @dataclass(slots=True)
@@ -78,12 +63,10 @@ class Reader:
     """Decodes, plans the scoring, and turns results into entries and outputs."""
 
     def __init__(self, settings: Settings, engine: InferenceEngine) -> None:
-        self._settings = settings
         self._engine = engine
         self._codec = Codec(settings)
-        self._headers = EventHeaders(settings)
         self._tracker = MoodTracker(settings)
-        self._model = EventModel(engine.name, engine.fingerprint)
+        self._writer = EventWriter(settings, EventModel(engine.name, engine.fingerprint))
         self._ttl_ms = int(settings.state_ttl_s * 1000)
 
     def decode(self, records: Iterable[Any]) -> list[Item]:
@@ -164,7 +147,7 @@ class Reader:
                 if item.begins_anew:
                     part.changed[item.stream] = None
                 if not silent:
-                    part.outputs.append(self._deadletter(item.record, item.error))
+                    part.outputs.append(self._writer.publish_deadletter(item.record, item.error))
             elif item.text is None:
                 part.changed[item.stream] = None
             elif item.result is not None:
@@ -190,11 +173,11 @@ class Reader:
         if not silent:
             if entry.reset is not None:
                 part.resets.append(entry.reset)
-            event = self._event(item.record, text, result, entry, now_ms)
-            part.outputs.append(self._output(self._settings.events_topic, event))
+            event = self._writer.event(item.record, text, result, entry, now_ms)
+            part.outputs.append(self._writer.publish_event(event))
             if shift is not None:
                 part.num_shifts += 1
-                part.outputs.append(self._output(self._settings.shifts_topic, _shift_event(event, shift)))
+                part.outputs.append(self._writer.publish_shift(event, shift))
             entry = entry.told()
         part.changed[item.stream] = entry
 
@@ -203,34 +186,6 @@ class Reader:
             return before.reset
         first_seen = item.stream not in part.changed and not item.reset
         return "history_lost" if first_seen and part.partition.unknown_past else None
-
-    def _event(self, record: Any, text: InputText, result: Result, entry: StreamEntry, now_ms: float) -> SentimentEvent:
-        mood = entry.mood
-        return SentimentEvent(
-            id=f"{record.topic}-{record.partition}-{record.offset}",
-            stream=text.stream,
-            record_id=text.record_id,
-            source=Source(record.topic, record.partition, record.offset, format_time(text.time_ms)),
-            label=result.label,
-            probabilities=Probabilities(*result.probabilities),
-            score=result.score,
-            confidence=result.confidence,
-            words=[EventWord(word.word, word.start, word.end, word.change) for word in result.words],
-            mood=EventMood(mood.score, mood.magnitude, mood.num_records) if mood else _NO_MOOD,
-            state=EventState(entry.num_records, entry.reset),
-            model=self._model,
-            final=text.final,
-            latency_ms=max(0.0, round(now_ms - record.timestamp, 3)),
-        )
-
-    def _output(self, topic: str, event: SentimentEvent | ShiftEvent) -> Output:
-        return Output(topic, event.stream.encode(), encode(event), self._headers.of(event))
-
-    def _deadletter(self, record: Any, error: RecordError) -> Output:
-        headers = deadletter_headers(
-            record.headers, error, record.topic, record.partition, record.offset, record.timestamp
-        )
-        return Output(self._settings.deadletters_topic, record.key, record.value, headers)
 
 
 class _Cursor:
@@ -263,15 +218,3 @@ class _Cursor:
         """Past `text`."""
         self.time_ms = text.time_ms if self.time_ms is None else max(self.time_ms, text.time_ms)
         self.open = not text.final
-
-
-def _shift_event(event: SentimentEvent, shift: Shift) -> ShiftEvent:
-    return ShiftEvent(
-        id=event.id,
-        stream=event.stream,
-        from_level=MoodLevel(level_label(shift.from_score), shift.from_score),
-        to_level=MoodLevel(level_label(shift.to_score), shift.to_score),
-        since=format_time(shift.since_ms),
-        source=event.source,
-        evidence=ShiftEvidence(shift.method, shift.statistic, shift.threshold, shift.num_records),
-    )

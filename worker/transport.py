@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -21,6 +20,8 @@ import faust
 from aiokafka import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+
+from worker.microbatch import BatchLimits, MicroBatch, size_bytes
 
 # Faust's names that are used here and are not its published interface; a test holds them against the pinned version.
 PRIVATE_NAMES = (
@@ -56,53 +57,6 @@ class PartitionHandler(Protocol):
 
     def positions(self) -> Mapping[TP, int]:
         """For every owned partition, the next offset to fetch."""
-
-
-class BatchLimits(Protocol):
-    """The settings that bound what is fetched and not done."""
-
-    max_batch: int
-    max_inflight_records: int
-    max_inflight_bytes: int
-
-
-class MicroBatch:
-    """Records per partition, in offset order. It grows until it is taken; dropped before, it is empty."""
-
-    def __init__(self, max_records: int) -> None:
-        self._max_records = max_records
-        self._records: dict[TP, list[Any]] = {}
-        self._full = asyncio.Event()
-        self.num_records = 0
-        self.closed = False
-        self.created_s = time.monotonic()
-
-    @property
-    def full(self) -> bool:
-        """Whether it has its number of records."""
-        return self.num_records >= self._max_records
-
-    def add(self, tp: TP, records: list[Any]) -> list[Any]:
-        """Take in as many of `records` as fit; the rest is returned."""
-        fitting = records[: self._max_records - self.num_records]
-        self._records.setdefault(tp, []).extend(fitting)
-        self.num_records += len(fitting)
-        if self.full:
-            self._full.set()
-        return records[len(fitting) :]
-
-    async def fill(self, max_wait_s: float) -> None:
-        """Until the batch is full, at the latest after `max_wait_s`."""
-        if not self.full and max_wait_s > 0:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), max_wait_s)
-
-    def take(self) -> dict[TP, list[Any]]:
-        """Its records, once; it grows no more."""
-        records, self._records = self._records, {}
-        self.closed = True
-        self._full.set()
-        return records
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -314,8 +268,3 @@ class BatchApp(faust.App):  # type: ignore[misc]
     async def commit_offset(self, tp: TP, offset: int) -> None:
         """See BatchConsumerThread.commit_offset."""
         await self.consumer.commit_offset(tp, offset)
-
-
-def size_bytes(records: list[Any]) -> int:
-    """Payload of raw records."""
-    return sum(len(record.value or b"") + len(record.key or b"") for record in records)

@@ -15,8 +15,8 @@ from model import InferenceEngine, Request, Result
 from tests.unit.conftest import DAY_MS, START_MS, Record, erasure, text_record
 from tests.unit.test_partition import new_partition
 from worker.errors import RecordError
+from worker.events import Output
 from worker.partition import PARTIAL, Partition
-from worker.publisher import Output
 from worker.reading import Reader, Slice
 from worker.settings import Settings, load_settings
 from worker.streams import StreamEntry

@@ -12,7 +12,8 @@ from aiokafka.producer.transaction_manager import TransactionManager
 from faust.types import TP
 
 from tests.unit.conftest import Record
-from worker.transport import PRIVATE_NAMES, MicroBatch, size_bytes
+from worker.microbatch import MicroBatch, size_bytes
+from worker.transport import PRIVATE_NAMES
 
 FIRST, SECOND = TP("tweets", 0), TP("tweets", 1)
 
