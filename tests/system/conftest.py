@@ -1,0 +1,40 @@
+"""Scenes on the shared servers, with a small network whose states bear on its texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.checkpoints import save_tiny_checkpoint
+from tests.system.scene import QUICK, Scene
+from tests.workplace import Workplace
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
+
+
+@pytest.fixture
+def make_scene(
+    make_workplace: Callable[..., Workplace], checkpoint: Path, tmp_path: Path
+) -> Iterator[Callable[..., Scene]]:
+    """Makes scenes of one input topic; arguments as those of `new_workplace`, on top of quick ones."""
+    made: list[Scene] = []
+
+    def make(**flags: object) -> Scene:
+        workplace = make_workplace(**({"inputs": ("tweets",)} | QUICK | flags))
+        made.append(Scene(workplace, checkpoint, tmp_path / str(len(made))))
+        return made[-1]
+
+    yield make
+    for scene in made:
+        scene.close()
+
+
+@pytest.fixture
+def scene(make_scene: Callable[..., Scene]) -> Scene:
+    """One with four partitions."""
+    return make_scene()

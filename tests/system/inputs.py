@@ -1,0 +1,78 @@
+"""What a test feeds: records of which it knows beforehand what must become of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import NamedTuple
+from zlib import crc32
+
+from tests import kafka_tools
+from tests.checkpoints import WORDS
+from tests.kafka_tools import Keyed
+from worker.errors import Reason
+
+MAX_WORDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A text (or a piece of one that is not `final`), an erasure (no text), or a dead letter to be (`reason`).
+
+    time_ms: its event time, and the timestamp in Kafka unless `timestamp_ms` is another.
+    value, key: the bytes in Kafka where they are not made of the other fields, as for dead letters.
+    """
+
+    stream: str
+    text: str | None
+    time_ms: int
+    final: bool = True
+    reason: Reason | None = None
+    value: bytes | None = None
+    key: bytes | None = None
+    timestamp_ms: int | None = None
+
+    def keyed(self, num_partitions: int) -> Keyed:
+        """The record to produce; the stream decides the partition."""
+        value = self.value
+        if value is None and self.text is not None:
+            fields = {"stream": self.stream, "text": self.text, "time": self.time_ms} | (
+                {} if self.final else {"final": False}
+            )
+            value = json.dumps(fields).encode()
+        key = self.key if self.key is not None else self.stream.encode()
+        partition = crc32(self.stream.encode()) % num_partitions
+        return Keyed(key, value, partition, self.timestamp_ms or self.time_ms)
+
+
+class Sent(NamedTuple):
+    """An input and where it stands in Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+    input: Input
+
+    @property
+    def id(self) -> str:
+        """The id of its event."""
+        return f"{self.topic}-{self.partition}-{self.offset}"
+
+
+def send(kafka: str, topic: str, num_partitions: int, inputs: Iterable[Input]) -> list[Sent]:
+    """Produce the inputs in order; returns them once all are acknowledged."""
+    inputs = list(inputs)
+    places = kafka_tools.produce(kafka, topic, [one.keyed(num_partitions) for one in inputs])
+    return [Sent(topic, *place, one) for place, one in zip(places, inputs, strict=True)]
+
+
+def tweets(count: int, seed: int = 1, num_streams: int = 40, start_ms: int | None = None) -> Iterator[Input]:
+    """Whole texts of some known words, a millisecond apart; they begin now, less the time that they span."""
+    random = Random(seed)
+    begin_ms = start_ms if start_ms is not None else int(time.time() * 1000) - count
+    for number in range(count):
+        text = " ".join(random.choices(WORDS, k=random.randint(1, MAX_WORDS)))
+        yield Input(f"stream-{random.randrange(num_streams)}", text, begin_ms + number)

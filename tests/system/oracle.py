@@ -1,0 +1,129 @@
+"""What must come of the records: one offline pass of the numpy reference over each stream, in offset order.
+
+It shares no step with the worker but the tokenizer and the arithmetic of the mood: every expectation follows from
+what the test sent, and from where Kafka put it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from model import ReferenceNetwork, StreamState
+from model.checkpoint import load_checkpoint
+from tests.system.inputs import Sent
+from worker.errors import Reason
+from worker.mood import MoodState, MoodTracker
+from worker.settings import Settings
+
+StreamKey = tuple[str, int, str]  # topic, partition, stream
+
+
+@dataclass(frozen=True)
+class ExpectedEvent:
+    """An event as the reference would have it. `margin`: by how much the label's probability leads."""
+
+    probabilities: tuple[float, float, float]
+    score: float
+    label: str
+    margin: float
+    mood: MoodState | None
+    num_records: int
+    reset: str | None
+    final: bool
+
+
+@dataclass(frozen=True)
+class ExpectedState:
+    """Where a stream stands after its last record."""
+
+    state: StreamState
+    mood: MoodState | None
+    num_records: int
+    time_ms: int
+
+
+@dataclass
+class Expectation:
+    """By id: every event and dead letter, and the shifts; by stream, the states that are left at the end."""
+
+    events: dict[str, ExpectedEvent] = field(default_factory=dict)
+    dead_letters: dict[str, Reason] = field(default_factory=dict)
+    shifts: set[str] = field(default_factory=set)
+    states: dict[StreamKey, ExpectedState] = field(default_factory=dict)
+
+
+class Oracle:
+    """Knows the checkpoint and the settings of the worker that it judges."""
+
+    def __init__(self, settings: Settings, checkpoint: Path) -> None:
+        loaded = load_checkpoint(checkpoint)
+        self.config, self.fingerprint = loaded.config, loaded.fingerprint
+        self._network = ReferenceNetwork(loaded, carry=settings.carry)
+        self._tracker = MoodTracker(settings)
+        self._ttl_ms = settings.state_ttl_s * 1000
+
+    def expect(self, sent: Iterable[Sent]) -> Expectation:
+        """Expectations of `sent`, all that the input topics hold."""
+        expectation = Expectation()
+        streams: dict[StreamKey, list[Sent]] = {}
+        for record in sorted(sent, key=lambda one: one[:3]):
+            if record.input.reason is not None:
+                expectation.dead_letters[record.id] = record.input.reason
+            else:
+                streams.setdefault((record.topic, record.partition, record.input.stream), []).append(record)
+        for key, records in streams.items():
+            for life in self._lives(records):
+                expectation.states.pop(key, None)
+                if life.records:
+                    expectation.states[key] = self._read(life, expectation)
+        return expectation
+
+    def _lives(self, records: Iterable[Sent]) -> Iterator[_Life]:
+        """The stream between its births: an erasure and an expiry begin a new one."""
+        life, latest_ms = _Life(), 0
+        for record in records:
+            if record.input.text is None:
+                yield life
+                life = _Life()
+                continue
+            if life.records and record.input.time_ms - latest_ms > self._ttl_ms:
+                yield life
+                life = _Life("expired")
+            latest_ms = max(latest_ms, record.input.time_ms) if life.records else record.input.time_ms
+            life.records.append(record)
+        yield life
+
+    def _read(self, life: _Life, expectation: Expectation) -> ExpectedState:
+        results = self._network.read((one.input.text or "", one.input.final) for one in life.records)
+        mood: MoodState | None = None
+        for number, (record, result) in enumerate(zip(life.records, results, strict=True), start=1):
+            shift: Any = None
+            if record.input.final:
+                mood, shift = self._tracker.update(mood, result.score, record.input.time_ms)
+            if shift is not None:
+                expectation.shifts.add(record.id)
+            negative, neutral, positive = result.probabilities.tolist()
+            _, second, first = sorted((negative, neutral, positive))
+            expectation.events[record.id] = ExpectedEvent(
+                probabilities=(negative, neutral, positive),
+                score=result.score,
+                label=result.label,
+                margin=first - second,
+                mood=mood,
+                num_records=number,
+                reset=life.reset if number == 1 else None,
+                final=record.input.final,
+            )
+        time_ms = max(one.input.time_ms for one in life.records)
+        return ExpectedState(results[-1].state, mood, len(life.records), time_ms)
+
+
+@dataclass
+class _Life:
+    """Records of a stream from an empty state on, and why it was empty."""
+
+    reset: str | None = None
+    records: list[Sent] = field(default_factory=list)

@@ -1,0 +1,105 @@
+"""One fault test: a workplace, the workers on it, all that was sent, and the oracle that judges it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests import kafka_tools
+from tests.system.inputs import Input, Sent, send
+from tests.system.oracle import Oracle
+from tests.system.verifier import Report, verify
+from tests.system.worker_process import PROGRAM, WorkerProcess
+from tests.workplace import Workplace
+from worker.settings import ENV_PREFIX
+
+DONE_TIMEOUT_S = 60.0
+POLL_S = 0.2
+
+# seconds within which a group notices what a test does to it; in the proportions of the defaults
+QUICK = {
+    "session_timeout_s": 6,
+    "heartbeat_interval_s": 1.5,
+    "rebalance_timeout_s": 12,
+    "transaction_timeout_s": 10,
+    "commit_timeout_s": 8,
+    "revoke_timeout_s": 5,
+    "request_timeout_s": 5,
+    "flush_interval_s": 0.2,
+}
+
+
+class Scene:
+    """Everything that is sent and started here is judged, or ended, with it."""
+
+    def __init__(self, workplace: Workplace, checkpoint: Path, folder: Path) -> None:
+        self.workplace = workplace
+        self.checkpoint = checkpoint
+        self.sent: list[Sent] = []
+        self.workers: list[WorkerProcess] = []
+        self._folder = folder
+
+    def send(self, inputs: Iterable[Input], topic: str | None = None) -> list[Sent]:
+        """Produce to `topic`, by default the first input topic."""
+        settings = self.workplace.settings
+        sent = send(settings.kafka, topic or self.workplace.topic, settings.partitions, inputs)
+        self.sent += sent
+        return sent
+
+    def worker(self, *more: str, program: Sequence[str] = PROGRAM, **flags: Any) -> WorkerProcess:
+        """A worker that is not started yet; `more` follow its command, `flags` are settings of its own."""
+        environment = self.workplace.environment() | {ENV_PREFIX + "CHECKPOINT": str(self.checkpoint)}
+        environment |= {ENV_PREFIX + name.upper(): str(value) for name, value in flags.items()}
+        name = f"worker-{len(self.workers)}"
+        self.workers.append(WorkerProcess(name, self._folder, environment, (*program, *more)))
+        return self.workers[-1]
+
+    def start_worker(self, **flags: Any) -> WorkerProcess:
+        """A worker that is ready."""
+        worker = self.worker(**flags)
+        worker.start()
+        return worker
+
+    def wait_until_done(self, timeout_s: float = DONE_TIMEOUT_S) -> None:
+        """Until the group has committed all that was sent. Raises AssertionError with the ends of the logs."""
+        settings = self.workplace.settings
+        ends: dict[tuple[str, int], int] = {}
+        for record in self.sent:
+            place = record.topic, record.partition
+            ends[place] = max(ends.get(place, 0), record.offset + 1)
+        deadline = time.monotonic() + timeout_s
+        while missing := self._missing(ends, kafka_tools.committed(settings.kafka, settings.group)):
+            assert time.monotonic() < deadline, f"not done after {timeout_s:g} s: {missing}\n{self.tails()}"
+            time.sleep(POLL_S)
+
+    @staticmethod
+    def _missing(ends: dict[tuple[str, int], int], offsets: Any) -> dict[tuple[str, int], tuple[int, int]]:
+        return {place: (offsets.get(place, 0), end) for place, end in ends.items() if offsets.get(place, 0) < end}
+
+    def finish(self, timeout_s: float = DONE_TIMEOUT_S) -> Report:
+        """Wait until all is done, let the workers that still run drain, and judge."""
+        self.wait_until_done(timeout_s)
+        self.drain()
+        return self.report()
+
+    def drain(self) -> None:
+        """SIGTERM to every worker that runs; all must end well."""
+        running = [worker for worker in self.workers if worker.running]
+        codes = {worker.name: worker.terminate() for worker in running}
+        assert not any(codes.values()), f"{codes}\n{self.tails()}"
+
+    def report(self, *, states: bool = True) -> Report:
+        """The verdict on what there is now."""
+        oracle = Oracle(self.workplace.settings, self.checkpoint)
+        return verify(self.workplace, oracle, self.sent, states=states)
+
+    def tails(self) -> str:
+        """The ends of all logs."""
+        return "\n".join(f"{worker.name}:\n{worker.tail()}" for worker in self.workers)
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        for worker in self.workers:
+            worker.kill()

@@ -1,0 +1,222 @@
+"""Compares what a read_committed consumer sees, and what is left in Redis, with the oracle.
+
+Bounds. The worker computes in float32, with sums whose order depends on what else is in a batch, the reference in
+float64. Over 600 texts of one stream the states drifted apart by 1e-6 and the probabilities by 2e-7, with weights
+larger than those of a trained network; 1e-5 leaves a factor of ten, and any record skipped, doubled or read in another
+order moves the state by 1e-2 and more. A label is an argmax: it may differ where the reference's two largest
+probabilities are closer than both may be off, 2e-5.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import redis
+
+from tests import kafka_tools
+from tests.system.inputs import Sent
+from tests.system.oracle import Expectation, ExpectedEvent, ExpectedState, Oracle, StreamKey
+from tests.workplace import Workplace
+from worker.streams import StreamEntry
+
+TOLERANCE = 1e-5
+LABEL_MARGIN = 2 * TOLERANCE
+NUM_SHOWN = 4
+REDIS_TIMEOUT_S = 5.0
+
+
+@dataclass
+class Report:
+    """What is wrong, each a list of sentences; all of them are empty after a run that kept the promise."""
+
+    num_records: int = 0
+    num_events: int = 0
+    num_dead_letters: int = 0
+    num_shifts: int = 0
+    num_states: int = 0
+    lost: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    out_of_order: list[str] = field(default_factory=list)
+    wrong_label: list[str] = field(default_factory=list)
+    wrong_score: list[str] = field(default_factory=list)
+    wrong_state: list[str] = field(default_factory=list)
+
+    @property
+    def faults(self) -> dict[str, list[str]]:
+        """Every kind of fault, by its name."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if not one.name.startswith("num_")}
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(self.faults.values())
+
+    def __str__(self) -> str:
+        counts = " ".join(f"{one.name[4:]}={getattr(self, one.name)}" for one in fields(self) if one.name[:4] == "num_")
+        lines = [counts, " ".join(f"{name}={len(found)}" for name, found in self.faults.items())]
+        lines += [f"  {name}: {one}" for name, found in self.faults.items() for one in found[:NUM_SHOWN]]
+        return "\n".join(lines)
+
+
+def verify(workplace: Workplace, oracle: Oracle, sent: list[Sent], *, states: bool = True) -> Report:
+    """Judge all that came out of `sent`; with `states` also Redis, which must be flushed up to the last commit."""
+    settings, expectation = workplace.settings, oracle.expect(sent)
+    report = Report(num_records=len(sent))
+    seen = kafka_tools.read_to_end(
+        settings.kafka, settings.events_topic, settings.deadletters_topic, settings.shifts_topic
+    )
+    by_topic: dict[str, list[Any]] = {name: [] for name in workplace.all_topics}
+    for record in seen:
+        by_topic[record.topic].append(record)
+    _check_events(report, expectation, [json.loads(one.value) for one in by_topic[settings.events_topic]])
+    _check_dead_letters(report, expectation, by_topic[settings.deadletters_topic])
+    _check_shifts(report, expectation, [json.loads(one.value)["id"] for one in by_topic[settings.shifts_topic]])
+    if states:
+        _check_states(report, expectation.states, stored_states(workplace, oracle))
+        _check_positions(report, workplace, oracle)
+    return report
+
+
+def _check_events(report: Report, expectation: Expectation, events: list[dict[str, Any]]) -> None:
+    report.num_events = len(events)
+    first = dict(_first_of_each(report, ((event["id"], event) for event in events), expectation.events))
+    latest: dict[tuple[Any, ...], int] = {}
+    for event_id, event in first.items():
+        source = event["source"]
+        stream = source["topic"], source["partition"], event["stream"]
+        if source["offset"] < latest.get(stream, -1):
+            report.out_of_order.append(f"{event_id} of {event['stream']} after offset {latest[stream]}")
+        latest[stream] = source["offset"]
+    for event in events:
+        if event["id"] in expectation.events:
+            _check_event(report, event, expectation.events[event["id"]])
+
+
+def _first_of_each(report: Report, pairs: Iterable[tuple[str, Any]], expected: Iterable[str]) -> Iterator[Any]:
+    """The first of each id; counts what is missing, there again, or was never due."""
+    missing = set(expected)
+    known, found = frozenset(missing), set()
+    for name, value in pairs:
+        if name not in known:
+            report.unknown.append(name)
+        elif name in found:
+            report.twice.append(name)
+        else:
+            found.add(name)
+            yield name, value
+    report.lost += sorted(missing - found)
+
+
+def _check_event(report: Report, event: dict[str, Any], expected: ExpectedEvent) -> None:
+    name = event["id"]
+    if event["label"] != expected.label and expected.margin > LABEL_MARGIN:
+        report.wrong_label.append(f"{name}: {event['label']}, not {expected.label} (margin {expected.margin:.1e})")
+    shares = [event["probabilities"][label] for label in ("negative", "neutral", "positive")]
+    mood = expected.mood
+    pairs = {
+        "probabilities": (shares, expected.probabilities),
+        "score": (event["score"], expected.score),
+        "confidence": (event["confidence"], max(expected.probabilities)),
+        "mood.score": (event["mood"]["score"], mood.score if mood else 0.0),
+        "mood.magnitude": (event["mood"]["magnitude"], mood.magnitude if mood else 0.0),
+    }
+    for what, (found, due) in pairs.items():
+        if not _close(found, due):
+            report.wrong_score.append(f"{name}: {what} {found}, not {due}")
+    facts = {
+        "state.num_records": (event["state"]["num_records"], expected.num_records),
+        "state.reset": (event["state"]["reset"], expected.reset),
+        "mood.num_records": (event["mood"]["num_records"], mood.num_records if mood else 0),
+        "final": (event["final"], expected.final),
+    }
+    report.wrong_state += [f"{name}: {what} {found}, not {due}" for what, (found, due) in facts.items() if found != due]
+
+
+def _check_dead_letters(report: Report, expectation: Expectation, records: list[Any]) -> None:
+    report.num_dead_letters = len(records)
+    headers = [{name: value.decode() for name, value in record.headers} for record in records]
+    named = (("-".join(one[f"sentiment-{part}"] for part in ("topic", "partition", "offset")), one) for one in headers)
+    for name, found in _first_of_each(report, named, expectation.dead_letters):
+        reason = expectation.dead_letters[name]
+        if found["sentiment-reason"] != reason:
+            report.wrong_label.append(f"{name}: dead for {found['sentiment-reason']}, not {reason}")
+
+
+def _check_shifts(report: Report, expectation: Expectation, ids: list[str]) -> None:
+    report.num_shifts = len(ids)
+    list(_first_of_each(report, ((name, None) for name in ids), expectation.shifts))
+
+
+def stored_states(workplace: Workplace, oracle: Oracle) -> dict[StreamKey, StreamEntry]:
+    """Every state in Redis under the lineage that its partition has now."""
+    found = {}
+    with redis.Redis.from_url(workplace.settings.redis, socket_timeout=REDIS_TIMEOUT_S) as client:
+        for topic, partition, prefix in _prefixes(workplace, oracle):
+            lineage = client.hget(f"{prefix}:meta", "lineage")
+            if lineage is None:
+                continue
+            start = f"{prefix}:{lineage.decode()}:".encode()
+            # names of our own making have no glob characters but these
+            pattern = start.replace(b"[", b"\\[")
+            for key in client.scan_iter(pattern + b"*", count=1000):
+                value = client.get(key)
+                if value is not None:
+                    stream = key.removeprefix(start).decode()
+                    found[topic, partition, stream] = StreamEntry.from_bytes(value, oracle.config, oracle.fingerprint)
+    return found
+
+
+def _prefixes(workplace: Workplace, oracle: Oracle) -> Iterator[tuple[str, int, str]]:
+    settings = workplace.settings
+    for topic in settings.topics:
+        for partition in range(settings.partitions):
+            yield topic, partition, f"{{{settings.group}:{topic}:{partition}}}:{oracle.fingerprint}"
+
+
+def _check_positions(report: Report, workplace: Workplace, oracle: Oracle) -> None:
+    """P = C once everything is flushed."""
+    committed = kafka_tools.committed(workplace.settings.kafka, workplace.settings.group)
+    with redis.Redis.from_url(workplace.settings.redis, socket_timeout=REDIS_TIMEOUT_S) as client:
+        for topic, partition, prefix in _prefixes(workplace, oracle):
+            offset = committed.get((topic, partition))
+            position = client.hget(f"{prefix}:meta", "position")
+            if offset is not None and (position is None or int(position) != offset):
+                report.wrong_state.append(f"{topic}-{partition}: position {position}, offset {offset}")
+
+
+def _check_states(
+    report: Report, expected: dict[StreamKey, ExpectedState], found: dict[StreamKey, StreamEntry]
+) -> None:
+    report.num_states = len(found)
+    for key in expected.keys() ^ found.keys():
+        report.wrong_state.append(f"{key}: {'no state' if key in expected else 'a state that should be gone'}")
+    for key in expected.keys() & found.keys():
+        report.wrong_state += [f"{key}: {problem}" for problem in _differences(expected[key], found[key])]
+
+
+def _differences(expected: ExpectedState, found: StreamEntry) -> Iterator[str]:
+    if (found.num_records, found.time_ms) != (expected.num_records, expected.time_ms):
+        yield f"{found.num_records} records up to {found.time_ms}, not {expected.num_records} to {expected.time_ms}"
+    if found.state.num_texts != expected.state.num_texts:
+        yield f"{found.state.num_texts} texts, not {expected.state.num_texts}"
+    if not _close(found.state.carried, expected.state.carried):
+        yield f"state off by {np.abs(found.state.carried - expected.state.carried).max():.1e}"
+    opened, due = found.state.open_text, expected.state.open_text
+    if (opened and (opened.pending, opened.num_tokens)) != (due and (due.pending, due.num_tokens)):
+        yield "another open text"
+    elif opened and due and not (_close(opened.words, due.words) and _close(opened.total, due.total, due.num_tokens)):
+        yield "open text off"
+    if (found.mood is None) != (expected.mood is None):
+        yield f"mood {found.mood}, not {expected.mood}"
+    elif found.mood and expected.mood and not _close(found.mood.score, expected.mood.score):
+        yield f"mood {found.mood.score}, not {expected.mood.score}"
+
+
+def _close(found: Any, due: Any, num_summed: int = 1) -> bool:
+    """Within the tolerance, times the number of addends of a sum."""
+    return bool(np.abs(np.subtract(found, due)).max() <= TOLERANCE * num_summed)

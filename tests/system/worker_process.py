@@ -1,0 +1,104 @@
+"""One worker as a child process: started, watched, paused and ended as an operator, or a crash, would."""
+
+from __future__ import annotations
+
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from worker.settings import ENV_PREFIX
+from worker.stack import Server
+from worker.stack.server import POLL_S
+
+ROOT = Path(__file__).parents[2]
+ENV = "/usr/bin/env"
+ANSWER_TIMEOUT_S = 2.0
+END_TIMEOUT_S = 40.0
+PROGRAM = ("-m", "worker.cli", "worker")
+SURROUNDINGS = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+class WorkerProcess(Server):
+    """A server that is ready when /ready says so. `environment` are its SENTIMENT_* variables.
+
+    Its port is that of its health, its output is in `folder/name.log`. `start` waits until it is ready; `launch` does
+    not: for a worker that is to die, or to end by itself.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, environment: Mapping[str, str], arguments: Sequence[str] = PROGRAM
+    ) -> None:
+        super().__init__(name, folder)
+        self._arguments = arguments
+        self._environment = SURROUNDINGS | dict(environment) | {ENV_PREFIX + "HEALTH_PORT": str(self.port)}
+
+    def command(self) -> list[str]:
+        """Python behind `env`, since the launcher hands down the environment of the tests."""
+        return [
+            ENV,
+            *(f"{name}={value}" for name, value in self._environment.items()),
+            sys.executable,
+            *self._arguments,
+        ]
+
+    def launch(self) -> None:
+        """Start it, and wait for nothing."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._launch()
+
+    def answers(self) -> bool:
+        """Whether /ready says yes."""
+        try:
+            return bool(self._get("ready"))
+        except OSError:
+            return False
+
+    def _get(self, path: str) -> str:
+        """Raises OSError where nobody answers, or the answer is no."""
+        with urllib.request.urlopen(f"http://{self.address}/{path}", timeout=ANSWER_TIMEOUT_S) as answer:
+            return str(answer.read().decode())
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Sum of the samples called `sentiment_name` that have these labels. Raises OSError where nobody answers."""
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(self._get("metrics"))
+            for sample in family.samples
+            if sample.name == f"sentiment_{name}" and labels.items() <= sample.labels.items()
+        )
+
+    def wait_for_metric(self, name: str, least: float, timeout_s: float = END_TIMEOUT_S, **labels: str) -> None:
+        """Until the metric is at least so high. Raises AssertionError with the end of the log."""
+        deadline = time.monotonic() + timeout_s
+        value = None
+        while value is None or value < least:
+            assert time.monotonic() < deadline, f"sentiment_{name} is {value}, not {least}\n{self.tail()}"
+            assert self.running, f"{self.name} ended with {self.exit_code}\n{self.tail()}"
+            time.sleep(POLL_S)
+            try:
+                value = self.metric(name, **labels)
+            except OSError:
+                continue
+
+    def wait_for_end(self, timeout_s: float = END_TIMEOUT_S) -> int:
+        """Its exit code; negative: the signal that killed it. Raises AssertionError with the end of the log."""
+        deadline = time.monotonic() + timeout_s
+        while self.running:
+            assert time.monotonic() < deadline, f"{self.name} still runs after {timeout_s:g} s\n{self.tail()}"
+            time.sleep(POLL_S)
+        code = self.exit_code
+        assert code is not None
+        return code
+
+    def terminate(self, timeout_s: float = END_TIMEOUT_S) -> int:
+        """SIGTERM; its exit code."""
+        self._child.terminate()
+        return self.wait_for_end(timeout_s)
+
+    def output(self) -> str:
+        """Everything that it printed."""
+        return self.log.read_text(errors="replace")
