@@ -16,33 +16,29 @@ from model.tokenizer import Tokenizer
 Ids = NDArray[np.int32]
 Indices = NDArray[np.intp]
 
+ABSENT = -50.0  # log share of a class that a corpus does not have: finite, so that zero times it is zero
 LENGTH_JITTER = 0.1  # relative: batches hold texts of about one length, but not the same ones in every epoch
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Encoded texts, without the empty ones. `log_prior[i]`: log of the class shares in the corpus of text i."""
+    """Encoded texts of one or more corpora."""
 
     ids: list[Ids]  # each at least one token long
-    labels: NDArray[np.int64]  # (texts,)
-    log_prior: NDArray[np.float32]  # (texts, classes); -inf: the corpus does not have the class
+    targets: NDArray[np.float32]  # (texts, classes) probabilities; a label is all of one class
+    log_prior: NDArray[np.float32]  # (texts, classes) log of the class shares in the corpus of the text
     streams: list[str]  # "" for none
 
     @classmethod
-    def encode(cls, examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int) -> Self:
-        """Labelled examples of one corpus; of longer texts the last `max_tokens` tokens are kept."""
-        classes = classes_of(examples)
-        encoded = [np.array(tokenizer.encode(example.text)[-max_tokens:], np.int32) for example in examples]
-        kept = [(ids, example) for ids, example in zip(encoded, examples, strict=True) if len(ids)]
-        labels = np.array([example.label for _, example in kept], np.int64)
-        shares = np.array([np.mean(labels == label) if label in classes else 0.0 for label in range(NUM_CLASSES)])
-        with np.errstate(divide="ignore"):
-            log_prior = np.log(shares).astype(np.float32)
+    def of_corpus(cls, ids: list[Ids], targets: NDArray[np.float32], streams: list[str]) -> Self:
+        """Texts of one corpus, without the empty ones."""
+        kept = [row for row, text in enumerate(ids) if len(text)]
+        log_shares = np.log(np.maximum(targets[kept].mean(axis=0), np.exp(ABSENT))).astype(np.float32)
         return cls(
-            ids=[ids for ids, _ in kept],
-            labels=labels,
-            log_prior=np.tile(log_prior, (len(kept), 1)),
-            streams=[example.stream or "" for _, example in kept],
+            ids=[ids[row] for row in kept],
+            targets=targets[kept],
+            log_prior=np.tile(log_shares, (len(kept), 1)),
+            streams=[streams[row] for row in kept],
         )
 
     def __len__(self) -> int:
@@ -51,10 +47,24 @@ class Texts:
     def __add__(self, other: Texts) -> Texts:
         return Texts(
             self.ids + other.ids,
-            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.targets, other.targets]),
             np.concatenate([self.log_prior, other.log_prior]),
             self.streams + other.streams,
         )
+
+
+def encode(examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int | None = None) -> list[Ids]:
+    """The ids of each text; of longer texts the last `max_tokens`."""
+    return [np.array(tokenizer.encode(example.text)[-(max_tokens or 0) :], np.int32) for example in examples]
+
+
+def encode_labelled(examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int) -> Texts:
+    """One corpus, every example of it labelled. Raises DataError where it has less than two classes."""
+    classes_of(examples)
+    targets = np.eye(NUM_CLASSES, dtype=np.float32)[np.array([example.label for example in examples])]
+    return Texts.of_corpus(
+        encode(examples, tokenizer, max_tokens), targets, [example.stream or "" for example in examples]
+    )
 
 
 def pad(ids: Sequence[NDArray[np.signedinteger[Any]]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -17,7 +17,8 @@ highest and mean hidden state; a stream LSTM of {sizes.stream_size} cells that s
 
 ## Training
 Word vectors by word2vec from all training texts, then {config.epochs} epochs on IMDB, SST-2 and SemEval together, seed
-{config.seed}. Data with two classes trains the two probabilities alone. The stream cell and the temperature were fitted
+{config.seed}; a linear classifier of word pairs labelled IMDB's unlabelled reviews for them. Data with two classes
+trains the two probabilities alone. The stream cell and the temperature were fitted
 on {config.held_share:.0%} of the remaining streams, which the text network had not seen. These are the weights of the
 network that never saw the {evaluation.dev_share:.0%} of the films below: none were trained on all films afterwards.
 

@@ -19,7 +19,7 @@ from model.config import TrainConfig
 from model.network import SentimentNetwork
 from model.runs import RunFolder
 
-REPEATS = {"imdb": 1, "sst2": 2, "semeval": 2}  # of a corpus in an epoch
+REPEATS = {"imdb": 1, "imdb_unlabelled": 1, "sst2": 2, "semeval": 2}  # of a corpus in an epoch
 SAVE_EVERY = 500  # steps
 SEQUENCES_PER_BATCH = 64
 
@@ -74,8 +74,8 @@ def learning_rate(step: int, num_steps: int, config: TrainConfig) -> float:
 
 def corpus_loss(logits: Tensor, texts: Texts, rows: Indices) -> Tensor:
     """Mean cross-entropy of the logits of texts `rows`, each under the class shares of its own corpus."""
-    log_prior, labels = torch.from_numpy(texts.log_prior[rows]), torch.from_numpy(texts.labels[rows])
-    return cross_entropy(logits + log_prior, labels)
+    log_prior, targets = torch.from_numpy(texts.log_prior[rows]), torch.from_numpy(texts.targets[rows])
+    return cross_entropy(logits + log_prior, targets)
 
 
 @torch.no_grad()
@@ -97,7 +97,7 @@ def _accuracies(network: SentimentNetwork, held: dict[str, Texts]) -> dict[str, 
     for name, texts in held.items():
         _, logits = read_texts(network, texts)
         guesses = (logits + torch.from_numpy(texts.log_prior)).argmax(dim=1).numpy()
-        figures[f"held_{name}"] = float((guesses == texts.labels).mean())
+        figures[f"held_{name}"] = float((guesses == texts.targets.argmax(axis=1)).mean())
     return figures
 
 

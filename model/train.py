@@ -2,9 +2,10 @@
 
 1. Read the corpora; hold a share of the films out for evaluation, and another for steps 4 and 5.
 2. Make the vocabulary, and word vectors for the embedding to start from.
-3. Train the text network on all corpora together. Each corpus counts on its own classes alone: the log of its class
-   shares is added to the logits in the loss (minus infinity for a class it lacks), so that the network itself learns
-   what holds for balanced classes (Menon et al. 2021, "Long-tail learning via logit adjustment").
+3. Have a linear classifier label the unlabelled reviews, and train the text network on all corpora together. Each
+   corpus counts on its own classes alone: the log of its class shares is added to the logits in the loss (next to
+   nothing for a class it lacks), so that the network itself learns what holds for balanced classes (Menon et al.
+   2021, "Long-tail learning via logit adjustment").
 4. Train the stream cell on whole films, the text network frozen. They are films that the text network did not learn
    from: on its own training texts it is too sure of itself, and the cell would learn to stay silent. Tweets on one
    topic gain from the cell that films teach, and lost by a cell that was taught on the few topics there are as well.
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from model.batches import Texts
+from model.batches import Ids, Texts, encode, encode_labelled
 from model.card import model_card
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig, TrainConfig
@@ -38,6 +39,7 @@ from model.evaluate import evaluate_checkpoint
 from model.fit import Training, corpus_loss, fit_stream_cell, fit_text_network, read_texts
 from model.network import SentimentNetwork
 from model.runs import RunFolder
+from model.teacher import LinearTeacher
 from model.vectors import make_tokenizer, train_word_vectors
 
 TEMPERATURES = np.geomspace(0.4, 4.0, 200)
@@ -63,11 +65,13 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, three have defaul
     folder = RunFolder(run, sizes, config)
     parts = split_corpora(corpora, config)
 
-    words, tokenizer = make_tokenizer(parts.all_texts, sizes.num_words, sizes.num_buckets)
+    words, tokenizer = make_tokenizer(
+        [example.text for example in parts.all_examples], sizes.num_words, sizes.num_buckets
+    )
     folder.check_words(words)
     sizes = replace(sizes, num_words=len(words))
     train, held = (
-        {name: Texts.encode(examples, tokenizer, config.max_tokens) for name, examples in part.items()}
+        {name: encode_labelled(examples, tokenizer, config.max_tokens) for name, examples in part.items()}
         for part in (parts.train, parts.held)
     )
     torch.manual_seed(config.seed)
@@ -79,7 +83,8 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, three have defaul
     )
     with _progress(show_progress) as progress:
         training = Training(network, config, folder, progress)
-        _start_embedding(training, sizes, [np.array(tokenizer.encode(text), np.int32) for text in parts.all_texts])
+        _start_embedding(training, sizes, encode(parts.all_examples, tokenizer))
+        train["imdb_unlabelled"] = _taught(train["imdb"], encode(parts.unlabelled, tokenizer, config.max_tokens), sizes)
         fit_text_network(training, train, held)
         fit_stream_cell(training, held["imdb"])
     network.temperature.fill_(_best_temperature(network, held))
@@ -96,11 +101,16 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, three have defaul
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the text network learns from, what is held back from it, and all texts that word vectors may see."""
+    """What the text network learns from, what is held back from it, and what has no labels."""
 
     train: dict[str, list[Example]]
     held: dict[str, list[Example]]
-    all_texts: list[str]
+    unlabelled: list[Example]  # reviews; none of a film that is held out for evaluation
+
+    @property
+    def all_examples(self) -> list[Example]:
+        """All texts that the vocabulary and the word vectors may be made from."""
+        return reduce(operator.add, [*self.train.values(), *self.held.values(), self.unlabelled])
 
 
 def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Parts:
@@ -110,12 +120,11 @@ def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Par
     """
     shares = (config.dev_share, config.held_share)
     _, held_films, train_films = split_by_stream(corpora["imdb"], shares, config.split_seed)
-    _, *unlabelled = split_by_stream(corpora["imdb_unlabelled"], shares[:1], config.split_seed)
+    _, unlabelled = split_by_stream(corpora["imdb_unlabelled"], shares[:1], config.split_seed)
     held, train = {"imdb": held_films}, {"imdb": train_films}
     for name in ("sst2", "semeval"):
         held[name], train[name] = split_by_stream(corpora[name], shares[1:], config.split_seed)
-    examples = reduce(operator.add, [*train.values(), *held.values(), *unlabelled])
-    return Parts(train, held, [example.text for example in examples])
+    return Parts(train, held, unlabelled)
 
 
 def _start_embedding(run: Training, sizes: ModelConfig, ids: Sequence[NDArray[np.int32]]) -> None:
@@ -134,6 +143,13 @@ def _start_embedding(run: Training, sizes: ModelConfig, ids: Sequence[NDArray[np
         run.folder.save_tensors("vectors", saved)
     with torch.no_grad():
         run.network.word.embedding.weight.copy_(saved["vectors"])
+
+
+def _taught(labelled: Texts, unlabelled: list[Ids], sizes: ModelConfig) -> Texts:
+    """Unlabelled reviews with the probabilities that a linear classifier of the labelled ones gives them."""
+    teacher = LinearTeacher(sizes.num_rows)
+    teacher.fit(labelled)
+    return Texts.of_corpus(unlabelled, teacher.targets(unlabelled), [""] * len(unlabelled))
 
 
 def _best_temperature(network: SentimentNetwork, held: dict[str, Texts]) -> float:

@@ -56,7 +56,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     two, three = ("negative", "positive"), ("negative", "neutral", "positive")
     corpora = {
         "imdb": _rows(300, two, rng, "review", 60),
-        "imdb_unlabelled": [{"id": "u", "text": _phrase("positive", rng), "stream": "review stream 0"}],
+        "imdb_unlabelled": [
+            {"id": row["id"], "text": row["text"], "stream": row["stream"]} for row in _rows(60, two, rng, "more", 10)
+        ],
         "sst2": _rows(120, two, rng, "sentence", 0),
         "sst2_dev": _rows(40, two, rng, "dev sentence", 0),
         "semeval": _rows(240, three, rng, "tweet", 0),
@@ -165,7 +167,7 @@ def test_what_is_held_out_is_in_no_other_part() -> None:
     assert not streams(parts.train["imdb"]) & streams(parts.held["imdb"])
     dev = streams(films) - streams(parts.train["imdb"]) - streams(parts.held["imdb"])
     assert len(dev) > 5
-    assert not {example.text for example in films + unlabelled if example.stream in dev} & set(parts.all_texts)
+    assert not ids([e for e in films + unlabelled if e.stream in dev]) & ids(parts.all_examples)
     for name in ("sst2", "semeval"):
         assert parts.held[name]
         assert not ids(parts.train[name]) & ids(parts.held[name])
