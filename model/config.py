@@ -17,7 +17,7 @@ NUM_GATES = 4  # input, forget, cell, output: the order of torch.nn.LSTM
 class ModelConfig:
     """Sizes of the network. Raises ConfigError with every value that is out of range."""
 
-    num_words: int  # words of the vocabulary
+    num_words: int = 24_000  # words of the vocabulary
     num_buckets: int = 2048  # rows shared by unknown words, chosen by hash
     embedding_size: int = 128
     hidden_size: int = 128  # of the word LSTM

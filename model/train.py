@@ -43,7 +43,7 @@ from model.teacher import LinearTeacher
 from model.vectors import make_tokenizer, train_word_vectors
 
 TEMPERATURES = np.geomspace(0.4, 4.0, 200)
-DEFAULT_SIZES = ModelConfig(num_words=24_000)
+DEFAULT_SIZES = ModelConfig()
 
 
 def train_checkpoint(  # noqa: PLR0913 - three are what to do, three have defaults

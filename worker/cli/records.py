@@ -1,0 +1,135 @@
+"""Commands about records on the topics: feed, tail, deadletters."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from worker.cli.options import KAFKA, LOGS, TOPICS, examples, with_settings
+from worker.errors import EXIT_FAILED, Reason
+from worker.settings import Settings
+
+commands = typer.Typer()
+deadletters = typer.Typer(no_args_is_help=True, help="Look at records that could not be scored, or send them back.")
+_PANEL = "Streams and records"
+
+Reasons = Annotated[list[Reason] | None, typer.Option("--reason", help="Of this reason only; may be repeated")]
+
+
+@commands.command(
+    rich_help_panel=_PANEL,
+    epilog=examples(
+        "sentiment feed tweets.jsonl.gz --topic tweets --rate 200",
+        "sentiment feed reviews.csv --topic reviews",
+        "sentiment feed --simulate --seconds 60 --rate 300 --seed 7",
+    ),
+)
+@with_settings("topics", "fields", "max_text_bytes", "max_clock_skew_s", *KAFKA, *LOGS)
+def feed(
+    settings: Settings,
+    files: Annotated[list[Path] | None, typer.Argument(help="JSON lines or CSV, each also with .gz")] = None,
+    topic: Annotated[str | None, typer.Option("--topic", help="Where the records of FILES go")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, help="Records a second; files: as fast as can be, simulated: 50")
+    ] = None,
+    simulate: Annotated[bool, typer.Option("--simulate", help="Invent tweets and reviews instead of FILES")] = False,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Simulate so long; else until Ctrl-C")] = None,
+    seed: Annotated[int, typer.Option(help="Of the simulation: the same seed, the same texts")] = 1,
+) -> None:
+    """Send records to the input topics. Lines that the worker would refuse are named and left out (code 1)."""
+    if simulate == bool(files):
+        raise typer.BadParameter("name FILES, or give --simulate")
+    if simulate:
+        num_sent = asyncio.run(_feed_simulated(settings, rate or 50.0, seconds, seed))
+        print(f"{num_sent} records sent to {', '.join(settings.topics)}")
+        return
+    if topic is None:
+        raise typer.BadParameter("FILES need a --topic to go to")
+    num_sent, num_refused = asyncio.run(_feed_files(settings, files or [], topic, rate))
+    print(f"{num_sent} records sent to {topic}, {num_refused} refused")
+    if num_refused:
+        raise typer.Exit(EXIT_FAILED)
+
+
+async def _feed_files(settings: Settings, files: list[Path], topic: str, rate: float | None) -> tuple[int, int]:
+    from worker.feed import feed_files
+    from worker.stopping import stop_on_signals
+
+    return await feed_files(settings, files, topic, rate, stop_on_signals())
+
+
+async def _feed_simulated(settings: Settings, rate: float, seconds: float | None, seed: int) -> int:
+    from worker.feed import send_feed
+    from worker.simulate import Feed
+    from worker.stopping import stop_on_signals
+
+    feed = Feed(seed, rate=rate, topics=(settings.topics[0], settings.topics[-1]), start_ms=int(time.time() * 1000))
+    records = islice(feed, None if seconds is None else round(seconds * rate))
+    return await send_feed(settings, records, rate, stop_on_signals())
+
+
+@commands.command(
+    rich_help_panel=_PANEL, epilog=examples("sentiment tail", "sentiment tail --from-start --json | jq .label")
+)
+@with_settings("events_topic", "shifts_topic", *KAFKA, *LOGS, is_service=True)
+def tail(
+    settings: Settings,
+    shifts: Annotated[bool, typer.Option("--shifts", help="Mood shifts instead of sentiment events")] = False,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest one there is")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Each as it is: a JSON line")] = False,
+) -> None:
+    """Follow the events as they are committed, until Ctrl-C."""
+    from rich.console import Console
+
+    from worker.tail import follow, show_event, show_json, show_shift
+
+    topic, show = (settings.shifts_topic, show_shift) if shifts else (settings.events_topic, show_event)
+    asyncio.run(follow(settings, topic, show_json if as_json else show(Console()), from_start=from_start))
+
+
+@deadletters.command(
+    "list", epilog=examples("sentiment deadletters list", "sentiment deadletters list --reason poison")
+)
+@with_settings("deadletters_topic", "group", *KAFKA)
+def list_(
+    settings: Settings,
+    reasons: Reasons = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON line for each")] = False,
+) -> None:
+    """List the dead letters that there are now, oldest first in each partition."""
+    from worker.tail import show_json
+
+    async def show_all() -> None:
+        from worker.deadletters import list_deadletters
+
+        async for letter in list_deadletters(settings, reasons or []):
+            if as_json:
+                show_json(msgspec.json.encode(letter))
+            else:
+                status = "pending" if letter.pending else "redriven"
+                print(f"{letter.time}  {letter.id}  {letter.reason or 'foreign'}  {status}  {letter.error}")
+
+    asyncio.run(show_all())
+
+
+@deadletters.command(
+    epilog=examples("sentiment deadletters redrive --reason text_too_long   # after max_text_bytes was raised")
+)
+@with_settings("group", *TOPICS, *KAFKA, "transaction_timeout_s", "commit_timeout_s")
+def redrive(settings: Settings, reasons: Reasons = None) -> None:
+    """Send the originals of dead letters back to where they came from, each exactly once."""
+    from worker.deadletters import redrive as redrive_all
+
+    num_redriven, num_foreign = asyncio.run(redrive_all(settings, reasons or []))
+    print(f"{num_redriven} records sent back")
+    if num_foreign:
+        print(f"{num_foreign} records in {settings.deadletters_topic} are no dead letters of a worker, and stay there")
+
+
+commands.add_typer(deadletters, name="deadletters", rich_help_panel=_PANEL)

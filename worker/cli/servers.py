@@ -1,0 +1,78 @@
+"""Commands about the servers: stack, topics, check."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Annotated, NoReturn
+
+import typer
+
+from worker.cli.options import KAFKA, LOGS, NETWORK, TOPICS, examples, expected_errors, with_settings
+from worker.errors import EXIT_OK, DependencyError
+from worker.settings import Settings
+
+commands = typer.Typer()
+_PANEL = "Servers"
+_LOOK_S = 0.5
+
+
+@commands.command(
+    rich_help_panel=_PANEL,
+    epilog=examples("sentiment stack", "export SENTIMENT_KAFKA=... SENTIMENT_REDIS=...   # as it prints them"),
+)
+def stack(
+    brokers: Annotated[int, typer.Option(min=1, max=9, help="Kafka brokers; replicas need 3")] = 1,
+) -> None:
+    """Run a local Kafka and Redis (and Prometheus, where there is one) until Ctrl-C or SIGTERM.
+
+    Prints the settings that lead every other command there, then `ready`. Its data goes when it ends.
+    """
+    with expected_errors():
+        from worker.stack import LocalStack
+
+        # from the start on, so that a server that is just coming up is ended too
+        signal.signal(signal.SIGTERM, _end)
+        signal.signal(signal.SIGINT, _end)
+        with LocalStack(num_brokers=brokers, prometheus=True, append_only=True) as local:
+            for name, address in local.environment().items():
+                print(f"{name}={address}")
+            print("ready", flush=True)
+            while all(server.running for server in local.servers):
+                time.sleep(_LOOK_S)
+            dead = next(server for server in local.servers if not server.running)
+            problem = f"ended with code {dead.exit_code}; the end of its output:\n{dead.tail()}\n"
+            raise DependencyError(dead.name, dead.address, problem, "The whole stack ends")
+
+
+@commands.command(
+    rich_help_panel=_PANEL, epilog=examples("sentiment topics", "sentiment topics --partitions 12 --replication 3")
+)
+@with_settings(*TOPICS, "partitions", "replication", *KAFKA)
+def topics(settings: Settings) -> None:
+    """Create the topics that are missing. Those that exist stay as they are."""
+    from worker.topics import check_topics, ensure_topics
+
+    created = ensure_topics(settings)
+    check_topics(settings)
+    print(f"created {', '.join(created)}" if created else "all topics are there")
+
+
+@commands.command(rich_help_panel=_PANEL, epilog=examples("sentiment check", "sentiment check --kafka broker:9092"))
+@with_settings(*TOPICS, *NETWORK[:1], "redis", *KAFKA, *LOGS)
+def check(settings: Settings) -> None:
+    """Say how each dependency stands, a line for each: Kafka, topics, Redis, checkpoint. Code 3: one is away."""
+    from worker.checks import check_all
+
+    worst = EXIT_OK
+    for finding in check_all(settings):
+        verdict = "ok" if finding.exit_code == EXIT_OK else "FAILED"
+        print(f"{finding.name:<11} {verdict:<7} {finding.detail}", flush=True)
+        worst = max(worst, finding.exit_code)
+    raise typer.Exit(worst)
+
+
+def _end(signal_number: int, _: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise typer.Exit(EXIT_OK)

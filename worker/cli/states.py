@@ -1,0 +1,50 @@
+"""Commands about one stream's state: state show, state erase."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from worker.cli.options import KAFKA, NETWORK, examples, with_settings
+from worker.settings import Settings
+
+commands = typer.Typer()
+state = typer.Typer(no_args_is_help=True, help="Look at what is kept of a stream, or erase it.")
+commands.add_typer(state, name="state", rich_help_panel="Streams and records")
+
+Stream = Annotated[str, typer.Argument(help="Name of the stream")]
+Topic = Annotated[str, typer.Option("--topic", help="Input topic of the stream")]
+
+
+@state.command(epilog=examples("sentiment state show @norvia --topic tweets"))
+@with_settings("redis", "group", *NETWORK[:1], *KAFKA)
+def show(settings: Settings, stream: Stream, topic: Topic) -> None:
+    """Show the state of STREAM as it was last written to Redis, as JSON."""
+    import msgspec
+
+    from worker.streamview import show_state
+
+    view = asyncio.run(show_state(settings, topic, stream))
+    print(msgspec.json.format(msgspec.json.encode(view)).decode())
+
+
+@state.command(epilog=examples("sentiment state erase @norvia --topic tweets --yes"))
+@with_settings(*KAFKA)
+def erase(
+    settings: Settings,
+    stream: Stream,
+    topic: Topic,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+) -> None:
+    """Erase the state of STREAM: a null value goes to its topic, so that a replay erases it too.
+
+    The worker erases it when it comes to that record; what was published stays.
+    """
+    from worker.streamview import erase_state
+
+    if not yes:
+        typer.confirm(f"Erase the state of {stream} in {topic}?", abort=True)
+    partition, offset = asyncio.run(erase_state(settings, topic, stream))
+    print(f"{topic}-{partition}, offset {offset}: a null value for {stream}; the worker erases its state there")

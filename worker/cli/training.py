@@ -1,0 +1,109 @@
+"""Commands that make a checkpoint and measure it: train, evaluate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from worker.cli.options import examples, expected_errors, with_settings
+from worker.errors import SettingsError
+from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from model import Evaluation
+
+commands = typer.Typer()
+_PANEL = "The network"
+
+DataFolder = Annotated[Path, typer.Option("--data", help="Folder with the labelled corpora (reviews/, tweets/)")]
+
+
+@commands.command(
+    rich_help_panel=_PANEL,
+    epilog=examples(
+        "sentiment train --data data --run runs/large --set hidden_size=256 --set epochs=4",
+        "sentiment worker --checkpoint runs/large/checkpoint",
+    ),
+)
+def train(
+    data: DataFolder,
+    run: Annotated[Path, typer.Option("--run", help="Folder of this run; a run that was cut off goes on there")],
+    name: Annotated[str, typer.Option(help="Name of the checkpoint, as events tell it")] = "default",
+    knobs: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A size or a knob of training; a wrong name lists them"),
+    ] = None,
+) -> None:
+    """Train a network, and write its checkpoint and what it scores on held-out data."""
+    with expected_errors():
+        from model import ModelConfig, TrainConfig, train_checkpoint
+
+        sizes, training = _knobs_of(ModelConfig), _knobs_of(TrainConfig)
+        given = _read_knobs(knobs or [], sizes | training)
+        config = TrainConfig(**{name: given[name] for name in given.keys() & training})
+        checkpoint = train_checkpoint(
+            config, data, run, sizes=ModelConfig(**{name: given[name] for name in given.keys() & sizes}), name=name
+        )
+        print(checkpoint)
+
+
+@commands.command(
+    rich_help_panel=_PANEL,
+    epilog=examples("sentiment evaluate --data data", "sentiment evaluate --data data --checkpoint runs/x/checkpoint"),
+)
+@with_settings("checkpoint")
+def evaluate(
+    settings: Settings,
+    data: DataFolder,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table")] = False,
+) -> None:
+    """Measure a checkpoint on the data that its training held out."""
+    from model import evaluate_checkpoint
+
+    with Console(stderr=True).status("reading") as status:
+        evaluation = evaluate_checkpoint(
+            settings.checkpoint, data, on_row=lambda row: status.update(f"reading; {row.corpus} ({row.mode}) is done")
+        )
+    if as_json:
+        print(json.dumps(evaluation.to_dict()))
+    else:
+        Console().print(_table(evaluation))
+
+
+def _knobs_of(config: Any) -> dict[str, type]:
+    """Name and type of each field of a configuration; the types stand there as text."""
+    return {field.name: {"int": int, "float": float}[str(field.type)] for field in fields(config)}
+
+
+def _read_knobs(texts: list[str], known: dict[str, type]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    problems = []
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name not in known:
+            problems.append(f"  {text}: there is no {name!r}")
+            continue
+        try:
+            values[name] = known[name](value)
+        except ValueError:
+            problems.append(f"  {text}: {value!r} is no {known[name].__name__}")
+    if problems:
+        raise SettingsError("--set takes NAME=VALUE:\n" + "\n".join(problems) + "\nNames: " + ", ".join(sorted(known)))
+    return values
+
+
+def _table(evaluation: Evaluation) -> Table:
+    title = f"{evaluation.name} ({evaluation.fingerprint})"
+    table = Table("corpus", "read", title=title)
+    for heading in ("texts", "accuracy", "macro recall", "calibration error"):
+        table.add_column(heading, justify="right")
+    for row in evaluation.rows:
+        figures = f"{row.accuracy:.2%}", f"{row.macro_recall:.4f}", f"{row.calibration_error:.4f}"
+        table.add_row(row.corpus, row.mode, f"{row.num_texts:,}", *figures)
+    return table

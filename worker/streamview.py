@@ -1,0 +1,133 @@
+"""One stream's state, for people: look at it in Redis, and erase it by way of Kafka, so that a replay honours it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from faust.types import TP
+from msgspec import Struct
+from redis.exceptions import RedisError
+
+from model import InferenceEngine
+from worker.brokers import Log, client_options, kafka_away
+from worker.codec import format_time
+from worker.errors import DependencyError, SentimentError, TopicsError
+from worker.records import EventMood
+from worker.settings import Settings
+from worker.store import StateStore
+from worker.streams import StreamEntry
+
+
+class NetworkView(Struct):
+    """The network's state: texts it has read, lengths of its vectors, and whether a text is still going on."""
+
+    num_texts: int
+    hidden_norm: float
+    cell_norm: float
+    has_open_text: bool
+
+
+class EntryView(Struct):
+    """What is kept of a stream; see worker/streams.py."""
+
+    num_records: int
+    time: str
+    mood: EventMood | None
+    network: NetworkView
+    reset: str | None
+
+
+class StreamView(Struct):
+    """A stream's entry in Redis, and where the states of its partition stand there; see worker/store.py."""
+
+    stream: str
+    topic: str
+    partition: int
+    epoch: tuple[int, int]
+    position: int | None
+    lineage: str
+    entry: EntryView
+
+
+async def show_state(settings: Settings, topic: str, stream: str) -> StreamView:
+    """The state of `stream` as it was last flushed. Raises SentimentError where Redis has none, DependencyError."""
+    num_partitions = await _count_partitions(settings, topic)
+    engine = InferenceEngine.load(settings.checkpoint)
+    store = _StateReader(settings, engine.config, engine.fingerprint)
+    try:
+        for number in range(num_partitions):
+            view = await store.find(TP(topic, number), stream)
+            if view is not None:
+                return view
+    except (RedisError, OSError) as error:
+        advice = "Start it, or name another with --redis (SENTIMENT_REDIS)"
+        raise DependencyError("Redis", settings.redis, f"does not answer ({error})", advice) from error
+    finally:
+        await store.close()
+    raise SentimentError(
+        f"Redis has no state of stream {stream!r} in {topic} for group {settings.group!r} and model {engine.name} "
+        f"({engine.fingerprint}); a state appears up to flush_interval_s after its first event"
+    )
+
+
+async def erase_state(settings: Settings, topic: str, stream: str) -> tuple[int, int]:
+    """Send a null value for `stream` to `topic`; gives the partition and offset where it stands.
+
+    The key decides the partition, as it does for Kafka's own clients. Raises TopicsError, DependencyError.
+    """
+    await _count_partitions(settings, topic)
+    producer: Any = AIOKafkaProducer(**client_options(settings), enable_idempotence=True)
+    try:
+        await asyncio.wait_for(producer.start(), settings.request_timeout_s)
+        sent = await asyncio.wait_for(producer.send_and_wait(topic, None, stream.encode()), settings.request_timeout_s)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise kafka_away(settings, error) from error
+    finally:
+        await producer.stop()
+    return sent.partition, sent.offset
+
+
+async def _count_partitions(settings: Settings, topic: str) -> int:
+    async with Log(settings) as log:
+        counts = await log.partition_counts()
+    if topic not in counts:
+        raise TopicsError(f"there is no topic {topic}; there are {', '.join(sorted(counts)) or 'none'}")
+    return counts[topic]
+
+
+class _StateReader(StateStore):
+    """Reads without owning."""
+
+    async def find(self, tp: TP, stream: str) -> StreamView | None:
+        """The stream's entry in this partition, if it is there."""
+        redis: Any = self._redis
+        meta = await redis.hgetall(self._meta_key(tp))
+        if not meta:
+            return None
+        lineage = meta[b"lineage"].decode()
+        entry = self._decode(await redis.get(f"{self._prefix(tp)}:{lineage}:{stream}"))
+        if entry is None:
+            return None
+        epoch = int(meta[b"producer_id"]), int(meta[b"producer_epoch"])
+        position = int(meta[b"position"]) if b"position" in meta else None
+        return StreamView(stream, tp.topic, tp.partition, epoch, position, lineage, _view(entry))
+
+
+def _view(entry: StreamEntry) -> EntryView:
+    state, mood = entry.state, entry.mood
+    return EntryView(
+        num_records=entry.num_records,
+        time=format_time(entry.time_ms),
+        mood=EventMood(mood.score, mood.magnitude, mood.num_records) if mood else None,
+        network=NetworkView(
+            state.num_texts,
+            float(np.linalg.norm(state.hidden)),
+            float(np.linalg.norm(state.cell)),
+            state.open_text is not None,
+        ),
+        reset=entry.reset,
+    )
