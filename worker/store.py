@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 from faust.types import TP
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from model import ModelConfig, StateError
@@ -58,6 +60,8 @@ class StateStore:
             settings.redis,
             socket_timeout=settings.request_timeout_s,
             socket_connect_timeout=settings.request_timeout_s,
+            # who asks decides whether to ask again: the client's own retries would outlast every bound
+            retry=Retry(NoBackoff(), 0),
         )
         self._claim_script = self._redis.register_script(_script("claim.lua"))
         self._flush_script = self._redis.register_script(_script("flush.lua"))
