@@ -33,8 +33,18 @@ def _assert_as_reference(result: Result, expected: ReferenceResult) -> None:
     assert result.confidence == max(result.probabilities)
     # the same label, but where the oracle itself cannot tell two classes apart
     assert expected.probabilities[LABELS.index(result.label)] >= max(expected.probabilities) - 2 * BOUND
-    np.testing.assert_allclose(result.state.carried, expected.state.carried, atol=BOUND, rtol=0)
-    assert result.state.num_texts == expected.state.num_texts
+    _assert_same_state(result.state, expected.state)
+
+
+def _assert_same_state(state: StreamState, expected: StreamState) -> None:
+    np.testing.assert_allclose(state.carried, expected.carried, atol=BOUND, rtol=0)
+    assert state.num_texts == expected.num_texts
+    opened, expected_open = state.open_text, expected.open_text
+    assert (opened is None) == (expected_open is None)
+    if opened and expected_open:
+        assert (opened.pending, opened.num_tokens) == (expected_open.pending, expected_open.num_tokens)
+        np.testing.assert_allclose(opened.words, expected_open.words, atol=BOUND, rtol=0)
+        np.testing.assert_allclose(opened.total, expected_open.total, atol=BOUND * max(opened.num_tokens, 1), rtol=0)
 
 
 def _read_in_calls(
