@@ -62,8 +62,8 @@ def test_what_the_services_mount_from_the_project_exists(services):
     assert [folder for folder in folders if not (PROJECT / folder).is_dir()] == []
 
 
-def test_the_worker_is_configured_with_settings_that_exist(services):
-    for name in ("topics", "worker"):
+def test_our_own_services_are_configured_with_settings_that_exist(services):
+    for name in ("topics", "worker", "feed"):
         given = {key.removeprefix(ENV_PREFIX).lower(): value for key, value in services[name]["environment"].items()}
         assert Settings(**given).kafka == "kafka:9092"
 
