@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.text import Text
 
-from worker.brokers import client_options, kafka_away
+from worker.brokers import Log, client_options, kafka_away
 from worker.errors import TopicsError
 from worker.records import SentimentEvent, ShiftEvent
 from worker.settings import Settings
@@ -30,28 +30,23 @@ async def open_reader(settings: Settings, topics: Sequence[str], *, from_start: 
 
     Raises DependencyError when Kafka does not answer, TopicsError when a topic is missing.
     """
+    async with Log(settings) as log:
+        counts = await log.partition_counts()
+    missing = [topic for topic in topics if topic not in counts]
+    if missing:
+        raise TopicsError(f"missing topics: {', '.join(missing)}; `sentiment topics` creates them")
     consumer: Any = AIOKafkaConsumer(
         **client_options(settings), isolation_level="read_committed", enable_auto_commit=False
     )
     try:
         await asyncio.wait_for(consumer.start(), settings.request_timeout_s)
-        await _assign(consumer, topics, from_start=from_start)
+        consumer.assign([TopicPartition(topic, number) for topic in topics for number in range(counts[topic])])
+        await (consumer.seek_to_beginning() if from_start else consumer.seek_to_end())
         yield consumer
     except (KafkaError, OSError, TimeoutError) as error:
         raise kafka_away(settings, error) from error
     finally:
         await consumer.stop()
-
-
-async def _assign(consumer: Any, topics: Sequence[str], *, from_start: bool) -> None:
-    known = await consumer.topics()
-    missing = [topic for topic in topics if topic not in known]
-    if missing:
-        raise TopicsError(f"missing topics: {', '.join(missing)}; `sentiment topics` creates them")
-    consumer.assign(
-        [TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic)]
-    )
-    await (consumer.seek_to_beginning() if from_start else consumer.seek_to_end())
 
 
 async def follow(settings: Settings, topic: str, show: Callable[[bytes], None], *, from_start: bool) -> None:
