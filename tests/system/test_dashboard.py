@@ -1,6 +1,11 @@
-"""The overview dashboard: what it asks Prometheus for, and that Grafana finds it."""
+"""The overview dashboard: what it asks Prometheus for, that a live worker answers it, and that Grafana finds it."""
 
 import json
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,11 +13,19 @@ import pytest
 import yaml
 
 from tests.metric_names import exposed_names, names_in
+from tests.system.inputs import Input, tweets
+from tests.system.scene import Scene
+from worker.errors import Reason
+from worker.stack.prometheus import PrometheusServer, prometheus_program, scrape_config
 
 PROJECT = Path(__file__).parents[2]
+RULES = PROJECT / "deploy" / "prometheus" / "rules.yml"
 GRAFANA = PROJECT / "deploy" / "grafana"
 DASHBOARD = GRAFANA / "dashboards" / "sentiment-overview.json"
 GRID_WIDTH = 24
+ANSWER_TIMEOUT_S = 10.0
+WAIT_TIMEOUT_S = 60.0
+POLL_S = 0.5
 
 # What the dashboard is for: each of these is seen on it.
 SHOWN = {
@@ -32,6 +45,13 @@ SHOWN = {
     "sentiment_score_bucket",
     "sentiment_ready",
 }
+
+# What `_a_bit_of_everything` must have moved.
+HAPPENED = [
+    'increase(sentiment_records_total{outcome="erased"}[2m]) > 0',
+    'increase(sentiment_dead_letters_total{reason="invalid_json"}[2m]) > 0',
+    "increase(sentiment_shifts_total[2m]) > 0",
+]
 
 
 class Query(NamedTuple):
@@ -90,3 +110,68 @@ def test_grafana_is_given_the_dashboard_where_its_provider_looks_for_it():
     (provider,) = yaml.safe_load((GRAFANA / "provisioning/dashboards/sentiment.yml").read_text())["providers"]
     assert mounts["./deploy/grafana/dashboards"] == provider["options"]["path"]
     assert mounts["./deploy/grafana/provisioning"] == "/etc/grafana/provisioning"
+
+
+def test_every_query_and_every_alert_rule_is_answered_by_a_prometheus_that_scrapes_a_live_worker(
+    scene: Scene, tmp_path: Path
+) -> None:
+    if prometheus_program() is None:
+        pytest.skip("prometheus is not on the PATH")
+    worker = scene.start_worker()
+    with PrometheusServer(tmp_path, _watch(worker.address, tmp_path / "prometheus.yml")) as prometheus:
+        # a rate needs a scrape from before what it counts
+        _wait_for(lambda: [] if _numbers(prometheus, "sum(sentiment_ready) > 0") else ["a scrape"])
+        scene.send(_a_bit_of_everything())
+        scene.wait_until_done()
+        queries = [query.expression for query in dashboard_queries("2m")] + HAPPENED
+        _wait_for(lambda: [query for query in queries if not _numbers(prometheus, query)])
+        _wait_for(lambda: [rule for rule in _alert_rules(prometheus) if rule["health"] == "unknown"])
+        rules = _alert_rules(prometheus)
+    assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"} == {}
+    (group,) = yaml.safe_load(RULES.read_text())["groups"]
+    assert [rule["name"] for rule in rules] == [rule["alert"] for rule in group["rules"]]
+    report = scene.finish()
+    assert report.exact, report
+
+
+def _watch(address: str, config: Path) -> Path:
+    """Write a `config` that scrapes `address` and evaluates the alert rules, both every second."""
+    content = json.loads(scrape_config([address], interval_s=1))
+    content["global"]["evaluation_interval"] = "1s"
+    config.write_text(json.dumps(content | {"rule_files": [str(RULES)]}))
+    return config
+
+
+def _a_bit_of_everything() -> Iterator[Input]:
+    """Texts to score, one that cannot be, a stream that is erased, and one whose mood turns as the network reads it."""
+    now_ms = int(time.time() * 1000)
+    yield from tweets(200, start_ms=now_ms - 400)
+    yield Input("poison", None, now_ms - 200, reason=Reason.INVALID_JSON, value=b"{")
+    yield Input("stream-1", None, now_ms - 199)
+    for number in range(60):
+        yield Input("turning", "movie" if number < 30 else "thanks", now_ms - 100 + number)
+
+
+def _wait_for(find_missing: Callable[[], list[Any]]) -> None:
+    """Until nothing is missing any more. Raises AssertionError that names what is."""
+    deadline = time.monotonic() + WAIT_TIMEOUT_S
+    while missing := find_missing():
+        assert time.monotonic() < deadline, f"still missing after {WAIT_TIMEOUT_S:g} s: {missing}"
+        time.sleep(POLL_S)
+
+
+def _numbers(prometheus: PrometheusServer, expression: str) -> list[float]:
+    """The values that a query gives now; none where one of them is no number. Raises HTTPError on a wrong query."""
+    found = _get(f"{prometheus.url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
+    values = [float(series["value"][1]) for series in found["result"]]
+    return values if all(map(isfinite, values)) else []
+
+
+def _alert_rules(prometheus: PrometheusServer) -> list[dict[str, Any]]:
+    return [rule for group in _get(f"{prometheus.url}/api/v1/rules")["groups"] for rule in group["rules"]]
+
+
+def _get(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url, timeout=ANSWER_TIMEOUT_S) as answer:
+        data: dict[str, Any] = json.load(answer)["data"]
+    return data
