@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from model.config import NUM_CLASSES
 from model.data import Example, classes_of
+from model.errors import DataError
 from model.tokenizer import Tokenizer
 
 Ids = NDArray[np.int32]
@@ -30,9 +31,11 @@ class Texts:
     streams: list[str]  # "" for none
 
     @classmethod
-    def of_corpus(cls, ids: list[Ids], targets: NDArray[np.float32], streams: list[str]) -> Self:
-        """Texts of one corpus, without the empty ones."""
+    def of_corpus(cls, corpus: str, ids: list[Ids], targets: NDArray[np.float32], streams: list[str]) -> Self:
+        """Texts of one corpus, without the empty ones. Raises DataError where that leaves none."""
         kept = [row for row, text in enumerate(ids) if len(text)]
+        if not kept:
+            raise DataError(f"{corpus}: there is no text with a word in it to train on")
         log_shares = np.log(np.maximum(targets[kept].mean(axis=0), np.exp(ABSENT))).astype(np.float32)
         return cls(
             ids=[ids[row] for row in kept],
@@ -53,18 +56,17 @@ class Texts:
         )
 
 
-def encode(examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int | None = None) -> list[Ids]:
+def encode(texts: Sequence[str], tokenizer: Tokenizer, max_tokens: int | None = None) -> list[Ids]:
     """The ids of each text; of longer texts the last `max_tokens`."""
-    return [np.array(tokenizer.encode(example.text)[-(max_tokens or 0) :], np.int32) for example in examples]
+    return [np.array(tokenizer.encode(text)[-(max_tokens or 0) :], np.int32) for text in texts]
 
 
-def encode_labelled(examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int) -> Texts:
+def encode_labelled(corpus: str, examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int) -> Texts:
     """One corpus, every example of it labelled. Raises DataError where it has less than two classes."""
-    classes_of(examples)
+    classes_of(examples, corpus)
     targets = np.eye(NUM_CLASSES, dtype=np.float32)[np.array([example.label for example in examples])]
-    return Texts.of_corpus(
-        encode(examples, tokenizer, max_tokens), targets, [example.stream or "" for example in examples]
-    )
+    ids = encode([example.text for example in examples], tokenizer, max_tokens)
+    return Texts.of_corpus(corpus, ids, targets, [example.stream or "" for example in examples])
 
 
 def pad(ids: Sequence[NDArray[np.signedinteger[Any]]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -97,11 +97,11 @@ def split_by_stream(examples: Sequence[Example], shares: Sequence[float], seed: 
     return parts
 
 
-def classes_of(examples: Iterable[Example]) -> tuple[int, ...]:
+def classes_of(examples: Iterable[Example], corpus: str) -> tuple[int, ...]:
     """The classes that occur, ascending; (NEGATIVE, POSITIVE) for data with two. Raises DataError below two."""
     classes = tuple(sorted({example.label for example in examples if example.label is not None}))
     if len(classes) < 2:
-        raise DataError(f"labels of at least two classes are needed, there are {len(classes)}")
+        raise DataError(f"{corpus}: labels of at least two classes are needed, there are {len(classes)}")
     return classes
 
 

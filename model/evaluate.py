@@ -93,7 +93,7 @@ def evaluate_checkpoint(
 
 def evaluate_examples(engine: InferenceEngine, corpus: str, examples: Sequence[Example], mode: str = RESET) -> Row:
     """Read labelled examples in their order, and compare. Raises DataError where there are less than two classes."""
-    classes = classes_of(examples)
+    classes = classes_of(examples, corpus)
     labels = np.array([example.label for example in examples])
     probabilities = read_probabilities(engine, examples, mode)
     confusion = confusion_matrix(labels, probabilities, classes)

@@ -18,10 +18,11 @@ random numbers come from its own number, so that it ends with the weights of a r
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial, reduce
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -63,39 +64,41 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, three have defaul
     torch.set_num_threads(config.threads)
     corpora = read_corpora(data, FILES)
     folder = RunFolder(run, sizes, config)
-    parts = split_corpora(corpora, config)
-
-    words, tokenizer = make_tokenizer(
-        [example.text for example in parts.all_examples], sizes.num_words, sizes.num_buckets
-    )
-    folder.check_words(words)
-    sizes = replace(sizes, num_words=len(words))
-    train, held = (
-        {name: encode_labelled(examples, tokenizer, config.max_tokens) for name, examples in part.items()}
-        for part in (parts.train, parts.held)
-    )
-    torch.manual_seed(config.seed)
-    network = SentimentNetwork(
-        sizes,
-        embedding_dropout=config.dropout_embedding,
-        word_dropout=config.dropout_word,
-        output_dropout=config.dropout_output,
-    )
     with _progress(show_progress) as progress:
+        with _shown(progress, "vocabulary and ids"):
+            parts = split_corpora(corpora, config)
+            words, tokenizer = make_tokenizer(parts.all_texts, sizes.num_words, sizes.num_buckets)
+            folder.check_words(words)
+            sizes = replace(sizes, num_words=len(words))
+            train, held = (
+                {corpus: encode_labelled(corpus, part, tokenizer, config.max_tokens) for corpus, part in side.items()}
+                for side in (parts.train, parts.held)
+            )
+        torch.manual_seed(config.seed)
+        network = SentimentNetwork(
+            sizes,
+            embedding_dropout=config.dropout_embedding,
+            word_dropout=config.dropout_word,
+            output_dropout=config.dropout_output,
+        )
         training = Training(network, config, folder, progress)
-        _start_embedding(training, sizes, encode(parts.all_examples, tokenizer))
-        train["imdb_unlabelled"] = _taught(train["imdb"], encode(parts.unlabelled, tokenizer, config.max_tokens), sizes)
+        _start_embedding(training, sizes, encode(parts.all_texts, tokenizer))
+        with _shown(progress, "labels for the unlabelled reviews"):
+            unlabelled = encode(parts.unlabelled, tokenizer, config.max_tokens)
+            train["imdb_unlabelled"] = _taught(train["imdb"], unlabelled, sizes)
         fit_text_network(training, train, held)
         fit_stream_cell(training, held["imdb"])
-    network.temperature.fill_(_best_temperature(network, held))
-    folder.log("temperature", 0, temperature=network.temperature.item())
+        network.temperature.fill_(_best_temperature(network, held))
+        folder.log("temperature", 0, temperature=network.temperature.item())
 
-    save = partial(
-        save_checkpoint, folder.checkpoint, name=name, config=sizes, words=words, weights=network.tensors(), half=True
-    )
-    save(metrics={"dev_share": config.dev_share, "split_seed": config.split_seed})
-    evaluation = evaluate_checkpoint(folder.checkpoint, data)
-    save(metrics=evaluation.to_dict(), card=model_card(sizes, config, evaluation))
+        weights = network.tensors()
+        save = partial(
+            save_checkpoint, folder.checkpoint, name=name, config=sizes, words=words, weights=weights, half=True
+        )
+        save(metrics={"dev_share": config.dev_share, "split_seed": config.split_seed})
+        with _shown(progress, "evaluation"):
+            evaluation = evaluate_checkpoint(folder.checkpoint, data)
+        save(metrics=evaluation.to_dict(), card=model_card(sizes, config, evaluation))
     return folder.checkpoint
 
 
@@ -105,12 +108,13 @@ class Parts:
 
     train: dict[str, list[Example]]
     held: dict[str, list[Example]]
-    unlabelled: list[Example]  # reviews; none of a film that is held out for evaluation
+    unlabelled: list[str]  # reviews; none of a film that is held out for evaluation
 
     @property
-    def all_examples(self) -> list[Example]:
+    def all_texts(self) -> list[str]:
         """All texts that the vocabulary and the word vectors may be made from."""
-        return reduce(operator.add, [*self.train.values(), *self.held.values(), self.unlabelled])
+        labelled = chain(*self.train.values(), *self.held.values())
+        return [*(example.text for example in labelled), *self.unlabelled]
 
 
 def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Parts:
@@ -124,7 +128,7 @@ def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Par
     held, train = {"imdb": held_films}, {"imdb": train_films}
     for name in ("sst2", "semeval"):
         held[name], train[name] = split_by_stream(corpora[name], shares[1:], config.split_seed)
-    return Parts(train, held, unlabelled)
+    return Parts(train, held, [example.text for example in unlabelled])
 
 
 def _start_embedding(run: Training, sizes: ModelConfig, ids: Sequence[NDArray[np.int32]]) -> None:
@@ -149,7 +153,7 @@ def _taught(labelled: Texts, unlabelled: list[Ids], sizes: ModelConfig) -> Texts
     """Unlabelled reviews with the probabilities that a linear classifier of the labelled ones gives them."""
     teacher = LinearTeacher(sizes.num_rows)
     teacher.fit(labelled)
-    return Texts.of_corpus(unlabelled, teacher.targets(unlabelled), [""] * len(unlabelled))
+    return Texts.of_corpus("imdb_unlabelled", unlabelled, teacher.targets(unlabelled), [""] * len(unlabelled))
 
 
 def _best_temperature(network: SentimentNetwork, held: dict[str, Texts]) -> float:
@@ -165,3 +169,11 @@ def _best_temperature(network: SentimentNetwork, held: dict[str, Texts]) -> floa
 def _progress(shown: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), disable=not shown)
+
+
+@contextmanager
+def _shown(progress: Progress, what: str) -> Iterator[None]:
+    """A bar for a step that cannot say how far it is."""
+    task = progress.add_task(what, total=None)
+    yield
+    progress.update(task, total=1, completed=1)

@@ -126,8 +126,8 @@ def test_every_missing_file_of_a_data_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_one_class_alone_cannot_be_trained_on_or_measured() -> None:
-    with pytest.raises(DataError, match="at least two classes"):
-        classes_of([Example("a", "x", 2), Example("b", "y", None)])
+    with pytest.raises(DataError, match="reviews: labels of at least two classes"):
+        classes_of([Example("a", "x", 2), Example("b", "y", None)], "reviews")
 
 
 _examples = st.lists(st.builds(Example, st.text(), st.just(""), stream=st.none() | st.sampled_from("abcdefgh")))

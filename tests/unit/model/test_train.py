@@ -16,12 +16,14 @@ pytest.importorskip("torch", reason="training needs pip install '.[train]'")
 pytest.importorskip("gensim", reason="training needs pip install '.[train]'")
 
 from model import fit
+from model.batches import encode_labelled
 from model.checkpoint import load_checkpoint
 from model.config import ModelConfig, TrainConfig
 from model.data import FILES, Example
 from model.errors import ConfigError, DataError
 from model.evaluate import evaluate_checkpoint
 from model.runs import RunFolder
+from model.tokenizer import Tokenizer
 from model.train import split_corpora, train_checkpoint
 
 SIZES = ModelConfig(num_words=80, num_buckets=8, embedding_size=16, hidden_size=16, summary_size=4, stream_size=4)
@@ -167,7 +169,7 @@ def test_what_is_held_out_is_in_no_other_part() -> None:
     assert not streams(parts.train["imdb"]) & streams(parts.held["imdb"])
     dev = streams(films) - streams(parts.train["imdb"]) - streams(parts.held["imdb"])
     assert len(dev) > 5
-    assert not ids([e for e in films + unlabelled if e.stream in dev]) & ids(parts.all_examples)
+    assert not {e.text for e in films + unlabelled if e.stream in dev} & set(parts.all_texts)
     for name in ("sst2", "semeval"):
         assert parts.held[name]
         assert not ids(parts.train[name]) & ids(parts.held[name])
@@ -181,3 +183,9 @@ def test_without_torch_training_says_what_to_install() -> None:
     """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert "pip install '.[train]'" in ended.stderr.splitlines()[-1]
+
+
+def test_a_corpus_without_a_word_in_it_is_named() -> None:
+    examples = [Example("a", " ", 0), Example("b", "\u200b", 2)]
+    with pytest.raises(DataError, match="sst2: there is no text with a word in it"):
+        encode_labelled("sst2", examples, Tokenizer(["good"], num_buckets=1), max_tokens=10)
