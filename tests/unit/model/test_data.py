@@ -89,6 +89,7 @@ def test_labels_are_words_or_numbers_on_a_usual_scale(
         ("a.jsonl", b'{"text": "\xff"}\n', "cannot be read"),
         ("a.jsonl.gz", gzip.compress(b'{"text": "x"}\n' * 1000)[:-9], "cannot be read"),
         ("a.jsonl.gz", b'{"text": "x"}\n', "cannot be read"),
+        ("a.jsonl.gz", gzip.compress(b'{"text": "x"}\n')[:10] + b"\xff" * 20, "cannot be read"),
         ("a.csv", b"id,tweet\n1,x\n", 'the header needs a column "text"'),
         ("a.csv", b"", 'the header needs a column "text"'),
         ("a.csv", b"id,text\n1,\n", 'line 2: no field "text"'),
