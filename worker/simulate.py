@@ -10,6 +10,7 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from itertools import accumulate
 from math import pi, sin
 from random import Random
 from typing import Any, NamedTuple
@@ -170,10 +171,10 @@ class Feed:
     def __iter__(self) -> Iterator[FeedRecord]:
         random = Random(self._seed)
         streams = self._make_streams()
-        activity = [1 + index % 2 for index in range(len(streams))]
+        cumulated_activity = list(accumulate(1 + index % 2 for index in range(len(streams))))
         num_records = 0
         while True:
-            stream = random.choices(streams, activity)[0]
+            stream = random.choices(streams, cum_weights=cumulated_activity)[0]
             time_ms = self._start_ms + round(num_records * self._interval_ms)
             if random.random() < self._poison_share and not stream.pieces:
                 yield _poison(random.choice(POISONS), stream, time_ms, self._max_text_bytes)
