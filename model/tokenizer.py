@@ -32,7 +32,6 @@ _MAX_CACHED_CHUNK_CHARS = 64  # longer ones do not come back
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _CHUNK = re.compile(rf"[{_CJK}]|[^\s{_CJK}]{{1,{MAX_CHUNK_CHARS}}}")
-_WHOLE_CHUNK = re.compile(rf"[{_CJK}]|[^\s{_CJK}]{{{MAX_CHUNK_CHARS}}}")  # cannot grow, whatever follows
 
 _EMOJI = "\u2600-\u27bf\u2b00-\u2bff\u3030\u303d\U0001f000-\U0001faff"
 _INVISIBLE = "\u00ad\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff\U0001f3fb-\U0001f3ff\U000e0000-\U000e01ef"
@@ -79,9 +78,7 @@ def cut_piece(pending: str, text: str, final: bool) -> tuple[list[str], str]:
     if final or not chunks:
         return chunks, ""
     last_char = text[-1:] or pending[-1:]
-    if last_char.isspace() or _WHOLE_CHUNK.fullmatch(chunks[-1]):
-        return chunks, ""
-    return chunks, chunks.pop()
+    return (chunks, "") if last_char.isspace() else (chunks, chunks.pop())
 
 
 class Tokenizer:
