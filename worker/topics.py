@@ -21,7 +21,12 @@ from worker.settings import Settings
 HOUR_MS = 3_600_000
 # What was redriven is told by a consumer group's offsets, which a broker forgets 7 days after their last commit
 # (`offsets.retention.minutes`): dead letters must be gone before that, segments roll and are deleted whole.
-DEADLETTER_CONFIGS = {"retention.ms": str(6 * 24 * HOUR_MS), "segment.ms": str(12 * HOUR_MS)}
+# A dead letter is its record and our headers: larger than the largest record that a broker takes by default (1 MiB).
+DEADLETTER_CONFIGS = {
+    "retention.ms": str(6 * 24 * HOUR_MS),
+    "segment.ms": str(12 * HOUR_MS),
+    "max.message.bytes": str((1 << 20) + (64 << 10)),
+}
 
 
 def ensure_topics(settings: Settings) -> list[str]:
