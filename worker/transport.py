@@ -62,7 +62,7 @@ class PartitionHandler(Protocol):
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread that owns the aiokafka consumer."""
 
-    seek_number = 0
+    seek_number = -1
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -71,17 +71,18 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return consumer
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
-        return self.seek_number, await super()._fetch_records(*args, **kwargs)
+        records = await super()._fetch_records(*args, **kwargs)
+        # stamped on return: a fetch that waited while the seek came brings what stands behind it
+        return self.seek_number, records
 
-    async def seek_all(self, positions: Mapping[TP, int]) -> int:
-        """Seek to `positions` where they are assigned; fetches from before carry a lower number than the returned."""
+    async def seek_all(self, seek_number: int, positions: Mapping[TP, int]) -> None:
+        """Seek to `positions` where they are assigned; what is fetched from here on carries `seek_number`."""
         consumer = self._ensure_consumer()
-        self.seek_number += 1
+        self.seek_number = seek_number
         assigned = consumer.assignment()
         for tp, offset in positions.items():
             if TopicPartition(*tp) in assigned:
                 consumer.seek(TopicPartition(*tp), offset)
-        return self.seek_number
 
     async def places(self) -> dict[TP, tuple[int, int]]:
         """Per assigned partition: where the consumer reads next (transaction markers passed over), and the log's end.
@@ -108,7 +109,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limits = self.app.batch_limits
-        self._seek_number = -1
+        self._seek_number = 0
         self._waiting: list[MicroBatch] = []
         self._in_flight_records = 0
         self._in_flight_bytes = 0
@@ -134,7 +135,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                 if not fetched:
                     continue
                 seek_number, records = fetched
-                if seek_number == self._seek_number and self.flow_active:
+                # nothing else may drop records: the fetcher has moved on, they would not come again
+                if seek_number == self._seek_number:
                     for tp, of_partition in records.items():
                         self._deliver(TP(tp.topic, tp.partition), of_partition)
         except (asyncio.CancelledError, *self.consumer_stopped_errors):
@@ -171,8 +173,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._in_flight_bytes -= sum(map(size_bytes, records.values()))
         self._room.set()
 
-    def _drop_waiting(self) -> None:
-        """Empty the batches that were not taken: their records will be fetched again, here or elsewhere."""
+    def _drop_fetched(self) -> None:
+        """Drop what is on its way here and was not taken: it will be fetched again, here or elsewhere."""
+        self._seek_number += 1
         for batch in self._waiting:
             if not batch.closed:
                 self.done(batch.take())
@@ -180,9 +183,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
     async def reseek(self) -> None:
         """Go to the handler's positions; what was fetched before and not taken is dropped, and fetched again."""
-        self._seek_number = -1
-        self._drop_waiting()
-        self._seek_number = await self._thread.call_thread(self._thread.seek_all, self.app.handler.positions())
+        self._drop_fetched()
+        await self._thread.call_thread(self._thread.seek_all, self._seek_number, self.app.handler.positions())
 
     async def perform_seek(self) -> None:
         """Faust's call after an assignment, and whenever it finds its flow stopped: our positions, not the group's."""
@@ -191,8 +193,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Heartbeats go on meanwhile; the group waits for us until its rebalance timeout."""
         self.stop_flow()
-        self._seek_number = -1
-        self._drop_waiting()
+        self._drop_fetched()
         await self.app.handler.on_revoked()
         await super().on_partitions_revoked(revoked)
 
@@ -205,7 +206,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     async def wait_empty(self) -> None:
         """Drain at shutdown. At a revocation there is nothing left to wait for: `on_revoked` has done it."""
         if self.should_stop or self.app.should_stop:
-            self._drop_waiting()
+            self._drop_fetched()
             await self.app.handler.on_revoked()
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
