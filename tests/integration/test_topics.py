@@ -1,16 +1,23 @@
+import asyncio
 from collections.abc import Iterator
 
 import pytest
+from faust.types import TP
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from tests.kafka_tools import create_topics
+from tests.kafka_tools import Keyed, create_topics, produce, read_to_end
 from tests.workplace import Workplace, new_workplace
-from worker.errors import DependencyError, TopicsError
+from worker.errors import DependencyError, Reason, RecordError, TopicsError
+from worker.headers import deadletter_headers
+from worker.process import CrashPoints
+from worker.publisher import Output, TransactionalPublisher
 from worker.settings import load_settings
 from worker.stack import LocalStack
 from worker.stack.server import free_port
 from worker.topics import check_topics, ensure_topics
+
+LARGEST_VALUE_BYTES = (1 << 20) - 200  # the rest are the client's estimates of the batch around it
 
 
 @pytest.fixture
@@ -59,6 +66,26 @@ def test_dead_letters_are_gone_before_the_progress_of_their_redrive_is(bare: Wor
         configs = admin.describe_configs([resource], config_filter="all")
     values = {name: entry["value"] for name, entry in next(iter(next(iter(configs.values())).values())).items()}
     assert int(values["retention.ms"]) + int(values["segment.ms"]) < 7 * 86_400_000
+
+
+def test_the_largest_record_that_a_broker_takes_fits_as_a_dead_letter(bare: Workplace) -> None:
+    ensure_topics(bare.settings)
+    value = b"x" * LARGEST_VALUE_BYTES
+    produce(bare.settings.kafka, bare.topic, [Keyed(b"@acme", value, 0)])
+    error = RecordError(Reason.TEXT_TOO_LONG, "e" * 1000)
+    output = Output(
+        bare.settings.deadletters_topic, b"@acme", value, deadletter_headers((), error, bare.topic, 0, 0, 0)
+    )
+
+    async def publish() -> None:
+        publisher = TransactionalPublisher(bare.settings, TP(bare.topic, 0), CrashPoints(None))
+        await publisher.start()
+        await publisher.publish([output], 1)
+        await publisher.stop()
+
+    asyncio.run(publish())
+    (letter,) = read_to_end(bare.settings.kafka, bare.settings.deadletters_topic)
+    assert letter.value == value
 
 
 def test_a_broker_that_refuses_says_why(bare: Workplace) -> None:

@@ -3,6 +3,9 @@ import json
 import jsonschema
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
 
 from worker.codec import encode
 from worker.errors import Reason, RecordError
@@ -68,16 +71,26 @@ def test_the_committed_schemas_are_those_of_the_types() -> None:
         assert committed == render_schema(name), "the types changed: run `python -m worker.schemas`"
 
 
-def test_an_encoded_event_is_valid() -> None:
-    validate("event", json.loads(encode(EVENT)))
-
-
-def test_an_encoded_event_reads_back_as_itself() -> None:
-    assert msgspec.json.decode(encode(EVENT), type=SentimentEvent) == EVENT
-    assert msgspec.json.decode(encode(SHIFT), type=ShiftEvent) == SHIFT
+@given(st.text(), st.text(), st.floats(-1, 1), st.floats(0, 1), st.none() | st.text(), st.booleans())
+def test_an_encoded_event_is_valid_and_reads_back_as_itself(
+    stream: str, word: str, score: float, share: float, reset: str | None, final: bool
+) -> None:
+    event = structs.replace(
+        EVENT,
+        stream=stream,
+        words=[EventWord(word, 0, len(word), score)],
+        score=score,
+        probabilities=Probabilities(share, 0.0, 1.0 - share),
+        state=EventState(1, reset),
+        final=final,
+    )
+    encoded = encode(event)
+    validate("event", json.loads(encoded))
+    assert msgspec.json.decode(encoded, type=SentimentEvent) == event
 
 
 def test_an_encoded_shift_is_valid_and_says_from_and_to() -> None:
+    assert msgspec.json.decode(encode(SHIFT), type=ShiftEvent) == SHIFT
     encoded = json.loads(encode(SHIFT))
     validate("shift", encoded)
     assert (encoded["from"]["label"], encoded["to"]["label"]) == ("positive", "negative")
