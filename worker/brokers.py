@@ -54,7 +54,8 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext:
 def kafka_away(settings: Settings, error: BaseException) -> DependencyError:
     """The error that says that Kafka is away, and what to do."""
     advice = "Start it (`sentiment stack` runs a local one), or name another with --kafka (SENTIMENT_KAFKA)"
-    return DependencyError("Kafka", settings.kafka, f"does not answer ({type(error).__name__}: {error})", advice)
+    # what aiokafka and kafka-python raise begins with its name, other errors may say nothing at all
+    return DependencyError("Kafka", settings.kafka, f"does not answer ({str(error) or type(error).__name__})", advice)
 
 
 class Log:

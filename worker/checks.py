@@ -67,7 +67,7 @@ def _check_redis(settings: Settings) -> str:
             await store.close()
 
     asyncio.run(ask())
-    return f"{settings.redis} answers, and its maxmemory-policy is noeviction"
+    return f"{settings.redis_address} answers, and its maxmemory-policy is noeviction"
 
 
 def _check_checkpoint(settings: Settings) -> str:

@@ -8,7 +8,7 @@ import signal
 from typing import NoReturn
 
 from model import ModelError
-from worker.errors import EXIT_FAILED, SentimentError
+from worker.errors import EXIT_FAILED, SentimentError, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,9 @@ class CrashPoints:
     def __init__(self, crash_at: str | None) -> None:
         name, _, count = (crash_at or "").partition(":")
         if crash_at and (name not in self.NAMES or not (count or "1").isdecimal()):
-            raise ValueError(f"crash_at: {crash_at!r} is not one of {', '.join(self.NAMES)}, or such a name and :count")
+            raise SettingsError(
+                f"crash_at: {crash_at!r} is not one of {', '.join(self.NAMES)}, or such a name and :count"
+            )
         self._name = name
         self._remaining = int(count or 1)
 

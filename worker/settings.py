@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -64,7 +66,7 @@ class Settings(BaseSettings):
     deadletters_topic: TopicName = Field("sentiment.deadletters", description="topic of the dead letters")
     partitions: PositiveInt = Field(4, description="partitions of the topics that `topics` creates")
     replication: PositiveInt = Field(1, description="replicas of the topics that `topics` creates")
-    fields: dict[TopicName, FieldPaths] = Field(
+    fields: Annotated[dict[TopicName, FieldPaths], NoDecode] = Field(
         default_factory=dict, description="per topic, the path of each field in the payload (JSON)"
     )
 
@@ -127,6 +129,17 @@ class Settings(BaseSettings):
     @classmethod
     def _split_topics(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _parse_fields(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) else value
+
+    @property
+    def redis_address(self) -> str:
+        """`redis` as messages may show it: without user and password."""
+        scheme, _, rest = self.redis.partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -194,18 +207,24 @@ def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         raise SettingsError("these settings cannot work:\n" + "\n".join(_all_problems(error, given))) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--config {config_file}: {error}") from error
     finally:
         _config_file = None
 
 
 def _all_problems(error: ValidationError, given: dict[str, Any]) -> list[str]:
     """What is wrong with single settings, then what is wrong between them once those have their defaults."""
-    lines = [f"  {'.'.join(map(str, e['loc'])) or 'together'}: {e['msg']}" for e in error.errors()]
+    lines = [f"  {'.'.join(map(str, e['loc'])) or 'together'}: {_message(e)}" for e in error.errors()]
     wrong = {str(e["loc"][0]) for e in error.errors() if e["loc"]} & set(Settings.model_fields)
     if wrong:
         defaults = {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in wrong}
         try:
             Settings(**(given | defaults))
         except ValidationError as other:
-            lines += [f"  together: {e['msg']}" for e in other.errors() if not e["loc"]]
+            lines += [f"  together: {_message(e)}" for e in other.errors() if not e["loc"]]
     return lines
+
+
+def _message(error: Any) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")

@@ -65,7 +65,7 @@ async def show_state(settings: Settings, topic: str, stream: str) -> StreamView:
                 return view
     except (RedisError, OSError) as error:
         advice = "Start it, or name another with --redis (SENTIMENT_REDIS)"
-        raise DependencyError("Redis", settings.redis, f"does not answer ({error})", advice) from error
+        raise DependencyError("Redis", settings.redis_address, f"does not answer ({error})", advice) from error
     finally:
         await store.close()
     raise SentimentError(
@@ -95,7 +95,8 @@ async def _count_partitions(settings: Settings, topic: str) -> int:
     async with Log(settings) as log:
         counts = await log.partition_counts()
     if topic not in counts:
-        raise TopicsError(f"there is no topic {topic}; there are {', '.join(sorted(counts)) or 'none'}")
+        there = sorted(name for name in counts if not name.startswith("__"))
+        raise TopicsError(f"there is no topic {topic}; there are {', '.join(there) or 'none'}")
     return counts[topic]
 
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from worker.errors import SettingsError
 from worker.process import CrashPoints
 
 RUN_TIMEOUT_S = 30
@@ -38,7 +39,7 @@ def test_a_point_is_died_at_when_it_is_reached_for_the_count_th_time() -> None:
 
 @pytest.mark.parametrize("crash_at", ["nowhere", "committed:x", ":1"])
 def test_a_point_that_there_is_not_is_refused(crash_at: str) -> None:
-    with pytest.raises(ValueError, match="crash_at"):
+    with pytest.raises(SettingsError, match="crash_at"):
         CrashPoints(crash_at)
 
 

@@ -6,7 +6,6 @@ Values reach pydantic as they were typed, so that one message names everything t
 from __future__ import annotations
 
 import inspect
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -45,7 +44,7 @@ def with_settings(*names: str, is_service: bool = False) -> Callable[[Command], 
 
         @wraps(command)
         def run(**given: Any) -> None:
-            flags = {name: _parse(name, given.pop(name)) for name in names}
+            flags = {name: given.pop(name) for name in names}
             with expected_errors():
                 settings = load_settings(given.pop("config"), **flags)
                 configure_logs(settings, is_service=is_service)
@@ -129,13 +128,3 @@ def _help(field: FieldInfo) -> str:
     elif isinstance(default, (str, int, float)):
         parts.append(f"default {default}")
     return "; ".join(parts)
-
-
-def _parse(name: str, text: Any) -> Any:
-    """A structure comes as JSON, as it does from the environment; what is no JSON is left for pydantic to refuse."""
-    if get_origin(Settings.model_fields[name].annotation) is dict and text is not None:
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
-    return text
