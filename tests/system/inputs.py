@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count as counter
+from itertools import islice
 from random import Random
 from typing import NamedTuple
 from zlib import crc32
@@ -44,8 +46,7 @@ class Input:
             )
             value = json.dumps(fields).encode()
         key = self.key if self.key is not None else self.stream.encode()
-        partition = crc32(self.stream.encode()) % num_partitions
-        return Keyed(key, value, partition, self.timestamp_ms or self.time_ms)
+        return Keyed(key, value, partition_of(self.stream, num_partitions), self.timestamp_ms or self.time_ms)
 
 
 class Sent(NamedTuple):
@@ -62,6 +63,11 @@ class Sent(NamedTuple):
         return f"{self.topic}-{self.partition}-{self.offset}"
 
 
+def partition_of(stream: str, num_partitions: int) -> int:
+    """The partition that a stream's records are sent to."""
+    return crc32(stream.encode()) % num_partitions
+
+
 def send(kafka: str, topic: str, num_partitions: int, inputs: Iterable[Input]) -> list[Sent]:
     """Produce the inputs in order; returns them once all are acknowledged."""
     inputs = list(inputs)
@@ -69,10 +75,19 @@ def send(kafka: str, topic: str, num_partitions: int, inputs: Iterable[Input]) -
     return [Sent(topic, *place, one) for place, one in zip(places, inputs, strict=True)]
 
 
-def tweets(count: int, seed: int = 1, num_streams: int = 40, start_ms: int | None = None) -> Iterator[Input]:
+def streams_in(partitions: Collection[int], num_partitions: int, count: int = 40) -> list[str]:
+    """Names of streams that all belong to these partitions."""
+    names = (f"stream-{number}" for number in counter())
+    return list(islice((name for name in names if partition_of(name, num_partitions) in partitions), count))
+
+
+STREAMS = tuple(f"stream-{number}" for number in range(40))
+
+
+def tweets(count: int, seed: int = 1, streams: Sequence[str] = STREAMS, start_ms: int | None = None) -> Iterator[Input]:
     """Whole texts of some known words, a millisecond apart; they begin now, less the time that they span."""
     random = Random(seed)
     begin_ms = start_ms if start_ms is not None else int(time.time() * 1000) - count
     for number in range(count):
         text = " ".join(random.choices(WORDS, k=random.randint(1, MAX_WORDS)))
-        yield Input(f"stream-{random.randrange(num_streams)}", text, begin_ms + number)
+        yield Input(random.choice(streams), text, begin_ms + number)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from tests import kafka_tools
-from tests.system.inputs import Input, Sent, send
+from tests.system.inputs import STREAMS, Input, Sent, send, tweets
 from tests.system.oracle import Oracle
 from tests.system.verifier import Report, verify
 from tests.system.worker_process import PROGRAM, WorkerProcess
@@ -16,7 +20,9 @@ from tests.workplace import Workplace
 from worker.settings import ENV_PREFIX
 
 DONE_TIMEOUT_S = 60.0
+FEED_TIMEOUT_S = 40.0
 POLL_S = 0.2
+CHUNK_RECORDS = 50
 
 # seconds within which a group notices what a test does to it; in the proportions of the defaults
 QUICK = {
@@ -47,6 +53,25 @@ class Scene:
         sent = send(settings.kafka, topic or self.workplace.topic, settings.partitions, inputs)
         self.sent += sent
         return sent
+
+    @contextmanager
+    def feeding(self, rate: float = 200, seed: int = 1000, streams: Sequence[str] = STREAMS) -> Iterator[None]:
+        """Tweets all the while, so many a second. Kafka must be up."""
+        stop = Event()
+
+        def feed() -> None:
+            for number in count():
+                self.send(tweets(CHUNK_RECORDS, seed + number, streams))
+                if stop.wait(CHUNK_RECORDS / rate):
+                    return
+
+        with ThreadPoolExecutor(1) as pool:
+            fed = pool.submit(feed)
+            try:
+                yield
+            finally:
+                stop.set()
+            fed.result(FEED_TIMEOUT_S)
 
     def worker(self, *more: str, program: Sequence[str] = PROGRAM, **flags: Any) -> WorkerProcess:
         """A worker that is not started yet; `more` follow its command, `flags` are settings of its own."""

@@ -29,7 +29,7 @@ NUM_SHOWN = 4
 REDIS_TIMEOUT_S = 5.0
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """What is wrong, each a list of sentences; all of them are empty after a run that kept the promise."""
 
@@ -56,7 +56,7 @@ class Report:
         """Whether nothing is wrong."""
         return not any(self.faults.values())
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         counts = " ".join(f"{one.name[4:]}={getattr(self, one.name)}" for one in fields(self) if one.name[:4] == "num_")
         lines = [counts, " ".join(f"{name}={len(found)}" for name, found in self.faults.items())]
         lines += [f"  {name}: {one}" for name, found in self.faults.items() for one in found[:NUM_SHOWN]]

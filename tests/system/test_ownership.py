@@ -1,0 +1,57 @@
+"""Several workers: partitions change hands both ways, and who lost them can no longer write anywhere."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from tests.system.inputs import streams_in, tweets
+from tests.system.scene import Scene
+from tests.system.worker_process import WorkerProcess
+
+LONG_WAIT_MS = 4000
+RARE_FLUSH_S = 600
+
+
+def owned(worker: WorkerProcess, count: int) -> None:
+    """Wait until it owns so many partitions."""
+    worker.wait_for_metric("owned_partitions", count)
+
+
+def test_partitions_move_to_a_worker_that_joins_and_back_from_one_that_leaves_or_dies(scene: Scene) -> None:
+    with scene.feeding():
+        first = scene.start_worker()
+        second = scene.start_worker()
+        owned(second, 2)
+        assert first.metric("owned_partitions") == 2
+        assert second.terminate() == 0
+        owned(first, 4)
+        third = scene.start_worker()
+        owned(third, 2)
+        third.kill()
+        assert third.exit_code == -signal.SIGKILL
+        owned(first, 4)
+        time.sleep(1)
+    report = scene.finish()
+    assert report.exact, report
+
+
+def test_a_worker_paused_past_its_session_is_refused_by_kafka_and_by_redis_and_joins_again(scene: Scene) -> None:
+    busy, idle = streams_in({0, 1}, 4), streams_in({2, 3}, 4)
+    scene.send(tweets(200, streams=idle))
+    # it waits long for fuller batches, so that it is paused with records in hand, and flushes only when it gives
+    # partitions up: of the busy ones Kafka is to hear first, of the idle ones Redis
+    sleeper = scene.start_worker(max_wait_ms=LONG_WAIT_MS, flush_interval_s=RARE_FLUSH_S)
+    scene.wait_until_done()
+    scene.send(tweets(100, seed=2, streams=busy))
+    sleeper.wait_for_metric("inflight_records", 100)
+    sleeper.pause()
+    with scene.feeding(streams=busy):
+        heir = scene.start_worker()
+        owned(heir, 4)
+        sleeper.resume()
+        sleeper.wait_for_metric("fenced_total", 2, by="kafka")
+        sleeper.wait_for_metric("fenced_total", 2, by="redis")
+        owned(sleeper, 2)
+    report = scene.finish()
+    assert report.exact, report
