@@ -58,7 +58,7 @@ class WorkerProcess(Server):
 
     def command(self) -> list[str]:
         """Python behind `env`: the settings go as variables, whatever they are."""
-        variables = [f"{name}={value}" for name, value in _as_variables(self._settings).items()]
+        variables = [f"{name}={value}" for name, value in as_variables(self._settings).items()]
         return ["/usr/bin/env", *variables, sys.executable, "-m", "worker.cli", "worker"]
 
     def answers(self) -> bool:
@@ -203,12 +203,12 @@ def _local(settings: Settings, stack: LocalStack) -> Settings:
             "redis": stack.redis,
             "kafka_security": "PLAINTEXT",
             "replication": 1,
-            "health_port": _free_port(settings.health_host, settings.health_port),
+            "health_port": next_free_port(settings.health_host, settings.health_port),
         }
     )
 
 
-def _free_port(host: str, first: int) -> int:
+def next_free_port(host: str, first: int) -> int:
     """`first`, or the next port that nobody listens on; any for 0. Raises SentimentError."""
     for port in range(first, first + MAX_PORT_TRIES) if first else [0]:
         with socket.socket() as probe:
@@ -221,7 +221,7 @@ def _free_port(host: str, first: int) -> int:
     raise SentimentError(f"no free port from {first} on at {host}; choose another with --health-port")
 
 
-def _as_variables(settings: Settings) -> dict[str, str]:
+def as_variables(settings: Settings) -> dict[str, str]:
     """The variables that give another process what was set in this one."""
     values = settings.model_dump(mode="json", include=settings.model_fields_set, exclude_none=True)
     return {ENV_PREFIX + name.upper(): _as_text(value) for name, value in values.items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from model import InferenceEngine
 from tests.checkpoints import save_tiny_checkpoint
+from worker.logs import LIBRARIES, SILENT
 
 DAY_MS = 86_400_000
 START_MS = 1_700_000_000_000
@@ -48,3 +51,16 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_engine(tiny_checkpoint: Path) -> InferenceEngine:
     return InferenceEngine.load(tiny_checkpoint)
+
+
+@pytest.fixture
+def same_logs_afterwards() -> Iterator[None]:
+    """For tests that run a command here: it configures the logs of the whole process."""
+    root, loggers = logging.getLogger(), [logging.getLogger(name) for name in (*LIBRARIES, *SILENT)]
+    handlers, level, levels = root.handlers[:], root.level, [logger.level for logger in loggers]
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for logger, before in zip(loggers, levels, strict=True):
+        logger.setLevel(before)
+    logging.captureWarnings(False)

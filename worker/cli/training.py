@@ -42,15 +42,16 @@ def train(
 ) -> None:
     """Train a network, and write its checkpoint and what it scores on held-out data."""
     with expected_errors():
-        from model import ModelConfig, TrainConfig, train_checkpoint
+        from model import ModelConfig, TrainConfig
 
-        sizes, training = _knobs_of(ModelConfig), _knobs_of(TrainConfig)
-        given = _read_knobs(knobs or [], sizes | training)
-        config = TrainConfig(**{name: given[name] for name in given.keys() & training})
-        checkpoint = train_checkpoint(
-            config, data, run, sizes=ModelConfig(**{name: given[name] for name in given.keys() & sizes}), name=name
-        )
-        print(checkpoint)
+        knobs_of_sizes, knobs_of_training = _knobs_of(ModelConfig), _knobs_of(TrainConfig)
+        given = _read_knobs(knobs or [], knobs_of_sizes | knobs_of_training)
+        sizes = ModelConfig(**{name: given[name] for name in given.keys() & knobs_of_sizes})
+        config = TrainConfig(**{name: given[name] for name in given.keys() & knobs_of_training})
+
+        from model import train_checkpoint  # imports torch: wrong knobs are said before
+
+        print(train_checkpoint(config, data, run, sizes=sizes, name=name))
 
 
 @commands.command(

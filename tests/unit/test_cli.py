@@ -1,0 +1,192 @@
+"""The command line without any server: help, settings, errors and exit codes, `score`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from model import CheckpointError, ConfigError
+from worker import __version__
+from worker.cli import app
+from worker.cli.options import expected_errors
+from worker.errors import EXIT_DEPENDENCY, EXIT_FAILED, EXIT_MISUSED, EXIT_OK, DependencyError
+from worker.settings import Settings
+from worker.stack.server import free_port
+
+pytestmark = pytest.mark.usefixtures("same_logs_afterwards")
+
+COMMANDS = (
+    "demo",
+    "worker",
+    "stack",
+    "topics",
+    "check",
+    "feed",
+    "tail",
+    "deadletters list",
+    "deadletters redrive",
+    "state show",
+    "state erase",
+    "score",
+    "train",
+    "evaluate",
+)
+
+
+def run(*arguments: str, text: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(app, arguments, input=text)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_examples(command: str) -> None:
+    result = run(*command.split(), "--help")
+    assert result.exit_code == EXIT_OK
+    assert f"sentiment {command}" in " ".join(result.output.split("Examples:")[1].split())
+
+
+def test_the_help_names_every_command() -> None:
+    output = run("--help").output
+    assert all(command.split()[0] in output for command in COMMANDS)
+
+
+def test_nothing_at_all_shows_the_help_and_is_misuse() -> None:
+    result = run()
+    assert "Usage:" in result.output
+    assert result.exit_code == EXIT_MISUSED
+
+
+def test_the_version_is_the_packages() -> None:
+    assert run("--version").output == f"sentiment {__version__}\n"
+
+
+def test_help_does_not_wait_for_the_network_or_kafka() -> None:
+    slow = ("numba", "aiokafka", "faust", "kafka", "torch")
+    code = f"import sys, worker.cli; sys.exit(any(name in sys.modules for name in {slow}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_every_setting_of_the_worker_is_a_flag() -> None:
+    worker = typer.main.get_group(app).commands["worker"]
+    flags = {flag for parameter in worker.params for flag in parameter.opts}
+    of_other_commands = {"prometheus", "partitions", "replication"}
+    wanted = {"--" + name.replace("_", "-") for name in Settings.model_fields.keys() - of_other_commands}
+    assert wanted | {"--config", "--until-end"} == flags
+
+
+def test_wrong_settings_are_named_all_at_once_wherever_they_came_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "sentiment.toml"
+    config.write_text('redis = "nonsense"\n')
+    monkeypatch.setenv("SENTIMENT_HEALTH_PORT", "70000")
+    result = run("worker", "--config", str(config), "--max-batch", "many", "--commit-timeout-s", "99")
+    assert result.exit_code == EXIT_MISUSED
+    for name in ("redis", "health_port", "max_batch", "commit_timeout_s"):
+        assert name in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_flag_goes_before_the_variable(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTIMENT_CHECKPOINT", "/nowhere")
+    assert run("score", "--checkpoint", str(tiny_checkpoint), text="good\n").exit_code == EXIT_OK
+    result = run("score", text="good\n")
+    assert result.exit_code == EXIT_FAILED
+    assert "/nowhere" in result.stderr
+
+
+def test_score_answers_plain_and_json_lines_in_their_order(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    file.write_bytes(b'great flight, thanks\n{"id": "r1", "stream": "acme", "text": "awful movie"}\n\n{"text": 5}\n')
+    result = run("score", str(file), "--checkpoint", str(tiny_checkpoint))
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.exit_code == EXIT_OK
+    assert [line["id"] for line in lines] == ["1", "r1", "3", "4"]
+    assert [line.get("error", "").partition(":")[0] for line in lines] == ["", "", "empty_text", "wrong_type"]
+    assert "2 of 4 lines could not be scored" in result.stderr
+
+
+def test_score_reads_standard_input_and_may_find_nothing_there(tiny_checkpoint: Path) -> None:
+    chosen = ("--checkpoint", str(tiny_checkpoint))
+    assert json.loads(run("score", "-", *chosen, text="great flight, thanks\n").stdout)["id"] == "1"
+    assert run("score", *chosen, text="").stdout == ""
+
+
+def test_carry_decides_whether_a_stream_bears_on_its_next_text(tiny_checkpoint: Path) -> None:
+    lines = '{"stream": "a", "text": "good flight"}\n' * 2
+    outputs = [
+        [
+            json.loads(line)["score"]
+            for line in run("score", flag, "--checkpoint", str(tiny_checkpoint), text=lines).stdout.splitlines()
+        ]
+        for flag in ("--carry", "--no-carry")
+    ]
+    assert outputs[0][0] != outputs[0][1]
+    assert outputs[1][0] == outputs[1][1] == outputs[0][0]
+
+
+def test_a_file_that_is_not_there_is_named(tiny_checkpoint: Path) -> None:
+    result = run("score", "nowhere.jsonl", "--checkpoint", str(tiny_checkpoint))
+    assert (result.exit_code, result.stderr) == (EXIT_FAILED, "sentiment: nowhere.jsonl: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("feed",), "FILES"),
+        (("feed", "a.jsonl", "--simulate"), "FILES"),
+        (("feed", "a.jsonl"), "--topic"),
+        (("feed", "--simulate", "--rate", "0"), "rate"),
+        (("deadletters", "list", "--reason", "boredom"), "boredom"),
+        (("state", "show", "a"), "--topic"),
+        (("train", "--data", "d", "--run", "r", "--set", "epoch=3", "--set", "seed=x"), "epochs"),
+        (("train", "--data", "d", "--run", "r", "--set", "epochs=0"), "epochs must be at least 1"),
+        (("nonsense",), "nonsense"),
+    ],
+)
+def test_misuse_is_said_with_code_2(arguments: tuple[str, ...], said: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == EXIT_MISUSED
+    assert said in result.output
+
+
+def test_erasing_asks_first() -> None:
+    result = run("state", "erase", "acme", "--topic", "tweets", text="n\n")
+    assert "Erase the state of acme in tweets?" in result.output
+    assert result.exit_code == EXIT_FAILED
+
+
+def test_a_kafka_that_is_away_ends_with_code_3_and_says_what_to_do() -> None:
+    kafka = f"127.0.0.1:{free_port()}"
+    for command in (("tail",), ("topics",), ("deadletters", "list"), ("state", "erase", "a", "--topic", "t", "--yes")):
+        result = run(*command, "--kafka", kafka, "--request-timeout-s", "0.5")
+        assert result.exit_code == EXIT_DEPENDENCY
+        assert f"Kafka at {kafka}" in result.stderr
+        assert "sentiment stack" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DependencyError("Kafka", "here:9092", "is away", "Start it"), EXIT_DEPENDENCY),
+        (CheckpointError("weights.safetensors is cut short"), EXIT_FAILED),
+        (ConfigError("epochs must be at least 1"), EXIT_MISUSED),
+    ],
+)
+def test_an_expected_error_ends_with_its_message_and_code(
+    error: Exception, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as caught, expected_errors():
+        raise error
+    assert caught.value.exit_code == code
+    assert capsys.readouterr().err == f"sentiment: {error}\n"
+
+
+def test_an_unexpected_error_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), expected_errors():
+        _ = 1 / 0

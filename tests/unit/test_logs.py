@@ -1,0 +1,70 @@
+"""Log lines: text or JSON on stderr, the libraries' through the same handler."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from worker.logs import LIBRARIES, configure_logs
+from worker.settings import load_settings
+
+pytestmark = pytest.mark.usefixtures("same_logs_afterwards")
+
+
+def test_json_lines_carry_what_was_given_with_extra_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(load_settings(log_format="json"))
+    extra = {"action": "take_over", "topic": "tweets", "partition": 3, "offset": 0, "text": "private"}
+    logging.getLogger("worker.keeper").info("owned from %d on", 0, extra=extra)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    line = json.loads(captured.err)
+    assert line.pop("time").endswith("Z")
+    assert line == {
+        "level": "info",
+        "logger": "worker.keeper",
+        "message": "owned from 0 on",
+        "action": "take_over",
+        "topic": "tweets",
+        "partition": 3,
+        "offset": 0,
+    }
+
+
+def test_a_traceback_stays_in_its_json_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(load_settings(log_format="json"))
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError:
+        logging.getLogger("worker").exception("it failed")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "ZeroDivisionError" in json.loads(line)["traceback"]
+
+
+def test_text_lines_name_time_level_and_logger(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(load_settings())
+    logging.getLogger("worker.app").warning("slow")
+    time, rest = capsys.readouterr().err.split(" ", maxsplit=1)
+    assert (len(time), time[-1], rest) == (len("2026-11-21T05:00:00.000Z"), "Z", "WARNING worker.app: slow\n")
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_libraries_warn_in_the_log_of_a_service_and_keep_still_in_a_command(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs(load_settings(), is_service=True)
+    logging.getLogger(name).info("chatter")
+    logging.getLogger(name).warning("trouble")
+    configure_logs(load_settings())
+    logging.getLogger(name).error("the command says it itself")
+    assert [line.split(": ")[-1] for line in capsys.readouterr().err.splitlines()] == ["trouble"]
+
+
+def test_the_level_decides_and_debug_lets_the_libraries_speak(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(load_settings(log_level="error"))
+    logging.getLogger("worker").warning("hidden")
+    configure_logs(load_settings(log_level="debug"))
+    logging.getLogger("worker").debug("detail")
+    logging.getLogger("faust").info("starting")
+    assert [line.split(": ")[-1] for line in capsys.readouterr().err.splitlines()] == ["detail", "starting"]
