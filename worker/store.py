@@ -51,7 +51,7 @@ class StateStore:
 
     def __init__(self, settings: Settings, config: ModelConfig, fingerprint: str) -> None:
         self._group = settings.group
-        self._address = settings.redis
+        self._address = settings.redis_address
         self._config = config
         self._fingerprint = fingerprint
         # expiry is by event time, in the pipeline; this one only collects what nobody asked for in twice that time
