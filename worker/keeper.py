@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 _REDIS_RETRY_S = 0.25
+# One script writes at most about as many states: Redis serves nobody else meanwhile. With Redis away, consumption
+# goes on with the states in memory until so many of a partition have changed, and pauses then.
+MAX_DIRTY_STATES = 10_000
 # an idle partition asks Redis this often whether its states are still there and still its own
 _IDLE_CHECK_S = 5.0
 
@@ -176,6 +179,16 @@ class Keeper:
             self.drop(partition, "redis")
         else:
             partition.lost = True
+
+    async def flush_down(self, partition: Partition) -> None:
+        """Flush until few states are dirty, waiting for a Redis that is away: consumption pauses meanwhile."""
+        while len(partition.dirty) > MAX_DIRTY_STATES and partition.owned and not partition.lost:
+            await self.flush(partition)
+            if self._giving_up:
+                return
+            if len(partition.dirty) > MAX_DIRTY_STATES:
+                self._health.progress()
+                await asyncio.sleep(_REDIS_RETRY_S)
 
     # what becomes of a partition
 

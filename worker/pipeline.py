@@ -38,10 +38,6 @@ from worker.reading import Reader, Slice
 from worker.settings import Settings
 from worker.store import Standing, StateStore
 
-# One script writes at most about as many states: Redis serves nobody else meanwhile. With Redis away, consumption
-# goes on with the states in memory until so many of a partition have changed, and pauses then.
-_MAX_DIRTY_STATES = 10_000
-
 
 class Pipeline:
     """Takes micro-batches through steps 1 to 5."""
@@ -170,8 +166,9 @@ class Pipeline:
         self._count(part)
         partition.apply(part.changed, part.next_offset)
         self._crash("applied")
-        if self._settings.flush_interval_s == 0 or len(partition.dirty) > _MAX_DIRTY_STATES:
+        if self._settings.flush_interval_s == 0:
             await self._keeper.flush(partition)
+        await self._keeper.flush_down(partition)
 
     def _count(self, part: Slice) -> None:
         """Into the metrics, what this slice did."""
