@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
@@ -11,10 +12,12 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from kafka.errors import KafkaError
+
 from tests import kafka_tools
 from tests.system.inputs import STREAMS, Input, Sent, send, tweets
 from tests.system.oracle import Oracle
-from tests.system.verifier import Report, verify
+from tests.system.verifier import Report, positions_behind, verify
 from tests.system.worker_process import PROGRAM, WorkerProcess
 from tests.workplace import Workplace
 from worker.settings import ENV_PREFIX
@@ -38,11 +41,17 @@ QUICK = {
 
 
 class Scene:
-    """Everything that is sent and started here is judged, or ended, with it."""
+    """Everything that is sent and started here is judged, or ended, with it.
+
+    supervised: while something is waited for, a worker that failed is started again.
+    """
+
+    supervised = False
 
     def __init__(self, workplace: Workplace, checkpoint: Path, folder: Path) -> None:
         self.workplace = workplace
         self.checkpoint = checkpoint
+        self.oracle = Oracle(workplace.settings, checkpoint)
         self.sent: list[Sent] = []
         self.workers: list[WorkerProcess] = []
         self._folder = folder
@@ -94,18 +103,37 @@ class Scene:
         for record in self.sent:
             place = record.topic, record.partition
             ends[place] = max(ends.get(place, 0), record.offset + 1)
+
+        def done() -> bool:
+            try:
+                offsets = kafka_tools.committed(settings.kafka, settings.group)
+            except KafkaError:  # of a broker that has just come back: asked again until the time is up
+                return False
+            return all(offsets.get(place, 0) >= end for place, end in ends.items())
+
+        self.wait_until(done, timeout_s)
+
+    def wait_until_flushed(self, timeout_s: float = DONE_TIMEOUT_S) -> None:
+        """Until all that was sent is committed, and the states of the commits are in Redis."""
+        self.wait_until_done(timeout_s)
+        self.wait_until(lambda: not positions_behind(self.workplace, self.oracle), timeout_s)
+
+    def wait_until(self, condition: Callable[[], bool], timeout_s: float = DONE_TIMEOUT_S) -> None:
+        """Raises AssertionError with the ends of the logs when it does not hold in time."""
         deadline = time.monotonic() + timeout_s
-        while missing := self._missing(ends, kafka_tools.committed(settings.kafka, settings.group)):
-            assert time.monotonic() < deadline, f"not done after {timeout_s:g} s: {missing}\n{self.tails()}"
+        while not condition():
+            self._supervise()
+            assert time.monotonic() < deadline, f"not within {timeout_s:g} s\n{self.tails()}"
             time.sleep(POLL_S)
 
-    @staticmethod
-    def _missing(ends: dict[tuple[str, int], int], offsets: Any) -> dict[tuple[str, int], tuple[int, int]]:
-        return {place: (offsets.get(place, 0), end) for place, end in ends.items() if offsets.get(place, 0) < end}
+    def _supervise(self) -> None:
+        for worker in self.workers if self.supervised else ():
+            if not worker.running and worker.exit_code not in {0, -signal.SIGKILL}:
+                worker.launch()
 
     def finish(self, timeout_s: float = DONE_TIMEOUT_S) -> Report:
-        """Wait until all is done, let the workers that still run drain, and judge."""
-        self.wait_until_done(timeout_s)
+        """Wait until all is done and flushed, let the workers that still run drain, and judge."""
+        self.wait_until_flushed(timeout_s)
         self.drain()
         return self.report()
 
@@ -117,8 +145,7 @@ class Scene:
 
     def report(self, *, states: bool = True) -> Report:
         """The verdict on what there is now."""
-        oracle = Oracle(self.workplace.settings, self.checkpoint)
-        return verify(self.workplace, oracle, self.sent, states=states)
+        return verify(self.workplace, self.oracle, self.sent, states=states)
 
     def tails(self) -> str:
         """The ends of all logs."""

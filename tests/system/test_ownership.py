@@ -53,5 +53,7 @@ def test_a_worker_paused_past_its_session_is_refused_by_kafka_and_by_redis_and_j
         sleeper.wait_for_metric("fenced_total", 2, by="kafka")
         sleeper.wait_for_metric("fenced_total", 2, by="redis")
         owned(sleeper, 2)
-    report = scene.finish()
+    scene.wait_until_done()
+    scene.drain()
+    report = scene.report()
     assert report.exact, report

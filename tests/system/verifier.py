@@ -78,7 +78,8 @@ def verify(workplace: Workplace, oracle: Oracle, sent: list[Sent], *, states: bo
     _check_shifts(report, expectation, [json.loads(one.value)["id"] for one in by_topic[settings.shifts_topic]])
     if states:
         _check_states(report, expectation.states, stored_states(workplace, oracle))
-        _check_positions(report, workplace, oracle)
+        behind = positions_behind(workplace, oracle)
+        report.wrong_state += [f"{name}: offset and position {offsets}" for name, offsets in behind.items()]
     return report
 
 
@@ -178,15 +179,17 @@ def _prefixes(workplace: Workplace, oracle: Oracle) -> Iterator[tuple[str, int, 
             yield topic, partition, f"{{{settings.group}:{topic}:{partition}}}:{oracle.fingerprint}"
 
 
-def _check_positions(report: Report, workplace: Workplace, oracle: Oracle) -> None:
-    """P = C once everything is flushed."""
+def positions_behind(workplace: Workplace, oracle: Oracle) -> dict[str, tuple[int, int | None]]:
+    """Partitions whose states in Redis are not those of the group's offset: that offset, and theirs."""
     committed = kafka_tools.committed(workplace.settings.kafka, workplace.settings.group)
+    behind = {}
     with redis.Redis.from_url(workplace.settings.redis, socket_timeout=REDIS_TIMEOUT_S) as client:
         for topic, partition, prefix in _prefixes(workplace, oracle):
-            offset = committed.get((topic, partition))
-            position = client.hget(f"{prefix}:meta", "position")
-            if offset is not None and (position is None or int(position) != offset):
-                report.wrong_state.append(f"{topic}-{partition}: position {position}, offset {offset}")
+            offset, found = committed.get((topic, partition)), client.hget(f"{prefix}:meta", "position")
+            position = None if found is None else int(found)
+            if offset is not None and position != offset:
+                behind[f"{topic}-{partition}"] = offset, position
+    return behind
 
 
 def _check_states(

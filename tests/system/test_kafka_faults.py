@@ -1,0 +1,31 @@
+"""The broker goes away and comes back; a worker may end meanwhile, and is started again by whoever looks after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.system.inputs import tweets
+from tests.system.scene import Scene
+from worker.stack import KafkaBroker
+
+NUM_RECORDS = 2000
+SMALL_BATCH = 16  # hundreds of commits, so that the broker goes in the middle of one
+
+
+@pytest.mark.parametrize("end", [KafkaBroker.kill, KafkaBroker.stop], ids=["killed", "stopped"])
+def test_nothing_is_lost_or_doubled_by_a_broker_that_comes_back_after_it_was(
+    scene: Scene, end: Callable[[KafkaBroker], None]
+) -> None:
+    (broker,) = scene.workplace.stack.brokers
+    scene.supervised = True
+    scene.send(tweets(NUM_RECORDS))
+    worker = scene.start_worker(max_batch=SMALL_BATCH)
+    worker.wait_for_metric("events_total", NUM_RECORDS / 10)
+    end(broker)
+    scene.wait_until(lambda: not worker.answers())
+    broker.start()
+    scene.send(tweets(100, seed=2))
+    report = scene.finish()
+    assert report.exact, report

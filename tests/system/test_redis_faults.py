@@ -1,0 +1,111 @@
+"""Redis forgets, goes back in time, or goes away: Kafka is the truth, so nothing changes in what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import redis
+
+from tests.system.inputs import tweets
+from tests.system.scene import Scene
+from tests.system.verifier import REDIS_TIMEOUT_S
+
+NUM_RECORDS = 400
+FEW_STREAMS = 12  # of the forty that are sent: three for each partition
+
+
+def forget_everything(scene: Scene) -> None:
+    with redis.Redis.from_url(scene.workplace.settings.redis, socket_timeout=REDIS_TIMEOUT_S) as client:
+        client.flushall()
+
+
+def test_states_that_redis_forgot_are_written_again_from_memory(scene: Scene) -> None:
+    scene.send(tweets(NUM_RECORDS))
+    worker = scene.start_worker()
+    scene.wait_until_done()
+    forget_everything(scene)
+    worker.wait_for_metric("flush_lost_total", 4)  # idle partitions notice, too
+    assert worker.metric("rebuilt_records_total") == 0
+    scene.send(tweets(NUM_RECORDS, seed=2))
+    report = scene.finish()
+    assert report.exact, report
+
+
+def test_states_that_redis_forgot_and_memory_does_not_hold_are_rebuilt_from_the_log(
+    make_scene: Callable[..., Scene],
+) -> None:
+    scene = make_scene(max_cached_streams=FEW_STREAMS)
+    scene.send(tweets(NUM_RECORDS))
+    worker = scene.start_worker()
+    with scene.feeding():
+        scene.wait_until_done()
+        forget_everything(scene)
+        worker.wait_for_metric("rebuilt_records_total", NUM_RECORDS)
+    report = scene.finish()
+    assert report.exact, report
+    assert "rebuilt" in worker.output()
+
+
+def test_a_new_worker_rebuilds_what_redis_forgot_while_none_ran(scene: Scene) -> None:
+    scene.send(tweets(NUM_RECORDS))
+    assert scene.start_worker() and scene.finish().exact
+    forget_everything(scene)
+    scene.send(tweets(NUM_RECORDS, seed=2))
+    worker = scene.start_worker()
+    scene.wait_until_done()
+    assert worker.metric("rebuilt_records_total") == NUM_RECORDS
+    report = scene.finish()
+    assert report.exact, report
+
+
+def test_states_of_a_redis_that_went_back_to_an_older_snapshot_are_not_believed(scene: Scene) -> None:
+    server = scene.workplace.stack.redis_server
+    scene.send(tweets(NUM_RECORDS))
+    worker = scene.start_worker()
+    scene.wait_until_done()
+    snapshot = server.snapshot()
+    scene.send(tweets(NUM_RECORDS, seed=2))
+    scene.wait_until_done()
+    with scene.feeding():
+        server.kill()
+        server.restore(snapshot)
+        server.start()
+        worker.wait_for_metric("flush_lost_total", 4)
+    report = scene.finish()
+    assert report.exact, report
+
+
+def test_a_new_worker_rebuilds_what_redis_went_back_behind_while_none_ran(scene: Scene) -> None:
+    server = scene.workplace.stack.redis_server
+    scene.send(tweets(NUM_RECORDS))
+    scene.start_worker()
+    scene.wait_until_flushed()
+    snapshot = server.snapshot()
+    scene.send(tweets(NUM_RECORDS, seed=2))
+    scene.wait_until_done()
+    scene.drain()
+    server.kill()
+    server.restore(snapshot)
+    server.start()
+    scene.send(tweets(NUM_RECORDS, seed=3))
+    scene.start_worker()
+    report = scene.finish()
+    assert report.exact, report
+
+
+def test_a_worker_waits_for_a_redis_that_is_away_and_fills_one_that_comes_back_empty(
+    make_scene: Callable[..., Scene],
+) -> None:
+    scene = make_scene(max_cached_streams=FEW_STREAMS)
+    server = scene.workplace.stack.redis_server
+    scene.send(tweets(NUM_RECORDS))
+    worker = scene.start_worker()
+    scene.wait_until_done()
+    server.kill()
+    scene.send(tweets(NUM_RECORDS, seed=2))
+    scene.wait_until(lambda: not worker.answers())
+    assert worker.running
+    server.erase()
+    server.start()
+    report = scene.finish()
+    assert report.exact, report
