@@ -45,6 +45,7 @@ class Watcher:
         self._health = health
         self._asked_at = 0.0
         self._reported: set[TP] = set()
+        self._seen: dict[TP, int] = {}  # the consumer's positions at the last look for the end
 
     async def look(self) -> None:
         """One look. Raises nothing for a server that is away: that is what it reports."""
@@ -106,10 +107,14 @@ class Watcher:
             return await log.ends(tps)
 
     async def has_reached(self, ends: Mapping[TP, int]) -> bool:
-        """Whether every partition is done up to its end in `ends`, here or by the group's other members."""
-        places = await self._places()
+        """Whether every partition is done up to its end in `ends`, here or by the group's other members.
+
+        To be asked once a second or so: what was fetched before one look is in flight, or done, at the next.
+        """
+        before, self._seen = self._seen, await self._positions()
+        seen = {tp: min(position, before.get(tp, 0)) for tp, position in self._seen.items()}
         elsewhere = [tp for tp, end in ends.items() if end > 0 and tp not in self._keeper.partitions]
-        if not all(self._is_done(tp, ends[tp], places) for tp in self._keeper.partitions if tp in ends):
+        if not all(self._is_done(tp, ends[tp], seen.get(tp, 0)) for tp in self._keeper.partitions if tp in ends):
             return False
         if not elsewhere:
             return True
@@ -117,8 +122,12 @@ class Watcher:
             committed = await log.committed(elsewhere)
         return all((committed[tp] or 0) >= ends[tp] for tp in elsewhere)
 
-    def _is_done(self, tp: TP, end: int, places: Mapping[TP, tuple[int, int]]) -> bool:
+    async def _positions(self) -> dict[TP, int]:
+        return {tp: position for tp, (position, _) in (await self._places()).items()}
+
+    def _is_done(self, tp: TP, end: int, position: int) -> bool:
+        """A log may end in transaction markers, which the consumer passes and no record ever reaches."""
         partition = self._keeper.partitions[tp]
-        position, _ = places.get(tp, (0, 0))
-        # the last offsets of a log may be transaction markers, which no record ever reaches
-        return partition.committed >= end or (partition.taken <= partition.committed and position >= end)
+        num_in_flight, _ = self._app.consumer.in_flight
+        nothing_left = num_in_flight == 0 and partition.taken <= partition.committed
+        return partition.committed >= end or (nothing_left and position >= end)
