@@ -19,7 +19,7 @@ from worker.keeper import Keeper
 from worker.metrics import Metrics
 from worker.ownership import Ownership
 from worker.pipeline import Pipeline
-from worker.process import CrashPoints, die
+from worker.process import CrashPoints, calm_garbage_collector, die
 from worker.settings import Settings, load_settings
 from worker.store import StateStore
 from worker.topics import check_topics
@@ -55,6 +55,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
         await store.check()
         await asyncio.to_thread(check_topics, settings)
         await server.start()
+        calm_garbage_collector()
 
     async def flush() -> None:
         while not app.should_stop:

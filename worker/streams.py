@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from model import ModelConfig, StateError, StreamState
 from worker.mood import MoodState
@@ -13,8 +15,7 @@ _HEADER = struct.Struct("<BBHQq")  # version, reset reason, mood bytes, records,
 RESET_REASONS = (None, "history_lost", "expired", "not_finite")
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEntry:
+class StreamEntry(Struct, frozen=True, gc=False):
     """The network's state of a stream, its mood, and how far it has come.
 
     num_records: records in the state since it was last empty. time_ms: the latest event time among them.
