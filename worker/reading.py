@@ -99,13 +99,14 @@ class Reader:
             if text is None:
                 cursor.restart()
                 continue
-            if cursor.time_ms is not None and text.time_ms - cursor.time_ms > self._ttl_ms:
-                cursor.restart()
-                item.reset = "expired"
-            if not cursor.open and text.final and not self._engine.has_words(text.text):
-                # the last piece of a text may well be empty
+            expires = cursor.time_ms is not None and text.time_ms - cursor.time_ms > self._ttl_ms
+            if text.final and (expires or not cursor.open) and not self._engine.has_words(text.text):
+                # the last piece of a text may well be empty; a dead letter leaves its stream as it was
                 item.error = RecordError(Reason.EMPTY_TEXT, "nothing is left of the text after normalising")
                 continue
+            if expires:
+                cursor.restart()
+                item.reset = "expired"
             item.begins_anew = cursor.take_fresh()
             planned.append((item, Request(cursor.key, text.text, text.final, cursor.state)))
             cursor.advance(text)
@@ -168,7 +169,7 @@ class Reader:
             mood=mood,
             num_records=(before.num_records if before else 0) + 1,
             time_ms=max(before.time_ms, text.time_ms) if before else text.time_ms,
-            reset=result.reset or item.reset or self._earlier_reset(part, item, before),
+            reset=self._reset(part, item, result, before, silent=silent),
         )
         if not silent:
             if entry.reset is not None:
@@ -181,11 +182,16 @@ class Reader:
             entry = entry.told()
         part.changed[item.stream] = entry
 
-    def _earlier_reset(self, part: Slice, item: Item, before: StreamEntry | None) -> str | None:
+    def _reset(
+        self, part: Slice, item: Item, result: Result, before: StreamEntry | None, *, silent: bool
+    ) -> str | None:
+        """Why the stream is not what it was, as far as no event has said so: a silent record's event has."""
+        now = result.reset or item.reset
+        if now is not None:
+            return None if silent else now
         if before is not None:
             return before.reset
-        first_seen = item.stream not in part.changed and not item.reset
-        return "history_lost" if first_seen and part.partition.unknown_past else None
+        return "history_lost" if part.partition.unknown_past and item.stream not in part.changed else None
 
 
 class _Cursor:
