@@ -16,7 +16,7 @@ from kafka.errors import KafkaError
 
 from tests import kafka_tools
 from tests.system.inputs import STREAMS, Input, Sent, send, tweets
-from tests.system.oracle import Oracle
+from tests.system.oracle import Expectation, Oracle
 from tests.system.verifier import Report, positions_behind, verify
 from tests.system.worker_process import PROGRAM, WorkerProcess
 from tests.workplace import Workplace
@@ -143,9 +143,10 @@ class Scene:
         codes = {worker.name: worker.terminate() for worker in running}
         assert not any(codes.values()), f"{codes}\n{self.tails()}"
 
-    def report(self, *, states: bool = True) -> Report:
-        """The verdict on what there is now."""
-        return verify(self.workplace, self.oracle, self.sent, states=states)
+    def report(self, expectation: Expectation | None = None, *, states: bool = True) -> Report:
+        """The verdict on what there is now; `expectation` where it is not that of all that was sent."""
+        expectation = expectation or self.oracle.expect(self.sent)
+        return verify(self.workplace, self.oracle, expectation, states=states)
 
     def tails(self) -> str:
         """The ends of all logs."""

@@ -18,7 +18,6 @@ import numpy as np
 import redis
 
 from tests import kafka_tools
-from tests.system.inputs import Sent
 from tests.system.oracle import Expectation, ExpectedEvent, ExpectedState, Oracle, StreamKey
 from tests.workplace import Workplace
 from worker.streams import StreamEntry
@@ -63,10 +62,10 @@ class Report:
         return "\n".join(lines)
 
 
-def verify(workplace: Workplace, oracle: Oracle, sent: list[Sent], *, states: bool = True) -> Report:
-    """Judge all that came out of `sent`; with `states` also Redis, which must be flushed up to the last commit."""
-    settings, expectation = workplace.settings, oracle.expect(sent)
-    report = Report(num_records=len(sent))
+def verify(workplace: Workplace, oracle: Oracle, expectation: Expectation, *, states: bool = True) -> Report:
+    """Judge all that came out; with `states` also Redis, which must be flushed up to the last commit."""
+    settings = workplace.settings
+    report = Report(num_records=len(expectation.events) + len(expectation.dead_letters))
     seen = kafka_tools.read_to_end(
         settings.kafka, settings.events_topic, settings.deadletters_topic, settings.shifts_topic
     )

@@ -1,0 +1,152 @@
+"""What a record may be: poison among good ones, a piece of a text, an erasure, the first after a long silence."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+from tests import kafka_tools
+from tests.system.inputs import STREAMS, Input, tweets
+from tests.system.log_tools import send_aborted
+from tests.system.scene import Scene
+from tests.system.test_redis_faults import forget_everything
+from worker.errors import Reason
+
+HOUR_MS = 3_600_000
+TEXT = "so happy today , great flight and the service was very good . love the phone but hate the bad film ! thanks"
+NUM_PIECES = 9
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def poison() -> Iterator[Input]:
+    """One record of every kind that cannot be scored."""
+    values = {
+        Reason.INVALID_UTF8: b'{"text": "caf\xe9"}',
+        Reason.INVALID_JSON: b'{"text": "cut of',
+        Reason.WRONG_TYPE: b'{"text": 5}',
+        Reason.NO_TEXT: b'{"id": "a"}',
+        Reason.EMPTY_TEXT: b'{"text": " \\n"}',
+        Reason.TEXT_TOO_LONG: json.dumps({"text": "long " * 20_000}).encode(),
+        Reason.ABSURD_TIME: b'{"text": "fine", "time": "9000-01-01T00:00:00Z"}',
+        Reason.NO_STREAM: b'{"text": "fine"}',
+    }
+    for reason, value in values.items():
+        key = b"" if reason is Reason.NO_STREAM else None
+        yield Input(STREAMS[0], None, now_ms(), reason=reason, value=value, key=key)
+
+
+def test_poison_becomes_dead_letters_and_its_neighbours_are_read_as_if_it_were_not_there(scene: Scene) -> None:
+    good = list(tweets(200, streams=STREAMS[:4]))
+    bad = list(poison())
+    assert {one.reason for one in bad} == set(Reason) - {Reason.POISON}  # which no text is known to be
+    for place, one in enumerate(bad):
+        good.insert(20 * (place + 1), one)
+    scene.send(good)
+    worker = scene.start_worker()
+    scene.wait_until_done()
+    counts = {reason: worker.metric("dead_letters_total", reason=reason) for reason in Reason}
+    assert counts == dict.fromkeys(Reason, 1) | {Reason.POISON: 0}
+    report = scene.finish()
+    assert report.exact, report
+    letters = kafka_tools.read_to_end(scene.workplace.settings.kafka, scene.workplace.settings.deadletters_topic)
+    assert [(one.key, one.value) for one in letters] == [
+        (one.key if one.key is not None else one.stream.encode(), one.value) for one in bad
+    ]
+
+
+def test_a_text_in_pieces_is_read_like_the_whole_one_by_two_workers_of_which_one_died(
+    make_scene: Callable[..., Scene],
+) -> None:
+    scene = make_scene(instance_id="only")
+    cuts = [len(TEXT) * place // NUM_PIECES for place in range(NUM_PIECES + 1)]
+    pieces = [TEXT[begin:end] for begin, end in pairwise(cuts)]
+    streams = [f"stream-{number}" for number in range(8)]
+    scene.send(Input(f"whole-{stream}", TEXT, now_ms()) for stream in streams)
+    inputs = [
+        Input(stream, piece, now_ms(), final=place == NUM_PIECES)
+        for place, piece in enumerate(pieces, start=1)
+        for stream in streams
+    ]
+    half = len(inputs) // 2
+    scene.send(inputs[:half])
+    first = scene.start_worker()
+    scene.wait_until_flushed()
+    first.kill()
+    scene.send(inputs[half:])
+    scene.start_worker()
+    report = scene.finish()
+    assert report.exact, report
+    (whole,) = {_reading(event) for event in _events(scene) if event["stream"].startswith("whole")}
+    (pieced,) = {_reading(event) for event in _events(scene) if event["stream"] in streams and event["final"]}
+    assert whole == pieced
+
+
+def _events(scene: Scene) -> list[dict[str, Any]]:
+    settings = scene.workplace.settings
+    return [json.loads(one.value) for one in kafka_tools.read_to_end(settings.kafka, settings.events_topic)]
+
+
+def _reading(event: dict[str, Any]) -> tuple[Any, ...]:
+    """What was read in the text, to five digits."""
+    shares = tuple(round(share, 5) for share in event["probabilities"].values())
+    return event["label"], shares, round(event["mood"]["score"], 5)
+
+
+def test_a_null_value_erases_its_stream_also_where_the_log_is_read_again(scene: Scene) -> None:
+    erased, renewed = STREAMS[:10], STREAMS[:5]
+    scene.send(tweets(300))
+    scene.send(Input(stream, None, now_ms()) for stream in erased)
+    scene.send(tweets(50, seed=2, streams=renewed))
+    scene.start_worker()
+    scene.wait_until_flushed()
+    scene.drain()
+    report = scene.report()
+    assert report.exact, report
+    forget_everything(scene)
+    scene.send(tweets(50, seed=3, streams=renewed))
+    scene.start_worker()
+    report = scene.finish()
+    assert report.exact, report
+    assert report.num_states == len(STREAMS) - len(erased) + len(renewed)
+
+
+def test_a_stream_expires_by_event_time_also_where_the_log_is_read_again(make_scene: Callable[..., Scene]) -> None:
+    scene = make_scene(state_ttl_s=HOUR_MS // 1000)
+    begin_ms = now_ms() - 1000 * HOUR_MS
+    minutes = (0, 59, 60, 121, 121, 100, 160, 182, 300, 301, 361, 361, 430)  # 121, 300 and 430 come after the hour
+    inputs = [
+        Input(stream, f"great flight {minute}", begin_ms + minute * 60_000, timestamp_ms=now_ms())
+        for minute in minutes
+        for stream in STREAMS[:6]
+    ]
+    scene.send(inputs[:-20])
+    scene.start_worker()
+    scene.wait_until_flushed()
+    scene.drain()
+    forget_everything(scene)
+    scene.send(inputs[-20:])
+    scene.start_worker()
+    report = scene.finish()
+    assert report.exact, report
+    resets = [event["state"]["reset"] for event in _events(scene) if event["stream"] == STREAMS[0]]
+    assert resets.count("expired") == 3
+
+
+def test_records_of_an_aborted_transaction_are_not_read(scene: Scene) -> None:
+    settings = scene.workplace.settings
+    scene.send(tweets(100))
+    send_aborted(settings, scene.workplace.topic, tweets(50, seed=2))
+    scene.send(tweets(100, seed=3))
+    send_aborted(settings, scene.workplace.topic, tweets(50, seed=4))
+    worker = scene.worker("--until-end")
+    worker.launch()
+    assert worker.wait_for_end() == 0, worker.tail()
+    report = scene.report()
+    assert report.exact, report
+    assert report.num_events == 200
