@@ -133,21 +133,25 @@ def test_a_stream_silent_for_longer_than_its_time_to_live_begins_anew(tiny_engin
     ]
 
 
+def late_record(offset: int, text: str) -> Record:
+    """Of the stream a, after a silence in which it expires."""
+    late_ms = START_MS + 40 * DAY_MS
+    record = text_record(offset, "a", text, time=late_ms / 1000)
+    record.timestamp = late_ms
+    return record
+
+
 def test_an_expiry_that_an_event_has_told_is_not_told_again_after_a_rebuild(tiny_engine: InferenceEngine) -> None:
-    late = (START_MS + 40 * DAY_MS) / 1000
     partition = new_partition(committed=2)
-    read(tiny_engine, [text_record(0, "a", "great"), text_record(1, "a", "great", time=late)], partition)
-    (event,) = events(read(tiny_engine, [text_record(2, "a", "great", time=late)], partition))
+    read(tiny_engine, [text_record(0, "a", "great"), late_record(1, "great")], partition)
+    (event,) = events(read(tiny_engine, [late_record(2, "great")], partition))
     assert event["state"] == {"num_records": 2, "reset": None}
 
 
 def test_a_dead_letter_leaves_its_stream_as_it_was_however_late_it_is(tiny_engine: InferenceEngine) -> None:
-    records = [
-        text_record(0, "a", "great"),
-        text_record(1, "a", " ", time=(START_MS + 40 * DAY_MS) / 1000),
-        text_record(2, "a", "great"),
-    ]
-    assert [event["state"]["num_records"] for event in events(read(tiny_engine, records))] == [1, 2]
+    part = read(tiny_engine, [text_record(0, "a", "great"), late_record(1, " "), text_record(2, "a", "great")])
+    assert reasons(part.outputs) == ["empty_text"]
+    assert [event["state"]["num_records"] for event in events(part)] == [1, 2]
 
 
 def test_a_stream_whose_past_left_the_log_says_so_in_its_first_event(tiny_engine: InferenceEngine) -> None:
