@@ -89,10 +89,12 @@ def cut_batches(order: Indices, texts: Texts, max_tokens: int, max_texts: int) -
     yield order[start:]
 
 
-def epoch_batches(texts: Texts, max_tokens: int, max_texts: int, rng: np.random.Generator) -> list[Indices]:
-    """The batches of one epoch: texts of similar length together, the batches in random order."""
-    lengths = np.array([len(ids) for ids in texts.ids])
-    order = np.argsort(lengths * rng.uniform(1 - LENGTH_JITTER, 1 + LENGTH_JITTER, len(lengths)))
+def epoch_batches(
+    rows: Indices, texts: Texts, max_tokens: int, max_texts: int, rng: np.random.Generator
+) -> list[Indices]:
+    """The batches of one epoch over `rows`: texts of similar length together, the batches in random order."""
+    lengths = np.array([len(texts.ids[row]) for row in rows])
+    order = rows[np.argsort(lengths * rng.uniform(1 - LENGTH_JITTER, 1 + LENGTH_JITTER, len(lengths)))]
     cut = list(cut_batches(order, texts, max_tokens, max_texts))
     return [cut[i] for i in rng.permutation(len(cut))]
 

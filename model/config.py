@@ -82,6 +82,7 @@ class TrainConfig:
     """Knobs of training. Raises ConfigError with every value that is out of range."""
 
     epochs: int = 3
+    unlabelled_epochs: int = 2  # the first ones, which also read the unlabelled reviews
     batch_tokens: int = 6400  # tokens of a batch at most
     batch_texts: int = 64  # texts of a batch at most
     max_tokens: int = 400  # of a text; longer ones keep their end
@@ -92,19 +93,19 @@ class TrainConfig:
     dropout_word: float = 0.08  # whole words
     dropout_output: float = 0.3
     vector_epochs: int = 4  # of word2vec, which the embedding starts from; 0: start at random
-    stream_epochs: int = 40
+    stream_epochs: int = 25
     stream_learning_rate: float = 3e-3
     stream_reset: float = 0.05  # chance that a stream starts anew before a text
-    stream_shuffled: float = 0.25  # share of the sequences whose texts belong to no stream
+    stream_shuffled: float = 0.2  # share of the sequences whose texts belong to no stream
     dev_share: float = 0.2  # of the films: never trained on
-    held_share: float = 0.1  # of the other streams: kept from the text network, for the stream cell and temperature
+    held_share: float = 0.1  # of the other streams: kept from the text network, for the stream cell and the temperature
     split_seed: int = 0  # of the two shares
     seed: int = 1
     threads: int = 1
 
     def __post_init__(self) -> None:
         whole = ("epochs", "batch_tokens", "batch_texts", "max_tokens", "threads")
-        not_negative = ("warmup_steps", "vector_epochs", "stream_epochs", "seed", "split_seed")
+        not_negative = ("unlabelled_epochs", "warmup_steps", "vector_epochs", "stream_epochs", "seed", "split_seed")
         positive = ("learning_rate", "stream_learning_rate", "clip_norm")
         chances = ("dropout_embedding", "dropout_word", "dropout_output", "stream_reset", "stream_shuffled")
         shares = ("dev_share", "held_share")

@@ -19,7 +19,7 @@ from model.config import TrainConfig
 from model.network import SentimentNetwork
 from model.runs import RunFolder
 
-REPEATS = {"imdb": 1, "imdb_unlabelled": 1, "sst2": 2, "semeval": 2}  # of a corpus in an epoch
+REPEATS = {"imdb": 1, "sst2": 2, "semeval": 2}  # of a corpus in an epoch
 SAVE_EVERY = 500  # steps
 SEQUENCES_PER_BATCH = 64
 
@@ -34,15 +34,16 @@ class Training:
     progress: Progress
 
 
-def fit_text_network(run: Training, train: dict[str, Texts], held: dict[str, Texts]) -> None:
+def fit_text_network(run: Training, train: dict[str, Texts], unlabelled: Texts, held: dict[str, Texts]) -> None:
     """Train the word network and the readout; goes on from the last saved step. Held texts are only measured."""
     config = run.config
-    texts = reduce(operator.add, [corpus for name, corpus in train.items() for _ in range(REPEATS[name])])
-    epochs = [
-        epoch_batches(texts, config.batch_tokens, config.batch_texts, np.random.default_rng((config.seed, epoch)))
-        for epoch in range(config.epochs)
-    ]
-    plan = [batch for epoch in epochs for batch in epoch]
+    labelled = reduce(operator.add, [corpus for name, corpus in train.items() for _ in range(REPEATS[name])])
+    texts = labelled + unlabelled
+    plan: list[Indices] = []
+    for epoch in range(config.epochs):
+        rows = np.arange(len(texts if epoch < config.unlabelled_epochs else labelled))
+        rng = np.random.default_rng((config.seed, epoch))
+        plan += epoch_batches(rows, texts, config.batch_tokens, config.batch_texts, rng)
     parameters = [*run.network.word.parameters(), *run.network.readout.parameters()]
     optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99))
     num_done = run.folder.load_step(run.network, optimizer)

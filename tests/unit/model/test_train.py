@@ -27,7 +27,9 @@ from model.tokenizer import Tokenizer
 from model.train import split_corpora, train_checkpoint
 
 SIZES = ModelConfig(num_words=80, num_buckets=8, embedding_size=16, hidden_size=16, summary_size=4, stream_size=4)
-CONFIG = TrainConfig(epochs=6, learning_rate=5e-3, warmup_steps=5, vector_epochs=2, stream_epochs=3)
+CONFIG = TrainConfig(
+    epochs=12, unlabelled_epochs=3, learning_rate=5e-3, warmup_steps=5, vector_epochs=2, stream_epochs=3
+)
 WORDS = {
     "negative": ("awful", "boring", "sad", "bad"),
     "neutral": ("today", "ticket", "line", "seven"),
@@ -127,7 +129,7 @@ def _count_steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_a_run_folder_is_not_continued_with_other_settings(data: Path, tmp_path: Path) -> None:
     RunFolder(tmp_path / "run", SIZES, CONFIG)
-    with pytest.raises(ConfigError, match="epochs is 6 there and 7 here; seed is 1 there and 2 here"):
+    with pytest.raises(ConfigError, match="epochs is 12 there and 7 here; seed is 1 there and 2 here"):
         _train(data, tmp_path / "run", replace(CONFIG, epochs=7, seed=2))
 
 
