@@ -40,6 +40,7 @@ from worker.topics import ensure_topics
 SEED: Final = 1
 NUM_STREAMS: Final = 12  # as many as a screen shows
 POISON_SHARE: Final = 0.005
+MOOD_HALF_LIFE_S: Final = 20.0  # unless set otherwise: in a minute, a mood should be seen to move
 MAX_PORT_TRIES: Final = 100
 FINISH_TIMEOUT_S: Final = 30.0
 READ_TIMEOUT_S: Final = 10.0
@@ -197,15 +198,16 @@ class _Demo:
 
 def _local(settings: Settings, stack: LocalStack) -> Settings:
     """The same settings for the stack; where the port of health is taken, with the next free one."""
-    return settings.model_copy(
-        update={
-            "kafka": stack.kafka,
-            "redis": stack.redis,
-            "kafka_security": "PLAINTEXT",
-            "replication": 1,
-            "health_port": next_free_port(settings.health_host, settings.health_port),
-        }
-    )
+    update = {
+        "kafka": stack.kafka,
+        "redis": stack.redis,
+        "kafka_security": "PLAINTEXT",
+        "replication": 1,
+        "health_port": next_free_port(settings.health_host, settings.health_port),
+    }
+    if "mood_half_life_s" not in settings.model_fields_set:
+        update["mood_half_life_s"] = MOOD_HALF_LIFE_S
+    return settings.model_copy(update=update)
 
 
 def next_free_port(host: str, first: int) -> int:

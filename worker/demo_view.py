@@ -15,31 +15,34 @@ from worker.tail import COLORS
 
 _BAR_CELLS = 6  # on either side of neutral
 _NUM_RECENT = 1000  # latencies behind the figures on the screen
+_WIDE_COLUMNS = 100  # from here on there is room for everything
 _NUM_OTHER_LINES = 14  # of the screen, besides those of streams
 
 
 def render(tally: Tally, addresses: Sequence[str], hint: str, console: Console) -> RenderableType:
     """The whole screen; streams that do not fit are left out."""
     return Group(
-        Text("  ".join(addresses), "dim", no_wrap=True, overflow="ellipsis"),
-        _streams(tally, max(1, console.height - _NUM_OTHER_LINES)),
+        Text("  ".join(addresses), "dim"),
+        _streams(tally, max(1, console.height - _NUM_OTHER_LINES), is_wide=console.width >= _WIDE_COLUMNS),
         *(_shift(shift) for shift in tally.shifts),
         _figures(tally),
         Text(hint, "dim"),
     )
 
 
-def _streams(tally: Tally, max_rows: int) -> Table:
+def _streams(tally: Tally, max_rows: int, *, is_wide: bool) -> Table:
     table = Table(expand=True, box=None, padding=(0, 1))
-    table.add_column("stream", no_wrap=True, min_width=14)
-    table.add_column("topic", no_wrap=True, min_width=7)
+    table.add_column("stream", no_wrap=True, min_width=13)
     table.add_column("mood", no_wrap=True, min_width=2 * _BAR_CELLS + 7)
-    table.add_column("records", justify="right", min_width=7)
     table.add_column("reads", no_wrap=True, min_width=14)
     table.add_column("latest text", no_wrap=True, overflow="ellipsis", ratio=1)
+    if is_wide:
+        table.add_column("topic", no_wrap=True)
+        table.add_column("records", no_wrap=True, justify="right")
     for name, line in islice(sorted(tally.streams.items()), max_rows):
         reading = Text(f"{line.label:<8} {line.score:+.2f}", COLORS[line.label])
-        table.add_row(Text(name), line.topic, _mood_bar(line.mood), f"{line.num_records:,}", reading, Text(line.text))
+        more = (line.topic, f"{line.num_records:,}") if is_wide else ()
+        table.add_row(Text(name), _mood_bar(line.mood), reading, Text(line.text), *more)
     return table
 
 

@@ -169,8 +169,18 @@ def test_where_the_port_of_health_is_taken_a_demo_takes_the_next_free_one() -> N
     assert next_free_port("127.0.0.1", 0) > 0
 
 
-def shown(tally: Tally, height: int = 30) -> str:
-    console = Console(width=120, height=height)
+def test_a_narrow_terminal_keeps_room_for_the_texts() -> None:
+    tally = Tally(SETTINGS)
+    fields = {"id": "1", "stream": "@acme", "text": "good flight today"}
+    sent(tally, fields)
+    tally.read(event_of(fields))
+    assert "good flight today" in shown(tally, width=80)
+    assert "tweets" not in shown(tally, width=80)
+    assert "tweets" in shown(tally, width=120)
+
+
+def shown(tally: Tally, height: int = 30, width: int = 120) -> str:
+    console = Console(width=width, height=height)
     with console.capture() as captured:
         console.print(render(tally, ["Kafka k:1"], "Ctrl-C", console))
     return captured.get()
