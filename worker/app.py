@@ -13,7 +13,7 @@ from typing import Any
 
 from model import InferenceEngine
 from worker.brokers import faust_credentials
-from worker.errors import SentimentError
+from worker.errors import DependencyError, SentimentError
 from worker.health import Health, HealthServer
 from worker.keeper import Keeper
 from worker.metrics import Metrics
@@ -52,7 +52,12 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
 
     async def preflight() -> None:
         engine.warm_up()
-        await store.check()
+        try:
+            await store.check()
+        except DependencyError:
+            # a stop that comes here cancels the request, which then looks like a Redis that hung up
+            if not app.should_stop:
+                raise
         await asyncio.to_thread(check_topics, settings)
         await server.start()
         calm_garbage_collector()

@@ -19,13 +19,13 @@ from faust.types import TP
 from redis.exceptions import RedisError
 
 from worker.brokers import Log, kafka_away
-from worker.errors import DependencyError, OwnershipError
+from worker.errors import OwnershipError
 from worker.metrics import Metrics
 from worker.partition import PARTIAL, Epoch, Partition
 from worker.process import CrashPoints
 from worker.publisher import CommitOffset, PlainPublisher, TransactionalPublisher
 from worker.settings import Settings
-from worker.store import Claim, StateStore
+from worker.store import Claim, StateStore, redis_away
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Ownership:
                 self._crash("claimed")
                 bounds = await self._bounds(tps)
         except RedisError as error:
-            raise self._redis_away(error) from error
+            raise redis_away(self._settings, error) from error
         except (KafkaError, TimeoutError) as error:
             raise kafka_away(self._settings, error) from error
         owned = {
@@ -167,7 +167,3 @@ class Ownership:
     def _warn(self, tp: TP, action: str, message: str) -> None:
         extra = {"action": action, "topic": tp.topic, "partition": tp.partition}
         logger.warning("%s-%d: %s", tp.topic, tp.partition, message, extra=extra)
-
-    def _redis_away(self, error: BaseException) -> DependencyError:
-        advice = "Start it, or name another with --redis (SENTIMENT_REDIS)"
-        return DependencyError("Redis", self._settings.redis, f"does not answer ({error})", advice)

@@ -46,12 +46,26 @@ class Claim(NamedTuple):
     lineage: str
 
 
+class Found(NamedTuple):
+    """What Redis holds of a stream, and where the states of its partition stand."""
+
+    epoch: Epoch
+    position: int | None
+    lineage: str
+    entry: StreamEntry
+
+
+def redis_away(settings: Settings, error: BaseException) -> DependencyError:
+    """The error that says that Redis is away, and what to do."""
+    advice = "Start it, or name another with --redis (SENTIMENT_REDIS)"
+    return DependencyError("Redis", settings.redis_address, f"does not answer ({error})", advice)
+
+
 class StateStore:
     """Reads and writes stream entries of owned partitions."""
 
     def __init__(self, settings: Settings, config: ModelConfig, fingerprint: str) -> None:
-        self._group = settings.group
-        self._address = settings.redis_address
+        self._settings = settings
         self._config = config
         self._fingerprint = fingerprint
         # expiry is by event time, in the pipeline; this one only collects what nobody asked for in twice that time
@@ -71,12 +85,13 @@ class StateStore:
         try:
             memory: dict[str, Any] = await self._redis.info("memory")
         except (RedisError, OSError) as error:
-            advice = "Start it, or name another with --redis (SENTIMENT_REDIS)"
-            raise DependencyError("Redis", self._address, f"does not answer ({error})", advice) from error
+            raise redis_away(self._settings, error) from error
         policy = memory.get("maxmemory_policy", "noeviction")
         if policy != "noeviction":
             advice = "Set it to noeviction: redis-cli config set maxmemory-policy noeviction"
-            raise DependencyError("Redis", self._address, f"its maxmemory-policy {policy} evicts states", advice)
+            raise DependencyError(
+                "Redis", self._settings.redis_address, f"its maxmemory-policy {policy} evicts states", advice
+            )
 
     async def ping(self) -> None:
         """Raises RedisError or OSError when Redis does not answer within the request timeout."""
@@ -99,7 +114,7 @@ class StateStore:
 
     async def read(self, partition: Partition, streams: list[str]) -> tuple[Standing, list[StreamEntry | None]]:
         """Entries of `streams`, in order, read together with the proof that Redis still holds what was last written."""
-        keys = [self._stream_key(partition, stream) for stream in streams]
+        keys = [self._stream_key(partition.tp, partition.lineage, stream) for stream in streams]
         async with partition.redis_lock, self._redis.pipeline(transaction=True) as transaction:
             transaction.hmget(self._meta_key(partition.tp), "producer_id", "producer_epoch", "position", "lineage")
             transaction.mget(keys)
@@ -122,7 +137,10 @@ class StateStore:
         entries, position = dict(partition.dirty), partition.applied
         states = [entry.to_bytes(self._fingerprint) if entry else b"" for entry in entries.values()]
         answer = await self._flush_script(
-            keys=[self._meta_key(partition.tp), *(self._stream_key(partition, stream) for stream in entries)],
+            keys=[
+                self._meta_key(partition.tp),
+                *(self._stream_key(partition.tp, partition.lineage, stream) for stream in entries),
+            ],
             args=[
                 *partition.epoch,
                 partition.lineage,
@@ -140,6 +158,16 @@ class StateStore:
                     partition.dirty.pop(stream, None)
         return standing
 
+    async def find(self, tp: TP, stream: str) -> Found | None:
+        """What was last flushed of `stream`, whoever owns it: for people, the pipeline reads what it owns."""
+        meta = await self._redis.hmget(self._meta_key(tp), "producer_id", "producer_epoch", "position", "lineage")
+        producer_id, producer_epoch, position, lineage = meta
+        if producer_id is None or producer_epoch is None or lineage is None:
+            return None
+        entry = self._decode(await self._redis.get(self._stream_key(tp, lineage.decode(), stream)))
+        epoch = Epoch(int(producer_id), int(producer_epoch))
+        return Found(epoch, None if position is None else int(position), lineage.decode(), entry) if entry else None
+
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
@@ -148,13 +176,13 @@ class StateStore:
         return None if value is None else StreamEntry.from_bytes(value, self._config, self._fingerprint)
 
     def _prefix(self, tp: TP) -> str:
-        return f"{{{self._group}:{tp.topic}:{tp.partition}}}:{self._fingerprint}"
+        return f"{{{self._settings.group}:{tp.topic}:{tp.partition}}}:{self._fingerprint}"
 
     def _meta_key(self, tp: TP) -> str:
         return f"{self._prefix(tp)}:meta"
 
-    def _stream_key(self, partition: Partition, stream: str) -> str:
-        return f"{self._prefix(partition.tp)}:{partition.lineage}:{stream}"
+    def _stream_key(self, tp: TP, lineage: str, stream: str) -> str:
+        return f"{self._prefix(tp)}:{lineage}:{stream}"
 
 
 def _script(name: str) -> str:

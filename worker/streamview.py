@@ -15,10 +15,10 @@ from redis.exceptions import RedisError
 from model import InferenceEngine
 from worker.brokers import Log, client_options, kafka_away
 from worker.codec import format_time
-from worker.errors import DependencyError, SentimentError, TopicsError
+from worker.errors import SentimentError, TopicsError
 from worker.records import EventMood
 from worker.settings import Settings
-from worker.store import StateStore
+from worker.store import StateStore, redis_away
 from worker.streams import StreamEntry
 
 
@@ -57,15 +57,15 @@ async def show_state(settings: Settings, topic: str, stream: str) -> StreamView:
     """The state of `stream` as it was last flushed. Raises SentimentError where Redis has none, DependencyError."""
     num_partitions = await _count_partitions(settings, topic)
     engine = InferenceEngine.load(settings.checkpoint)
-    store = _StateReader(settings, engine.config, engine.fingerprint)
+    store = StateStore(settings, engine.config, engine.fingerprint)
     try:
         for number in range(num_partitions):
-            view = await store.find(TP(topic, number), stream)
-            if view is not None:
-                return view
+            found = await store.find(TP(topic, number), stream)
+            if found is not None:
+                epoch, position, lineage, entry = found
+                return StreamView(stream, topic, number, epoch, position, lineage, _view(entry))
     except (RedisError, OSError) as error:
-        advice = "Start it, or name another with --redis (SENTIMENT_REDIS)"
-        raise DependencyError("Redis", settings.redis_address, f"does not answer ({error})", advice) from error
+        raise redis_away(settings, error) from error
     finally:
         await store.close()
     raise SentimentError(
@@ -98,24 +98,6 @@ async def _count_partitions(settings: Settings, topic: str) -> int:
         there = sorted(name for name in counts if not name.startswith("__"))
         raise TopicsError(f"there is no topic {topic}; there are {', '.join(there) or 'none'}")
     return counts[topic]
-
-
-class _StateReader(StateStore):
-    """Reads without owning."""
-
-    async def find(self, tp: TP, stream: str) -> StreamView | None:
-        """The stream's entry in this partition, if it is there."""
-        redis: Any = self._redis
-        meta = await redis.hgetall(self._meta_key(tp))
-        if not meta:
-            return None
-        lineage = meta[b"lineage"].decode()
-        entry = self._decode(await redis.get(f"{self._prefix(tp)}:{lineage}:{stream}"))
-        if entry is None:
-            return None
-        epoch = int(meta[b"producer_id"]), int(meta[b"producer_epoch"])
-        position = int(meta[b"position"]) if b"position" in meta else None
-        return StreamView(stream, tp.topic, tp.partition, epoch, position, lineage, _view(entry))
 
 
 def _view(entry: StreamEntry) -> EntryView:
