@@ -135,12 +135,10 @@ class StateStore:
 
     async def _flush(self, partition: Partition) -> Standing:
         entries, position = dict(partition.dirty), partition.applied
+        keys = [self._stream_key(partition.tp, partition.lineage, stream) for stream in entries]
         states = [entry.to_bytes(self._fingerprint) if entry else b"" for entry in entries.values()]
         answer = await self._flush_script(
-            keys=[
-                self._meta_key(partition.tp),
-                *(self._stream_key(partition.tp, partition.lineage, stream) for stream in entries),
-            ],
+            keys=[self._meta_key(partition.tp), *keys],
             args=[
                 *partition.epoch,
                 partition.lineage,
@@ -160,11 +158,12 @@ class StateStore:
 
     async def find(self, tp: TP, stream: str) -> Found | None:
         """What was last flushed of `stream`, whoever owns it: for people, the pipeline reads what it owns."""
-        meta = await self._redis.hmget(self._meta_key(tp), "producer_id", "producer_epoch", "position", "lineage")
+        redis: Any = self._redis
+        meta = await redis.hmget(self._meta_key(tp), "producer_id", "producer_epoch", "position", "lineage")
         producer_id, producer_epoch, position, lineage = meta
         if producer_id is None or producer_epoch is None or lineage is None:
             return None
-        entry = self._decode(await self._redis.get(self._stream_key(tp, lineage.decode(), stream)))
+        entry = self._decode(await redis.get(self._stream_key(tp, lineage.decode(), stream)))
         epoch = Epoch(int(producer_id), int(producer_epoch))
         return Found(epoch, None if position is None else int(position), lineage.decode(), entry) if entry else None
 
