@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count as counter
 from itertools import islice
 from random import Random
@@ -63,6 +63,11 @@ class Sent(NamedTuple):
         return f"{self.topic}-{self.partition}-{self.offset}"
 
 
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
 def partition_of(stream: str, num_partitions: int) -> int:
     """The partition that a stream's records are sent to."""
     return crc32(stream.encode()) % num_partitions
@@ -87,7 +92,38 @@ STREAMS = tuple(f"stream-{number}" for number in range(40))
 def tweets(count: int, seed: int = 1, streams: Sequence[str] = STREAMS, start_ms: int | None = None) -> Iterator[Input]:
     """Whole texts of some known words, a millisecond apart; they begin now, less the time that they span."""
     random = Random(seed)
-    begin_ms = start_ms if start_ms is not None else int(time.time() * 1000) - count
+    begin_ms = start_ms if start_ms is not None else now_ms() - count
     for number in range(count):
         text = " ".join(random.choices(WORDS, k=random.randint(1, MAX_WORDS)))
         yield Input(random.choice(streams), text, begin_ms + number)
+
+
+def poison(stream: str) -> Iterator[Input]:
+    """One record of every kind that cannot be scored; of a stream that has no open text, which may end empty."""
+    values = {
+        Reason.INVALID_UTF8: b'{"text": "caf\xe9"}',
+        Reason.INVALID_JSON: b'{"text": "cut of',
+        Reason.WRONG_TYPE: b'{"text": 5}',
+        Reason.NO_TEXT: b'{"id": "a"}',
+        Reason.EMPTY_TEXT: b'{"text": " \\n"}',
+        Reason.TEXT_TOO_LONG: json.dumps({"text": "long " * 20_000}).encode(),
+        Reason.ABSURD_TIME: b'{"text": "fine", "time": "9000-01-01T00:00:00Z"}',
+        Reason.NO_STREAM: b'{"text": "fine"}',
+    }
+    for reason, value in values.items():
+        key = b"" if reason is Reason.NO_STREAM else None
+        yield Input(stream, None, now_ms(), reason=reason, value=value, key=key)
+
+
+def mixed(count: int, seed: int, streams: Sequence[str] = STREAMS) -> Iterator[Input]:
+    """Of everything: whole texts, texts in pieces, erasures and poison."""
+    random = Random(seed)
+    bad = list(poison("poison"))
+    for one in tweets(count, seed, streams):
+        kind = random.random()
+        if kind < 0.02:
+            yield random.choice(bad)
+        elif kind < 0.03:
+            yield replace(one, text=None)
+        else:
+            yield replace(one, final=kind > 0.2)

@@ -122,17 +122,20 @@ class Scene:
         """Raises AssertionError with the ends of the logs when it does not hold in time."""
         deadline = time.monotonic() + timeout_s
         while not condition():
-            self._supervise()
+            self.supervise()
             assert time.monotonic() < deadline, f"not within {timeout_s:g} s\n{self.tails()}"
             time.sleep(POLL_S)
 
-    def _supervise(self) -> None:
+    def supervise(self) -> None:
+        """Start again what failed, where that is asked for."""
         for worker in self.workers if self.supervised else ():
             if not worker.running and worker.exit_code not in {0, -signal.SIGKILL}:
                 worker.launch()
 
     def finish(self, timeout_s: float = DONE_TIMEOUT_S) -> Report:
         """Wait until all is done and flushed, let the workers that still run drain, and judge."""
+        if self.supervised:
+            self.wait_until(lambda: all(worker.answers() for worker in self.workers), timeout_s)
         self.wait_until_flushed(timeout_s)
         self.drain()
         return self.report()

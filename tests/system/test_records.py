@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 from tests import kafka_tools
-from tests.system.inputs import STREAMS, Input, tweets
+from tests.system.inputs import STREAMS, Input, now_ms, poison, tweets
 from tests.system.log_tools import send_aborted
 from tests.system.scene import Scene
 from tests.system.test_redis_faults import forget_everything
@@ -20,30 +19,9 @@ TEXT = "so happy today , great flight and the service was very good . love the p
 NUM_PIECES = 9
 
 
-def now_ms() -> int:
-    return int(time.time() * 1000)
-
-
-def poison() -> Iterator[Input]:
-    """One record of every kind that cannot be scored."""
-    values = {
-        Reason.INVALID_UTF8: b'{"text": "caf\xe9"}',
-        Reason.INVALID_JSON: b'{"text": "cut of',
-        Reason.WRONG_TYPE: b'{"text": 5}',
-        Reason.NO_TEXT: b'{"id": "a"}',
-        Reason.EMPTY_TEXT: b'{"text": " \\n"}',
-        Reason.TEXT_TOO_LONG: json.dumps({"text": "long " * 20_000}).encode(),
-        Reason.ABSURD_TIME: b'{"text": "fine", "time": "9000-01-01T00:00:00Z"}',
-        Reason.NO_STREAM: b'{"text": "fine"}',
-    }
-    for reason, value in values.items():
-        key = b"" if reason is Reason.NO_STREAM else None
-        yield Input(STREAMS[0], None, now_ms(), reason=reason, value=value, key=key)
-
-
 def test_poison_becomes_dead_letters_and_its_neighbours_are_read_as_if_it_were_not_there(scene: Scene) -> None:
     good = list(tweets(200, streams=STREAMS[:4]))
-    bad = list(poison())
+    bad = list(poison(STREAMS[0]))
     assert {one.reason for one in bad} == set(Reason) - {Reason.POISON}  # which no text is known to be
     for place, one in enumerate(bad):
         good.insert(20 * (place + 1), one)

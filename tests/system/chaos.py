@@ -1,0 +1,160 @@
+"""Seeded faults of every kind while records flow, and the verdict of the oracle, one line for each seed.
+
+    python -m tests.system.chaos --seeds 20 --records 6000
+
+A seed fixes the records, the faults and their order; when exactly they strike is up to the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import redis
+
+from tests.checkpoints import save_tiny_checkpoint
+from tests.system.inputs import mixed
+from tests.system.scene import QUICK, Scene
+from tests.system.verifier import REDIS_TIMEOUT_S, Report
+from tests.system.worker_process import WorkerProcess
+from tests.workplace import new_workplace
+from worker.stack import LocalStack
+
+NUM_WORKERS = 2
+CHUNK_RECORDS = 250
+MAX_LULL_S = 0.6  # after a chunk was sent, before a fault strikes
+MAX_AWAY_S = 2.0
+MAX_PAUSE_S = QUICK["session_timeout_s"] * 1.5
+SETTLE_TIMEOUT_S = 90.0
+
+
+class Chaos:
+    """Faults to a scene: to its workers, its Redis and its broker."""
+
+    def __init__(self, scene: Scene, seed: int) -> None:
+        self._scene = scene
+        self._stack = scene.workplace.stack
+        self._random = Random(seed)
+        self._seed = seed
+        self._snapshots: list[Path] = []
+        self.done: Counter[str] = Counter()
+        self._faults: tuple[tuple[int, Callable[[], None]], ...] = (
+            (4, self.kill),
+            (3, self.pause),
+            (2, self.terminate),
+            (2, self.flushall),
+            (2, self.roll_back),
+            (1, self.empty_redis),
+            (1, self.kill_broker),
+        )
+
+    def run(self, num_records: int) -> Report:
+        """Send the records in chunks with a fault after each, let everything come to rest, and judge."""
+        scene = self._scene
+        scene.supervised = True
+        for _ in range(NUM_WORKERS):
+            # some keep all their states in memory, others have to ask Redis
+            scene.worker(max_cached_streams=self._random.choice((12, 1000)), max_batch=64).launch()
+        weights, faults = zip(*self._faults, strict=True)
+        for number in range(num_records // CHUNK_RECORDS):
+            scene.send(mixed(CHUNK_RECORDS, 1000 * self._seed + number))
+            time.sleep(self._random.uniform(0, MAX_LULL_S))
+            (fault,) = self._random.choices(faults, weights)
+            fault()
+            self.done[fault.__name__] += 1
+            scene.supervise()
+        return scene.finish(SETTLE_TIMEOUT_S)
+
+    def _worker(self) -> WorkerProcess:
+        return self._random.choice(self._scene.workers)
+
+    def kill(self) -> None:
+        """SIGKILL to a worker, which is started again."""
+        worker = self._worker()
+        worker.kill()
+        worker.launch()
+
+    def pause(self) -> None:
+        """SIGSTOP to a worker, now and then for longer than its session."""
+        worker = self._worker()
+        if worker.running:
+            worker.pause()
+            time.sleep(self._random.uniform(0, MAX_PAUSE_S))
+            worker.resume()
+
+    def terminate(self) -> None:
+        """SIGTERM to a worker, which is started again: it leaves the group and joins it."""
+        worker = self._worker()
+        worker.stop()
+        worker.launch()
+
+    def flushall(self) -> None:
+        """Redis forgets everything."""
+        with redis.Redis.from_url(self._stack.redis, socket_timeout=REDIS_TIMEOUT_S) as client:
+            client.flushall()
+
+    def roll_back(self) -> None:
+        """Redis dies and comes back with what it knew a while ago; the first time it is only copied."""
+        server = self._stack.redis_server
+        if self._snapshots:
+            server.kill()
+            server.restore(self._random.choice(self._snapshots))
+            server.start()
+        self._snapshots.append(server.snapshot())
+
+    def empty_redis(self) -> None:
+        """Redis dies and comes back empty."""
+        server = self._stack.redis_server
+        server.kill()
+        time.sleep(self._random.uniform(0, MAX_AWAY_S))
+        server.erase()
+        server.start()
+
+    def kill_broker(self) -> None:
+        """The broker dies and comes back."""
+        (broker,) = self._stack.brokers
+        broker.kill()
+        time.sleep(self._random.uniform(0, MAX_AWAY_S))
+        broker.start()
+
+
+def main() -> int:
+    """Run the seeds that the command line asks for; 1 when any of them found a fault."""
+    parser = argparse.ArgumentParser(prog="python -m tests.system.chaos", description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3, help="how many runs")
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--records", type=int, default=5000, help="of each run")
+    asked = parser.parse_args()
+    columns = ("seed", "seconds", "records", *Report().faults, "faults injected")
+    print(" ".join(f"{name:>12}" for name in columns), flush=True)
+    exact = True
+    with tempfile.TemporaryDirectory(prefix="sentiment-chaos-") as folder, LocalStack(append_only=True) as stack:
+        checkpoint = save_tiny_checkpoint(Path(folder) / "checkpoint")
+        for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
+            workplace = new_workplace(stack, inputs=("tweets",), **QUICK)
+            workplace.create_topics()
+            scene = Scene(workplace, checkpoint, Path(folder) / str(seed))
+            begin_s = time.monotonic()
+            try:
+                chaos = Chaos(scene, seed)
+                report = chaos.run(asked.records)
+            finally:
+                scene.close()
+            counts = (len(found) for found in report.faults.values())
+            figures = (seed, round(time.monotonic() - begin_s), report.num_records, *counts)
+            injected = " ".join(f"{name}={count}" for name, count in sorted(chaos.done.items()))
+            print(" ".join(f"{figure:>12}" for figure in figures), f" {injected}", flush=True)
+            if not report.exact:
+                print(report, scene.tails(), sep="\n", flush=True)
+            exact &= report.exact
+    return 0 if exact else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""The verifier is worth something: it finds the bugs that are planted in a worker."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+from tests.system.inputs import STREAMS, mixed, tweets
+from tests.system.scene import Scene
+from tests.system.test_redis_faults import forget_everything
+
+NUM_RECORDS = 300
+
+
+def planted(*bugs: str) -> tuple[str, ...]:
+    return ("-m", "tests.system.planted", ",".join(bugs), "worker")
+
+
+def test_events_that_come_twice_or_backwards_dead_letters_that_are_missing_and_scores_a_little_off(
+    scene: Scene,
+) -> None:
+    sent = scene.send(mixed(NUM_RECORDS, seed=1))
+    worker = scene.worker("--until-end", program=planted("twice", "backwards", "no_letters", "nudged"))
+    worker.launch()
+    assert worker.wait_for_end() == 0, worker.tail()
+    report = scene.report()
+    assert report.twice
+    assert report.out_of_order
+    assert sorted(report.lost) == sorted(one.id for one in sent if one.input.reason is not None)
+    assert len(report.wrong_score) == report.num_events
+    assert not (report.wrong_label or report.wrong_state or report.unknown)
+
+
+def test_offsets_that_are_committed_before_the_events(make_scene: Callable[..., Scene]) -> None:
+    scene = make_scene(instance_id="only", max_batch=48)
+    scene.send(tweets(NUM_RECORDS))
+    worker = scene.worker(program=planted("offset_first"), crash_at="produced:3")
+    worker.launch()
+    assert worker.wait_for_end() == -signal.SIGKILL, worker.tail()
+    scene.worker().launch()
+    report = scene.finish()
+    assert report.lost
+    assert not report.twice
+
+
+def test_a_flush_that_does_not_tell_that_redis_forgot(scene: Scene) -> None:
+    scene.send(tweets(NUM_RECORDS))
+    scene.worker(program=planted("lost_is_ok")).launch()
+    scene.wait_until_flushed()
+    forget_everything(scene)
+    scene.send(tweets(NUM_RECORDS, seed=2, streams=STREAMS[:20]))
+    report = scene.finish()
+    assert report.wrong_state
+    assert not (report.lost or report.twice or report.wrong_score)
+
+
+def test_states_that_are_not_brought_up_to_the_groups_offset(make_scene: Callable[..., Scene]) -> None:
+    scene = make_scene(instance_id="only", max_batch=48)
+    scene.send(tweets(NUM_RECORDS))
+    worker = scene.worker(crash_at="applied:4", flush_interval_s=600)
+    worker.launch()
+    assert worker.wait_for_end() == -signal.SIGKILL, worker.tail()
+    scene.worker(program=planted("no_replay")).launch()
+    report = scene.finish()
+    assert report.wrong_score
+    assert report.wrong_state
+    assert not (report.lost or report.twice)
