@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from worker.errors import Reason, RecordError
-from worker.records import InputRecord, InputText, SentimentEvent, ShiftEvent
+from worker.records import MAX_NAME_CHARS, InputRecord, InputText, SentimentEvent, ShiftEvent
 from worker.settings import FieldPaths, Settings
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -116,6 +116,8 @@ def decode_stream_key(key: bytes | None) -> str:
     """The stream that a record's key names. Raises RecordError: NO_STREAM, INVALID_UTF8."""
     if not key:
         raise RecordError(Reason.NO_STREAM, "the record has no key, and its value names no stream")
+    if len(key) > MAX_NAME_CHARS * MAX_UTF8_BYTES_PER_CHARACTER:
+        raise RecordError(Reason.NO_STREAM, f"a key of {len(key)} bytes is too long to name a stream")
     try:
         return key.decode()
     except UnicodeDecodeError as error:

@@ -110,9 +110,14 @@ def _sort_out(chunk: list[Any], chosen: Collection[Reason], progress: Progress) 
     due = [
         (record, ours)
         for record, ours in letters
-        if ours and ours.reason in chosen and record.offset >= progress[ours.reason]
+        if ours and ours.reason in chosen and _is_pending(record, ours, progress)
     ]
     return due, sum(ours is None for _, ours in letters)
+
+
+def _is_pending(record: Any, ours: DeadLetterHeaders, progress: Progress) -> bool:
+    """Whether a redrive would send it: what is left of a record that was cut is not its original."""
+    return ours.cut_from == "0" and bool(record.offset >= progress[ours.reason])
 
 
 def _describe(record: Any, progress: Progress) -> DeadLetter:
@@ -127,7 +132,7 @@ def _describe(record: Any, progress: Progress) -> DeadLetter:
         key=None if record.key is None else record.key.decode(errors="backslashreplace"),
         num_bytes=len(record.value or b""),
         num_redriven=int(ours.redriven) if ours else 0,
-        pending=ours is not None and record.offset >= progress[ours.reason],
+        pending=ours is not None and _is_pending(record, ours, progress),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from model import Result
 from worker.codec import encode, format_time
 from worker.errors import RecordError
-from worker.headers import EventHeaders, Header, deadletter_headers
+from worker.headers import EventHeaders, Header, deadletter_headers, fit_original
 from worker.mood import Shift, level_label
 from worker.records import (
     EventModel,
@@ -84,11 +84,12 @@ class EventWriter:
         return self._output(self._settings.shifts_topic, shown)
 
     def publish_deadletter(self, record: Any, error: RecordError) -> Output:
-        """The record as it came, with why it cannot be scored in its headers."""
+        """The record as it came, or its beginning where it is huge, with why it cannot be scored in its headers."""
+        key, value, kept, cut_from = fit_original(record.key, record.value, record.headers)
         headers = deadletter_headers(
-            record.headers, error, record.topic, record.partition, record.offset, record.timestamp
+            kept, error, record.topic, record.partition, record.offset, record.timestamp, cut_from
         )
-        return Output(self._settings.deadletters_topic, record.key, record.value, headers)
+        return Output(self._settings.deadletters_topic, key, value, headers)
 
     def _output(self, topic: str, event: SentimentEvent | ShiftEvent) -> Output:
         return Output(topic, event.stream.encode(), encode(event), self._headers.of(event))

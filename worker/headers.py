@@ -8,6 +8,7 @@ A record that comes back after a redrive has one header of ours, the count of it
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,9 +20,13 @@ from worker.settings import Settings
 
 Header = tuple[str, bytes | None]
 
-REDRIVEN = "sentiment-redriven"
+REDRIVEN, CUT_FROM = "sentiment-redriven", "sentiment-cut-from"
 OWN_NAMES = frozenset(DeadLetterHeaders.__struct_encode_fields__)
 MAX_ERROR_CHARACTERS = 500
+# Brokers take records of 1 MiB by default, compressed ones far larger by what is in them: a dead letter that none takes
+# would keep the worker from ever getting past its record.
+MAX_DEADLETTER_BYTES = 900_000
+MAX_CUT_KEY_BYTES = 4096
 
 
 class EventHeaders:
@@ -52,7 +57,13 @@ def _constant_headers(event_type: str, group: str, topic: str) -> tuple[Header, 
 
 
 def deadletter_headers(  # noqa: PLR0913, PLR0917 - where a record stands has that many parts
-    headers: Sequence[Header], error: RecordError, topic: str, partition: int, offset: int, timestamp_ms: int
+    headers: Sequence[Header],
+    error: RecordError,
+    topic: str,
+    partition: int,
+    offset: int,
+    timestamp_ms: int,
+    cut_from: int | None = None,
 ) -> list[Header]:
     """The record's `headers`, then why and whence it is a dead letter; ours of an earlier dead letter are replaced."""
     ours = {
@@ -63,9 +74,31 @@ def deadletter_headers(  # noqa: PLR0913, PLR0917 - where a record stands has th
         "sentiment-offset": str(offset),
         "sentiment-time": format_time(timestamp_ms),
         "sentiment-worker-version": __version__,
-    }
-    kept = [(name, value) for name, value in headers if name not in ours]
+    } | ({} if cut_from is None else {CUT_FROM: str(cut_from)})
+    kept = [(name, value) for name, value in headers if name == REDRIVEN or name not in OWN_NAMES]
     return [*kept, *((name, text.encode(errors="backslashreplace")) for name, text in ours.items())]
+
+
+class Original(NamedTuple):
+    """What a dead letter keeps of its record; `cut_from`: the bytes that it had, where that is not all of it."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+    cut_from: int | None = None
+
+
+def fit_original(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> Original:
+    """All of a record, or, where that is too much for a dead letter, beginnings of its key and value."""
+    num_bytes = len(key or b"") + len(value or b"") + sum(len(name) + len(text or b"") for name, text in headers)
+    if num_bytes <= MAX_DEADLETTER_BYTES:
+        return Original(key, value, headers)
+    return Original(
+        key and key[:MAX_CUT_KEY_BYTES],
+        value and value[: MAX_DEADLETTER_BYTES - MAX_CUT_KEY_BYTES],
+        [header for header in headers if header[0] == REDRIVEN],
+        num_bytes,
+    )
 
 
 def read_deadletter_headers(headers: Sequence[Header]) -> DeadLetterHeaders | None:

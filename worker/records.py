@@ -13,14 +13,16 @@ UnitInterval = Annotated[float, Meta(ge=0.0, le=1.0)]
 SignedUnit = Annotated[float, Meta(ge=-1.0, le=1.0)]
 Count = Annotated[int, Meta(ge=0)]
 DecimalText = Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
+MAX_NAME_CHARS = 1024  # names go into keys, headers and events, which a broker does not take at any size
+Name = Annotated[str, Meta(max_length=MAX_NAME_CHARS)]
 
 
 class InputRecord(Struct, frozen=True, gc=False):
     """The payload of an input record by default; worker/codec.py says what may be missing and what stands for it."""
 
     text: str
-    id: str | int | float | None = None
-    stream: str | int | float | None = None
+    id: Name | int | float | None = None
+    stream: Name | int | float | None = None
     time: Annotated[datetime, Meta(tz=True)] | int | float | None = None
     final: bool | None = None
 
@@ -138,6 +140,7 @@ class DeadLetterHeaders(Struct, frozen=True, gc=False, rename=_header_name):
     """The headers that make a record a dead letter, as UTF-8 text; its key, value and other headers stay as they were.
 
     topic, partition, offset and time (RFC 3339, its timestamp) are the original record's; a redrive counts up redriven.
+    cut_from: 0, or the bytes of a record so large that only its beginning is kept here; it is not redriven.
     """
 
     reason: Reason
@@ -148,3 +151,4 @@ class DeadLetterHeaders(Struct, frozen=True, gc=False, rename=_header_name):
     time: Annotated[datetime, Meta(tz=True)]
     worker_version: str
     redriven: DecimalText = "0"
+    cut_from: DecimalText = "0"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from worker.codec import MAX_TIME_MS, MIN_TIME_MS, Codec, decode_stream_key, format_time, parse_time
 from worker.errors import Reason, RecordError
-from worker.records import InputText
+from worker.records import MAX_NAME_CHARS, InputText
 from worker.settings import FieldPaths, Settings
 
 NOW_MS = 1_795_000_000_000
@@ -127,6 +127,17 @@ def test_a_bad_record_is_refused_with_its_reason(value: bytes, reason: Reason) -
 def test_a_record_without_field_and_key_has_no_stream(key: bytes | None) -> None:
     assert outcome({"text": "fine"}, key=key) == Reason.NO_STREAM
     assert outcome({"text": "fine", "stream": None}, key=key) == Reason.NO_STREAM
+
+
+@pytest.mark.parametrize("field", ["id", "stream"])
+def test_a_name_that_no_event_could_carry_is_refused(field: str) -> None:
+    assert isinstance(outcome({"text": "fine", field: "x" * MAX_NAME_CHARS}), InputText)
+    assert outcome({"text": "fine", field: "x" * (MAX_NAME_CHARS + 1)}) == Reason.WRONG_TYPE
+
+
+def test_a_key_that_is_too_long_for_a_name_is_refused_where_it_is_needed() -> None:
+    assert outcome({"text": "fine"}, key=b"x" * 100_000) == Reason.NO_STREAM
+    assert isinstance(outcome({"text": "fine", "stream": "s"}, key=b"x" * 100_000), InputText)
 
 
 def test_a_key_that_is_not_text_is_refused_only_where_it_is_needed() -> None:

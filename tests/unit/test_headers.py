@@ -7,10 +7,13 @@ from worker import __version__
 from worker.codec import parse_time
 from worker.errors import Reason, RecordError
 from worker.headers import (
+    CUT_FROM,
+    MAX_DEADLETTER_BYTES,
     OWN_NAMES,
     REDRIVEN,
     EventHeaders,
     deadletter_headers,
+    fit_original,
     read_deadletter_headers,
     redriven_headers,
 )
@@ -71,7 +74,7 @@ def test_the_second_dead_letter_replaces_our_headers_and_keeps_the_count_of_redr
     back = redriven_headers(first, num_redriven)
     second = deadletter_headers(back, RecordError(Reason.NO_TEXT, "none"), "tweets", 0, 7, TIME_MS)
     names = [name for name, _ in second if name in OWN_NAMES]
-    assert sorted(names) == sorted(OWN_NAMES)
+    assert sorted(names) == sorted(OWN_NAMES - {CUT_FROM})
     ours = read_deadletter_headers(second)
     assert ours is not None
     assert (ours.reason, ours.offset, ours.redriven) == (Reason.NO_TEXT, "7", str(num_redriven))
@@ -109,3 +112,29 @@ def test_a_timestamp_out_of_the_calendar_makes_a_header_that_reads_back(timestam
 )
 def test_headers_that_the_worker_did_not_write_are_told_apart(headers: list[tuple[str, bytes | None]]) -> None:
     assert read_deadletter_headers(headers) is None
+
+
+def test_a_record_that_fits_becomes_a_dead_letter_as_it_is() -> None:
+    headers = [("trace", b"1")]
+    assert fit_original(b"key", b"value", headers) == (b"key", b"value", headers, None)
+
+
+@pytest.mark.parametrize("where", ["key", "value", "header"])
+def test_of_a_record_that_no_broker_would_take_a_second_time_the_beginning_is_kept(where: str) -> None:
+    huge = b"x" * (MAX_DEADLETTER_BYTES + 1)
+    record = {"key": b"k", "value": b"v", "header": b"h"} | {where: huge}
+    kept = fit_original(record["key"], record["value"], [("trace", record["header"]), (REDRIVEN, b"2")])
+    assert sum(map(len, (kept.key or b"", kept.value or b""))) <= MAX_DEADLETTER_BYTES
+    assert record["key"].startswith(kept.key or b"-")
+    assert record["value"].startswith(kept.value or b"-")
+    assert kept.headers == [(REDRIVEN, b"2")]
+    ours = read_deadletter_headers(deadletter_headers(kept.headers, ERROR, "t", 0, 1, TIME_MS, kept.cut_from))
+    assert ours is not None
+    assert ours.cut_from == str(len(huge) + len("trace") + 2 + len(REDRIVEN) + 1)
+
+
+def test_a_header_of_the_record_does_not_make_it_one_that_was_cut() -> None:
+    dead = deadletter_headers([("sentiment-cut-from", b"5")], ERROR, "tweets", 0, 1, TIME_MS)
+    ours = read_deadletter_headers(dead)
+    assert ours is not None
+    assert ours.cut_from == "0"
