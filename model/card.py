@@ -18,9 +18,9 @@ highest and mean hidden state; a stream LSTM of {sizes.stream_size} cells that s
 ## Training
 Word vectors by word2vec from all training texts, then {config.epochs} epochs on IMDB, SST-2 and SemEval together, seed
 {config.seed}; the first {config.unlabelled_epochs} also read IMDB's unlabelled reviews, as labelled by a linear
-classifier of words and word pairs. Data with two classes trains the two probabilities alone. The temperature was fitted
-on {config.held_share:.0%} of the remaining films and texts, which the text network had not seen; the stream cell
-learnt from these films and the network's own. These are the weights of the network that never saw the
+classifier of words and word pairs. Data with two classes trains the two probabilities alone. The stream
+cell learnt from {config.held_share:.0%} of the remaining films, and the temperature from these and as many of the other
+texts; the text network had seen none of them. These are the weights of the network that never saw the
 {evaluation.dev_share:.0%} of the films below: none were trained on all films afterwards. The knobs of the stream cell
 were chosen on the films below.
 

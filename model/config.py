@@ -93,7 +93,7 @@ class TrainConfig:
     dropout_word: float = 0.08  # whole words
     dropout_output: float = 0.3
     vector_epochs: int = 4  # of word2vec, which the embedding starts from; 0: start at random
-    stream_epochs: int = 25
+    stream_epochs: int = 40
     stream_learning_rate: float = 3e-3
     stream_reset: float = 0.05  # chance that a stream starts anew before a text
     stream_shuffled: float = 0.2  # share of the sequences whose texts belong to no stream
