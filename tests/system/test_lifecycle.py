@@ -102,3 +102,10 @@ def test_at_least_once_loses_nothing_and_repeats_only_what_it_said_before(make_s
     assert report.twice  # sent, and killed before their offset was
     report.twice.clear()
     assert report.exact, report
+
+
+def test_fausts_own_command_runs_the_same_worker(scene: Scene) -> None:
+    scene.worker(program=("-m", "faust", "-A", "worker.app", "worker", "-l", "info")).start()
+    scene.send(tweets(NUM_RECORDS))
+    report = scene.finish()
+    assert report.exact, report

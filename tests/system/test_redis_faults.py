@@ -109,3 +109,18 @@ def test_a_worker_waits_for_a_redis_that_is_away_and_fills_one_that_comes_back_e
     server.start()
     report = scene.finish()
     assert report.exact, report
+
+
+def test_a_redis_that_is_full_is_waited_for_and_gets_every_state_once_it_has_room(scene: Scene) -> None:
+    client = redis.Redis.from_url(scene.workplace.settings.redis, socket_timeout=REDIS_TIMEOUT_S)
+    worker = scene.start_worker()
+    client.config_set("maxmemory", 1)
+    try:
+        scene.send(tweets(NUM_RECORDS))
+        scene.wait_until_done()
+        scene.wait_until(lambda: not worker.answers())
+        assert "used memory > 'maxmemory'" in worker.output()
+    finally:
+        client.config_set("maxmemory", 0)
+    report = scene.finish()
+    assert report.exact, report
