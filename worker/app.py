@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 _WATCH_S = 1.0
 _FETCH_BYTES = 1 << 20
+# A broker that has just come up may not know the topics yet; a leader that asked it then has assigned nothing to
+# anybody, and does so again only when it sees them.
+_METADATA_AGE_MS = 10_000
 
 
 def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
@@ -102,6 +105,7 @@ def _new_app(settings: Settings) -> BatchApp:
         table_standby_replicas=0,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=_FETCH_BYTES,
+        consumer_metadata_max_age_ms=_METADATA_AGE_MS,
         consumer_group_instance_id=settings.instance_id,
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.heartbeat_interval_s,
