@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test demo test test-unit lint bench train clean
+.PHONY: help setup setup-test demo test test-unit lint faults bench train clean
 
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -31,6 +31,9 @@ lint: setup-test ## style, types, and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+faults: setup-test ## seeded kills, pauses, lost memory and dead brokers, judged by an oracle (3 min a seed)
+	$(BIN)/python -m tests.system.chaos $(ARGS)
 
 bench: setup-test ## our worker on a backlog of 100,000 tweets, beside its peers (some minutes)
 	$(BIN)/python -m tests.bench $(ARGS)
