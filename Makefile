@@ -32,7 +32,7 @@ lint: setup-test ## style, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-faults: setup-test ## seeded kills, pauses, lost memory and dead brokers, judged by an oracle (3 min a seed)
+faults: setup-test ## seeded kills, pauses, lost memory and dead brokers, judged by an oracle (a minute a seed)
 	$(BIN)/python -m tests.system.chaos $(ARGS)
 
 bench: setup-test ## our worker on a backlog of 100,000 tweets, beside its peers (some minutes)
