@@ -40,7 +40,10 @@ class RedisAwayError(Exception):
 
 
 class Source(Protocol):
-    """Where the records come from."""
+    """Where the records come from. `should_stop`: the process is ending."""
+
+    @property
+    def should_stop(self) -> bool: ...  # noqa: D102
 
     async def reseek(self) -> None:
         """Go to the keeper's positions and drop what was fetched before and not taken."""
@@ -93,6 +96,10 @@ class Keeper:
         try:
             self.partitions = await self._ownership.take_over(tps)
         except Exception as error:
+            if self._source.should_stop:
+                # the drain is over and has closed the connections: nobody will miss these partitions here
+                logger.info("partitions came too late to be taken over: %s", error, extra={"action": "take_over"})
+                return
             die(error)
         self._giving_up = False
         self._health.assigned(len(self.partitions))

@@ -6,10 +6,11 @@ import gc
 import logging
 import os
 import signal
+import threading
 from typing import NoReturn
 
 from model import ModelError
-from worker.errors import EXIT_FAILED, SentimentError, SettingsError
+from worker.errors import EXIT_FAILED, EXIT_OK, SentimentError, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,18 @@ def die(error: BaseException) -> NoReturn:
     for handler in logging.getLogger().handlers:
         handler.flush()
     os._exit(error.exit_code if isinstance(error, SentimentError) else EXIT_FAILED)
+
+
+def end_within(bound_s: float) -> None:
+    """End the process well after `bound_s` if it is still there: when all is done but for what libraries do to stop."""
+
+    def leave() -> None:
+        logger.warning("not stopped within %g s after the drain: ending", bound_s, extra={"action": "leave"})
+        os._exit(EXIT_OK)
+
+    timer = threading.Timer(bound_s, leave)
+    timer.daemon = True
+    timer.start()
 
 
 class CrashPoints:

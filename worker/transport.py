@@ -22,6 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from worker.microbatch import BatchLimits, MicroBatch, size_bytes
+from worker.process import end_within
 
 # Faust's names that are used here and are not its published interface; a test holds them against the pinned version.
 PRIVATE_NAMES = (
@@ -44,6 +45,7 @@ PRIVATE_NAMES = (
 )
 
 _FULL_POLL_S = 0.5
+_STOP_S = 10.0
 
 
 class PartitionHandler(Protocol):
@@ -208,6 +210,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         if self.should_stop or self.app.should_stop:
             self._drop_fetched()
             await self.app.handler.on_revoked()
+            # the group may just then be rebalancing, and Faust waits for that for up to a minute
+            end_within(_STOP_S)
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Nothing: offsets are committed with the results that they stand for."""

@@ -63,3 +63,8 @@ def test_an_unexpected_error_ends_the_process_with_1_and_its_traceback() -> None
     )
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+
+
+def test_a_process_that_does_not_stop_by_itself_ends_well_after_its_bound() -> None:
+    done = run("import time\nfrom worker.process import end_within\nend_within(0.2)\ntime.sleep(600)\n")
+    assert done.returncode == 0
