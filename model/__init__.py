@@ -1,7 +1,7 @@
 """Text to sentiment: tokens, an LSTM whose state outlives the text, probabilities. Knows no Kafka and no Redis.
 
-What is named here is all that may be used from outside. Training needs torch and is imported when it is first asked
-for, so that serving does without.
+What is named here is all that may be used from outside. What serving does without, such as training, which needs
+torch, is imported when it is first asked for.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 from model.config import LABELS, ModelConfig, TrainConfig
 from model.data import Example, read_examples
 from model.engine import InferenceEngine, Result, Word
-from model.errors import CheckpointError, ConfigError, DataError, ModelError, StateError
+from model.errors import (
+    CheckpointError,
+    ComparisonError,
+    ConfigError,
+    DataError,
+    ModelError,
+    StateError,
+    UnknownWordError,
+)
 from model.evaluate import Evaluation, Row, evaluate_checkpoint
 from model.phrases import Phrase, PhraseGrammar, make_phrases
 from model.reading import Request
@@ -20,11 +28,15 @@ from model.reference import ReferenceNetwork
 from model.state import OpenText, StreamState
 
 if TYPE_CHECKING:
+    from model.compare import Compared, compare_checkpoints
     from model.train import train_checkpoint
+    from model.vectors import Neighbour, neighbours, train_vectors
 
 __all__ = [
     "LABELS",
     "CheckpointError",
+    "Compared",
+    "ComparisonError",
     "ConfigError",
     "DataError",
     "Evaluation",
@@ -32,6 +44,7 @@ __all__ = [
     "InferenceEngine",
     "ModelConfig",
     "ModelError",
+    "Neighbour",
     "OpenText",
     "Phrase",
     "PhraseGrammar",
@@ -42,18 +55,32 @@ __all__ = [
     "StateError",
     "StreamState",
     "TrainConfig",
+    "UnknownWordError",
     "Word",
+    "compare_checkpoints",
     "evaluate_checkpoint",
     "make_phrases",
+    "neighbours",
     "read_examples",
     "train_checkpoint",
+    "train_vectors",
 ]
+
+_LAZY = {
+    "Compared": "compare",
+    "Neighbour": "vectors",
+    "compare_checkpoints": "compare",
+    "neighbours": "vectors",
+    "train_checkpoint": "train",
+    "train_vectors": "vectors",
+}
+"""Name -> module that defines it."""
 
 
 def __getattr__(name: str) -> Any:
-    if name != "train_checkpoint":
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return import_module("model.train").train_checkpoint
+        return getattr(import_module(f"model.{_LAZY[name]}"), name)
     except ModuleNotFoundError as error:
         raise ModelError(f"training needs packages that serving does not ({error}): pip install '.[train]'") from error

@@ -5,6 +5,8 @@ ModelError            anything below
   CheckpointError     a checkpoint folder that is missing, truncated, altered, or made for another version or shape
   StateError          bytes that are no state of this network
   DataError           training or evaluation data that cannot be read
+  UnknownWordError    words asked for that a vocabulary lacks
+  ComparisonError     checkpoints whose figures would not be comparable
 """
 
 from __future__ import annotations
@@ -28,3 +30,11 @@ class StateError(ModelError):
 
 class DataError(ModelError):
     """Data for training or evaluation that cannot be read; the message gives file and line."""
+
+
+class UnknownWordError(ModelError):
+    """Words that have no vector; the message names all of them."""
+
+
+class ComparisonError(ModelError):
+    """Checkpoints that cannot be compared fairly; the message says why and what to do."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def evaluate_checkpoint(
     """
     folder = checkpoint or DEFAULT_CHECKPOINT
     metrics = load_checkpoint(folder).metrics
-    dev_share, split_seed = metrics.get("dev_share", DEV_SHARE), metrics.get("split_seed", SPLIT_SEED)
+    dev_share, split_seed = held_out_split(metrics)
     corpora = read_corpora(data, ("imdb", "sst2_dev", "semeval_dev", "topics_2point", "topics_5point"))
     corpora["imdb"], _ = split_by_stream(corpora["imdb"], (dev_share,), split_seed)
     for name in ("topics_2point", "topics_5point"):
@@ -89,6 +89,11 @@ def evaluate_checkpoint(
         split_seed=split_seed,
         rows=tuple(rows),
     )
+
+
+def held_out_split(metrics: Mapping[str, Any]) -> tuple[float, int]:
+    """Share of the films, and the seed of the split, that a checkpoint's metrics say its training held out."""
+    return metrics.get("dev_share", DEV_SHARE), metrics.get("split_seed", SPLIT_SEED)
 
 
 def evaluate_examples(engine: InferenceEngine, corpus: str, examples: Sequence[Example], mode: str = RESET) -> Row:

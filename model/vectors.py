@@ -1,19 +1,114 @@
-"""The vocabulary and the word vectors that a network starts from, both made from the training texts."""
+"""Word vectors: made, with the vocabulary, from the training texts; and which of a network's words are alike.
+
+Only the making needs gensim, which is imported when it is asked for.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-from gensim.models import Word2Vec
-from gensim.models.callbacks import CallbackAny2Vec
 from numpy.typing import NDArray
 
-from model.config import ModelConfig
-from model.tokenizer import Tokenizer, build_vocabulary, cut, split_chunk
+from model.checkpoint import DEFAULT_CHECKPOINT, VOCABULARY, load_checkpoint
+from model.config import ModelConfig, TrainConfig
+from model.data import DEV_SHARE, SPLIT_SEED, read_corpora, split_by_stream
+from model.errors import ModelError, UnknownWordError
+from model.tokenizer import ALLCAPS, LONG, Tokenizer, build_vocabulary, cut, split_chunk
 
 VECTOR_STD = 0.35  # of all entries: the scale at which the LSTM's gates start to work
+DEFAULT_SIZES, DEFAULT_KNOBS = ModelConfig(), TrainConfig()
+
+
+class Neighbour(NamedTuple):
+    """A word of the vocabulary, and the cosine between its vector and that of the word asked for, in -1..1."""
+
+    word: str
+    similarity: float
+
+
+def neighbours(checkpoint: Path | None, texts: Iterable[str], max_words: int = 10) -> dict[str, list[Neighbour]]:
+    """The words of a checkpoint (None: the packaged one) whose vectors are nearest to those of the words in `texts`.
+
+    Texts are normalised as the network reads them, so that one may hold several words; each is a key, and has at most
+    `max_words` neighbours, nearest first, itself not among them. Raises CheckpointError, and UnknownWordError that
+    names every text without a word and every word that the vocabulary lacks.
+    """
+    folder = checkpoint or DEFAULT_CHECKPOINT
+    loaded = load_checkpoint(folder)
+    rows = {word: row for row, word in enumerate(loaded.words)}
+    asked, unknown = [], []
+    for text in texts:
+        words = _normalise(text, rows)
+        asked += [word for word in words if word in rows]
+        unknown += [word for word in words if word not in rows] if words else [text]
+    if unknown:
+        raise UnknownWordError(
+            f"{loaded.name} has no vector for {', '.join(map(repr, unknown))}: "
+            f"ask for words that {folder / VOCABULARY} lists"
+        )
+    vectors = loaded.weights["word.embedding.weight"][: len(rows)]
+    directions = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    nearest = {}
+    for word in asked:
+        similarities = directions @ directions[rows[word]]
+        order = [row for row in np.argsort(-similarities, kind="stable") if row != rows[word]][:max_words]
+        nearest[word] = [Neighbour(loaded.words[row], float(similarities[row])) for row in order]
+    return nearest
+
+
+def _normalise(text: str, known: Iterable[str]) -> list[str]:
+    """The words of `text` without the marks of how they were written; a line of the vocabulary, as <url>, is itself."""
+    return [text] if text in known else [word for word in Tokenizer.split(text) if word not in (LONG, ALLCAPS)]
+
+
+def train_vectors(
+    data: Path,
+    file: Path,
+    *,
+    sizes: ModelConfig = DEFAULT_SIZES,
+    config: TrainConfig = DEFAULT_KNOBS,
+    on_epoch: Callable[[int], None] = lambda epoch: None,
+) -> int:
+    """Train word vectors on the corpora of a data folder, write them to `file`, and return how many there are.
+
+    word2vec's text format: a line with the number of words and the length of a vector, then a word and its vector a
+    line, the most frequent first. As in training, films that are held out for evaluation are left out.
+    Raises DataError for data that cannot be read, and ModelError where `file` exists or cannot be written, or where
+    gensim is missing; all but a full disk before anything is trained.
+    """
+    _gensim("models")
+    if file.exists():
+        raise ModelError(f"{file}: exists, and is not overwritten; remove it or choose another name")
+    if not file.parent.is_dir():
+        raise ModelError(f"{file.parent}: there is no such folder to write to")
+    corpora = read_corpora(data, ("imdb", "imdb_unlabelled", "sst2", "semeval"))
+    for name in ("imdb", "imdb_unlabelled"):
+        _, corpora[name] = split_by_stream(corpora[name], (DEV_SHARE,), SPLIT_SEED)
+    texts = [example.text for examples in corpora.values() for example in examples]
+    words, tokenizer = make_tokenizer(texts, sizes.num_words, sizes.num_buckets)
+    sizes = replace(sizes, num_words=len(words))
+    ids = [np.array(tokenizer.encode(text), np.int32) for text in texts]
+    vectors = train_word_vectors(ids, sizes, num_epochs=config.vector_epochs, seed=config.seed, on_epoch=on_epoch)
+    occurs = np.bincount(np.concatenate(ids), minlength=sizes.num_rows) > 0  # a mark such as <url> may not
+    return _write_vectors(file, [(word, vectors[row]) for row, word in enumerate(words) if occurs[row]])
+
+
+def _write_vectors(file: Path, vectors: Sequence[tuple[str, NDArray[np.float32]]]) -> int:
+    lines = [f"{len(vectors)} {len(vectors[0][1]) if vectors else 0}"]
+    lines += [f"{word} {' '.join(f'{number:.6g}' for number in vector)}" for word, vector in vectors]
+    try:
+        with file.open("x", encoding="utf-8") as handle:
+            handle.write("\n".join(lines) + "\n")
+    except OSError as error:
+        raise ModelError(f"{file}: {error.strerror}") from error
+    return len(vectors)
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
@@ -46,12 +141,15 @@ def train_word_vectors(
 
     Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their Compositionality", as in gensim:
     window 5, 8 negatives. Buckets get vectors as words do; rows that never occur stay random. The entries have mean
-    square VECTOR_STD^2. One thread, so that a seed gives the same vectors again.
+    square VECTOR_STD^2. One thread, so that a seed gives the same vectors again. Raises ModelError without gensim.
     """
     rng = np.random.default_rng(seed)
     vectors = rng.standard_normal((config.num_rows, config.embedding_size)).astype(np.float32)
     if num_epochs:
-        model = Word2Vec(
+        num_done = itertools.count(1)
+        callback = _gensim("models.callbacks").CallbackAny2Vec()
+        callback.on_epoch_end = lambda model: on_epoch(next(num_done))
+        model = _gensim("models").Word2Vec(
             _Sentences(texts, config.num_rows),
             vector_size=config.embedding_size,
             window=5,
@@ -60,7 +158,7 @@ def train_word_vectors(
             epochs=num_epochs,
             seed=seed,
             workers=1,
-            callbacks=[_Epochs(on_epoch)],
+            callbacks=[callback],
         )
         trained = [int(row) for row in model.wv.index_to_key]
         vectors[trained] = model.wv.vectors / model.wv.vectors.std()
@@ -78,12 +176,8 @@ class _Sentences:
         return ([self._names[row] for row in text] for text in self._texts)
 
 
-class _Epochs(CallbackAny2Vec):  # type: ignore[misc]
-    def __init__(self, on_epoch: Callable[[int], None]) -> None:
-        self._on_epoch = on_epoch
-        self._num_done = 0
-
-    def on_epoch_end(self, model: Word2Vec) -> None:
-        """gensim calls this."""
-        self._num_done += 1
-        self._on_epoch(self._num_done)
+def _gensim(module: str) -> Any:
+    try:
+        return import_module(f"gensim.{module}")
+    except ModuleNotFoundError as error:
+        raise ModelError(f"word vectors are made with gensim ({error}): pip install '.[train]'") from error

@@ -36,6 +36,9 @@ COMMANDS = (
     "score",
     "train",
     "evaluate",
+    "compare",
+    "vectors near",
+    "vectors train",
 )
 
 

@@ -67,7 +67,7 @@ def expected_errors() -> Iterator[None]:
         model = sys.modules.get("model")
         if model is None or not isinstance(error, model.ModelError):
             raise
-        _fail(error, EXIT_MISUSED if isinstance(error, model.ConfigError) else EXIT_FAILED)
+        _fail(error, EXIT_MISUSED if isinstance(error, (model.ConfigError, model.UnknownWordError)) else EXIT_FAILED)
 
 
 def _fail(error: Exception, code: int) -> None:

@@ -20,7 +20,8 @@ def _python(code: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_serving_and_evaluating_import_nothing_that_only_training_needs() -> None:
-    run = _python("from model import InferenceEngine, ReferenceNetwork, evaluate_checkpoint, read_examples")
+    names = "InferenceEngine, ReferenceNetwork, compare_checkpoints, evaluate_checkpoint, neighbours, read_examples"
+    run = _python(f"from model import {names}")
     assert run.returncode == 0, run.stderr
 
 
