@@ -68,14 +68,14 @@ class Ownership:
                 claims = await asyncio.gather(*(self._claim(tp, p) for tp, p in zip(tps, publishers, strict=True)))
                 self._crash("claimed")
                 bounds = await self._bounds(tps)
+                owned = {
+                    tp: await self._partition(tp, publisher, claim, bounds[tp])
+                    for tp, publisher, claim in zip(tps, publishers, claims, strict=True)
+                }
         except RedisError as error:
             raise redis_away(self._settings, error) from error
         except (KafkaError, TimeoutError) as error:
             raise kafka_away(self._settings, error) from error
-        owned = {
-            tp: await self._partition(tp, publisher, claim, bounds[tp])
-            for tp, publisher, claim in zip(tps, publishers, claims, strict=True)
-        }
         self._crash("planned")
         return owned
 
