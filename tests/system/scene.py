@@ -96,6 +96,12 @@ class Scene:
         worker.start()
         return worker
 
+    def launch_worker(self, *more: str, program: Sequence[str] = PROGRAM, **flags: Any) -> WorkerProcess:
+        """A worker that is not waited for."""
+        worker = self.worker(*more, program=program, **flags)
+        worker.launch()
+        return worker
+
     def wait_until_done(self, timeout_s: float = DONE_TIMEOUT_S) -> None:
         """Until the group has committed all that was sent. Raises AssertionError with the ends of the logs."""
         settings = self.workplace.settings

@@ -32,10 +32,9 @@ def die_at(scene: Scene, points: Sequence[str], **flags: object) -> Report:
     """One worker for each point, and one more that lives."""
     for seed, point in enumerate(points):
         scene.send(tweets(NUM_RECORDS, seed=seed))
-        worker = scene.worker(crash_at=point, **flags)
-        worker.launch()
+        worker = scene.launch_worker(crash_at=point, **flags)
         assert worker.wait_for_end() == -signal.SIGKILL, f"{point}: {worker.output()}"
-    scene.worker().launch()
+    scene.launch_worker()
     return scene.finish()
 
 

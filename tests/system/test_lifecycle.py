@@ -23,8 +23,7 @@ NUM_RECORDS = 400
 
 def test_until_end_works_off_what_was_there_and_ends_well(scene: Scene) -> None:
     scene.send(tweets(NUM_RECORDS))
-    worker = scene.worker("--until-end")
-    worker.launch()
+    worker = scene.launch_worker("--until-end")
     assert worker.wait_for_end() == EXIT_OK, worker.tail()
     report = scene.report()
     assert report.exact, report
@@ -33,11 +32,11 @@ def test_until_end_works_off_what_was_there_and_ends_well(scene: Scene) -> None:
 
 def test_sigterm_amid_traffic_drains_flushes_and_ends_well(scene: Scene) -> None:
     with scene.feeding(rate=400):
-        worker = scene.start_worker(flush_interval_s=600)
+        worker = scene.launch_worker(flush_interval_s=600)
         worker.wait_for_metric("events_total", NUM_RECORDS)
         assert worker.terminate() == EXIT_OK, worker.tail()
         assert not positions_behind(scene.workplace, scene.oracle)
-    scene.start_worker()
+    scene.launch_worker()
     report = scene.finish()
     assert report.exact, report
 
@@ -45,8 +44,7 @@ def test_sigterm_amid_traffic_drains_flushes_and_ends_well(scene: Scene) -> None
 @pytest.mark.parametrize("name", ["redis", "kafka"])
 def test_a_missing_server_is_named_with_its_address_and_ends_the_worker(scene: Scene, name: str) -> None:
     address = f"{HOST}:{free_port()}"
-    worker = scene.worker(**{name: f"redis://{address}/0" if name == "redis" else address})
-    worker.launch()
+    worker = scene.launch_worker(**{name: f"redis://{address}/0" if name == "redis" else address})
     assert worker.wait_for_end() == EXIT_DEPENDENCY, worker.tail()
     assert f"{name.capitalize()} at " in worker.output()
     assert address in worker.output()
@@ -63,15 +61,14 @@ def evicting_redis(scene: Scene) -> Iterator[None]:
 
 @pytest.mark.usefixtures("evicting_redis")
 def test_a_redis_that_evicts_is_refused_with_what_to_set(scene: Scene) -> None:
-    worker = scene.worker()
-    worker.launch()
+    worker = scene.launch_worker()
     assert worker.wait_for_end() == EXIT_DEPENDENCY, worker.tail()
     assert "config set maxmemory-policy noeviction" in worker.output()
 
 
 def test_a_new_checkpoint_reads_the_whole_past_before_its_first_event(scene: Scene, tmp_path: Path) -> None:
     before = scene.send(tweets(NUM_RECORDS))
-    scene.start_worker()
+    scene.launch_worker()
     scene.wait_until_flushed()
     scene.drain()
     expectation = scene.oracle.expect(before)
@@ -79,7 +76,7 @@ def test_a_new_checkpoint_reads_the_whole_past_before_its_first_event(scene: Sce
     checkpoint = save_tiny_checkpoint(tmp_path / "other", seed=2)
     scene.oracle = Oracle(scene.workplace.settings, checkpoint)
     after = scene.send(tweets(NUM_RECORDS // 2, seed=2))
-    worker = scene.start_worker(checkpoint=checkpoint)
+    worker = scene.launch_worker(checkpoint=checkpoint)
     scene.wait_until_flushed()
     assert worker.metric("rebuilt_records_total") == NUM_RECORDS
     scene.drain()
@@ -94,10 +91,9 @@ def test_at_least_once_loses_nothing_and_repeats_only_what_it_said_before(make_s
     scene = make_scene(delivery="at_least_once", instance_id="only", max_batch=48)
     scene.send(tweets(NUM_RECORDS))
     for point in ("produced:2", "applied:4"):
-        worker = scene.worker(crash_at=point)
-        worker.launch()
+        worker = scene.launch_worker(crash_at=point)
         assert worker.wait_for_end() == -signal.SIGKILL, worker.tail()
-    scene.start_worker()
+    scene.launch_worker()
     report = scene.finish()
     assert report.twice  # sent, and killed before their offset was
     report.twice.clear()

@@ -20,8 +20,7 @@ def test_events_that_come_twice_or_backwards_dead_letters_that_are_missing_and_s
     scene: Scene,
 ) -> None:
     sent = scene.send(mixed(NUM_RECORDS, seed=1))
-    worker = scene.worker("--until-end", program=planted("twice", "backwards", "no_letters", "nudged"))
-    worker.launch()
+    worker = scene.launch_worker("--until-end", program=planted("twice", "backwards", "no_letters", "nudged"))
     assert worker.wait_for_end() == 0, worker.tail()
     report = scene.report()
     assert report.twice
@@ -34,10 +33,9 @@ def test_events_that_come_twice_or_backwards_dead_letters_that_are_missing_and_s
 def test_offsets_that_are_committed_before_the_events(make_scene: Callable[..., Scene]) -> None:
     scene = make_scene(instance_id="only", max_batch=48)
     scene.send(tweets(NUM_RECORDS))
-    worker = scene.worker(program=planted("offset_first"), crash_at="produced:3")
-    worker.launch()
+    worker = scene.launch_worker(program=planted("offset_first"), crash_at="produced:3")
     assert worker.wait_for_end() == -signal.SIGKILL, worker.tail()
-    scene.worker().launch()
+    scene.launch_worker()
     report = scene.finish()
     assert report.lost
     assert not report.twice
@@ -45,7 +43,7 @@ def test_offsets_that_are_committed_before_the_events(make_scene: Callable[..., 
 
 def test_a_flush_that_does_not_tell_that_redis_forgot(scene: Scene) -> None:
     scene.send(tweets(NUM_RECORDS))
-    scene.worker(program=planted("lost_is_ok")).launch()
+    scene.launch_worker(program=planted("lost_is_ok"))
     scene.wait_until_flushed()
     forget_everything(scene)
     scene.send(tweets(NUM_RECORDS, seed=2, streams=STREAMS[:20]))
@@ -57,10 +55,9 @@ def test_a_flush_that_does_not_tell_that_redis_forgot(scene: Scene) -> None:
 def test_states_that_are_not_brought_up_to_the_groups_offset(make_scene: Callable[..., Scene]) -> None:
     scene = make_scene(instance_id="only", max_batch=48)
     scene.send(tweets(NUM_RECORDS))
-    worker = scene.worker(crash_at="applied:4", flush_interval_s=600)
-    worker.launch()
+    worker = scene.launch_worker(crash_at="applied:4", flush_interval_s=600)
     assert worker.wait_for_end() == -signal.SIGKILL, worker.tail()
-    scene.worker(program=planted("no_replay")).launch()
+    scene.launch_worker(program=planted("no_replay"))
     report = scene.finish()
     assert report.wrong_score
     assert report.wrong_state

@@ -15,7 +15,7 @@ NUM_RECORDS = 400
 def process(scene: Scene, seed: int = 1) -> list[Sent]:
     """Send some records, and let a worker that ends then work them off."""
     sent = scene.send(tweets(NUM_RECORDS, seed=seed))
-    scene.start_worker()
+    scene.launch_worker()
     scene.wait_until_flushed()
     scene.drain()
     return sent
@@ -33,7 +33,7 @@ def test_where_the_groups_offset_is_gone_it_goes_on_at_the_position_of_the_state
     sent = process(scene)
     forget_offsets(scene.workplace.settings, middles(sent))
     scene.send(tweets(NUM_RECORDS, seed=2))
-    worker = scene.start_worker()
+    worker = scene.launch_worker()
     scene.wait_until_done()
     assert worker.metric("position_kept_total") == scene.workplace.settings.partitions
     report = scene.finish()
@@ -43,7 +43,7 @@ def test_where_the_groups_offset_is_gone_it_goes_on_at_the_position_of_the_state
 def test_offsets_that_were_set_back_publish_again_what_was_published_before(scene: Scene) -> None:
     begins = middles(process(scene))
     move_offsets(scene.workplace.settings, begins)
-    scene.start_worker()
+    scene.launch_worker()
     report = scene.finish()
     again = [record.id for record in scene.sent if record.offset >= begins[record.topic, record.partition]]
     assert sorted(report.twice) == sorted(again)
@@ -58,7 +58,7 @@ def test_streams_whose_beginning_the_log_has_lost_begin_anew_and_say_so(scene: S
     forget_everything(scene)
     delete_records(scene.workplace.settings, begins)
     after = scene.send(tweets(NUM_RECORDS, seed=2))
-    scene.start_worker()
+    scene.launch_worker()
     scene.wait_until_flushed()
     scene.drain()
 

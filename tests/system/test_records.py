@@ -15,6 +15,7 @@ from tests.system.test_redis_faults import forget_everything
 from worker.errors import Reason
 
 HOUR_MS = 3_600_000
+MAX_RECORD_BYTES = (1 << 20) - 500  # the broker's limit, less what Kafka puts around a record
 TEXT = "so happy today , great flight and the service was very good . love the phone but hate the bad film ! thanks"
 NUM_PIECES = 9
 
@@ -26,7 +27,7 @@ def test_poison_becomes_dead_letters_and_its_neighbours_are_read_as_if_it_were_n
     for place, one in enumerate(bad):
         good.insert(20 * (place + 1), one)
     scene.send(good)
-    worker = scene.start_worker()
+    worker = scene.launch_worker()
     scene.wait_until_done()
     counts = {reason: worker.metric("dead_letters_total", reason=reason) for reason in Reason}
     assert counts == dict.fromkeys(Reason, 1) | {Reason.POISON: 0}
@@ -36,6 +37,19 @@ def test_poison_becomes_dead_letters_and_its_neighbours_are_read_as_if_it_were_n
     assert [(one.key, one.value) for one in letters] == [
         (one.key if one.key is not None else one.stream.encode(), one.value) for one in bad
     ]
+
+
+def test_a_record_as_large_as_a_broker_takes_keeps_nobody_from_getting_past_it(scene: Scene) -> None:
+    good = list(tweets(100))
+    value = json.dumps({"text": "so " * (MAX_RECORD_BYTES // 3)}).encode()
+    huge = Input(STREAMS[0], None, now_ms(), reason=Reason.TEXT_TOO_LONG, value=value)
+    nameless = json.dumps({"text": "fine", "stream": "x" * MAX_RECORD_BYTES}).encode()
+    unnamed = Input(STREAMS[1], None, now_ms(), reason=Reason.WRONG_TYPE, value=nameless)
+    scene.send([*good[:50], huge, unnamed, *good[50:]])
+    worker = scene.launch_worker("--until-end")
+    assert worker.wait_for_end() == 0, worker.tail()
+    report = scene.report()
+    assert report.exact, report
 
 
 def test_a_text_in_pieces_is_read_like_the_whole_one_by_two_workers_of_which_one_died(
@@ -53,11 +67,11 @@ def test_a_text_in_pieces_is_read_like_the_whole_one_by_two_workers_of_which_one
     ]
     half = len(inputs) // 2
     scene.send(inputs[:half])
-    first = scene.start_worker()
+    first = scene.launch_worker()
     scene.wait_until_flushed()
     first.kill()
     scene.send(inputs[half:])
-    scene.start_worker()
+    scene.launch_worker()
     report = scene.finish()
     assert report.exact, report
     (whole,) = {_reading(event) for event in _events(scene) if event["stream"].startswith("whole")}
@@ -81,14 +95,14 @@ def test_a_null_value_erases_its_stream_also_where_the_log_is_read_again(scene: 
     scene.send(tweets(300))
     scene.send(Input(stream, None, now_ms()) for stream in erased)
     scene.send(tweets(50, seed=2, streams=renewed))
-    scene.start_worker()
+    scene.launch_worker()
     scene.wait_until_flushed()
     scene.drain()
     report = scene.report()
     assert report.exact, report
     forget_everything(scene)
     scene.send(tweets(50, seed=3, streams=renewed))
-    scene.start_worker()
+    scene.launch_worker()
     report = scene.finish()
     assert report.exact, report
     assert report.num_states == len(STREAMS) - len(erased) + len(renewed)
@@ -104,12 +118,12 @@ def test_a_stream_expires_by_event_time_also_where_the_log_is_read_again(make_sc
         for stream in STREAMS[:6]
     ]
     scene.send(inputs[:-20])
-    scene.start_worker()
+    scene.launch_worker()
     scene.wait_until_flushed()
     scene.drain()
     forget_everything(scene)
     scene.send(inputs[-20:])
-    scene.start_worker()
+    scene.launch_worker()
     report = scene.finish()
     assert report.exact, report
     resets = [event["state"]["reset"] for event in _events(scene) if event["stream"] == STREAMS[0]]
@@ -122,8 +136,7 @@ def test_records_of_an_aborted_transaction_are_not_read(scene: Scene) -> None:
     send_aborted(settings, scene.workplace.topic, tweets(50, seed=2))
     scene.send(tweets(100, seed=3))
     send_aborted(settings, scene.workplace.topic, tweets(50, seed=4))
-    worker = scene.worker("--until-end")
-    worker.launch()
+    worker = scene.launch_worker("--until-end")
     assert worker.wait_for_end() == 0, worker.tail()
     report = scene.report()
     assert report.exact, report

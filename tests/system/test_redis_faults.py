@@ -21,7 +21,7 @@ def forget_everything(scene: Scene) -> None:
 
 def test_states_that_redis_forgot_are_written_again_from_memory(scene: Scene) -> None:
     scene.send(tweets(NUM_RECORDS))
-    worker = scene.start_worker()
+    worker = scene.launch_worker()
     scene.wait_until_done()
     forget_everything(scene)
     worker.wait_for_metric("flush_lost_total", 4)  # idle partitions notice, too
@@ -36,7 +36,7 @@ def test_states_that_redis_forgot_and_memory_does_not_hold_are_rebuilt_from_the_
 ) -> None:
     scene = make_scene(max_cached_streams=FEW_STREAMS)
     scene.send(tweets(NUM_RECORDS))
-    worker = scene.start_worker()
+    worker = scene.launch_worker()
     with scene.feeding():
         scene.wait_until_done()
         forget_everything(scene)
@@ -48,10 +48,11 @@ def test_states_that_redis_forgot_and_memory_does_not_hold_are_rebuilt_from_the_
 
 def test_a_new_worker_rebuilds_what_redis_forgot_while_none_ran(scene: Scene) -> None:
     scene.send(tweets(NUM_RECORDS))
-    assert scene.start_worker() and scene.finish().exact
+    scene.launch_worker()
+    assert scene.finish().exact
     forget_everything(scene)
     scene.send(tweets(NUM_RECORDS, seed=2))
-    worker = scene.start_worker()
+    worker = scene.launch_worker()
     scene.wait_until_done()
     assert worker.metric("rebuilt_records_total") == NUM_RECORDS
     report = scene.finish()
@@ -61,7 +62,7 @@ def test_a_new_worker_rebuilds_what_redis_forgot_while_none_ran(scene: Scene) ->
 def test_states_of_a_redis_that_went_back_to_an_older_snapshot_are_not_believed(scene: Scene) -> None:
     server = scene.workplace.stack.redis_server
     scene.send(tweets(NUM_RECORDS))
-    worker = scene.start_worker()
+    worker = scene.launch_worker()
     scene.wait_until_done()
     snapshot = server.snapshot()
     scene.send(tweets(NUM_RECORDS, seed=2))
@@ -78,7 +79,7 @@ def test_states_of_a_redis_that_went_back_to_an_older_snapshot_are_not_believed(
 def test_a_new_worker_rebuilds_what_redis_went_back_behind_while_none_ran(scene: Scene) -> None:
     server = scene.workplace.stack.redis_server
     scene.send(tweets(NUM_RECORDS))
-    scene.start_worker()
+    scene.launch_worker()
     scene.wait_until_flushed()
     snapshot = server.snapshot()
     scene.send(tweets(NUM_RECORDS, seed=2))
@@ -88,7 +89,7 @@ def test_a_new_worker_rebuilds_what_redis_went_back_behind_while_none_ran(scene:
     server.restore(snapshot)
     server.start()
     scene.send(tweets(NUM_RECORDS, seed=3))
-    scene.start_worker()
+    scene.launch_worker()
     report = scene.finish()
     assert report.exact, report
 
@@ -113,7 +114,7 @@ def test_a_worker_waits_for_a_redis_that_is_away_and_fills_one_that_comes_back_e
 
 def test_a_redis_that_is_full_is_waited_for_and_gets_every_state_once_it_has_room(scene: Scene) -> None:
     client = redis.Redis.from_url(scene.workplace.settings.redis, socket_timeout=REDIS_TIMEOUT_S)
-    worker = scene.start_worker()
+    worker = scene.launch_worker()
     client.config_set("maxmemory", 1)
     try:
         scene.send(tweets(NUM_RECORDS))

@@ -8,7 +8,7 @@ from tests.system.scene import Scene
 
 def test_a_thousand_tweets_come_out_as_the_reference_reads_them(scene: Scene) -> None:
     scene.send(tweets(1000))
-    scene.start_worker()
+    scene.launch_worker()
     report = scene.finish()
     assert report.exact, report
     assert report.num_events == 1000

@@ -1,0 +1,15 @@
+"""A short run of the seeded faults; `make faults` makes long ones."""
+
+from __future__ import annotations
+
+from tests.system.chaos import CHUNK_RECORDS, Chaos
+from tests.system.scene import Scene
+
+NUM_FAULTS = 6
+
+
+def test_faults_of_every_kind_one_after_the_other_lose_double_and_falsify_nothing(scene: Scene) -> None:
+    chaos = Chaos(scene, seed=4)
+    report = chaos.run(NUM_FAULTS * CHUNK_RECORDS)
+    assert report.exact, (chaos.done, report)
+    assert chaos.done.total() == NUM_FAULTS
