@@ -7,6 +7,7 @@ set TESTCONTAINERS_RYUK_DISABLED=true: the library's own cleaner is an image as 
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,9 @@ class InContainer(Server):
 
     _container: DockerContainer | None = None
 
+    @abstractmethod
     def image(self) -> DockerContainer:
         """The container to be, on the host's network."""
-        raise NotImplementedError
 
     @property
     def _docker(self) -> Any:
