@@ -79,7 +79,7 @@ def train_vectors(
     """Train word vectors on the corpora of a data folder, write them to `file`, and return how many there are.
 
     word2vec's text format: a line with the number of words and the length of a vector, then a word and its vector a
-    line, the most frequent first. As in training, films that are held out for evaluation are left out.
+    line, in the order of the vocabulary. As in training, films that are held out for evaluation are left out.
     Raises DataError for data that cannot be read, and ModelError where `file` exists or cannot be written, or where
     gensim is missing; all but a full disk before anything is trained.
     """
