@@ -43,7 +43,7 @@ from model.fit import Training, corpus_loss, fit_stream_cell, fit_text_network, 
 from model.network import SentimentNetwork
 from model.runs import RunFolder
 from model.teacher import LinearTeacher
-from model.vectors import make_tokenizer, train_word_vectors
+from model.vectors import import_gensim, make_tokenizer, train_word_vectors
 
 TEMPERATURES = np.geomspace(0.4, 4.0, 200)
 DEFAULT_SIZES = ModelConfig()
@@ -63,6 +63,7 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, three have defaul
     `sizes.num_words` is the most that the vocabulary may hold. Raises DataError for data that cannot be read and
     ConfigError where `run` holds a run with other settings, before anything is trained.
     """
+    import_gensim("models")  # its absence is told before anything is read
     torch.set_num_threads(config.threads)
     corpora = read_corpora(data, FILES)
     folder = RunFolder(run, sizes, config)

@@ -83,7 +83,7 @@ def train_vectors(
     Raises DataError for data that cannot be read, and ModelError where `file` exists or cannot be written, or where
     gensim is missing; all but a full disk before anything is trained.
     """
-    _gensim("models")
+    import_gensim("models")
     if file.exists():
         raise ModelError(f"{file}: exists, and is not overwritten; remove it or choose another name")
     if not file.parent.is_dir():
@@ -147,9 +147,9 @@ def train_word_vectors(
     vectors = rng.standard_normal((config.num_rows, config.embedding_size)).astype(np.float32)
     if num_epochs:
         num_done = itertools.count(1)
-        callback = _gensim("models.callbacks").CallbackAny2Vec()
+        callback = import_gensim("models.callbacks").CallbackAny2Vec()
         callback.on_epoch_end = lambda model: on_epoch(next(num_done))
-        model = _gensim("models").Word2Vec(
+        model = import_gensim("models").Word2Vec(
             _Sentences(texts, config.num_rows),
             vector_size=config.embedding_size,
             window=5,
@@ -176,7 +176,7 @@ class _Sentences:
         return ([self._names[row] for row in text] for text in self._texts)
 
 
-def _gensim(module: str) -> Any:
+def import_gensim(module: str) -> Any:
     try:
         return import_module(f"gensim.{module}")
     except ModuleNotFoundError as error:
