@@ -177,6 +177,7 @@ class _Sentences:
 
 
 def import_gensim(module: str) -> Any:
+    """The module `gensim.module`. Raises ModelError that says what to install."""
     try:
         return import_module(f"gensim.{module}")
     except ModuleNotFoundError as error:
