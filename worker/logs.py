@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,6 +18,8 @@ FIELDS: Final = ("action", "topic", "partition", "offset")
 LIBRARIES: Final = ("aiohttp", "aiokafka", "asyncio", "faust", "mode", "numba", "py.warnings", "worker.transport")
 # kafka-python tells at length of every try to connect, and raises what comes of it as well
 SILENT: Final = ("kafka",)
+REPEAT_S: Final = 10.0
+MAX_REMEMBERED_LINES: Final = 1000
 
 
 class TextFormatter(logging.Formatter):
@@ -46,6 +50,27 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class Ration(logging.Filter):
+    """A library may say the same thing once in REPEAT_S: while a broker is away, some try hundreds of times a second."""
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now_s = now_s
+        self._said_at: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written."""
+        if not record.name.startswith(LIBRARIES):
+            return True
+        now_s, line = self._now_s(), (record.name, record.getMessage())
+        if now_s - self._said_at.get(line, -REPEAT_S) < REPEAT_S:
+            return False
+        if len(self._said_at) >= MAX_REMEMBERED_LINES:
+            self._said_at.clear()
+        self._said_at[line] = now_s
+        return True
+
+
 def configure_logs(settings: Settings, *, is_service: bool = False) -> None:
     """Send every logger of this process to stderr, in the form and from the level of the settings.
 
@@ -53,6 +78,7 @@ def configure_logs(settings: Settings, *, is_service: bool = False) -> None:
     debug they tell everything but their own debugging.
     """
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Ration())
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
     logging.captureWarnings(True)
@@ -63,5 +89,5 @@ def configure_logs(settings: Settings, *, is_service: bool = False) -> None:
 
 
 def _format_time(record: logging.LogRecord) -> str:
-    time = datetime.fromtimestamp(record.created, UTC)
-    return time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    created = datetime.fromtimestamp(record.created, UTC)
+    return created.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from worker.logs import LIBRARIES, configure_logs
+from worker.logs import LIBRARIES, REPEAT_S, Ration, configure_logs
 from worker.settings import load_settings
 
 pytestmark = pytest.mark.usefixtures("same_logs_afterwards")
@@ -68,3 +68,23 @@ def test_the_level_decides_and_debug_lets_the_libraries_speak(capsys: pytest.Cap
     logging.getLogger("worker").debug("detail")
     logging.getLogger("faust").info("starting")
     assert [line.split(": ")[-1] for line in capsys.readouterr().err.splitlines()] == ["detail", "starting"]
+
+
+def test_a_library_that_repeats_itself_is_heard_once_in_a_while() -> None:
+    now_s = 100.0
+    ration = Ration(lambda: now_s)
+
+    def passes(name: str, message: str) -> bool:
+        return ration.filter(logging.makeLogRecord({"name": name, "msg": message}))
+
+    assert [passes("aiokafka.consumer", "no node") for _ in range(3)] == [True, False, False]
+    assert passes("aiokafka.consumer", "another node")
+    assert passes("aiokafka", "no node")
+    now_s += REPEAT_S
+    assert passes("aiokafka.consumer", "no node")
+
+
+def test_what_the_worker_says_is_always_heard() -> None:
+    ration = Ration(lambda: 0.0)
+    record = logging.makeLogRecord({"name": "worker.keeper", "msg": "Redis is away"})
+    assert all(ration.filter(record) for _ in range(3))
