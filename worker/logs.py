@@ -51,7 +51,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class Ration(logging.Filter):
-    """A library may say the same thing once in REPEAT_S: while a broker is away, some try hundreds of times a second."""
+    """A library may say the same thing once in REPEAT_S: with a broker away, some try hundreds of times a second."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
