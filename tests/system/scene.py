@@ -27,7 +27,8 @@ FEED_TIMEOUT_S = 40.0
 POLL_S = 0.2
 CHUNK_RECORDS = 50
 
-# seconds within which a group notices what a test does to it; in the proportions of the defaults
+# Seconds within which a group notices what a test does to it, in the proportions of the defaults; and a threshold that
+# the moods of random texts pass now and then.
 QUICK = {
     "session_timeout_s": 6,
     "heartbeat_interval_s": 1.5,
@@ -37,6 +38,7 @@ QUICK = {
     "revoke_timeout_s": 5,
     "request_timeout_s": 5,
     "flush_interval_s": 0.2,
+    "shift_threshold": 5,
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.system.inputs import tweets
+from tests.system.inputs import STREAMS, tweets
 from tests.system.scene import Scene
 from tests.system.verifier import Report
 from worker.process import CrashPoints
@@ -31,7 +31,7 @@ def scene(make_scene: Callable[..., Scene]) -> Scene:
 def die_at(scene: Scene, points: Sequence[str], **flags: object) -> Report:
     """One worker for each point, and one more that lives."""
     for seed, point in enumerate(points):
-        scene.send(tweets(NUM_RECORDS, seed=seed))
+        scene.send(tweets(NUM_RECORDS, seed, STREAMS[:12]))
         worker = scene.launch_worker(crash_at=point, **flags)
         assert worker.wait_for_end() == -signal.SIGKILL, f"{point}: {worker.output()}"
     scene.launch_worker()
@@ -42,6 +42,7 @@ def test_workers_killed_at_every_step_lose_and_double_nothing(scene: Scene) -> N
     report = die_at(scene, [f"{step}:3" for step in STEPS])
     assert report.exact, report
     assert report.num_events == NUM_RECORDS * len(STEPS)
+    assert report.num_shifts
 
 
 def test_workers_killed_while_they_take_over_lose_and_double_nothing(scene: Scene) -> None:
