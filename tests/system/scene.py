@@ -38,7 +38,7 @@ QUICK = {
     "revoke_timeout_s": 5,
     "request_timeout_s": 5,
     "flush_interval_s": 0.2,
-    "shift_threshold": 5,
+    "shift_threshold": 2.5,
 }
 
 
