@@ -91,7 +91,8 @@ class Ownership:
             raise OwnershipError(
                 f"{tp.topic}-{tp.partition}: Redis knows the epoch {tuple(claim.epoch)}, newer than {epoch} that Kafka "
                 "just gave. Either two Kafka clusters share these keys: give each its own --group or Redis. Or Kafka "
-                f"was set up anew: delete the keys {{{self._settings.group}:*, the states are of another log"
+                "was set up anew, or the group ran with delivery at_least_once before, which counts its own epochs: "
+                f"delete the keys {{{self._settings.group}:*, and the states are rebuilt from the log"
             )
         return claim
 
