@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 
@@ -18,6 +19,8 @@ from worker.pipeline import Pipeline
 from worker.settings import Settings
 from worker.store import StateStore
 from worker.transport import BatchApp
+
+logger = logging.getLogger(__name__)
 
 # the servers are asked this often; between, what the pipeline learned of them stands
 _ASK_SERVERS_S = 5.0
@@ -64,17 +67,19 @@ class Watcher:
     async def _ask_servers(self) -> None:
         bound_s = self._settings.request_timeout_s
         try:
-            await asyncio.wait_for(self._store.ping(), bound_s)
-        except (RedisError, OSError):
+            if not self._keeper.partitions:
+                # flushes tell more: a Redis that is full answers a ping as well
+                await asyncio.wait_for(self._store.ping(), bound_s)
+                self._health.redis_answered(well=True)
+        except (RedisError, OSError) as error:
             self._health.redis_answered(well=False)
-        else:
-            self._health.redis_answered(well=True)
+            logger.warning("Redis does not answer: %s", error, extra={"action": "redis_away"})
         try:
             await asyncio.wait_for(self._app.consumer.ask_brokers(), bound_s)
-        except (KafkaError, OSError):
-            self._health.kafka_answered(well=False)
-        else:
             self._health.kafka_answered(well=True)
+        except (KafkaError, OSError) as error:
+            self._health.kafka_answered(well=False)
+            logger.warning("Kafka does not answer: %s", repr(error), extra={"action": "kafka_away"})
 
     def _report_lag(self, places: Mapping[TP, tuple[int, int]]) -> None:
         partitions = self._keeper.partitions
