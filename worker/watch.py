@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping
 
@@ -19,8 +18,6 @@ from worker.pipeline import Pipeline
 from worker.settings import Settings
 from worker.store import StateStore
 from worker.transport import BatchApp
-
-logger = logging.getLogger(__name__)
 
 # the servers are asked this often; between, what the pipeline learned of them stands
 _ASK_SERVERS_S = 5.0
@@ -67,19 +64,17 @@ class Watcher:
     async def _ask_servers(self) -> None:
         bound_s = self._settings.request_timeout_s
         try:
-            if not self._keeper.partitions:
-                # flushes tell more: a Redis that is full answers a ping as well
-                await asyncio.wait_for(self._store.ping(), bound_s)
-                self._health.redis_answered(well=True)
-        except (RedisError, OSError) as error:
+            await asyncio.wait_for(self._store.ping(), bound_s)
+        except (RedisError, OSError):
             self._health.redis_answered(well=False)
-            logger.warning("Redis does not answer: %s", error, extra={"action": "redis_away"})
+        else:
+            self._health.redis_answered(well=True)
         try:
             await asyncio.wait_for(self._app.consumer.ask_brokers(), bound_s)
-            self._health.kafka_answered(well=True)
-        except (KafkaError, OSError) as error:
+        except (KafkaError, OSError):
             self._health.kafka_answered(well=False)
-            logger.warning("Kafka does not answer: %s", repr(error), extra={"action": "kafka_away"})
+        else:
+            self._health.kafka_answered(well=True)
 
     def _report_lag(self, places: Mapping[TP, tuple[int, int]]) -> None:
         partitions = self._keeper.partitions
