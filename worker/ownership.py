@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from aiokafka.errors import KafkaError
 from faust.types import TP
@@ -28,6 +30,12 @@ from worker.settings import Settings
 from worker.store import Claim, StateStore, redis_away
 
 logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+# of the session timeout: a take-over may last so long, and a Redis that does not answer is asked again for so long
+_TAKE_OVER_SHARE, _REDIS_SHARE = 0.8, 0.3
+_REDIS_RETRY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ class Ownership:
         Raises DependencyError when Kafka or Redis do not answer in time, OwnershipError when another owner is newer.
         """
         # a callback longer than the session would only end in the next rebalance
-        bound_s = self._settings.session_timeout_s * 0.8
+        bound_s = self._settings.session_timeout_s * _TAKE_OVER_SHARE
         publishers: list[TransactionalPublisher | PlainPublisher] = [self._publisher(tp) for tp in tps]
         try:
             async with asyncio.timeout(bound_s):
@@ -72,7 +80,7 @@ class Ownership:
                     tp: await self._partition(tp, publisher, claim, bounds[tp])
                     for tp, publisher, claim in zip(tps, publishers, claims, strict=True)
                 }
-        except RedisError as error:
+        except (RedisError, ConnectionError) as error:
             raise redis_away(self._settings, error) from error
         except (KafkaError, TimeoutError) as error:
             raise kafka_away(self._settings, error) from error
@@ -86,7 +94,8 @@ class Ownership:
 
     async def _claim(self, tp: TP, publisher: TransactionalPublisher | PlainPublisher) -> Claim:
         epoch = Epoch(*publisher.producer_number) if isinstance(publisher, TransactionalPublisher) else None
-        claim = await self._store.claim(tp, epoch, self._new_lineage(epoch, partial=False))
+        lineage = self._new_lineage(epoch, partial=False)
+        claim = await self._ask_redis(lambda: self._store.claim(tp, epoch, lineage))
         if claim.fenced:
             raise OwnershipError(
                 f"{tp.topic}-{tp.partition}: Redis knows the epoch {tuple(claim.epoch)}, newer than {epoch} that Kafka "
@@ -134,8 +143,19 @@ class Ownership:
         )
         if position is None or position > committed or position < start:
             # no states, or states of records that the group wants again, or a gap that the log cannot fill
-            await self._begin_anew(partition, bounds)
+            await self._ask_redis(lambda: self._begin_anew(partition, bounds))
         return partition
+
+    async def _ask_redis(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Redis' answer. Connections to one that was restarted fail once each, and it may be on its way up."""
+        give_up_at = asyncio.get_running_loop().time() + self._settings.session_timeout_s * _REDIS_SHARE
+        while True:
+            try:
+                return await call()
+            except (RedisError, OSError):
+                if asyncio.get_running_loop().time() > give_up_at:
+                    raise
+                await asyncio.sleep(_REDIS_RETRY_S)
 
     async def rebuild(self, partition: Partition) -> bool:
         """Begin the states of an owned partition anew, back in the log below C. Answers whether Redis fenced us."""

@@ -125,3 +125,16 @@ def test_a_redis_that_is_full_is_waited_for_and_gets_every_state_once_it_has_roo
         client.config_set("maxmemory", 0)
     report = scene.finish()
     assert report.exact, report
+
+
+def test_connections_to_a_redis_that_was_restarted_end_no_worker_that_takes_partitions_over(scene: Scene) -> None:
+    scene.send(tweets(NUM_RECORDS))
+    first = scene.start_worker()
+    scene.wait_until_flushed()
+    scene.workplace.stack.redis_server.restart()
+    second = scene.start_worker()
+    second.wait_for_metric("owned_partitions", 2)
+    assert first.running, first.tail()
+    scene.send(tweets(NUM_RECORDS, seed=2))
+    report = scene.finish()
+    assert report.exact, report
