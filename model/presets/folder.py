@@ -1,0 +1,42 @@
+"""Files of a preset's run folder: its settings, and files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from model.errors import ConfigError
+
+
+def keep_settings(folder: Path, settings: Mapping[str, object]) -> None:
+    """Write `config.json` into a folder, made where there is none; one that is there must say the same.
+
+    Raises ConfigError that names every setting that differs, or where the folder cannot be made.
+    """
+    file = folder / "config.json"
+    if not file.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(file, (json.dumps(settings, indent=2) + "\n").encode())
+        except OSError as error:
+            raise ConfigError(f"{folder}: cannot be written to: {error.strerror}") from error
+        return
+    try:
+        there = json.loads(file.read_bytes())
+        names = [name for name in {**there, **settings} if there.get(name) != settings.get(name)]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{file} is not the file of a run; choose another folder") from error
+    if names:
+        differing = "; ".join(f"{name} is {there.get(name)!r} there and {settings.get(name)!r} here" for name in names)
+        raise ConfigError(f"{folder} holds a run with other settings: {differing}. Choose another folder, or remove it")
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    new = file.with_name(f".{file.name}.new")
+    with new.open("wb") as handle:
+        handle.write(content)
+        os.fsync(handle.fileno())
+    new.replace(file)
