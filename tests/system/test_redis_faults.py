@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import redis
 
-from tests.system.inputs import tweets
+from tests.system.inputs import streams_in, tweets
 from tests.system.scene import Scene
 from tests.system.verifier import REDIS_TIMEOUT_S
 
@@ -17,6 +17,14 @@ FEW_STREAMS = 12  # of the forty that are sent: three for each partition
 def forget_everything(scene: Scene) -> None:
     with redis.Redis.from_url(scene.workplace.settings.redis, socket_timeout=REDIS_TIMEOUT_S) as client:
         client.flushall()
+
+
+def make_it_evict(scene: Scene) -> None:
+    """One record for each partition: with it, the states that are flushed and not in use leave the worker's memory."""
+    num_partitions = scene.workplace.settings.partitions
+    for partition in range(num_partitions):
+        scene.send(tweets(1, seed=2, streams=streams_in({partition}, num_partitions, 1)))
+    scene.wait_until_done()
 
 
 def test_states_that_redis_forgot_are_written_again_from_memory(scene: Scene) -> None:
@@ -37,8 +45,9 @@ def test_states_that_redis_forgot_and_memory_does_not_hold_are_rebuilt_from_the_
     scene = make_scene(max_cached_streams=FEW_STREAMS)
     scene.send(tweets(NUM_RECORDS))
     worker = scene.launch_worker()
+    scene.wait_until_flushed()
+    make_it_evict(scene)
     with scene.feeding():
-        scene.wait_until_done()
         forget_everything(scene)
         worker.wait_for_metric("rebuilt_records_total", NUM_RECORDS)
     report = scene.finish()
