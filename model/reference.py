@@ -1,8 +1,7 @@
 """The network once more, in plain numpy and double precision, one text after the other: the oracle of the tests.
 
-It shares the tokenizer and the checkpoint with the engine, and nothing else. The backward pass is written by hand
-(back-propagation through time; Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000) and held by
-a numerical gradient check.
+It shares the tokenizer and the checkpoint with the engine, and nothing else. The backward pass is written by hand,
+on that of the LSTM in `cells.py`, and held by a numerical gradient check.
 """
 
 from __future__ import annotations
@@ -13,15 +12,16 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model.cells import CELLS, Array, Pass, Weights, layer_backward, run_layer
 from model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
-from model.config import LABELS, NUM_GATES, NUM_POOLED
+from model.config import LABELS, NUM_POOLED
 from model.state import OpenText, StreamState
 from model.tokenizer import Tokenizer, cut_piece
 
-Array = NDArray[np.float64]
 Tensors = dict[str, Array]
+
+LSTM = CELLS["lstm"]
 
 
 class ReferenceResult(NamedTuple):
@@ -50,20 +50,20 @@ class ReferenceNetwork:
     def read(self, texts: Iterable[tuple[str, bool]], state: StreamState | None = None) -> list[ReferenceResult]:
         """One result for each (text, whether it ends there) of a stream that stands at `state`."""
         state = state or StreamState.empty(self.config)
-        hidden, cell = state.carried.astype(np.float64)
+        carried = state.carried.astype(np.float64)
         num_texts, opened = state.num_texts, state.open_text
         results = []
         for text, final in texts:
             opened = self._read_piece(opened or self._no_text(), text, final)
             z = _pooled(opened)
             text_logits = self._affine("readout", z)
-            logits = text_logits + (self.tensors["stream.readout.weight"] @ hidden if self._carry else 0)
+            logits = text_logits + (self.tensors["stream.readout.weight"] @ carried[0] if self._carry else 0)
             probabilities = softmax(logits / self.tensors["calibration.temperature"])
             if final:
                 u = np.concatenate([np.tanh(self._affine("stream.summary", z)), softmax(text_logits)])
-                step = lstm_forward(self.tensors, "stream.lstm", u[None], hidden, cell)
-                hidden, cell, num_texts, opened = step.hidden[-1], step.cell[-1], num_texts + 1, None
-            after = StreamState(np.stack([hidden, cell]).astype(np.float32), num_texts, opened)
+                carried = _lstm(self.tensors, "stream.lstm", u[None], carried).states[-1]
+                num_texts, opened = num_texts + 1, None
+            after = StreamState(carried.astype(np.float32), num_texts, opened)
             score = float(probabilities[2] - probabilities[0])
             results.append(ReferenceResult(probabilities, score, LABELS[int(probabilities.argmax())], after))
         return results
@@ -77,10 +77,10 @@ class ReferenceNetwork:
         chunks, pending = cut_piece(opened.pending, text, final)
         ids = list(chain.from_iterable(self._tokenizer.encode_chunks(chunks)))
         hidden, cell, maximum = opened.words.astype(np.float64)
-        read = lstm_forward(self.tensors, "word.lstm", self.tensors["word.embedding.weight"][ids], hidden, cell)
-        seen = read.hidden[1:]
-        words = np.stack([read.hidden[-1], read.cell[-1], np.max([maximum, *seen], axis=0)])
-        return OpenText(pending, opened.num_tokens + len(ids), words, opened.total + seen.sum(axis=0))
+        inputs = self.tensors["word.embedding.weight"][ids]
+        read = _lstm(self.tensors, "word.lstm", inputs, np.stack([hidden, cell]))
+        words = np.stack([*read.states[-1], np.max([maximum, *read.outputs], axis=0)])
+        return OpenText(pending, opened.num_tokens + len(ids), words, opened.total + read.outputs.sum(axis=0))
 
     def _affine(self, name: str, x: Array) -> Array:
         y: Array = x @ self.tensors[f"{name}.weight"].T + self.tensors[f"{name}.bias"]
@@ -97,16 +97,15 @@ class ReferenceNetwork:
         gradients = {name: np.zeros_like(tensor) for name, tensor in tensors.items()}
 
         # forward: every array has one row per text
-        start = np.zeros(size), np.zeros(size)
-        words = [lstm_forward(tensors, "word.lstm", tensors["word.embedding.weight"][list(t)], *start) for t in texts]
-        seen = [read.hidden[1:] for read in words]
-        z = np.stack([np.concatenate([h[-1], h.max(axis=0), h.mean(axis=0)]) for h in seen])
+        start = np.zeros((LSTM.num_states, size))
+        words = [_lstm(tensors, "word.lstm", tensors["word.embedding.weight"][list(t)], start) for t in texts]
+        z = np.stack([np.concatenate([h[-1], h.max(axis=0), h.mean(axis=0)]) for h in (r.outputs for r in words)])
         text_logits = self._affine("readout", z)
         classes = softmax(text_logits)
         summary = np.tanh(self._affine("stream.summary", z))
-        start = np.zeros(self.config.stream_size), np.zeros(self.config.stream_size)
-        stream = lstm_forward(tensors, "stream.lstm", np.concatenate([summary, classes], axis=1), *start)
-        before = stream.hidden[:-1]
+        start = np.zeros((LSTM.num_states, self.config.stream_size))
+        stream = _lstm(tensors, "stream.lstm", np.concatenate([summary, classes], axis=1), start)
+        before = stream.states[:-1, 0]
         logits = text_logits + before @ tensors["stream.readout.weight"].T
         temperature = tensors["calibration.temperature"]
         probabilities = softmax(logits / temperature)
@@ -119,65 +118,21 @@ class ReferenceNetwork:
         gradients["stream.readout.weight"] += d_logits.T @ before
         d_before = d_logits @ tensors["stream.readout.weight"]
         d_after = np.concatenate([d_before[1:], np.zeros_like(d_before[:1])])  # nothing reads the last state
-        d_u = lstm_backward(tensors, "stream.lstm", stream, d_after, gradients)
+        d_u = _lstm_backward(tensors, "stream.lstm", stream, d_after, gradients)
         d_summary, d_classes = np.split(d_u, [self.config.summary_size], axis=1)
         d_text_logits = d_logits + classes * (d_classes - (d_classes * classes).sum(axis=1, keepdims=True))
         d_z = _affine_backward(tensors, "readout", z, d_text_logits, gradients)
         d_z += _affine_backward(tensors, "stream.summary", z, d_summary * (1 - summary**2), gradients)
-        for ids, read, h, (d_last, d_maximum, d_mean) in zip(
-            texts, words, seen, d_z.reshape(len(texts), NUM_POOLED, size), strict=True
+        for ids, read, (d_last, d_maximum, d_mean) in zip(
+            texts, words, d_z.reshape(len(texts), NUM_POOLED, size), strict=True
         ):
+            h = read.outputs
             d_hidden = np.tile(d_mean / len(h), (len(h), 1))
             d_hidden[-1] += d_last
             d_hidden[h.argmax(axis=0), np.arange(size)] += d_maximum
-            d_inputs = lstm_backward(tensors, "word.lstm", read, d_hidden, gradients)
+            d_inputs = _lstm_backward(tensors, "word.lstm", read, d_hidden, gradients)
             np.add.at(gradients["word.embedding.weight"], list(ids), d_inputs)
         return loss, gradients
-
-
-class LstmPass(NamedTuple):
-    """A sequence through an LSTM, with what its backward pass needs."""
-
-    inputs: Array  # (time, inputs)
-    gates: Array  # (time, 4, cells): input, forget, cell, output, after their nonlinearities
-    hidden: Array  # (time + 1, cells): from the state before the first input on
-    cell: Array  # (time + 1, cells)
-
-
-def lstm_forward(tensors: Tensors, name: str, inputs: Array, hidden: Array, cell: Array) -> LstmPass:
-    """Run the LSTM `name` over inputs (time, inputs), from hidden and cell (cells,)."""
-    recurrent, bias = tensors[f"{name}.weight_hh"], tensors[f"{name}.bias"]
-    gates, hiddens, cells = [], [hidden], [cell]
-    for x in inputs @ tensors[f"{name}.weight_ih"].T:
-        i, f, g, o = np.split(x + recurrent @ hidden + bias, NUM_GATES)
-        i, f, g, o = _sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)
-        cell = f * cell + i * g
-        hidden = o * np.tanh(cell)
-        gates.append(np.stack([i, f, g, o]))
-        hiddens.append(hidden)
-        cells.append(cell)
-    shape = (len(inputs), NUM_GATES, len(hidden))
-    return LstmPass(inputs, np.array(gates).reshape(shape), np.stack(hiddens), np.stack(cells))
-
-
-def lstm_backward(tensors: Tensors, name: str, run: LstmPass, d_hidden: Array, gradients: Tensors) -> Array:
-    """d_hidden (time, cells) of the outputs -> (time, inputs) of the inputs; adds to the gradients of the weights."""
-    d_sums = np.zeros((len(run.inputs), NUM_GATES * run.hidden.shape[1]))  # by the gates before their nonlinearities
-    d_h = d_c = np.zeros(run.hidden.shape[1])
-    for t in reversed(range(len(run.inputs))):
-        i, f, g, o = run.gates[t]
-        tanh_cell = np.tanh(run.cell[t + 1])
-        d_h = d_h + d_hidden[t]
-        d_c = d_c + d_h * o * (1 - tanh_cell**2)
-        d_i, d_f, d_g, d_o = d_c * g, d_c * run.cell[t], d_c * i, d_h * tanh_cell
-        d_sums[t] = np.concatenate([d_i * i * (1 - i), d_f * f * (1 - f), d_g * (1 - g**2), d_o * o * (1 - o)])
-        d_h = d_sums[t] @ tensors[f"{name}.weight_hh"]
-        d_c = d_c * f
-    gradients[f"{name}.weight_ih"] += d_sums.T @ run.inputs
-    gradients[f"{name}.weight_hh"] += d_sums.T @ run.hidden[:-1]
-    gradients[f"{name}.bias"] += d_sums.sum(axis=0)
-    d_inputs: Array = d_sums @ tensors[f"{name}.weight_ih"]
-    return d_inputs
 
 
 def softmax(logits: Array) -> Array:
@@ -187,8 +142,25 @@ def softmax(logits: Array) -> Array:
     return shares
 
 
-def _sigmoid(x: Array) -> Array:
-    return 0.5 * (1 + np.tanh(0.5 * x))
+def _lstm_weights(tensors: Tensors, name: str) -> Weights:
+    """Of a checkpoint, whose LSTMs have one bias: torch's two only ever act as their sum."""
+    bias = tensors[f"{name}.bias"]
+    return Weights(tensors[f"{name}.weight_ih"], tensors[f"{name}.weight_hh"], bias, np.zeros_like(bias))
+
+
+def _lstm(tensors: Tensors, name: str, inputs: Array, state: Array) -> Pass:
+    """Run the LSTM `name` over inputs (time, inputs), from state (2, cells), h and c."""
+    return run_layer(LSTM, _lstm_weights(tensors, name), inputs, state)
+
+
+def _lstm_backward(tensors: Tensors, name: str, run: Pass, d_outputs: Array, gradients: Tensors) -> Array:
+    """d_outputs (time, cells) -> (time, inputs) by the inputs; adds to the gradients of the weights."""
+    found = layer_backward(LSTM, _lstm_weights(tensors, name), run, d_outputs)
+    [d_weights] = found.weights
+    gradients[f"{name}.weight_ih"] += d_weights.weight_ih
+    gradients[f"{name}.weight_hh"] += d_weights.weight_hh
+    gradients[f"{name}.bias"] += d_weights.bias_ih
+    return found.inputs
 
 
 def _affine_backward(tensors: Tensors, name: str, x: Array, d_y: Array, gradients: Tensors) -> Array:

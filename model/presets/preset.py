@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
+from model.clipping import KINDS as CLIPPINGS
+from model.clipping import Clipping
 from model.errors import ConfigError
 from model.presets.outcome import Outcome
 
@@ -36,6 +38,8 @@ class Knobs:
 
     seed: int = 1
     threads: int = 1
+    clip: str = "none"  # of the gradients: a kind of model.clipping
+    clip_at: float = 1.0
 
     zero_allowed: ClassVar[frozenset[str]] = frozenset({"seed"})  # of the numbers; a subclass adds to it
 
@@ -54,7 +58,14 @@ class Knobs:
             lowest, bound = (0, "at least 0") if field.name in self.zero_allowed else (1e-12, "above 0")
             if not math.isfinite(value) or value < lowest:
                 problems.append(f"{field.name} must be {bound}")
+        if self.clip not in CLIPPINGS:
+            problems.append(f"clip must be one of {', '.join(CLIPPINGS)}")
         return problems
+
+    @property
+    def clipping(self) -> Clipping:
+        """What is done to gradients before a step."""
+        return Clipping(self.clip, self.clip_at)
 
     def corpora(self) -> tuple[str, ...]:
         """Names (keys of model.data.FILES) of what the run reads from a data folder; none: it needs no such folder."""
