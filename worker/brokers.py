@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import faust
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 from faust.types import TP
 
 from worker.errors import DependencyError
 from worker.settings import Settings
+
+Answer = TypeVar("Answer")
+
+_RETRY_S = 0.1
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -59,7 +64,10 @@ def kafka_away(settings: Settings, error: BaseException) -> DependencyError:
 
 
 class Log:
-    """Reads offsets with clients of its own: the consumer's answers for its assignment may come from a cache."""
+    """Reads offsets with clients of its own: the consumer's answers for its assignment may come from a cache.
+
+    Every question raises DependencyError where it is not answered within the request timeout.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -81,34 +89,63 @@ class Log:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._reader.stop()
-        await self._admin.close()
+        for close in (self._reader.stop, self._admin.close):
+            # what is left of a connection after the bound ends with the process
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(close(), self._settings.request_timeout_s)
+
+    async def _ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer. A broker that has just come up, or a coordinator that has just moved, is asked again."""
+        bound_s = self._settings.request_timeout_s
+        give_up_at = asyncio.get_running_loop().time() + bound_s
+        while True:
+            try:
+                return await asyncio.wait_for(question(), bound_s)
+            except (KafkaError, TimeoutError) as error:
+                is_passing = isinstance(error, KafkaError) and error.retriable
+                if not is_passing or asyncio.get_running_loop().time() > give_up_at:
+                    raise kafka_away(self._settings, error) from error
+            await asyncio.sleep(_RETRY_S)
 
     async def partition_counts(self) -> Mapping[str, int]:
         """Partitions of every topic that the cluster has."""
-        topics = await self._admin.describe_topics()
+        topics = await self._ask(self._admin.describe_topics)
         return {topic["topic"]: len(topic["partitions"]) for topic in topics}
 
     async def committed(self, tps: Collection[TP]) -> dict[TP, int | None]:
         """The group's offsets, C; None where it has none."""
         wanted = [TopicPartition(*tp) for tp in tps]
-        found = await self._admin.list_consumer_group_offsets(self._settings.group, partitions=wanted)
-        offsets = {tp: found.get(TopicPartition(*tp)) for tp in tps}
-        return {tp: entry.offset if entry is not None and entry.offset >= 0 else None for tp, entry in offsets.items()}
+
+        async def ask() -> Mapping[Any, Any]:
+            found: Mapping[Any, Any] = await self._admin.list_consumer_group_offsets(
+                self._settings.group, partitions=wanted
+            )
+            # aiokafka overlooks the error of a coordinator that still loads the group, or has lost it to another
+            # broker: its answer names no partition, which must not be taken for a group without offsets
+            if not found.keys() >= set(wanted):
+                raise GroupCoordinatorNotAvailableError(f"the offsets of group {self._settings.group} are not told")
+            return found
+
+        found = await self._ask(ask)
+        offsets = {tp: found[TopicPartition(*tp)].offset for tp in tps}
+        return {tp: offset if offset >= 0 else None for tp, offset in offsets.items()}
 
     async def starts(self, tps: Collection[TP]) -> dict[TP, int]:
         """The first offset that the log still holds."""
-        found = await self._reader.beginning_offsets([TopicPartition(*tp) for tp in tps])
+        wanted = [TopicPartition(*tp) for tp in tps]
+        found = await self._ask(lambda: self._reader.beginning_offsets(wanted))
         return {tp: found[TopicPartition(*tp)] for tp in tps}
 
     async def ends(self, tps: Collection[TP]) -> dict[TP, int]:
         """The offset after the last record."""
-        found = await self._reader.end_offsets([TopicPartition(*tp) for tp in tps])
+        wanted = [TopicPartition(*tp) for tp in tps]
+        found = await self._ask(lambda: self._reader.end_offsets(wanted))
         return {tp: found[TopicPartition(*tp)] for tp in tps}
 
     async def since(self, tps: Collection[TP], age_s: float) -> dict[TP, int | None]:
         """The first offset whose record is at most `age_s` old by its timestamp; None where there is none."""
         time_ms = int((time.time() - age_s) * 1000)
-        found = await self._reader.offsets_for_times({TopicPartition(*tp): time_ms for tp in tps})
+        times = dict.fromkeys((TopicPartition(*tp) for tp in tps), time_ms)
+        found = await self._ask(lambda: self._reader.offsets_for_times(times))
         entries = {tp: found.get(TopicPartition(*tp)) for tp in tps}
         return {tp: entry.offset if entry is not None else None for tp, entry in entries.items()}
