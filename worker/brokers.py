@@ -63,6 +63,16 @@ def kafka_away(settings: Settings, error: BaseException) -> DependencyError:
     return DependencyError("Kafka", settings.kafka, f"does not answer ({str(error) or type(error).__name__})", advice)
 
 
+async def group_offsets(admin: Any, group: str, tps: Collection[TopicPartition]) -> Mapping[TopicPartition, Any]:
+    """The offsets and metadata that `group` has committed; a negative offset where it has none. Raises KafkaError."""
+    found: Mapping[TopicPartition, Any] = await admin.list_consumer_group_offsets(group, partitions=list(tps))
+    if not found.keys() >= set(tps):
+        # aiokafka overlooks the error of a coordinator that still loads the group, or has lost it to another broker:
+        # its answer names no partition, which must not be taken for a group without offsets
+        raise GroupCoordinatorNotAvailableError(f"the offsets of group {group} are not told")
+    return found
+
+
 class Log:
     """Reads offsets with clients of its own: the consumer's answers for its assignment may come from a cache.
 
@@ -115,18 +125,7 @@ class Log:
     async def committed(self, tps: Collection[TP]) -> dict[TP, int | None]:
         """The group's offsets, C; None where it has none."""
         wanted = [TopicPartition(*tp) for tp in tps]
-
-        async def ask() -> Mapping[Any, Any]:
-            found: Mapping[Any, Any] = await self._admin.list_consumer_group_offsets(
-                self._settings.group, partitions=wanted
-            )
-            # aiokafka overlooks the error of a coordinator that still loads the group, or has lost it to another
-            # broker: its answer names no partition, which must not be taken for a group without offsets
-            if not found.keys() >= set(wanted):
-                raise GroupCoordinatorNotAvailableError(f"the offsets of group {self._settings.group} are not told")
-            return found
-
-        found = await self._ask(ask)
+        found = await self._ask(lambda: group_offsets(self._admin, self._settings.group, wanted))
         offsets = {tp: found[TopicPartition(*tp)].offset for tp in tps}
         return {tp: offset if offset >= 0 else None for tp, offset in offsets.items()}
 

@@ -15,10 +15,10 @@ from typing import Any, Self
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
+from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
-from worker.brokers import client_options, kafka_away
+from worker.brokers import client_options, group_offsets, kafka_away
 from worker.errors import Reason, TopicsError
 from worker.settings import Settings
 
@@ -84,12 +84,14 @@ class DeadLetterLog:
         async with asyncio.timeout(self._settings.request_timeout_s):
             while True:
                 try:
-                    found = await self._admin.list_consumer_group_offsets(group, partitions=list(tps))
-                except GroupCoordinatorNotAvailableError:
+                    found = await group_offsets(self._admin, group, tps)
+                except KafkaError as error:
                     # a cluster that has had no group yet sets its coordinators up when it is first asked for one
+                    if not error.retriable:
+                        raise
                     await asyncio.sleep(COORDINATOR_RETRY_S)
                 else:
-                    return {tp: read_progress(found.get(tp)) for tp in tps}
+                    return {tp: read_progress(found[tp]) for tp in tps}
 
     async def chunks(
         self, starts: dict[TopicPartition, int], ends: dict[TopicPartition, int]
@@ -121,9 +123,9 @@ class DeadLetterLog:
         return position
 
 
-def read_progress(committed: OffsetAndMetadata | None) -> Progress:
+def read_progress(committed: OffsetAndMetadata) -> Progress:
     """From the group's offset; where its metadata does not name a reason (somebody reset it), the offset counts."""
-    if committed is None or committed.offset < 0:
+    if committed.offset < 0:
         return dict.fromkeys(Reason, 0)
     try:
         known = msgspec.json.decode(committed.metadata, type=Progress)
