@@ -20,6 +20,7 @@ from model.errors import (
     ModelError,
     StateError,
     UnknownWordError,
+    VectorFileError,
 )
 from model.evaluate import Evaluation, Row, evaluate_checkpoint
 from model.phrases import Phrase, PhraseGrammar, make_phrases
@@ -30,7 +31,8 @@ from model.state import OpenText, StreamState
 if TYPE_CHECKING:
     from model.compare import Compared, compare_checkpoints
     from model.train import train_checkpoint
-    from model.vectors import Neighbour, neighbours, train_vectors
+    from model.vectorfiles import WordVectors, load_vectors
+    from model.vectors import Neighbour, neighbours, read_texts, read_vocabulary, train_vectors
 
 __all__ = [
     "LABELS",
@@ -56,12 +58,17 @@ __all__ = [
     "StreamState",
     "TrainConfig",
     "UnknownWordError",
+    "VectorFileError",
     "Word",
+    "WordVectors",
     "compare_checkpoints",
     "evaluate_checkpoint",
+    "load_vectors",
     "make_phrases",
     "neighbours",
     "read_examples",
+    "read_texts",
+    "read_vocabulary",
     "train_checkpoint",
     "train_vectors",
 ]
@@ -69,8 +76,12 @@ __all__ = [
 _LAZY = {
     "Compared": "compare",
     "Neighbour": "vectors",
+    "WordVectors": "vectorfiles",
     "compare_checkpoints": "compare",
+    "load_vectors": "vectorfiles",
     "neighbours": "vectors",
+    "read_texts": "vectors",
+    "read_vocabulary": "vectors",
     "train_checkpoint": "train",
     "train_vectors": "vectors",
 }

@@ -5,6 +5,7 @@ ModelError            anything below
   CheckpointError     a checkpoint folder that is missing, truncated, altered, or made for another version or shape
   StateError          bytes that are no state of this network
   DataError           training or evaluation data that cannot be read
+  VectorFileError     a file of word vectors that cannot be read, or does not fit the network
   UnknownWordError    words asked for that a vocabulary lacks
   ComparisonError     checkpoints whose figures would not be comparable
 """
@@ -30,6 +31,10 @@ class StateError(ModelError):
 
 class DataError(ModelError):
     """Data for training or evaluation that cannot be read; the message gives file and line."""
+
+
+class VectorFileError(ModelError):
+    """A file of word vectors that cannot be used; the message gives file and line."""
 
 
 class UnknownWordError(ModelError):

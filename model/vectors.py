@@ -1,14 +1,15 @@
-"""Word vectors: made, with the vocabulary, from the training texts; and which of a network's words are alike.
+"""Word vectors: made, with the vocabulary, from texts; and which of a network's words are alike.
 
 Only the making needs gensim, which is imported when it is asked for.
 """
 
 from __future__ import annotations
 
+import gzip
 import itertools
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.checkpoint import DEFAULT_CHECKPOINT, VOCABULARY, load_checkpoint
-from model.config import ModelConfig, TrainConfig
-from model.data import DEV_SHARE, SPLIT_SEED, read_corpora, split_by_stream
-from model.errors import ModelError, UnknownWordError
+from model.config import ModelConfig
+from model.data import DEV_SHARE, SPLIT_SEED, read_corpora, read_examples, split_by_stream
+from model.errors import DataError, ModelError, UnknownWordError
 from model.tokenizer import ALLCAPS, LONG, Tokenizer, build_vocabulary, cut, split_chunk
 
 VECTOR_STD = 0.35  # of all entries: the scale at which the LSTM's gates start to work
-DEFAULT_SIZES, DEFAULT_KNOBS = ModelConfig(), TrainConfig()
+NUM_BUCKETS = 2048  # for words beyond the vocabulary, so that they are not taken out from between their neighbours
 
 
 class Neighbour(NamedTuple):
@@ -68,36 +69,68 @@ def _normalise(text: str, known: Iterable[str]) -> list[str]:
     return [text] if text in known else [word for word in Tokenizer.split(text) if word not in (LONG, ALLCAPS)]
 
 
-def train_vectors(
-    data: Path,
+def train_vectors(  # noqa: PLR0913 - two are what to do, the others have defaults
+    source: Path,
     file: Path,
     *,
-    sizes: ModelConfig = DEFAULT_SIZES,
-    config: TrainConfig = DEFAULT_KNOBS,
+    size: int = 128,
+    max_words: int = 24_000,
+    num_epochs: int = 4,
+    seed: int = 1,
     on_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> int:
-    """Train word vectors on the corpora of a data folder, write them to `file`, and return how many there are.
+    """Train word vectors of `size` numbers, write them to `file`, and return how many there are.
 
-    word2vec's text format: a line with the number of words and the length of a vector, then a word and its vector a
-    line, in the order of the vocabulary. As in training, films that are held out for evaluation are left out.
-    Raises DataError for data that cannot be read, and ModelError where `file` exists or cannot be written, or where
-    gensim is missing; all but a full disk before anything is trained.
+    From the corpora of a data folder, without the films that are held out for evaluation, or from a file of one's own
+    (see `read_texts`); texts are cut into words as the network cuts them. The file has word2vec's text format: a line
+    with the number of words and the size of a vector, then a word and its vector a line, in the order of the
+    vocabulary. Raises DataError for texts that cannot be read, and ModelError where `file` exists or cannot be
+    written, or where gensim is missing; all but a full disk before anything is trained.
     """
     import_gensim("models")
     if file.exists():
         raise ModelError(f"{file}: exists, and is not overwritten; remove it or choose another name")
     if not file.parent.is_dir():
         raise ModelError(f"{file.parent}: there is no such folder to write to")
+    texts = _corpus_texts(source) if source.is_dir() else read_texts(source)
+    words, tokenizer = make_tokenizer(texts, max_words, NUM_BUCKETS)
+    sizes = ModelConfig(num_words=len(words), num_buckets=NUM_BUCKETS, embedding_size=size)
+    ids = [np.array(tokenizer.encode(text), np.int32) for text in texts]
+    if not any(len(text) for text in ids):
+        raise DataError(f"{source}: no words in its texts")
+    vectors = train_word_vectors(ids, sizes, num_epochs=num_epochs, seed=seed, on_epoch=on_epoch)
+    occurs = np.bincount(np.concatenate(ids), minlength=sizes.num_rows) > 0  # a mark such as <url> may not
+    return _write_vectors(file, [(word, vectors[row]) for row, word in enumerate(words) if occurs[row]])
+
+
+def read_texts(file: Path) -> list[str]:
+    """The texts of a file: the rows of `.jsonl`, `.json` and `.csv`, else its lines; each also with `.gz`.
+
+    Raises DataError where there is no text, or the file cannot be read.
+    """
+    is_packed = file.suffix.lower() == ".gz"
+    if (file.with_suffix("") if is_packed else file).suffix.lower() in (".jsonl", ".json", ".csv"):
+        return [example.text for example in read_examples(file)]
+    try:
+        with gzip.open(file, "rt", encoding="utf-8") if is_packed else file.open(encoding="utf-8-sig") as lines:
+            texts = [line.strip() for line in lines if line.strip()]
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise DataError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if not texts:
+        raise DataError(f"{file}: no texts in it")
+    return texts
+
+
+def read_vocabulary(checkpoint: Path | None) -> Sequence[str]:
+    """The words of a checkpoint (None: the packaged one), the most frequent first. Raises CheckpointError."""
+    return load_checkpoint(checkpoint or DEFAULT_CHECKPOINT).words
+
+
+def _corpus_texts(data: Path) -> list[str]:
     corpora = read_corpora(data, ("imdb", "imdb_unlabelled", "sst2", "semeval"))
     for name in ("imdb", "imdb_unlabelled"):
         _, corpora[name] = split_by_stream(corpora[name], (DEV_SHARE,), SPLIT_SEED)
-    texts = [example.text for examples in corpora.values() for example in examples]
-    words, tokenizer = make_tokenizer(texts, sizes.num_words, sizes.num_buckets)
-    sizes = replace(sizes, num_words=len(words))
-    ids = [np.array(tokenizer.encode(text), np.int32) for text in texts]
-    vectors = train_word_vectors(ids, sizes, num_epochs=config.vector_epochs, seed=config.seed, on_epoch=on_epoch)
-    occurs = np.bincount(np.concatenate(ids), minlength=sizes.num_rows) > 0  # a mark such as <url> may not
-    return _write_vectors(file, [(word, vectors[row]) for row, word in enumerate(words) if occurs[row]])
+    return [example.text for examples in corpora.values() for example in examples]
 
 
 def _write_vectors(file: Path, vectors: Sequence[tuple[str, NDArray[np.float32]]]) -> int:
@@ -181,4 +214,4 @@ def import_gensim(module: str) -> Any:
     try:
         return import_module(f"gensim.{module}")
     except ModuleNotFoundError as error:
-        raise ModelError(f"word vectors are made with gensim ({error}): pip install '.[train]'") from error
+        raise ModelError(f"word vectors need gensim ({error}): pip install '.[train]'") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +14,8 @@ from typing import Any
 import pytest
 
 from model import InferenceEngine
-from tests.checkpoints import save_tiny_checkpoint
+from model.data import FILES
+from tests.checkpoints import WORDS, save_tiny_checkpoint
 from worker.logs import LIBRARIES, SILENT
 
 DAY_MS = 86_400_000
@@ -64,3 +67,28 @@ def same_logs_afterwards() -> Iterator[None]:
     for logger, before in zip(loggers, levels, strict=True):
         logger.setLevel(before)
     logging.captureWarnings(False)
+
+
+def _labelled_rows(labels: tuple[str, ...], num_streams: int, rng: random.Random) -> list[dict[str, Any]]:
+    return [
+        {
+            "text": " ".join(rng.choices(WORDS, k=6)),
+            "label": labels[i % len(labels)],
+            "split": ("train", "dev")[i % 4 > 1],
+        }
+        | ({"stream": f"stream {i % num_streams}"} if num_streams else {})
+        for i in range(48)
+    ]
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder in the layout of the real one."""
+    folder, rng = tmp_path_factory.mktemp("data"), random.Random(0)
+    two, three = ("negative", "positive"), ("negative", "neutral", "positive")
+    for name, file in FILES.items():
+        labels = three if name.startswith("semeval") or name == "topics_5point" else two
+        rows = _labelled_rows(labels, 15 if name.startswith(("imdb", "topics")) else 0, rng)
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    return folder

@@ -1,4 +1,4 @@
-"""Commands that look at networks side by side and inside: compare, vectors near, vectors train."""
+"""The command that looks at networks side by side: compare."""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.options import examples, expected_errors, with_settings
+from worker.cli.options import examples, expected_errors
 from worker.cli.training import DataFolder
 from worker.errors import SettingsError
-from worker.settings import Settings
 
 if TYPE_CHECKING:
-    from model import Compared, Neighbour, Row
+    from model import Compared, Row
 
 commands = typer.Typer()
-vectors = typer.Typer(no_args_is_help=True, help="Look at the vectors of words, or train vectors.")
 _PANEL = "The network"
-commands.add_typer(vectors, name="vectors", rich_help_panel=_PANEL)
 
 PACKAGED = "default"
 
@@ -61,37 +58,6 @@ def compare(
         Console().print(_comparison(compared))
 
 
-@vectors.command(
-    epilog=examples("sentiment vectors near great awful", "sentiment vectors near delayed --count 20 --checkpoint DIR")
-)
-@with_settings("checkpoint")
-def near(
-    settings: Settings,
-    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Written in any way that the network reads")],
-    count: Annotated[int, typer.Option(min=1, help="Words to show for each")] = 10,
-) -> None:
-    """Show the words whose vectors in the network are nearest to those of each WORD, by their cosine."""
-    from model import neighbours
-
-    Console().print(_nearest(neighbours(settings.checkpoint, words, count)))
-
-
-@vectors.command(epilog=examples("sentiment vectors train --data data --to vectors.txt"))
-def train(
-    data: DataFolder,
-    to: Annotated[Path, typer.Option("--to", help="File to write, in word2vec's text format; must not exist")],
-) -> None:
-    """Train word vectors on the texts of the corpora, without the films held out for evaluation."""
-    with expected_errors():
-        from model import train_vectors
-
-        with Console(stderr=True).status("word vectors") as status:
-            num_words = train_vectors(
-                data, to, on_epoch=lambda epoch: status.update(f"word vectors; epoch {epoch} is done")
-            )
-        print(f"{to}: vectors of {num_words:,} words")
-
-
 def _comparison(compared: Sequence[Compared]) -> Table:
     """Sizes on top, then a line for each corpus and mode: accuracy and macro recall of each checkpoint."""
     table = Table("corpus", "read", caption="accuracy, macro recall")
@@ -111,13 +77,3 @@ def _figures(row: Row, best_accuracy: float, best_recall: float) -> Text:
         "  ",
         (f"{row.macro_recall:.4f}", "bold" if row.macro_recall == best_recall else ""),
     )
-
-
-def _nearest(nearest: dict[str, list[Neighbour]]) -> Table:
-    """A column for each word; Text, because words such as :) or [b] mean something to rich."""
-    table = Table()
-    for word in nearest:
-        table.add_column(Text(word), justify="right")
-    for each in zip(*nearest.values(), strict=True):
-        table.add_row(*(Text(f"{neighbour.word}  {neighbour.similarity:.3f}") for neighbour in each))
-    return table

@@ -12,14 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import ModelConfig, ModelError, TrainConfig, UnknownWordError, neighbours, train_vectors
+from model import DataError, ModelError, UnknownWordError, neighbours, read_texts, train_vectors
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.data import DEV_SHARE, FILES, SPLIT_SEED, read_corpora, split_by_stream
 from model.tokenizer import SPECIAL_TOKENS
 from tests.unit.model.conftest import CONFIG, WORDS, random_weights
 
-SIZES = ModelConfig(num_words=60, num_buckets=4, embedding_size=6)
-KNOBS = TrainConfig(vector_epochs=2)
+SIZE = 6
 
 
 def _save(folder: Path, directions: dict[str, tuple[float, float]]) -> Path:
@@ -94,10 +93,10 @@ def test_a_word_whose_vector_is_zero_is_near_to_none(tmp_path: Path) -> None:
 def test_trained_vectors_are_read_by_gensim_and_know_nothing_of_films_held_out(data: Path, tmp_path: Path) -> None:
     models = pytest.importorskip("gensim.models", reason="word vectors need pip install '.[train]'")
     file, epochs = tmp_path / "vectors.txt", list[int]()
-    num_words = train_vectors(data, file, sizes=SIZES, config=KNOBS, on_epoch=epochs.append)
+    num_words = train_vectors(data, file, size=SIZE, num_epochs=2, on_epoch=epochs.append)
     vectors = models.KeyedVectors.load_word2vec_format(str(file))
     assert epochs == [1, 2]
-    assert vectors.vectors.shape == (num_words, SIZES.embedding_size)
+    assert vectors.vectors.shape == (num_words, SIZE)
     assert np.isfinite(vectors.vectors).all()
     assert {"good", "flight", "great"} <= set(vectors.index_to_key)
     assert not set(SPECIAL_TOKENS) & set(vectors.index_to_key)  # none occurs in these texts
@@ -114,16 +113,14 @@ def test_vectors_never_replace_a_file(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "vectors.txt"
     file.write_text("precious")
     with pytest.raises(ModelError, match=r"vectors\.txt: exists, and is not overwritten"):
-        train_vectors(data, file, sizes=SIZES, config=KNOBS)
+        train_vectors(data, file, size=SIZE, num_epochs=2)
     assert file.read_text() == "precious"
     late = tmp_path / "late.txt"
     with pytest.raises(ModelError, match=r"late\.txt: File exists"):
-        train_vectors(
-            data, late, sizes=SIZES, config=KNOBS, on_epoch=lambda epoch: late.write_text("precious") and None
-        )
+        train_vectors(data, late, size=SIZE, num_epochs=2, on_epoch=lambda epoch: late.write_text("precious") and None)
     assert late.read_text() == "precious"
     with pytest.raises(ModelError, match="no such folder"):
-        train_vectors(data, tmp_path / "absent" / "vectors.txt", sizes=SIZES, config=KNOBS)
+        train_vectors(data, tmp_path / "absent" / "vectors.txt", size=SIZE, num_epochs=2)
 
 
 def test_without_gensim_training_vectors_says_what_to_install_before_it_reads_anything(
@@ -133,4 +130,56 @@ def test_without_gensim_training_vectors_says_what_to_install_before_it_reads_an
     monkeypatch.setitem(sys.modules, "gensim.models", None)
     with pytest.raises(ModelError, match=r"pip install '\.\[train\]'"):
         train_vectors(tmp_path / "absent", tmp_path / "vectors.txt")
+    assert not (tmp_path / "vectors.txt").exists()
+
+
+TEXTS = ["good good film", "a bad flight", "sehr gut \u2764"]
+
+
+def _write(file: Path, content: str) -> Path:
+    file.write_bytes(gzip.compress(content.encode()) if file.suffix == ".gz" else content.encode())
+    return file
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "mine", "mine.txt.gz", "mine.jsonl", "mine.jsonl.gz", "mine.csv"])
+def test_own_texts_are_lines_or_rows_and_may_be_gzipped(name: str, tmp_path: Path) -> None:
+    lines = "\n\n".join(TEXTS)
+    if "jsonl" in name:
+        lines = "\n".join(json.dumps({"text": text}) for text in TEXTS)
+    elif "csv" in name:
+        lines = "\n".join(["text", *TEXTS])
+    assert read_texts(_write(tmp_path / name, lines + "\n")) == TEXTS
+
+
+def test_vectors_are_made_from_own_texts_for_the_words_that_occur(tmp_path: Path) -> None:
+    pytest.importorskip("gensim", reason="word vectors need pip install '.[train]'")
+    source, file = _write(tmp_path / "mine.txt", "\n".join(TEXTS)), tmp_path / "vectors.txt"
+    assert train_vectors(source, file, size=3, num_epochs=1) == 8
+    head, *rows = file.read_text().splitlines()
+    assert head == "8 3"
+    assert [row.split()[0] for row in rows] == ["good", "a", "bad", "film", "flight", "gut", "sehr", "\u2764"]
+    assert {len(row.split()) for row in rows} == {4}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("mine.txt", b"", r"mine\.txt: no texts in it"),
+        ("mine.txt", b" \n\n", r"mine\.txt: no texts in it"),
+        ("mine.txt", b"\xff\xfe", r"mine\.txt: cannot be read: .*utf-8"),
+        ("mine.txt", "\u200b \u00ad\n".encode(), r"mine\.txt: no words in its texts"),
+        ("mine.gz", b"plain", r"mine\.gz: cannot be read: Not a gzipped file"),
+        ("mine.gz", gzip.compress(b"good film" * 99)[:-9], r"mine\.gz: cannot be read: "),
+        ("mine.jsonl", b'{"txt": "good"}', r'mine\.jsonl, line 1: no field "text"'),
+        ("mine.txt", None, r"mine\.txt: cannot be read: No such file"),
+    ],
+)
+def test_own_texts_that_cannot_be_used_are_refused_with_the_reason(
+    name: str, content: bytes | None, problem: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("gensim", reason="word vectors need pip install '.[train]'")
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=problem):
+        train_vectors(tmp_path / name, tmp_path / "vectors.txt")
     assert not (tmp_path / "vectors.txt").exists()
