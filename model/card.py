@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.config import ModelConfig, TrainConfig
+from model.config import LABELS, ModelConfig, TrainConfig
 from model.evaluate import NUM_BINS, Evaluation
 
 _CARD = """# {name}
@@ -16,13 +16,19 @@ highest and mean hidden state; a stream LSTM of {sizes.stream_size} cells that s
 {sizes.num_words:,} words, and {sizes.num_buckets:,} rows that unknown words share.
 
 ## Training
-Word vectors by word2vec from all training texts, then {config.epochs} epochs on IMDB, SST-2 and SemEval together, seed
-{config.seed}; the first {config.unlabelled_epochs} also read IMDB's unlabelled reviews, as labelled by a linear
-classifier of words and word pairs. Data with two classes trains the two probabilities alone. The stream
-cell learnt from {config.held_share:.0%} of the remaining films, and the temperature from these and as many of the other
-texts; the text network had seen none of them. These are the weights of the network that never saw the
-{evaluation.dev_share:.0%} of the films below: none were trained on all films afterwards. The knobs of the stream cell
-were chosen on the films below.
+1. A language model: the word LSTM learnt which word comes next, in {config.language_epochs} epochs over
+   the reviews, labelled and unlabelled, and the tweets.
+2. Two teachers: the sentence encoder bge-small-en-v1.5 (33 million parameters), fine-tuned on IMDB's reviews, and on
+   SST-2 and SemEval together. They judged the reviews, at most {config.max_sentences:,} sentences of reviews,
+   the tweets, and changed versions of the tweets and of SST-2's sentences.
+3. The text network: {config.epochs} epochs on all of that at once, seed {config.seed}.
+   Where there is a label, it counts {config.label_share:.0%}, the teacher's opinion the rest.
+   Data with two classes trains the two probabilities alone.
+4. The stream cell, and the temperature, on {config.held_share:.0%} of the films and
+   {config.held_topics:.0%} of the topics of tweets: texts that the text network had read, but whose labels neither it
+   nor the teachers had seen.
+
+These are the weights of the network that never saw the {evaluation.dev_share:.0%} of the films below.
 
 ## Figures
 Measured by `sentiment evaluate` on the files in this folder. reset: each text from an empty state. carried: in the
@@ -33,7 +39,10 @@ network chooses between the two. Calibration error is over {num_bins} bins of co
 |---|---|---|---|---|---|
 {rows}
 
+{confusions}
+
 imdb: films held out of training, split by a hash of the film. sst2_dev, semeval_dev: the published development sets.
+airlines: the later tweets of a corpus in order of time, of which the network had seen the earlier.
 topics_2point, topics_5point: SemEval 2016 tweets by topic, published development topics, as two and as three classes.
 
 ## Limits
@@ -58,4 +67,16 @@ def model_card(sizes: ModelConfig, config: TrainConfig, evaluation: Evaluation) 
         evaluation=evaluation,
         num_bins=NUM_BINS,
         rows=rows,
+        confusions=_confusions(evaluation),
     )
+
+
+def _confusions(evaluation: Evaluation) -> str:
+    """Every row's whole matrix: a line for each class that its texts have, how many were read as which."""
+    lines = ["| corpus | read | true class | " + " | ".join(f"read as {label}" for label in LABELS) + " |"]
+    lines.append("|---" * (3 + len(LABELS)) + "|")
+    for row in evaluation.rows:
+        for label, counts in zip(LABELS, row.confusion, strict=True):
+            if any(counts):
+                lines.append(f"| {row.corpus} | {row.mode} | {label} | " + " | ".join(f"{n:,}" for n in counts) + " |")
+    return "\n".join(lines)

@@ -17,10 +17,10 @@ NUM_GATES = 4  # input, forget, cell, output: the order of torch.nn.LSTM
 class ModelConfig:
     """Sizes of the network. Raises ConfigError with every value that is out of range."""
 
-    num_words: int = 24_000  # words of the vocabulary
+    num_words: int = 30_000  # words of the vocabulary
     num_buckets: int = 2048  # rows shared by unknown words, chosen by hash
-    embedding_size: int = 128
-    hidden_size: int = 128  # of the word LSTM
+    embedding_size: int = 256
+    hidden_size: int = 256  # of the word LSTM
     summary_size: int = 24  # of what the stream LSTM sees of a text
     stream_size: int = 32  # of the stream LSTM
 
@@ -81,34 +81,53 @@ class ModelConfig:
 class TrainConfig:
     """Knobs of training. Raises ConfigError with every value that is out of range."""
 
-    epochs: int = 3
-    unlabelled_epochs: int = 2  # the first ones, which also read the unlabelled reviews
-    batch_tokens: int = 6400  # tokens of a batch at most
-    batch_texts: int = 64  # texts of a batch at most
+    epochs: int = 4
+    label_share: float = 0.5  # of a labelled text's target; the rest is what the teacher thinks of it
+    batch_tokens: int = 12_800  # tokens of a batch at most
+    batch_texts: int = 128  # texts of a batch at most
     max_tokens: int = 400  # of a text; longer ones keep their end
     learning_rate: float = 1.5e-3
     warmup_steps: int = 60  # the rate rises over these, then falls linearly to zero
     clip_norm: float = 1.0
-    dropout_embedding: float = 0.2
-    dropout_word: float = 0.08  # whole words
-    dropout_output: float = 0.3
-    vector_epochs: int = 4  # of word2vec, which the embedding starts from; 0: start at random
+    dropout_embedding: float = 0.1
+    dropout_word: float = 0.05  # whole words
+    dropout_output: float = 0.2
+    language_epochs: int = 3  # of the language model, which the word LSTM starts from
+    language_learning_rate: float = 3e-3
+    language_rows: int = 64  # of texts behind each other, read side by side
+    language_tokens: int = 100  # of a row in a step: how far the error is carried back
+    language_sampled: int = 1024  # words that the softmax is over, beside the true one
+    language_tweets: int = 3  # times that a tweet is read in an epoch: they are few beside the reviews
+    max_sentences: int = 250_000  # of reviews, which the teacher judges one by one
+    tweet_variants: int = 4  # changed versions of each tweet that the teacher judges, too
+    phrase_variants: int = 8
     stream_epochs: int = 40
     stream_learning_rate: float = 3e-3
     stream_reset: float = 0.05  # chance that a stream starts anew before a text
     stream_shuffled: float = 0.2  # share of the sequences whose texts belong to no stream
     dev_share: float = 0.2  # of the films: never trained on
-    held_share: float = 0.1  # of the other streams: kept from the text network, for the stream cell and the temperature
+    held_share: float = 0.1  # of the films: their labels are kept for the stream cell and the temperatures
+    held_topics: float = 0.3  # of the topics of tweets, likewise
+    held_texts: float = 0.05  # of the sentences and tweets, for the temperatures
     split_seed: int = 0  # of the two shares
     seed: int = 1
     threads: int = 1
 
     def __post_init__(self) -> None:
-        whole = ("epochs", "batch_tokens", "batch_texts", "max_tokens", "threads")
-        not_negative = ("unlabelled_epochs", "warmup_steps", "vector_epochs", "stream_epochs", "seed", "split_seed")
-        positive = ("learning_rate", "stream_learning_rate", "clip_norm")
-        chances = ("dropout_embedding", "dropout_word", "dropout_output", "stream_reset", "stream_shuffled")
-        shares = ("dev_share", "held_share")
+        whole: tuple[str, ...] = ("epochs", "batch_tokens", "batch_texts", "max_tokens", "threads")
+        whole += ("language_rows", "language_tokens", "language_sampled", "language_tweets")
+        not_negative: tuple[str, ...] = ("warmup_steps", "language_epochs", "stream_epochs", "seed", "split_seed")
+        not_negative += ("max_sentences", "tweet_variants", "phrase_variants")
+        positive = ("learning_rate", "language_learning_rate", "stream_learning_rate", "clip_norm")
+        chances = (
+            "label_share",
+            "dropout_embedding",
+            "dropout_word",
+            "dropout_output",
+            "stream_reset",
+            "stream_shuffled",
+        )
+        shares = ("dev_share", "held_share", "held_topics", "held_texts")
         _refuse(
             [f"{name} must be at least 1" for name in whole if not getattr(self, name) >= 1]
             + [f"{name} must not be negative" for name in not_negative if not getattr(self, name) >= 0]

@@ -32,10 +32,12 @@ FILES = {
     "semeval_dev": "tweets/semeval_dev.jsonl.gz",
     "topics_2point": "tweets/semeval_topics_2point.jsonl.gz",
     "topics_5point": "tweets/semeval_topics_5point.jsonl.gz",
+    "airlines": "tweets/airlines.jsonl.gz",
 }
 """Name of each corpus, and its file inside a data folder."""
 
 DEV_SHARE, SPLIT_SEED = 0.2, 0  # of the films held out for evaluation, unless a training run chose others
+EARLY_SHARE = 0.7  # of the airlines' tweets, which are in order of time: training sees these, evaluation the later ones
 
 Row = Mapping[str, Any]
 
@@ -96,6 +98,12 @@ def split_by_stream(examples: Sequence[Example], shares: Sequence[float], seed: 
         position = stream_position(example, seed)
         parts[sum(position >= bound for bound in bounds)].append(example)
     return parts
+
+
+def split_by_time(examples: Sequence[Example], share: float = EARLY_SHARE) -> tuple[list[Example], list[Example]]:
+    """The earlier and the later part of examples that are in order of time."""
+    bound = round(share * len(examples))
+    return list(examples[:bound]), list(examples[bound:])
 
 
 def classes_of(examples: Iterable[Example], corpus: str) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from model.config import NUM_CLASSES
-from model.data import DEV_SHARE, NEUTRAL, SPLIT_SEED, Example, classes_of, read_corpora, split_by_stream
+from model.data import DEV_SHARE, NEUTRAL, SPLIT_SEED, Example, classes_of, read_corpora, split_by_stream, split_by_time
 from model.engine import InferenceEngine
 from model.reading import Request
 from model.state import StreamState
@@ -72,8 +72,9 @@ def evaluate_checkpoint(
     folder = checkpoint or DEFAULT_CHECKPOINT
     metrics = load_checkpoint(folder).metrics
     dev_share, split_seed = held_out_split(metrics)
-    corpora = read_corpora(data, ("imdb", "sst2_dev", "semeval_dev", "topics_2point", "topics_5point"))
+    corpora = read_corpora(data, ("imdb", "sst2_dev", "semeval_dev", "airlines", "topics_2point", "topics_5point"))
     corpora["imdb"], _ = split_by_stream(corpora["imdb"], (dev_share,), split_seed)
+    _, corpora["airlines"] = split_by_time(corpora["airlines"])
     for name in ("topics_2point", "topics_5point"):
         corpora[name] = [example for example in corpora[name] if example.split == "dev"]
     engine = InferenceEngine.load(folder)

@@ -19,7 +19,6 @@ from model.config import TrainConfig
 from model.network import SentimentNetwork
 from model.runs import RunFolder
 
-REPEATS = {"imdb": 1, "sst2": 2, "semeval": 2}  # of a corpus in an epoch
 SAVE_EVERY = 500  # steps
 SEQUENCES_PER_BATCH = 64
 
@@ -34,19 +33,23 @@ class Training:
     progress: Progress
 
 
-def fit_text_network(run: Training, train: dict[str, Texts], unlabelled: Texts, held: dict[str, Texts]) -> None:
+def fast_arithmetic() -> torch.autocast:
+    """Matrix products in bfloat16 where the processor has instructions for them; the weights stay in float32."""
+    native = torch.cpu.get_capabilities()
+    return torch.autocast("cpu", torch.bfloat16, enabled=bool(native.get("amx_bf16") or native.get("avx512_bf16")))
+
+
+def fit_text_network(run: Training, corpora: Sequence[Texts], held: dict[str, Texts]) -> None:
     """Train the word network and the readout; goes on from the last saved step. Held texts are only measured."""
     config = run.config
-    labelled = reduce(operator.add, [corpus for name, corpus in train.items() for _ in range(REPEATS[name])])
-    texts = labelled + unlabelled
+    texts = reduce(operator.add, corpora)
     plan: list[Indices] = []
     for epoch in range(config.epochs):
-        rows = np.arange(len(texts if epoch < config.unlabelled_epochs else labelled))
         rng = np.random.default_rng((config.seed, epoch))
-        plan += epoch_batches(rows, texts, config.batch_tokens, config.batch_texts, rng)
+        plan += epoch_batches(np.arange(len(texts)), texts, config.batch_tokens, config.batch_texts, rng)
     parameters = [*run.network.word.parameters(), *run.network.readout.parameters()]
-    optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99))
-    num_done = run.folder.load_step(run.network, optimizer)
+    optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99), fused=True)
+    num_done = run.folder.load_step("text", run.network, optimizer)
     task = run.progress.add_task("text network, steps", total=len(plan), completed=num_done)
     losses: list[float] = []
     for step in range(num_done, len(plan)):
@@ -54,8 +57,9 @@ def fit_text_network(run: Training, train: dict[str, Texts], unlabelled: Texts, 
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, len(plan), config)
         tokens, lengths = pad([texts.ids[i] for i in plan[step]])
-        logits = run.network.text_logits(torch.from_numpy(tokens), torch.from_numpy(lengths))
-        loss = corpus_loss(logits, texts, plan[step])
+        with fast_arithmetic():
+            logits = run.network.text_logits(torch.from_numpy(tokens), torch.from_numpy(lengths))
+        loss = corpus_loss(logits.float(), texts, plan[step])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
@@ -63,7 +67,7 @@ def fit_text_network(run: Training, train: dict[str, Texts], unlabelled: Texts, 
         losses.append(loss.item())
         run.progress.update(task, advance=1, description=f"text network, loss {np.mean(losses[-100:]):.3f}; steps")
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == len(plan):
-            run.folder.save_step(step + 1, run.network, optimizer)
+            run.folder.save_step("text", step + 1, run.network, optimizer)
             run.folder.log("text", step + 1, loss=float(np.mean(losses)), **_accuracies(run.network, held))
             losses.clear()
 

@@ -32,7 +32,7 @@ class WordNetwork(nn.Module):
         """(batch, time) ids, padded at the end, and (batch,) lengths of at least 1 -> (batch, 3 hidden)."""
         x = self.embedding_dropout(self.embedding(tokens))
         x = x * self.word_dropout(torch.ones_like(x[..., :1]))
-        h, _ = self.lstm(x)  # (batch, time, hidden); one direction, so the padding behind a text cannot reach it
+        h = self.lstm(x)[0].float()  # (batch, time, hidden); one direction: the padding behind a text cannot reach it
         inside = torch.arange(tokens.shape[1]) < lengths[:, None]
         last = h[torch.arange(len(h)), lengths - 1]
         highest = h.masked_fill(~inside[..., None], -torch.inf).amax(dim=1)

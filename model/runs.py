@@ -2,8 +2,7 @@
 
 config.json          sizes and knobs; a folder is only ever continued with the same ones
 log.jsonl            a line per saved point
-vectors.safetensors  the word vectors that the network starts from
-text.safetensors     the network, Adam's moments and the number of steps done
+STAGE.safetensors    of language, text: the network, Adam's moments and the number of steps done
 checkpoint/          the finished checkpoint, with its metrics and card
 """
 
@@ -75,16 +74,16 @@ class RunFolder:
         file = self.path / f"{name}.safetensors"
         return load_file(file) if file.exists() else None
 
-    def save_step(self, step: int, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Save all that the steps after `step` depend on."""
+    def save_step(self, stage: str, step: int, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Save all that the steps of the stage after `step` depend on."""
         tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         for number, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in state.items()}
-        self.save_tensors("text", tensors | {"step": torch.tensor(step)})
+        self.save_tensors(stage, tensors | {"step": torch.tensor(step)})
 
-    def load_step(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    def load_step(self, stage: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
         """Restore what `save_step` saved, and return its step; 0 where nothing was saved."""
-        tensors = self.load_tensors("text")
+        tensors = self.load_tensors(stage)
         if tensors is None:
             return 0
         states: dict[int, dict[str, Tensor]] = {}

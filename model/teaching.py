@@ -1,0 +1,121 @@
+"""Teachers at work: what they think of every text that the network learns from, kept in the run folder.
+
+Two fine-tuned encoders: one for whole reviews, one for what is short, sentences of reviews and tweets. The network
+learns from their opinions of texts without labels, and from labels mixed with their opinions where there are labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.batches import ABSENT, Texts, encode
+from model.config import NUM_CLASSES, TrainConfig
+from model.data import Example
+from model.encoder import Encoder
+from model.encoder_teacher import EncoderTeacher, TeacherConfig
+from model.fit import Training
+from model.parts import Parts
+from model.tokenizer import Tokenizer
+from model.transfer import sentences, variants
+
+LoadEncoder = Callable[[], tuple[Encoder, Any]]
+Opinions = NDArray[np.float32]
+
+SHORT, REVIEWS = "short", "reviews"
+TEACHERS = {SHORT: ("sst2", "semeval"), REVIEWS: ("imdb",)}
+"""Name of each teacher, and the corpora that it learns from."""
+SHORT_EPOCHS, REVIEW_EPOCHS, REVIEW_PIECES = 3, 1, 144
+WITHOUT_NEUTRAL = {"imdb", "imdb_unlabelled", "sst2", "phrase variants"}
+TWO_CLASSES = np.array([0.0, ABSENT, 0.0], np.float32)
+
+
+def texts_to_judge(parts: Parts, config: TrainConfig) -> dict[str, tuple[str, list[str]]]:
+    """Name of each set of texts -> the teacher that judges it, and the texts."""
+    reviews = [example.text for example in (*parts.labelled["imdb"], *parts.held["imdb"])]
+    tweets = [example.text for example in (*parts.labelled["semeval"], *parts.held["semeval"])]
+    phrases = [example.text for example in parts.labelled["sst2"]]
+    return {
+        "semeval": (SHORT, tweets),
+        "sst2": (SHORT, phrases),
+        "airlines": (SHORT, [example.text for example in parts.labelled["airlines"]]),
+        "tweet variants": (SHORT, variants(tweets, config.tweet_variants, config.seed)),
+        "phrase variants": (SHORT, variants(phrases, config.phrase_variants, config.seed)),
+        "sentences": (SHORT, sentences(chain(reviews, parts.unlabelled), config.max_sentences, config.seed)),
+        "imdb": (REVIEWS, reviews),
+        "imdb_unlabelled": (REVIEWS, parts.unlabelled),
+    }
+
+
+def ask_teachers(run: Training, parts: Parts, load_encoder: LoadEncoder) -> dict[str, tuple[list[str], Opinions]]:
+    """The texts of each set, and their (texts, classes) logits for balanced classes. Raises ModelError, DataError."""
+    sets = texts_to_judge(parts, run.config)
+    answers: dict[str, tuple[list[str], Opinions]] = {}
+    for teacher, corpora in TEACHERS.items():
+        wanted = {name: texts for name, (judge, texts) in sets.items() if judge == teacher}
+        saved = {name: run.folder.load_tensors(f"opinions-{name.replace(' ', '-')}") for name in wanted}
+        if None in saved.values():
+            encoder = _fine_tuned(run, teacher, {corpus: parts.strangers[corpus] for corpus in corpora}, load_encoder)
+            for name, texts in wanted.items():
+                if saved[name] is None:
+                    saved[name] = {"logits": torch.from_numpy(_judged(run, encoder, name, texts))}
+                    run.folder.save_tensors(f"opinions-{name.replace(' ', '-')}", saved[name] or {})
+        answers |= {name: (texts, (saved[name] or {})["logits"].numpy()) for name, texts in wanted.items()}
+    return answers
+
+
+def _fine_tuned(
+    run: Training, name: str, corpora: dict[str, list[Example]], load_encoder: LoadEncoder
+) -> EncoderTeacher:
+    config = TeacherConfig(epochs=SHORT_EPOCHS, seed=run.config.seed)
+    if name == REVIEWS:
+        config = TeacherConfig(epochs=REVIEW_EPOCHS, max_pieces=REVIEW_PIECES, seed=run.config.seed)
+    teacher = EncoderTeacher(name, *load_encoder(), config)
+    task = run.progress.add_task(f"teacher for {name} texts, steps", total=None)
+    teacher.fit(
+        corpora,
+        run.folder,
+        on_step=lambda step, total, loss: run.progress.update(task, completed=step, total=total),
+    )
+    return teacher
+
+
+def _judged(run: Training, teacher: EncoderTeacher, name: str, texts: Sequence[str]) -> Opinions:
+    task = run.progress.add_task(f"opinions of {name}", total=len(texts))
+    return teacher.logits(texts, on_text=lambda done: run.progress.update(task, completed=done))
+
+
+def lessons(
+    parts: Parts, answers: dict[str, tuple[list[str], Opinions]], tokenizer: Tokenizer, config: TrainConfig
+) -> list[Texts]:
+    """What the text network learns from: every set of texts, with the targets that it is to give."""
+    found = []
+    for name, (texts, logits) in answers.items():
+        labels = np.array([example.label for example in parts.labelled.get(name, ())], np.intp)
+        targets = _targets(logits + TWO_CLASSES if name in WITHOUT_NEUTRAL else logits, labels, config.label_share)
+        ids = encode(texts, tokenizer, config.max_tokens)
+        lesson = Texts.of_corpus(name, ids, targets, [""] * len(texts))
+        if not len(labels):  # opinions hold for balanced classes
+            prior = np.zeros(NUM_CLASSES, np.float32) + (TWO_CLASSES if name in WITHOUT_NEUTRAL else 0)
+            lesson = replace(lesson, log_prior=np.tile(prior, (len(lesson), 1)))
+        found.append(lesson)
+    return found
+
+
+def _targets(logits: Opinions, labels: NDArray[np.intp], label_share: float) -> NDArray[np.float32]:
+    """Opinions as probabilities; those of the first texts, which have labels, mixed with these.
+
+    Labels come in the shares of their corpus, so that opinions beside them are moved to these shares.
+    """
+    if len(labels):
+        counts = np.bincount(labels, minlength=NUM_CLASSES)
+        logits = logits + np.log(np.maximum(counts / len(labels), np.exp(ABSENT))).astype(np.float32)
+    targets: NDArray[np.float32] = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
+    targets[: len(labels)] += label_share * (np.eye(NUM_CLASSES, dtype=np.float32)[labels] - targets[: len(labels)])
+    return targets
