@@ -30,12 +30,14 @@ from model.state import OpenText, StreamState
 
 if TYPE_CHECKING:
     from model.compare import Compared, compare_checkpoints
+    from model.presets import PRESETS, Outcome, Preset, find_preset, run_preset
     from model.train import train_checkpoint
     from model.vectorfiles import WordVectors, load_vectors
     from model.vectors import Neighbour, neighbours, read_texts, read_vocabulary, train_vectors
 
 __all__ = [
     "LABELS",
+    "PRESETS",
     "CheckpointError",
     "Compared",
     "ComparisonError",
@@ -48,8 +50,10 @@ __all__ = [
     "ModelError",
     "Neighbour",
     "OpenText",
+    "Outcome",
     "Phrase",
     "PhraseGrammar",
+    "Preset",
     "ReferenceNetwork",
     "Request",
     "Result",
@@ -63,25 +67,32 @@ __all__ = [
     "WordVectors",
     "compare_checkpoints",
     "evaluate_checkpoint",
+    "find_preset",
     "load_vectors",
     "make_phrases",
     "neighbours",
     "read_examples",
     "read_texts",
     "read_vocabulary",
+    "run_preset",
     "train_checkpoint",
     "train_vectors",
 ]
 
 _LAZY = {
+    "PRESETS": "presets",
     "Compared": "compare",
     "Neighbour": "vectors",
+    "Outcome": "presets",
+    "Preset": "presets",
     "WordVectors": "vectorfiles",
     "compare_checkpoints": "compare",
+    "find_preset": "presets",
     "load_vectors": "vectorfiles",
     "neighbours": "vectors",
     "read_texts": "vectors",
     "read_vocabulary": "vectors",
+    "run_preset": "presets",
     "train_checkpoint": "train",
     "train_vectors": "vectors",
 }

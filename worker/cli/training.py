@@ -16,10 +16,11 @@ from worker.errors import SettingsError
 from worker.settings import Settings
 
 if TYPE_CHECKING:
-    from model import Evaluation
+    from model import Evaluation, Outcome, Preset
 
 commands = typer.Typer()
 _PANEL = "The network"
+_SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder with the labelled corpora (reviews/, tweets/)")]
 
@@ -29,12 +30,18 @@ DataFolder = Annotated[Path, typer.Option("--data", help="Folder with the labell
     epilog=examples(
         "sentiment train --data data --run runs/large --set hidden_size=256 --set epochs=4",
         "sentiment worker --checkpoint runs/large/checkpoint",
+        "sentiment train --preset imdb-lstm --data data --run runs/imdb-lstm --set clip=global-norm",
+        "sentiment train --preset imdb-lstm --quick --run runs/try",
     ),
 )
 def train(
-    data: DataFolder,
     run: Annotated[Path, typer.Option("--run", help="Folder of this run; a run that was cut off goes on there")],
+    data: Annotated[Path | None, typer.Option("--data", help="Folder with the labelled corpora")] = None,
     name: Annotated[str, typer.Option(help="Name of the checkpoint, as events tell it")] = "default",
+    preset: Annotated[
+        str | None, typer.Option(help="A system of the literature, instead of a checkpoint; a wrong name lists them")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A preset's version of seconds; needs no --data")] = False,
     knobs: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A size or a knob of training; a wrong name lists them"),
@@ -42,16 +49,12 @@ def train(
 ) -> None:
     """Train a network, and write its checkpoint and what it scores on held-out data."""
     with expected_errors():
-        from model import ModelConfig, TrainConfig
-
-        knobs_of_sizes, knobs_of_training = _knobs_of(ModelConfig), _knobs_of(TrainConfig)
-        given = _read_knobs(knobs or [], knobs_of_sizes | knobs_of_training)
-        sizes = ModelConfig(**{name: given[name] for name in given.keys() & knobs_of_sizes})
-        config = TrainConfig(**{name: given[name] for name in given.keys() & knobs_of_training})
-
-        from model import train_checkpoint  # imports torch: wrong knobs are said before
-
-        print(train_checkpoint(config, data, run, sizes=sizes, name=name))
+        if preset is not None:
+            _train_preset(preset, data, run, knobs or [], quick=quick)
+        elif data is None or quick:
+            raise SettingsError("without --preset, a checkpoint is trained: it needs --data, and knows no --quick")
+        else:
+            _train_checkpoint(data, run, name, knobs or [])
 
 
 @commands.command(
@@ -77,6 +80,36 @@ def evaluate(
         Console().print(_table(evaluation))
 
 
+def _train_checkpoint(data: Path, run: Path, name: str, knobs: list[str]) -> None:
+    from model import ModelConfig, TrainConfig
+
+    knobs_of_sizes, knobs_of_training = _knobs_of(ModelConfig), _knobs_of(TrainConfig)
+    given = _read_knobs(knobs, knobs_of_sizes | knobs_of_training)
+    sizes = ModelConfig(**{name: given[name] for name in given.keys() & knobs_of_sizes})
+    config = TrainConfig(**{name: given[name] for name in given.keys() & knobs_of_training})
+
+    from model import train_checkpoint  # imports torch: wrong knobs are said before
+
+    print(train_checkpoint(config, data, run, sizes=sizes, name=name))
+
+
+def _train_preset(name: str, data: Path | None, run: Path, knobs: list[str], *, quick: bool) -> None:
+    from model import find_preset, run_preset
+
+    preset = find_preset(name)
+    kinds = {knob: type(value) for knob, value in preset.knobs.to_dict().items()}
+    chosen = preset.knobs_with(_read_knobs(knobs, kinds), quick=quick)
+    if data is None and chosen.corpora() and not quick:
+        raise SettingsError(f"{name} needs --data, a folder with {', '.join(chosen.corpora())}, or --quick")
+    with Console(stderr=True).status(name) as status:
+        outcome = run_preset(
+            preset, chosen, data, run, lambda share, line: status.update(f"{name}: {share:.0%}, {line}")
+        )
+    Console().print(_figures(preset, outcome))
+    for note in outcome.notes:
+        print(f"- {note}")
+
+
 def _knobs_of(config: Any) -> dict[str, type]:
     """Name and type of each field of a configuration; the types stand there as text."""
     return {field.name: {"int": int, "float": float}[str(field.type)] for field in fields(config)}
@@ -91,8 +124,8 @@ def _read_knobs(texts: list[str], known: dict[str, type]) -> dict[str, Any]:
             problems.append(f"  {text}: there is no {name!r}")
             continue
         try:
-            values[name] = known[name](value)
-        except ValueError:
+            values[name] = _SWITCHES[value.lower()] if known[name] is bool else known[name](value)
+        except (ValueError, KeyError):
             problems.append(f"  {text}: {value!r} is no {known[name].__name__}")
     if problems:
         raise SettingsError("--set takes NAME=VALUE:\n" + "\n".join(problems) + "\nNames: " + ", ".join(sorted(known)))
@@ -107,4 +140,16 @@ def _table(evaluation: Evaluation) -> Table:
     for row in evaluation.rows:
         figures = f"{row.accuracy:.2%}", f"{row.macro_recall:.4f}", f"{row.calibration_error:.4f}"
         table.add_row(row.corpus, row.mode, f"{row.num_texts:,}", *figures)
+    return table
+
+
+def _figures(preset: Preset[Any], outcome: Outcome) -> Table:
+    table = Table(title=preset.name)
+    for heading in ("figure", "here", "published"):
+        table.add_column(heading, justify="left" if heading == "figure" else "right")
+    for name, value in outcome.figures.items():
+        is_published = name == preset.metric and preset.published is not None
+        table.add_row(name, f"{value:.4f}", f"{preset.published:.4f}" if is_published else "")
+    table.add_row("parameters", f"{outcome.num_parameters:,}", "")
+    table.add_row("seconds of training", f"{outcome.seconds:,.1f}", "")
     return table

@@ -1,0 +1,239 @@
+"""The small classifiers of the literature: embedding, recurrent layers, dropout, softmax over two classes.
+
+`train_classifier` trains one by Adam on rows of ids (`words.py`), saves its last step now and then, from which a run
+that was cut off goes on as if it had not been, and measures it on the test texts, batch by batch and overall.
+
+steps.pt             the last saved step
+test_batches.json    the accuracy on each batch of the test texts, in their order
+network.safetensors  the trained network, without an embedding that was frozen
+vocabulary.txt       the word of each row of the embedding behind the special ones
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from model.cells import CELLS
+from model.errors import ConfigError
+from model.evaluate import macro_recall
+from model.presets.folder import write_whole
+from model.presets.outcome import Outcome, Point
+from model.presets.preset import Knobs, OnProgress
+from model.presets.words import NUM_SPECIAL, SIDES, Ids, Words
+from model.recurrent import RecurrentNetwork
+
+NUM_CLASSES = 2
+NUM_POINTS, LEAST_STEPS = 50, 10  # points of the curve at most, and steps between two; at each, the step is saved
+STEPS = "steps.pt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierKnobs(Knobs):
+    """Knobs of a small classifier."""
+
+    cell: str = "rnn"  # a key of cells.CELLS
+    num_words: int = 10_000  # of the vocabulary at most
+    text_words: int = 80  # of a text that are read
+    zeros: str = "front"  # where short texts are padded and long ones cut: front or end
+    embedding_size: int = 100
+    hidden_size: int = 64
+    num_layers: int = 2
+    dropout: float = 0.5  # between layers and before the softmax
+    batch_texts: int = 128
+    epochs: int = 5
+    learning_rate: float = 1e-3
+    num_texts: int = 0  # for training, drawn at random; 0: all
+
+    zero_allowed: ClassVar[frozenset[str]] = Knobs.zero_allowed | {"dropout", "num_texts"}
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values."""
+        problems = Knobs.problems(self)
+        if self.cell not in CELLS:
+            problems.append(f"cell must be one of {', '.join(CELLS)}")
+        if self.zeros not in SIDES:
+            problems.append(f"zeros must be one of {', '.join(SIDES)}")
+        if self.dropout >= 1:
+            problems.append("dropout must be below 1")
+        return problems
+
+
+class Rows(NamedTuple):
+    """Texts as ids, and their classes."""
+
+    ids: Ids  # (texts, words)
+    targets: NDArray[np.int64]  # (texts,)
+
+    def some(self, rows: NDArray[np.int64]) -> Rows:
+        """Those of some rows."""
+        return Rows(self.ids[rows], self.targets[rows])
+
+
+class Dataset(NamedTuple):
+    """What a classifier learns from, and what it is measured on."""
+
+    train: Rows
+    test: Rows
+
+
+class TextClassifier(nn.Module):
+    """Reads the state behind the last word of a row, padding or not."""
+
+    def __init__(
+        self, knobs: ClassifierKnobs, num_words: int, rows: NDArray[np.float32] | None = None, *, frozen: bool = False
+    ) -> None:
+        """rows: what the embedding starts from, (special + words, size); None: at random, as Keras does."""
+        super().__init__()
+        self.embedding = nn.Embedding(NUM_SPECIAL + num_words, knobs.embedding_size)
+        if rows is None:
+            nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
+        else:
+            self.embedding.weight.data.copy_(torch.from_numpy(rows))
+        self.embedding.weight.requires_grad_(not frozen)
+        between = knobs.dropout if knobs.num_layers > 1 else 0.0
+        self.recurrent = RecurrentNetwork(
+            knobs.cell, knobs.embedding_size, knobs.hidden_size, knobs.num_layers, between
+        )
+        self.dropout = nn.Dropout(knobs.dropout)
+        self.readout = nn.Linear(knobs.hidden_size, NUM_CLASSES)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(batch, words) -> (batch, classes) logits."""
+        h, _ = self.recurrent(self.embedding(ids))
+        logits: Tensor = self.readout(self.dropout(h[:, -1]))
+        return logits
+
+    def trained(self) -> dict[str, nn.Parameter]:
+        """The parameters that are not frozen, by name."""
+        return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a training is: the part of it that is saved, beside the network and the optimizer."""
+
+    step: int = 0
+    seconds: float = 0.0
+    curve: list[Point] = field(default_factory=list)
+
+
+def train_classifier(
+    network: TextClassifier, texts: Dataset, knobs: ClassifierKnobs, folder: Path, on_progress: OnProgress
+) -> Outcome:
+    """Train, going on from the step that the folder holds, and measure."""
+    test = texts.test
+    progress = _fit(network, texts.train, knobs, folder, on_progress)
+    on_progress(1.0, "test")
+    guesses = classify(network, test.ids, knobs.batch_texts)
+    batches = [
+        float((guesses[rows] == test.targets[rows]).mean())
+        for rows in np.split(np.arange(len(guesses)), range(knobs.batch_texts, len(guesses), knobs.batch_texts))
+    ]
+    write_whole(folder / "test_batches.json", json.dumps(batches).encode())
+    write_whole(folder / "network.safetensors", save({name: tensor.data for name, tensor in network.trained().items()}))
+    confusion = np.zeros((NUM_CLASSES, NUM_CLASSES), int)
+    np.add.at(confusion, (test.targets, guesses), 1)
+    return Outcome(
+        figures={
+            "test accuracy": float((guesses == test.targets).mean()),
+            "test macro recall": macro_recall(confusion, range(NUM_CLASSES)),
+            "lowest batch accuracy": min(batches),
+            "highest batch accuracy": max(batches),
+        },
+        num_parameters=sum(parameter.numel() for parameter in network.parameters()),
+        seconds=progress.seconds,
+        curve=tuple(progress.curve),
+    )
+
+
+@torch.no_grad()
+def classify(network: TextClassifier, ids: Ids, batch_texts: int) -> NDArray[np.int64]:
+    """(texts, words) ids -> (texts,) classes."""
+    network.eval()
+    found = [network(torch.from_numpy(ids[i : i + batch_texts])).argmax(dim=1) for i in range(0, len(ids), batch_texts)]
+    network.train()
+    return torch.cat(found).numpy()
+
+
+def keep_vocabulary(folder: Path, words: Words) -> None:
+    """Write the vocabulary. Raises ConfigError where the run began with another one: its rows have other meanings."""
+    file, content = folder / "vocabulary.txt", "\n".join(words).encode()
+    if not file.exists():
+        write_whole(file, content)
+    elif file.read_bytes() != content:
+        raise ConfigError(f"{folder} holds a run that began with other texts or vectors; choose another folder")
+
+
+def _fit(
+    network: TextClassifier, train: Rows, knobs: ClassifierKnobs, folder: Path, on_progress: OnProgress
+) -> _Progress:
+    torch.set_num_threads(knobs.threads)
+    optimizer = torch.optim.Adam(network.trained().values(), lr=knobs.learning_rate)
+    progress = _load(folder, network, optimizer)
+    plan = _batches(len(train.ids), knobs)
+    point_steps = max(LEAST_STEPS, -(-len(plan) // NUM_POINTS))
+    began = time.perf_counter() - progress.seconds
+    for start in range(progress.step, len(plan), point_steps):
+        steps = range(start, min(start + point_steps, len(plan)))
+        found = [_train_step(network, optimizer, train.some(plan[step]), knobs, step) for step in steps]
+        loss, accuracy = np.mean(found, axis=0).tolist()
+        progress.step, progress.seconds = steps.stop, time.perf_counter() - began
+        progress.curve.append(Point(progress.step, loss, accuracy))
+        _save(folder, network, optimizer, progress)
+        on_progress(progress.step / len(plan), f"loss {loss:.3f}, accuracy {accuracy:.1%}")
+    return progress
+
+
+def _batches(num_texts: int, knobs: ClassifierKnobs) -> list[NDArray[np.int64]]:
+    """The rows of every step, in another order in each epoch."""
+    bounds = range(knobs.batch_texts, num_texts, knobs.batch_texts)
+    orders = (np.random.default_rng((knobs.seed, epoch)).permutation(num_texts) for epoch in range(knobs.epochs))
+    return [batch for order in orders for batch in np.split(order, bounds)]
+
+
+def _train_step(
+    network: TextClassifier, optimizer: torch.optim.Optimizer, texts: Rows, knobs: ClassifierKnobs, step: int
+) -> tuple[float, float]:
+    """Loss and accuracy of the texts of one step."""
+    torch.manual_seed(knobs.seed * 1_000_003 + step)  # of the dropout, so that a step repeats exactly
+    targets = torch.from_numpy(texts.targets)
+    logits = network(torch.from_numpy(texts.ids))
+    loss = cross_entropy(logits, targets)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    knobs.clipping.apply(
+        parameter.grad.numpy() for parameter in network.trained().values() if parameter.grad is not None
+    )
+    optimizer.step()
+    return loss.item(), (logits.argmax(dim=1) == targets).double().mean().item()
+
+
+def _save(folder: Path, network: TextClassifier, optimizer: torch.optim.Optimizer, progress: _Progress) -> None:
+    content = BytesIO()
+    network_state = {name: parameter.data for name, parameter in network.trained().items()}
+    torch.save({"network": network_state, "optimizer": optimizer.state_dict(), "progress": asdict(progress)}, content)
+    write_whole(folder / STEPS, content.getvalue())
+
+
+def _load(folder: Path, network: TextClassifier, optimizer: torch.optim.Optimizer) -> _Progress:
+    """Restore what `_save` saved; nothing where nothing is there."""
+    file = folder / STEPS
+    if not file.exists():
+        return _Progress()
+    saved = torch.load(file, weights_only=True)
+    network.load_state_dict(saved["network"], strict=False)  # a frozen embedding is not saved
+    optimizer.load_state_dict(saved["optimizer"])
+    curve = [Point(*point) for point in saved["progress"].pop("curve")]
+    return _Progress(**saved["progress"], curve=curve)
