@@ -134,6 +134,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                 await self._wait_for_room(stopped)
                 fetched, _ = await self._wait_next_records(timeout=1.0)
                 await asyncio.sleep(0)
+                if not self.flow_active:
+                    # a fetch may come back between Faust's seek and its resume, which empties the agents' queues
+                    await self.wait(self.can_resume_flow)
                 if not fetched:
                     continue
                 seek_number, records = fetched
