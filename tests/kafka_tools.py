@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 120.0
 POLL_MS = 200
 
 

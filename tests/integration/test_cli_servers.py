@@ -23,7 +23,7 @@ from worker.errors import EXIT_DEPENDENCY, EXIT_FAILED, EXIT_OK
 from worker.stack import LocalStack
 from worker.stack.server import free_port
 
-TIMEOUT_S = 90.0
+TIMEOUT_S = 300.0
 LIMITS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 Variables = Mapping[str, str]
@@ -78,7 +78,7 @@ def away() -> Variables:
     return {
         "SENTIMENT_KAFKA": here,
         "SENTIMENT_REDIS": f"redis://:secret@{here}/0",
-        "SENTIMENT_REQUEST_TIMEOUT_S": "1",
+        "SENTIMENT_REQUEST_TIMEOUT_S": "3",
     }
 
 

@@ -25,7 +25,7 @@ from worker.settings import Settings, load_settings
 from worker.stack.server import free_port
 
 TIME_MS = 1_790_000_000_123
-SUBPROCESS_TIMEOUT_S, FORGET_TIMEOUT_S = 60, 10
+SUBPROCESS_TIMEOUT_S, FORGET_TIMEOUT_S, SEND_TIMEOUT_S = 300, 120, 120
 
 
 class Bad(NamedTuple):
@@ -186,7 +186,7 @@ def test_what_was_not_committed_is_neither_listed_nor_redriven_nor_waited_for(wo
         producer = KafkaProducer(bootstrap_servers=workplace.settings.kafka, transactional_id=transactional_id)
         producer.init_transactions()
         producer.begin_transaction()
-        producer.send(topic, b"uncommitted", b"k", headers, partition=0).get(10)
+        producer.send(topic, b"uncommitted", b"k", headers, partition=0).get(SEND_TIMEOUT_S)
         return producer
 
     with begun(f"{workplace.settings.group}.aborted") as aborted:
@@ -222,7 +222,7 @@ def test_records_that_no_worker_wrote_are_shown_counted_and_left(workplace: Work
 
 
 def test_a_source_that_is_gone_is_named_and_its_dead_letters_stay(make_workplace: Callable[..., Workplace]) -> None:
-    workplace = make_workplace(request_timeout_s=2.0)
+    workplace = make_workplace(request_timeout_s=4.0)
     bury(workplace, NO_TEXTS[:2])
     delete(workplace, workplace.topic)
     with pytest.raises(TopicsError, match=f"{workplace.topic}-0"):

@@ -1,7 +1,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from worker.simulate import Feed, FeedRecord
 from worker.stack.server import free_port
 
 NUM_RECORDS = 3000
+NUM_BEFORE_STOP = 500
 
 
 def simulated(workplace: Workplace) -> list[FeedRecord]:
@@ -46,17 +47,16 @@ def test_every_record_arrives_once_and_in_order_per_stream(workplace: Workplace)
 
 
 def test_a_feed_stops_when_it_is_told_and_counts_what_arrived(workplace: Workplace) -> None:
-    records = simulated(workplace)
+    stop = asyncio.Event()
 
-    async def stopped_early() -> int:
-        stop = asyncio.Event()
-        sending = asyncio.create_task(send_feed(workplace.settings, records, 500, stop))
-        await asyncio.sleep(1)
-        stop.set()
-        return await sending
+    def stopping() -> Iterator[FeedRecord]:
+        for number, record in enumerate(simulated(workplace)):
+            if number == NUM_BEFORE_STOP:
+                stop.set()
+            yield record
 
-    num_sent = asyncio.run(stopped_early())
-    assert 0 < num_sent < NUM_RECORDS
+    num_sent = asyncio.run(send_feed(workplace.settings, stopping(), 5000, stop))
+    assert num_sent == NUM_BEFORE_STOP
     assert len(read_to_end(workplace.settings.kafka, *workplace.settings.topics)) == num_sent
 
 
@@ -78,7 +78,7 @@ def test_a_file_is_fed_but_for_its_bad_lines(workplace: Workplace, tmp_path: Pat
 
 
 def test_a_missing_topic_is_told_with_what_to_do(workplace: Workplace) -> None:
-    settings = workplace.settings.model_copy(update={"request_timeout_s": 1.0})
+    settings = workplace.settings.model_copy(update={"request_timeout_s": 4.0})
     record = FeedRecord(f"{workplace.topic}.away", b"s", b"{}", 0)
     with pytest.raises(TopicsError, match="sentiment topics"):
         asyncio.run(send_feed(settings, [record], None, asyncio.Event()))
@@ -91,7 +91,7 @@ def test_a_kafka_that_is_away_is_told_with_what_to_do() -> None:
 
 
 def test_a_kafka_that_goes_away_ends_the_feed_with_an_error(workplace: Workplace) -> None:
-    settings = workplace.settings.model_copy(update={"request_timeout_s": 2.0})
+    settings = workplace.settings.model_copy(update={"request_timeout_s": 4.0})
     records = simulated(workplace)
 
     async def broken() -> int:

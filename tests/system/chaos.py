@@ -31,7 +31,7 @@ CHUNK_RECORDS = 250
 MAX_LULL_S = 0.6  # after a chunk was sent, before a fault strikes
 MAX_AWAY_S = 2.0
 MAX_PAUSE_S = QUICK["session_timeout_s"] * 1.5
-SETTLE_TIMEOUT_S = 90.0
+SETTLE_TIMEOUT_S = 240.0
 
 
 class Chaos:

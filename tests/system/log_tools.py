@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka.errors import GroupSubscribedToTopicError, NoError, NonEmptyGroupError, UnknownMemberIdError
 from kafka.structs import OffsetAndMetadata
 
 from tests.kafka_tools import TIMEOUT_S
 from tests.system.inputs import Input
 from worker.settings import Settings
 
+POLL_S = 0.2
+HAS_MEMBERS = (GroupSubscribedToTopicError, NonEmptyGroupError, UnknownMemberIdError)
+
 Offsets = Mapping[tuple[str, int], int]
 
 
 def forget_offsets(settings: Settings, partitions: Iterable[tuple[str, int]]) -> None:
-    """Delete the group's offsets, as the broker does when they expire. The group must have no members."""
+    """Delete the group's offsets, as the broker does when they expire. Its last member must be on its way out."""
+    tps = [TopicPartition(*place) for place in partitions]
     with KafkaAdminClient(bootstrap_servers=settings.kafka.split(",")) as admin:
-        admin.delete_group_offsets(settings.group, [TopicPartition(*place) for place in partitions])
+        _once_it_is_empty(lambda: admin.delete_group_offsets(settings.group, tps))
 
 
 def move_offsets(settings: Settings, offsets: Offsets) -> None:
-    """Set the group's offsets. The group must have no members."""
+    """Set the group's offsets. Its last member must be on its way out."""
     moved = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()}
     with KafkaAdminClient(bootstrap_servers=settings.kafka.split(",")) as admin:
-        admin.alter_group_offsets(settings.group, moved)
+        _once_it_is_empty(lambda: admin.alter_group_offsets(settings.group, moved))
+
+
+def _once_it_is_empty(change: Callable[[], Mapping[TopicPartition, Any]]) -> None:
+    """Make the change. A worker that took its leave in a hurry is a member until its session is over."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            errors = {error for error in change().values() if error is not NoError}
+        except HAS_MEMBERS as error:
+            errors = {type(error)}
+        if not errors:
+            return
+        assert errors <= set(HAS_MEMBERS), errors
+        assert time.monotonic() < deadline, errors
+        time.sleep(POLL_S)
 
 
 def delete_records(settings: Settings, offsets: Offsets) -> None:

@@ -23,8 +23,8 @@ RULES = PROJECT / "deploy" / "prometheus" / "rules.yml"
 GRAFANA = PROJECT / "deploy" / "grafana"
 DASHBOARD = GRAFANA / "dashboards" / "sentiment-overview.json"
 GRID_WIDTH = 24
-ANSWER_TIMEOUT_S = 10.0
-WAIT_TIMEOUT_S = 60.0
+ANSWER_TIMEOUT_S = 30.0
+WAIT_TIMEOUT_S = 300.0
 POLL_S = 0.5
 
 # What the dashboard is for: each of these is seen on it.
@@ -48,9 +48,9 @@ SHOWN = {
 
 # What `_a_bit_of_everything` must have moved.
 HAPPENED = [
-    'increase(sentiment_records_total{outcome="erased"}[2m]) > 0',
-    'increase(sentiment_dead_letters_total{reason="invalid_json"}[2m]) > 0',
-    "increase(sentiment_shifts_total[2m]) > 0",
+    'increase(sentiment_records_total{outcome="erased"}[10m]) > 0',
+    'increase(sentiment_dead_letters_total{reason="invalid_json"}[10m]) > 0',
+    "increase(sentiment_shifts_total[10m]) > 0",
 ]
 
 
@@ -123,7 +123,7 @@ def test_every_query_and_every_alert_rule_is_answered_by_a_prometheus_that_scrap
         _wait_for(lambda: [] if _numbers(prometheus, "sum(sentiment_ready) > 0") else ["a scrape"])
         scene.send(_a_bit_of_everything())
         scene.wait_until_done()
-        queries = [query.expression for query in dashboard_queries("2m")] + HAPPENED
+        queries = [query.expression for query in dashboard_queries("10m")] + HAPPENED
         _wait_for(lambda: [query for query in queries if not _numbers(prometheus, query)])
         _wait_for(lambda: [rule for rule in _alert_rules(prometheus) if rule["health"] == "unknown"])
         rules = _alert_rules(prometheus)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-TIMEOUT_S = 150.0
+TIMEOUT_S = 500.0
 COMMAND = [sys.executable, "-m", "worker.cli", "demo", "--rate", "100", "--json"]
 
 

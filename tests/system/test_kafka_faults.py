@@ -12,6 +12,7 @@ from worker.stack import KafkaBroker
 
 NUM_RECORDS = 2000
 SMALL_BATCH = 16  # hundreds of commits, so that the broker goes in the middle of one
+SHORT_COMMIT_S = 8  # about as long as a broker takes to come back: some commits are undecided, others are not
 
 
 @pytest.mark.parametrize("end", [KafkaBroker.kill, KafkaBroker.stop], ids=["killed", "stopped"])
@@ -21,7 +22,7 @@ def test_nothing_is_lost_or_doubled_by_a_broker_that_comes_back_after_it_was(
     (broker,) = scene.workplace.stack.brokers
     scene.supervised = True
     scene.send(tweets(NUM_RECORDS))
-    worker = scene.start_worker(max_batch=SMALL_BATCH)
+    worker = scene.start_worker(max_batch=SMALL_BATCH, commit_timeout_s=SHORT_COMMIT_S)
     worker.wait_for_metric("events_total", NUM_RECORDS / 10)
     end(broker)
     scene.wait_until(lambda: not worker.answers())

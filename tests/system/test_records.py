@@ -28,7 +28,7 @@ def test_poison_becomes_dead_letters_and_its_neighbours_are_read_as_if_it_were_n
         good.insert(20 * (place + 1), one)
     scene.send(good)
     worker = scene.launch_worker()
-    scene.wait_until_done()
+    scene.wait_until_flushed()
     counts = {reason: worker.metric("dead_letters_total", reason=reason) for reason in Reason}
     assert counts == dict.fromkeys(Reason, 1) | {Reason.POISON: 0}
     report = scene.finish()

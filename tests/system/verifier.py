@@ -25,7 +25,7 @@ from worker.streams import StreamEntry
 TOLERANCE = 1e-5
 LABEL_MARGIN = 2 * TOLERANCE
 NUM_SHOWN = 4
-REDIS_TIMEOUT_S = 5.0
+REDIS_TIMEOUT_S = 30.0
 
 
 @dataclass(repr=False)

@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.error import HTTPError
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -16,8 +17,8 @@ from worker.stack.server import POLL_S
 
 ROOT = Path(__file__).parents[2]
 ENV = "/usr/bin/env"
-ANSWER_TIMEOUT_S = 2.0
-END_TIMEOUT_S = 40.0
+ANSWER_TIMEOUT_S = 10.0
+END_TIMEOUT_S = 180.0
 PROGRAM = ("-m", "worker.cli", "worker")
 SURROUNDINGS = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -56,6 +57,15 @@ class WorkerProcess(Server):
             return bool(self._get("ready"))
         except OSError:
             return False
+
+    def readiness(self) -> str:
+        """What /ready says, for people."""
+        try:
+            return self._get("ready")
+        except HTTPError as error:
+            return str(error.read().decode())
+        except OSError as error:
+            return repr(error)
 
     def _get(self, path: str) -> str:
         """Raises OSError where nobody answers, or the answer is no."""

@@ -18,7 +18,7 @@ from worker.process import CrashPoints
 from worker.settings import load_settings
 from worker.store import Standing
 
-BOUND_S = 10
+BOUND_S = 60
 
 
 class FakeStore:

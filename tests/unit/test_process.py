@@ -11,7 +11,7 @@ import pytest
 from worker.errors import SettingsError
 from worker.process import CrashPoints
 
-RUN_TIMEOUT_S = 30
+RUN_TIMEOUT_S = 120
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:

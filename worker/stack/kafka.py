@@ -14,8 +14,8 @@ from kafka.errors import KafkaError
 from worker.stack.jars import java, kafka_jars
 from worker.stack.server import HOST, Server, free_port
 
-FORMAT_TIMEOUT_S = 60.0
-ANSWER_TIMEOUT_MS = 3000
+FORMAT_TIMEOUT_S = 180.0
+ANSWER_TIMEOUT_MS = 6000
 NUM_INTERNAL_PARTITIONS = 8
 JVM_FLAGS = (
     "-Xmx512m",

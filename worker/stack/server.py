@@ -18,7 +18,7 @@ from typing import Any, Self
 from worker.errors import DependencyError
 
 HOST = "127.0.0.1"
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.05
 NUM_TAIL_LINES, MAX_TAIL_COLUMNS = 15, 300
