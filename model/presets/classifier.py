@@ -184,12 +184,12 @@ def _fit(
     progress = _load(folder, network, optimizer)
     plan = _batches(len(train.ids), knobs)
     point_steps = max(LEAST_STEPS, -(-len(plan) // NUM_POINTS))
-    began = time.perf_counter() - progress.seconds
+    began = time.process_time() - progress.seconds
     for start in range(progress.step, len(plan), point_steps):
         steps = range(start, min(start + point_steps, len(plan)))
         found = [_train_step(network, optimizer, train.some(plan[step]), knobs, step) for step in steps]
         loss, accuracy = np.mean(found, axis=0).tolist()
-        progress.step, progress.seconds = steps.stop, time.perf_counter() - began
+        progress.step, progress.seconds = steps.stop, time.process_time() - began
         progress.curve.append(Point(progress.step, loss, accuracy))
         _save(folder, network, optimizer, progress)
         on_progress(progress.step / len(plan), f"loss {loss:.3f}, accuracy {accuracy:.1%}")
@@ -222,8 +222,9 @@ def _train_step(
 
 def _save(folder: Path, network: TextClassifier, optimizer: torch.optim.Optimizer, progress: _Progress) -> None:
     content = BytesIO()
+    told = json.dumps(asdict(progress))
     network_state = {name: parameter.data for name, parameter in network.trained().items()}
-    torch.save({"network": network_state, "optimizer": optimizer.state_dict(), "progress": asdict(progress)}, content)
+    torch.save({"network": network_state, "optimizer": optimizer.state_dict(), "progress": told}, content)
     write_whole(folder / STEPS, content.getvalue())
 
 
@@ -235,5 +236,5 @@ def _load(folder: Path, network: TextClassifier, optimizer: torch.optim.Optimize
     saved = torch.load(file, weights_only=True)
     network.load_state_dict(saved["network"], strict=False)  # a frozen embedding is not saved
     optimizer.load_state_dict(saved["optimizer"])
-    curve = [Point(*point) for point in saved["progress"].pop("curve")]
-    return _Progress(**saved["progress"], curve=curve)
+    progress = json.loads(saved["progress"])
+    return _Progress(progress["step"], progress["seconds"], [Point(*point) for point in progress["curve"]])

@@ -85,13 +85,13 @@ def _rows(corpus: Corpus, train: Sequence[Words], vocabulary: Words, knobs: Revi
     return Dataset(Rows(next(ids), corpus.train.targets), Rows(next(ids), corpus.test.targets))
 
 
-def _recurrent(cell: str, published: float | None) -> Preset[ReviewKnobs]:
+def _recurrent(cell: str, source: str, published: float | None = None) -> Preset[ReviewKnobs]:
     return Preset(
         name=f"imdb-{cell}",
         description=f"reviews by two layers of 64 cells ({cell}), 10,000 words, 80 of a review",
         metric="test accuracy",
         published=published,
-        source="Keras's IMDB reviews, 25,000 to train on and 25,000 to test on" if published else "",
+        source=source,
         knobs=ReviewKnobs(cell=cell),
         quick=QUICK,
         run=run_recurrent,
@@ -103,7 +103,7 @@ FROZEN = Preset(
     description="reviews by frozen pretrained 50-d vectors and an LSTM of 64 cells, 250 words of a review",
     metric="test accuracy",
     published=None,
-    source="",
+    source="Pennington et al. 2014, GloVe (the vectors)",
     knobs=FrozenKnobs(
         cell="lstm", text_words=250, zeros="end", embedding_size=50, num_layers=1, dropout=0.25, batch_texts=24
     ),
@@ -112,7 +112,7 @@ FROZEN = Preset(
 )
 PRESETS: tuple[Preset[Any], ...] = (
     FROZEN,
-    _recurrent("rnn", published=0.7902),
-    _recurrent("lstm", published=None),
-    _recurrent("gru", published=None),
+    _recurrent("rnn", "SimpleRNN in Keras, 25,000 reviews to train on and 25,000 to test on", published=0.7902),
+    _recurrent("lstm", "Hochreiter and Schmidhuber 1997, Long Short-Term Memory"),
+    _recurrent("gru", "Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder"),
 )

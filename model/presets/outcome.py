@@ -21,7 +21,7 @@ class Outcome:
 
     figures: Mapping[str, float]  # by name, as "test accuracy" (a share in 0..1) or "perplexity"
     num_parameters: int  # trained and frozen
-    seconds: float  # of training, with those of earlier parts where the run was cut off and went on
+    seconds: float  # of the processor in training; with those of earlier parts where the run was cut off and went on
     curve: tuple[Point, ...] = ()
     notes: tuple[str, ...] = field(default=())  # what a reader of the figures must know: data, stand-ins, counts
 

@@ -55,9 +55,9 @@ class Knobs:
             value = getattr(self, field.name)
             if isinstance(value, (bool, str)):
                 continue
-            lowest, bound = (0, "at least 0") if field.name in self.zero_allowed else (1e-12, "above 0")
-            if not math.isfinite(value) or value < lowest:
-                problems.append(f"{field.name} must be {bound}")
+            zero_allowed = field.name in self.zero_allowed
+            if not math.isfinite(value) or value < 0 or (value == 0 and not zero_allowed):
+                problems.append(f"{field.name} must be {'at least' if zero_allowed else 'above'} 0")
         if self.clip not in CLIPPINGS:
             problems.append(f"clip must be one of {', '.join(CLIPPINGS)}")
         return problems

@@ -77,7 +77,7 @@ PRESETS = (
         description="tweets by a simple RNN of 100 cells over 200-d vectors, 16,000 words, 15 of a tweet",
         metric="test accuracy",
         published=None,
-        source="",
+        source="Go, Bhayani and Huang 2009, Sentiment140 (the tweets)",
         knobs=TweetKnobs(
             cell="rnn", num_words=16_000, text_words=15, embedding_size=200, hidden_size=100, num_layers=1, dropout=0.2
         ),
