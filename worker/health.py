@@ -63,7 +63,7 @@ class Health:
         self._kafka_well = well
 
     def redis_answered(self, *, well: bool) -> None:
-        """How the last request to Redis went."""
+        """How the last request to Redis went; of those that went well, only writes tell anything."""
         self._redis_well = well
 
     def live(self) -> list[Check]:

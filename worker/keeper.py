@@ -136,16 +136,14 @@ class Keeper:
         """Ask until Redis answers; nothing is consumed meanwhile. Raises RedisAwayError at a revocation."""
         while True:
             try:
-                answer = await call()
+                # its answer does not make it well again: one that is full still answers reads
+                return await call()
             except (RedisError, OSError) as error:
                 self._redis_failed(error)
                 self._health.progress()
                 if self._giving_up:
                     raise RedisAwayError from error
                 await asyncio.sleep(_REDIS_RETRY_S)
-            else:
-                self._health.redis_answered(well=True)
-                return answer
 
     def _redis_failed(self, error: Exception) -> None:
         self._health.redis_answered(well=False)

@@ -28,6 +28,8 @@ from worker.partition import Epoch, Partition
 from worker.settings import Settings
 from worker.streams import StreamEntry
 
+_PROBE_TTL_MS = 60_000
+
 
 class Standing(StrEnum):
     """What Redis says of the asker's ownership."""
@@ -93,9 +95,10 @@ class StateStore:
                 "Redis", self._settings.redis_address, f"its maxmemory-policy {policy} evicts states", advice
             )
 
-    async def ping(self) -> None:
-        """Raises RedisError or OSError when Redis does not answer within the request timeout."""
-        await self._redis.ping()
+    async def probe(self) -> None:
+        """Write a small key that soon expires. Raises RedisError or OSError when Redis would take no states now."""
+        # a ping is no proof: a Redis that is full, or a replica, answers it as well
+        await self._redis.set(f"{{{self._settings.group}:probe}}", b"", px=_PROBE_TTL_MS)
 
     async def claim(self, tp: TP, epoch: Epoch | None, lineage: str, *, anew: bool = False) -> Claim:
         """Fence earlier owners of `tp` and learn where its states stand; `anew` begins a lineage without any.

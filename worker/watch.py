@@ -64,7 +64,7 @@ class Watcher:
     async def _ask_servers(self) -> None:
         bound_s = self._settings.request_timeout_s
         try:
-            await asyncio.wait_for(self._store.ping(), bound_s)
+            await asyncio.wait_for(self._store.probe(), bound_s)
         except (RedisError, OSError):
             self._health.redis_answered(well=False)
         else:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from faust.types import TP
 from redis import Redis
+from redis.exceptions import RedisError
 
 from model import ModelConfig, StreamState
 from tests.unit.test_partition import new_partition
@@ -21,6 +22,7 @@ from worker.streams import StreamEntry
 CONFIG = ModelConfig(num_words=1, num_buckets=1, embedding_size=1, hidden_size=1, summary_size=1, stream_size=2)
 FINGERPRINT = "0123456789abcdef"
 TPS = TP("tweets", 0)
+BOUND_S = 120
 
 Scenario = Callable[[StateStore], Awaitable[None]]
 
@@ -42,7 +44,7 @@ def run(workplace: Workplace) -> Callable[[Scenario], None]:
         async def with_store() -> None:
             store = StateStore(workplace.settings, CONFIG, FINGERPRINT)
             try:
-                await asyncio.wait_for(scenario(store), 30)
+                await asyncio.wait_for(scenario(store), BOUND_S)
             finally:
                 await store.close()
 
@@ -190,6 +192,20 @@ def test_a_redis_that_may_evict_states_is_refused_with_what_to_set(
                 await store.check()
         finally:
             redis.config_set("maxmemory-policy", "noeviction")
+
+    run(scenario)
+
+
+def test_a_redis_that_is_full_fails_the_probe_though_it_answers(run: Callable[[Scenario], None], redis: Redis) -> None:
+    async def scenario(store: StateStore) -> None:
+        await store.probe()
+        redis.config_set("maxmemory", 1)
+        try:
+            assert redis.ping()
+            with pytest.raises(RedisError, match="maxmemory"):
+                await store.probe()
+        finally:
+            redis.config_set("maxmemory", 0)
 
     run(scenario)
 

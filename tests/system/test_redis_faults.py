@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import redis
 
 from tests.system.inputs import streams_in, tweets
-from tests.system.scene import Scene
+from tests.system.scene import POLL_S, Scene
 from tests.system.verifier import REDIS_TIMEOUT_S
 
 NUM_RECORDS = 400
+NUM_LOOKS = 40  # while a worker asks Redis anew at least once
 FEW_STREAMS = 12  # of the forty that are sent: three for each partition
 
 
@@ -62,7 +64,7 @@ def test_a_new_worker_rebuilds_what_redis_forgot_while_none_ran(scene: Scene) ->
     forget_everything(scene)
     scene.send(tweets(NUM_RECORDS, seed=2))
     worker = scene.launch_worker()
-    scene.wait_until_done()
+    scene.wait_until_flushed()
     assert worker.metric("rebuilt_records_total") == NUM_RECORDS
     report = scene.finish()
     assert report.exact, report
@@ -72,10 +74,10 @@ def test_states_of_a_redis_that_went_back_to_an_older_snapshot_are_not_believed(
     server = scene.workplace.stack.redis_server
     scene.send(tweets(NUM_RECORDS))
     worker = scene.launch_worker()
-    scene.wait_until_done()
+    scene.wait_until_flushed()
     snapshot = server.snapshot()
     scene.send(tweets(NUM_RECORDS, seed=2))
-    scene.wait_until_done()
+    scene.wait_until_flushed()
     with scene.feeding():
         server.kill()
         server.restore(snapshot)
@@ -123,13 +125,16 @@ def test_a_worker_waits_for_a_redis_that_is_away_and_fills_one_that_comes_back_e
 
 def test_a_redis_that_is_full_is_waited_for_and_gets_every_state_once_it_has_room(scene: Scene) -> None:
     client = redis.Redis.from_url(scene.workplace.settings.redis, socket_timeout=REDIS_TIMEOUT_S)
-    worker = scene.launch_worker()
+    worker = scene.start_worker()
     client.config_set("maxmemory", 1)
     try:
         scene.send(tweets(NUM_RECORDS))
         scene.wait_until_done()
         scene.wait_until(lambda: "used memory > 'maxmemory'" in worker.output())
         scene.wait_until(lambda: not worker.answers())
+        for _ in range(NUM_LOOKS):
+            assert not worker.answers(), "it takes a Redis that is full for one that is well"
+            time.sleep(POLL_S)
     finally:
         client.config_set("maxmemory", 0)
     report = scene.finish()
