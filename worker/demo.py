@@ -42,12 +42,12 @@ NUM_STREAMS: Final = 12  # as many as a screen shows
 POISON_SHARE: Final = 0.005
 MOOD_HALF_LIFE_S: Final = 20.0  # unless set otherwise: in a minute, a mood should be seen to move
 MAX_PORT_TRIES: Final = 100
-FINISH_TIMEOUT_S: Final = 30.0
-READ_TIMEOUT_S: Final = 10.0
+FINISH_TIMEOUT_S: Final = 120.0
+READ_TIMEOUT_S: Final = 60.0
 _POLL_MS = 100
 _FRAME_S = 0.25
 _PROGRESS_S = 2.0
-_ANSWER_TIMEOUT_S = 2.0
+_ANSWER_TIMEOUT_S = 10.0
 
 
 class WorkerProcess(Server):
