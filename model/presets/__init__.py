@@ -13,14 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import ConfigError
-from model.presets import imdb, tweets
+from model.presets import chars, imdb, language, linear, phrases, tweets
 from model.presets.folder import keep_settings, write_whole
 from model.presets.outcome import Outcome, Point
 from model.presets.preset import K, Knobs, OnProgress, Preset
 
 __all__ = ["PRESETS", "Knobs", "Outcome", "Point", "Preset", "find_preset", "run_preset"]
 
-_ALL: tuple[Preset[Any], ...] = (*imdb.PRESETS, *tweets.PRESETS)
+_ALL: tuple[Preset[Any], ...] = (
+    *linear.PRESETS,
+    *imdb.PRESETS,
+    *tweets.PRESETS,
+    *chars.PRESETS,
+    *phrases.PRESETS,
+    *language.PRESETS,
+)
 
 PRESETS: Mapping[str, Preset[Any]] = {preset.name: preset for preset in _ALL}
 """Name -> preset, in the order in which tables show them."""

@@ -8,27 +8,49 @@ import random
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="training needs pip install '.[train]'")
-pytest.importorskip("gensim", reason="training needs pip install '.[train]'")
+pytest.importorskip("tokenizers", reason="training needs pip install '.[train]'")
 
-from model import fit
+import tokenizers
+import torch
+
+from model import fit, teaching
 from model.batches import encode_labelled
 from model.checkpoint import load_checkpoint
 from model.config import ModelConfig, TrainConfig
 from model.data import FILES, Example
+from model.encoder import Encoder, EncoderSizes
 from model.errors import ConfigError, DataError
 from model.evaluate import evaluate_checkpoint
+from model.parts import split_corpora
 from model.runs import RunFolder
 from model.tokenizer import Tokenizer
-from model.train import split_corpora, train_checkpoint
+from model.train import train_checkpoint
+from model.transfer import sentences, variants
 
 SIZES = ModelConfig(num_words=80, num_buckets=8, embedding_size=16, hidden_size=16, summary_size=4, stream_size=4)
 CONFIG = TrainConfig(
-    epochs=12, unlabelled_epochs=3, learning_rate=5e-3, warmup_steps=5, vector_epochs=2, stream_epochs=3
+    epochs=5,
+    batch_tokens=400,
+    batch_texts=32,
+    learning_rate=1e-2,
+    warmup_steps=5,
+    language_epochs=2,
+    language_rows=8,
+    language_tokens=20,
+    language_sampled=16,
+    phrase_variants=2,
+    tweet_variants=1,
+    stream_epochs=3,
+    held_topics=0.4,
 )
 WORDS = {
     "negative": ("awful", "boring", "sad", "bad"),
@@ -67,8 +89,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "sst2_dev": _rows(40, two, rng, "dev sentence", 0),
         "semeval": _rows(240, three, rng, "tweet", 0),
         "semeval_dev": _rows(60, three, rng, "dev tweet", 0),
-        "topics_2point": _rows(60, two, rng, "topic", 10),
+        "topics_2point": _rows(120, two, rng, "topic", 20),
         "topics_5point": _rows(60, three, rng, "topic", 10),
+        "airlines": _rows(100, three, rng, "flight", 3),
     }
     for name, rows in corpora.items():
         (folder / FILES[name]).parent.mkdir(exist_ok=True)
@@ -76,8 +99,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _tiny_encoder() -> tuple[Encoder, Any]:
+    """In place of the pretrained one: random weights, and a piece for each word of the phrases."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *chain(*WORDS.values())]
+    pieces = tokenizers.Tokenizer(tokenizers.models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
+    pieces.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    torch.manual_seed(0)
+    sizes = EncoderSizes(num_pieces=len(words), num_positions=64, size=16, inner_size=16, num_layers=1, num_heads=2)
+    return Encoder(sizes), pieces
+
+
 def _train(data: Path, run: Path, config: TrainConfig = CONFIG) -> Path:
-    return train_checkpoint(config, data, run, sizes=SIZES, show_progress=False)
+    return train_checkpoint(config, data, run, sizes=SIZES, show_progress=False, load_encoder=_tiny_encoder)
 
 
 def test_a_trained_checkpoint_reads_texts_that_it_never_saw(data: Path, tmp_path: Path) -> None:
@@ -89,7 +122,7 @@ def test_a_trained_checkpoint_reads_texts_that_it_never_saw(data: Path, tmp_path
     assert loaded.metrics == json.loads(json.dumps(evaluation.to_dict()))
     assert loaded.fingerprint in (checkpoint / "README.md").read_text()
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert [line["stage"] for line in lines] == ["text", *["stream"] * CONFIG.stream_epochs, "temperature"]
+    assert [line["stage"] for line in lines] == ["language", "text", *["stream"] * CONFIG.stream_epochs, "temperature"]
 
 
 def test_a_killed_run_ends_with_the_weights_of_one_that_never_stopped(
@@ -100,16 +133,18 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_never_stopped(
 
     save_step = RunFolder.save_step
 
-    def killed(self: RunFolder, step: int, *rest: object) -> None:
-        save_step(self, step, *rest)  # type: ignore[arg-type]
-        if step == 8:
+    def killed(self: RunFolder, stage: str, step: int, *rest: object) -> None:
+        save_step(self, stage, step, *rest)  # type: ignore[arg-type]
+        if (stage, step) == ("text", 8):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
         context.setattr(RunFolder, "save_step", killed)
         _train(data, tmp_path / "killed")
     steps = _count_steps(monkeypatch)
-    resumed = _train(data, tmp_path / "killed")
+    with monkeypatch.context() as context:
+        context.setattr(teaching, "_judged", None)  # the teachers' opinions are there
+        resumed = _train(data, tmp_path / "killed")
     assert min(steps) == 8
     assert (resumed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
 
@@ -129,7 +164,7 @@ def _count_steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_a_run_folder_is_not_continued_with_other_settings(data: Path, tmp_path: Path) -> None:
     RunFolder(tmp_path / "run", SIZES, CONFIG)
-    with pytest.raises(ConfigError, match="epochs is 12 there and 7 here; seed is 1 there and 2 here"):
+    with pytest.raises(ConfigError, match="epochs is 5 there and 7 here; seed is 1 there and 2 here"):
         _train(data, tmp_path / "run", replace(CONFIG, epochs=7, seed=2))
 
 
@@ -156,9 +191,20 @@ def test_missing_data_is_named_before_anything_is_made(tmp_path: Path) -> None:
 def test_what_is_held_out_is_in_no_other_part() -> None:
     films = [Example(f"{i}", f"text {i}", 2 * (i % 2), f"film {i % 100}") for i in range(1000)]
     unlabelled = [Example(f"u{i}", f"unlabelled {i}", None, f"film {i % 100}") for i in range(500)]
-    tweets = [Example(f"t{i}", f"tweet {i}", i % 3) for i in range(100)]
-    sst2 = [Example(f"s{i}", f"sentence {i}", 2 * (i % 2)) for i in range(100)]
-    corpora = {"imdb": films, "imdb_unlabelled": unlabelled, "semeval": tweets, "sst2": sst2}
+    tweets = [Example(f"t{i}", f"tweet {i}", i % 3) for i in range(400)]
+    topics = [
+        Example(f"t{i}", f"Tweet {i}! https://t.co/{i}", 2 * (i % 2), f"topic {i % 20}", "dev" if i < 20 else "train")
+        for i in range(200)
+    ]
+    corpora = {
+        "imdb": films,
+        "imdb_unlabelled": unlabelled,
+        "semeval": tweets,
+        "sst2": [Example(f"s{i}", f"sentence {i}", 2 * (i % 2)) for i in range(100)],
+        "airlines": [Example(f"a{i}", f"flight {i}", i % 3) for i in range(100)],
+        "topics_2point": topics,
+        "topics_5point": [],
+    }
 
     parts = split_corpora(corpora, CONFIG)
 
@@ -168,13 +214,35 @@ def test_what_is_held_out_is_in_no_other_part() -> None:
     def ids(examples: list[Example]) -> set[str]:
         return {example.id for example in examples}
 
-    assert not streams(parts.train["imdb"]) & streams(parts.held["imdb"])
-    dev = streams(films) - streams(parts.train["imdb"]) - streams(parts.held["imdb"])
+    assert not streams(parts.labelled["imdb"]) & streams(parts.held["imdb"])
+    dev = streams(films) - streams(parts.labelled["imdb"]) - streams(parts.held["imdb"])
     assert len(dev) > 5
-    assert not {e.text for e in films + unlabelled if e.stream in dev} & set(parts.all_texts)
+    assert not {e.text for e in films + unlabelled if e.stream in dev} & set(chain(*parts.all_texts.values()))
     for name in ("sst2", "semeval"):
         assert parts.held[name]
-        assert not ids(parts.train[name]) & ids(parts.held[name])
+        assert not ids(parts.labelled[name]) & ids(parts.held[name])
+    # a tweet of a topic is known by its words alone, however it is written there
+    assert parts.topics
+    assert ids(parts.topics) <= ids(parts.held["semeval"])
+    assert {f"t{i}" for i in range(20)} <= ids(parts.held["semeval"])
+    assert not ids(topics) & ids(parts.strangers["semeval"])
+    assert ids(parts.labelled["semeval"]) > ids(parts.strangers["semeval"])
+    assert ids(parts.labelled["airlines"]) == {f"a{i}" for i in range(70)}
+
+
+def test_sentences_are_cut_at_their_ends_and_told_once() -> None:
+    reviews = ["A fine film. I was moved! So (he said) was I.<br />No.", "A fine film.  Is it a film?\nYes it is"]
+    found = sentences(reviews, max_sentences=10, seed=1)
+    assert sorted(found) == ["A fine film.", "I was moved!", "Is it a film?", "So (he said) was I.", "Yes it is"]
+    assert len(sentences(reviews, max_sentences=2, seed=1)) == 2
+
+
+@given(st.lists(st.sampled_from(["good", "bad", "film", "the", "."]), min_size=1, max_size=12), st.integers(0, 9))
+def test_a_variant_has_words_of_its_text_in_their_order(words: list[str], seed: int) -> None:
+    for variant in variants([" ".join(words)], 3, seed):
+        left = iter(words)
+        assert variant
+        assert all(word in left for word in variant.split())
 
 
 def test_without_torch_training_says_what_to_install() -> None:
