@@ -1,4 +1,4 @@
-"""The small classifiers of the literature: embedding, recurrent layers, dropout, softmax over two classes.
+"""The training of the small classifiers of the literature (`network.py`).
 
 `train_classifier` trains one by Adam on rows of ids (`words.py`), saves its last step now and then, from which a run
 that was cut off goes on as if it had not been, and measures it on the test texts, batch by batch and overall.
@@ -16,58 +16,24 @@ import time
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
-from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from model.cells import CELLS
 from model.errors import ConfigError
 from model.evaluate import macro_recall
 from model.presets.folder import write_whole
+from model.presets.network import NUM_CLASSES, ClassifierKnobs, TextClassifier
 from model.presets.outcome import Outcome, Point
-from model.presets.preset import Knobs, OnProgress
-from model.presets.words import NUM_SPECIAL, SIDES, Ids, Words
-from model.recurrent import RecurrentNetwork
+from model.presets.preset import OnProgress
+from model.presets.words import Ids, Words
 
-NUM_CLASSES = 2
 NUM_POINTS, LEAST_STEPS = 50, 10  # points of the curve at most, and steps between two; at each, the step is saved
 STEPS = "steps.pt"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassifierKnobs(Knobs):
-    """Knobs of a small classifier."""
-
-    cell: str = "rnn"  # a key of cells.CELLS
-    num_words: int = 10_000  # of the vocabulary at most
-    text_words: int = 80  # of a text that are read
-    zeros: str = "front"  # where short texts are padded and long ones cut: front or end
-    embedding_size: int = 100
-    hidden_size: int = 64
-    num_layers: int = 2
-    dropout: float = 0.5  # between layers and before the softmax
-    batch_texts: int = 128
-    epochs: int = 5
-    learning_rate: float = 1e-3
-    num_texts: int = 0  # for training, drawn at random; 0: all
-
-    zero_allowed: ClassVar[frozenset[str]] = Knobs.zero_allowed | {"dropout", "num_texts"}
-
-    def problems(self) -> list[str]:
-        """What is wrong with the values."""
-        problems = Knobs.problems(self)
-        if self.cell not in CELLS:
-            problems.append(f"cell must be one of {', '.join(CELLS)}")
-        if self.zeros not in SIDES:
-            problems.append(f"zeros must be one of {', '.join(SIDES)}")
-        if self.dropout >= 1:
-            problems.append("dropout must be below 1")
-        return problems
 
 
 class Rows(NamedTuple):
@@ -86,38 +52,6 @@ class Dataset(NamedTuple):
 
     train: Rows
     test: Rows
-
-
-class TextClassifier(nn.Module):
-    """Reads the state behind the last word of a row, padding or not."""
-
-    def __init__(
-        self, knobs: ClassifierKnobs, num_words: int, rows: NDArray[np.float32] | None = None, *, frozen: bool = False
-    ) -> None:
-        """rows: what the embedding starts from, (special + words, size); None: at random, as Keras does."""
-        super().__init__()
-        self.embedding = nn.Embedding(NUM_SPECIAL + num_words, knobs.embedding_size)
-        if rows is None:
-            nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
-        else:
-            self.embedding.weight.data.copy_(torch.from_numpy(rows))
-        self.embedding.weight.requires_grad_(not frozen)
-        between = knobs.dropout if knobs.num_layers > 1 else 0.0
-        self.recurrent = RecurrentNetwork(
-            knobs.cell, knobs.embedding_size, knobs.hidden_size, knobs.num_layers, between
-        )
-        self.dropout = nn.Dropout(knobs.dropout)
-        self.readout = nn.Linear(knobs.hidden_size, NUM_CLASSES)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """(batch, words) -> (batch, classes) logits."""
-        h, _ = self.recurrent(self.embedding(ids))
-        logits: Tensor = self.readout(self.dropout(h[:, -1]))
-        return logits
-
-    def trained(self) -> dict[str, nn.Parameter]:
-        """The parameters that are not frozen, by name."""
-        return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
 
 
 @dataclass(slots=True)

@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
-from model.presets.classifier import ClassifierKnobs, Dataset, Rows, TextClassifier, keep_vocabulary, train_classifier
+from model.presets.classifier import Dataset, Rows, keep_vocabulary, train_classifier
 from model.presets.corpora import Corpus, generated_phrases, read_reviews
 from model.presets.embedding import embed, word_vectors
+from model.presets.network import ClassifierKnobs, TextClassifier
 from model.presets.outcome import Outcome
 from model.presets.preset import OnProgress, Preset
 from model.presets.words import Words, encode, most_frequent, words_of

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import torch
 
-from model.presets.classifier import ClassifierKnobs, Dataset, Rows, TextClassifier, keep_vocabulary, train_classifier
+from model.presets.classifier import Dataset, Rows, keep_vocabulary, train_classifier
 from model.presets.corpora import Corpus, generated_phrases, read_tweets, split_corpus, without_neutral
 from model.presets.embedding import embed, word_vectors
+from model.presets.network import ClassifierKnobs, TextClassifier
 from model.presets.outcome import Outcome
 from model.presets.preset import OnProgress, Preset
 from model.presets.sentiment140 import read_sentiment140
