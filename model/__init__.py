@@ -31,6 +31,7 @@ from model.state import OpenText, StreamState
 if TYPE_CHECKING:
     from model.compare import Compared, compare_checkpoints
     from model.presets import PRESETS, Outcome, Preset, find_preset, run_preset
+    from model.presets.table import System, compare_presets
     from model.train import train_checkpoint
     from model.vectorfiles import WordVectors, load_vectors
     from model.vectors import Neighbour, neighbours, read_texts, read_vocabulary, train_vectors
@@ -60,12 +61,14 @@ __all__ = [
     "Row",
     "StateError",
     "StreamState",
+    "System",
     "TrainConfig",
     "UnknownWordError",
     "VectorFileError",
     "Word",
     "WordVectors",
     "compare_checkpoints",
+    "compare_presets",
     "evaluate_checkpoint",
     "find_preset",
     "load_vectors",
@@ -85,8 +88,10 @@ _LAZY = {
     "Neighbour": "vectors",
     "Outcome": "presets",
     "Preset": "presets",
+    "System": "presets.table",
     "WordVectors": "vectorfiles",
     "compare_checkpoints": "compare",
+    "compare_presets": "presets.table",
     "find_preset": "presets",
     "load_vectors": "vectorfiles",
     "neighbours": "vectors",

@@ -73,12 +73,18 @@ def read_examples(path: Path, *, skip_labels: Collection[str] = ()) -> list[Exam
 
 def read_corpora(folder: Path, names: Iterable[str]) -> dict[str, list[Example]]:
     """The named corpora (keys of FILES) of a data folder; DataError lists every file that is missing."""
+    skipped = {"topics_2point": ("neutral", "off topic")}
+    paths = find_corpora(folder, names)
+    return {name: read_examples(path, skip_labels=skipped.get(name, ())) for name, path in paths.items()}
+
+
+def find_corpora(folder: Path, names: Iterable[str]) -> dict[str, Path]:
+    """The files of the named corpora; DataError lists every one that is missing."""
     paths = {name: folder / FILES[name] for name in names}
     missing = [str(path) for path in paths.values() if not path.is_file()]
     if missing:
         raise DataError("the data folder lacks " + ", ".join(missing))
-    skipped = {"topics_2point": ("neutral", "off topic")}
-    return {name: read_examples(path, skip_labels=skipped.get(name, ())) for name, path in paths.items()}
+    return paths
 
 
 def stream_position(example: Example, seed: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,44 @@ def test_what_cannot_be_read_is_named_before_anything_is_measured(data_folder: P
     result = run("compare", tiny_checkpoint, "default", "--data", "no_data")
     assert result.exit_code == EXIT_FAILED
     assert "the data folder lacks no_data/reviews/imdb_train.jsonl.gz" in result.stderr
+
+
+def test_a_frontier_is_timed_and_drawn_beside_the_table(
+    data_folder: Path, tiny_checkpoint: Path, other: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib", reason="plots need pip install '.[train]'")
+    plot = tmp_path / "frontier.svg"
+    result = run("compare", tiny_checkpoint, other, "--data", data_folder, "--frontier", plot, "--json")
+    assert result.exit_code == EXIT_OK, result.output
+    assert all(each["tweets_per_s"] > 0 for each in json.loads(result.stdout)["checkpoints"])
+    assert all(f">{name}<" in plot.read_text() for name in ("tiny-1", "tiny-2", "SemEval: macro recall"))
+    table = Console(width=120)
+    with table.capture() as capture:
+        table.print(_comparison([replace(_compared("a", 0.5, 0.5), tweets_per_s=12345.6)]))
+    assert "12,346" in capture.get()
+
+
+def test_a_frontier_that_cannot_be_drawn_is_refused_before_anything_is_measured(
+    data_folder: Path, tiny_checkpoint: Path, other: Path, tmp_path: Path
+) -> None:
+    result = run("compare", tiny_checkpoint, other, "--data", data_folder, "--frontier", tmp_path / "frontier.pdf")
+    assert (result.exit_code, result.stdout) == (EXIT_MISUSED, "")
+    assert "frontier.pdf: the name of a plot should end in .svg or .png" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("a", "b"), "checkpoints are measured on labelled texts: --data DIR"),
+        (("a", "b", "--quick"), "--run and --quick are for presets"),
+        (("a", "b", "--run", "runs"), "--run and --quick are for presets"),
+        (("--frontier", "plot.svg", "--quick"), "--frontier is for checkpoints"),
+        ((), "name --data and --run; --quick takes seconds"),
+        (("--data", "data"), "name --data and --run"),
+        (("--run", "runs"), "name --data and --run"),
+    ],
+)
+def test_what_does_not_go_together_is_misuse(arguments: tuple[str, ...], problem: str) -> None:
+    result = run("compare", *arguments)
+    assert (result.exit_code, result.stdout) == (EXIT_MISUSED, "")
+    assert problem in result.stderr

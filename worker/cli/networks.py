@@ -1,23 +1,23 @@
-"""The command that looks at networks side by side: compare."""
+"""The command that looks at networks side by side, and presets: compare."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from worker.cli.options import examples, expected_errors
-from worker.cli.training import DataFolder
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
-    from model import Compared, Row
+    from model import Compared, Row, System
 
 commands = typer.Typer()
 _PANEL = "The network"
@@ -29,33 +29,105 @@ PACKAGED = "default"
     rich_help_panel=_PANEL,
     epilog=examples(
         "sentiment compare default runs/large/checkpoint --data data",
-        "sentiment compare runs/a/checkpoint runs/b/checkpoint --data data --json",
+        "sentiment compare default runs/small/checkpoint --data data --frontier frontier.svg",
+        "sentiment compare --data data --run runs/presets",
+        "sentiment compare --quick",
     ),
 )
 def compare(
     checkpoints: Annotated[
-        list[str],
-        typer.Argument(metavar="CHECKPOINT...", help=f"Two folders or more; {PACKAGED!r} names the packaged one"),
-    ],
-    data: DataFolder,
+        list[str] | None,
+        typer.Argument(
+            metavar="[CHECKPOINT...]",
+            help=f"Two folders or more; {PACKAGED!r} names the packaged one. Without any, the presets are compared",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Folder with the labelled corpora")] = None,
+    frontier: Annotated[
+        Path | None,
+        typer.Option("--frontier", metavar="FILE", help="Time the checkpoints too, and draw accuracy against speed"),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="DIR", help="Folder of the presets' runs, table and curves; goes on there"),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Presets small, in seconds; needs no --data, no --run")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table")] = False,
 ) -> None:
-    """Measure checkpoints side by side on the data that their training held out; the best figures are bold."""
+    """Measure checkpoints side by side on the data that their training held out; the best figures are bold.
+
+    Without checkpoints: train every preset (see train --preset) and show published figures beside those of here.
+    """
     with expected_errors():
-        folders = {name: None if name == PACKAGED else Path(name) for name in checkpoints}
-        if len(folders) < 2:
-            raise SettingsError(f"compare takes two different checkpoints or more; {PACKAGED!r} names the packaged one")
-
-        from model import compare_checkpoints
-
-        with Console(stderr=True).status("reading") as status:
-            compared = compare_checkpoints(
-                folders, data, on_row=lambda name, row: status.update(f"reading; {name}: {row.corpus} ({row.mode})")
-            )
+        if checkpoints:
+            if run or quick:
+                raise SettingsError(
+                    "--run and --quick are for presets, which are compared where no CHECKPOINT is named"
+                )
+            shown = _compare_checkpoints(checkpoints, data, frontier)
+        else:
+            if frontier:
+                raise SettingsError("--frontier is for checkpoints: name two or more")
+            shown = _compare_presets(data, run, quick=quick)
     if as_json:
-        print(json.dumps({"checkpoints": [each.to_dict() for each in compared]}))
+        print(json.dumps(shown.plain))
     else:
-        Console().print(_comparison(compared))
+        Console().print(shown.table)
+        for note in shown.notes:
+            print(f"- {note}")
+
+
+class _Shown(NamedTuple):
+    """A comparison as JSON and as a table with notes below."""
+
+    plain: dict[str, Any]
+    table: Table
+    notes: Sequence[str] = ()
+
+
+def _compare_checkpoints(checkpoints: Sequence[str], data: Path | None, frontier: Path | None) -> _Shown:
+    folders = {name: None if name == PACKAGED else Path(name) for name in checkpoints}
+    if len(folders) < 2:
+        raise SettingsError(f"compare takes two different checkpoints or more; {PACKAGED!r} names the packaged one")
+    if data is None:
+        raise SettingsError("checkpoints are measured on labelled texts: --data DIR")
+
+    from model import compare_checkpoints
+
+    with Console(stderr=True).status("reading") as status:
+        compared = compare_checkpoints(
+            folders,
+            data,
+            frontier=frontier,
+            on_row=lambda name, row: status.update(f"reading; {name}: {row.corpus} ({row.mode})"),
+        )
+    notes = (f"accuracy against speed: {frontier}",) if frontier else ()
+    return _Shown({"checkpoints": [each.to_dict() for each in compared]}, _comparison(compared), notes)
+
+
+def _compare_presets(data: Path | None, run: Path | None, *, quick: bool) -> _Shown:
+    if not quick and (data is None or run is None):
+        raise SettingsError(
+            "compare takes two different checkpoints or more. To compare the presets, which takes hours, name --data "
+            "and --run; --quick takes seconds and needs neither"
+        )
+
+    from model import compare_presets
+
+    with TemporaryDirectory() as scratch, Console(stderr=True).status("training") as status:
+        systems = compare_presets(
+            data,
+            run or Path(scratch),
+            quick=quick,
+            on_progress=lambda name, share, line: status.update(f"{name}: {share:.0%}, {line}"),
+        )
+    notes = [f"{system.preset.name}: {system.note}" for system in systems]
+    if run:
+        notes.append(f"table and curves: {run}")
+    return _Shown({"systems": [system.to_dict() for system in systems]}, _systems(systems), notes)
 
 
 def _comparison(compared: Sequence[Compared]) -> Table:
@@ -64,7 +136,10 @@ def _comparison(compared: Sequence[Compared]) -> Table:
     for each in compared:
         table.add_column(Text(each.checkpoint), justify="right")
     table.add_row("parameters", "", *(f"{each.num_parameters:,}" for each in compared))
-    table.add_row("size on disk", "", *(f"{each.size_bytes / 1e6:,.2f} MB" for each in compared), end_section=True)
+    table.add_row("size on disk", "", *(f"{each.size_bytes / 1e6:,.2f} MB" for each in compared))
+    if all(each.tweets_per_s for each in compared):
+        table.add_row("tweets/s on one core", "", *(f"{each.tweets_per_s:,.0f}" for each in compared))
+    table.add_section()
     for rows in zip(*(each.evaluation.rows for each in compared), strict=True):
         best = max(row.accuracy for row in rows), max(row.macro_recall for row in rows)
         table.add_row(rows[0].corpus, rows[0].mode, *(_figures(row, *best) for row in rows))
@@ -77,3 +152,14 @@ def _figures(row: Row, best_accuracy: float, best_recall: float) -> Text:
         "  ",
         (f"{row.macro_recall:.4f}", "bold" if row.macro_recall == best_recall else ""),
     )
+
+
+def _systems(systems: Sequence[System]) -> Table:
+    table = Table(Column("system", no_wrap=True), "figure")
+    for heading in ("published", "here", "seconds", "parameters"):
+        table.add_column(heading, justify="right")
+    for system in systems:
+        outcome = system.outcome
+        figures = system.published, system.ours, f"{outcome.seconds:,.1f}", f"{outcome.num_parameters:,}"
+        table.add_row(system.preset.name, system.preset.metric, *figures)
+    return table
