@@ -30,8 +30,11 @@ from model.state import OpenText, StreamState
 
 if TYPE_CHECKING:
     from model.compare import Compared, compare_checkpoints
+    from model.explain import Deletion, measure_named_words
     from model.presets import PRESETS, Outcome, Preset, find_preset, run_preset
+    from model.presets.chars import Speller
     from model.presets.table import System, compare_presets
+    from model.presets.wordmodel import WordModel
     from model.train import train_checkpoint
     from model.vectorfiles import WordVectors, load_vectors
     from model.vectors import Neighbour, neighbours, read_texts, read_vocabulary, train_vectors
@@ -44,6 +47,7 @@ __all__ = [
     "ComparisonError",
     "ConfigError",
     "DataError",
+    "Deletion",
     "Evaluation",
     "Example",
     "InferenceEngine",
@@ -59,6 +63,7 @@ __all__ = [
     "Request",
     "Result",
     "Row",
+    "Speller",
     "StateError",
     "StreamState",
     "System",
@@ -66,6 +71,7 @@ __all__ = [
     "UnknownWordError",
     "VectorFileError",
     "Word",
+    "WordModel",
     "WordVectors",
     "compare_checkpoints",
     "compare_presets",
@@ -73,6 +79,7 @@ __all__ = [
     "find_preset",
     "load_vectors",
     "make_phrases",
+    "measure_named_words",
     "neighbours",
     "read_examples",
     "read_texts",
@@ -85,15 +92,19 @@ __all__ = [
 _LAZY = {
     "PRESETS": "presets",
     "Compared": "compare",
+    "Deletion": "explain",
     "Neighbour": "vectors",
     "Outcome": "presets",
     "Preset": "presets",
+    "Speller": "presets.chars",
     "System": "presets.table",
+    "WordModel": "presets.wordmodel",
     "WordVectors": "vectorfiles",
     "compare_checkpoints": "compare",
     "compare_presets": "presets.table",
     "find_preset": "presets",
     "load_vectors": "vectorfiles",
+    "measure_named_words": "explain",
     "neighbours": "vectors",
     "read_texts": "vectors",
     "read_vocabulary": "vectors",
