@@ -61,7 +61,9 @@ def encode(texts: Sequence[str], tokenizer: Tokenizer, max_tokens: int | None = 
     return [np.array(tokenizer.encode(text)[-(max_tokens or 0) :], np.int32) for text in texts]
 
 
-def encode_labelled(corpus: str, examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int) -> Texts:
+def encode_labelled(
+    corpus: str, examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int | None = None
+) -> Texts:
     """One corpus, every example of it labelled. Raises DataError where it has less than two classes."""
     classes_of(examples, corpus)
     targets = np.eye(NUM_CLASSES, dtype=np.float32)[np.array([example.label for example in examples])]

@@ -1,4 +1,4 @@
-"""A linear classifier of words and word pairs, which labels the unlabelled reviews for the network to learn from.
+"""A linear classifier of words and word pairs: a second teacher for reviews, beside the encoder.
 
 Wang and Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification": logistic regression
 on the presence of words and pairs, each scaled by its naive-Bayes log-count ratio. It is good where texts are long
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
-from model.batches import Ids, Texts
+from model.batches import ABSENT, Ids, Texts
 from model.config import NUM_CLASSES
 from model.data import NEGATIVE, POSITIVE
 
@@ -41,12 +41,12 @@ class LinearTeacher:
         self._ratios = np.log(counts[0] / counts[0].sum()) - np.log(counts[1] / counts[1].sum())
         self._regression.fit(present.multiply(self._ratios).tocsr(), positive)
 
-    def targets(self, ids: Sequence[Ids]) -> NDArray[np.float32]:
-        """(texts, classes) probabilities."""
+    def logits(self, ids: Sequence[Ids]) -> NDArray[np.float32]:
+        """(texts, classes) log probabilities; ABSENT for neutral."""
         scaled = self._present(ids)[:, self._known].multiply(self._ratios).tocsr()
-        targets = np.zeros((len(ids), NUM_CLASSES), np.float32)
-        targets[:, [NEGATIVE, POSITIVE]] = self._regression.predict_proba(scaled)
-        return targets
+        logits = np.full((len(ids), NUM_CLASSES), ABSENT, np.float32)
+        logits[:, [NEGATIVE, POSITIVE]] = self._regression.predict_log_proba(scaled)
+        return logits
 
     def _present(self, texts: Sequence[Ids]) -> csr_matrix:
         """(texts, words and pairs) ones where a text has the word or pair."""

@@ -1,7 +1,8 @@
 """Teachers at work: what they think of every text that the network learns from, kept in the run folder.
 
-Two fine-tuned encoders: one for whole reviews, one for what is short, sentences of reviews and tweets. The network
-learns from their opinions of texts without labels, and from labels mixed with their opinions where there are labels.
+Two fine-tuned encoders: one for whole reviews, one for what is short, sentences of reviews and tweets. Reviews are
+also judged by a linear classifier, which reads all of a long text where the encoder reads its ends. The network learns
+from their opinions of texts without labels, and from labels mixed with their opinions where there are labels.
 """
 
 from __future__ import annotations
@@ -14,51 +15,57 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
-from model.batches import ABSENT, Texts, encode
+from model.batches import ABSENT, Texts, encode, encode_labelled
 from model.config import NUM_CLASSES, TrainConfig
 from model.data import Example
 from model.encoder import Encoder
 from model.encoder_teacher import EncoderTeacher, TeacherConfig
 from model.fit import Training
 from model.parts import Parts
+from model.teacher import LinearTeacher
 from model.tokenizer import Tokenizer
 from model.transfer import sentences, variants
 
 LoadEncoder = Callable[[], tuple[Encoder, Any]]
 Opinions = NDArray[np.float32]
 
+Answers = dict[str, tuple[list[str], Opinions]]
+
 SHORT, REVIEWS = "short", "reviews"
 TEACHERS = {SHORT: ("sst2", "semeval"), REVIEWS: ("imdb",)}
 """Name of each teacher, and the corpora that it learns from."""
+SHORT_SETS = ("semeval", "sst2", "airlines", "tweet variants", "phrase variants", "sentences")
+REVIEW_SETS = ("imdb", "imdb_unlabelled")
 SHORT_EPOCHS, REVIEW_EPOCHS, REVIEW_PIECES = 3, 1, 144
 WITHOUT_NEUTRAL = {"imdb", "imdb_unlabelled", "sst2", "phrase variants"}
 TWO_CLASSES = np.array([0.0, ABSENT, 0.0], np.float32)
 
 
-def texts_to_judge(parts: Parts, config: TrainConfig) -> dict[str, tuple[str, list[str]]]:
-    """Name of each set of texts -> the teacher that judges it, and the texts."""
+def texts_to_judge(parts: Parts, config: TrainConfig) -> dict[str, list[str]]:
+    """Name of each set of texts -> its texts; where a corpus has labelled texts, they come first, then the held."""
     reviews = [example.text for example in (*parts.labelled["imdb"], *parts.held["imdb"])]
     tweets = [example.text for example in (*parts.labelled["semeval"], *parts.held["semeval"])]
     phrases = [example.text for example in parts.labelled["sst2"]]
     return {
-        "semeval": (SHORT, tweets),
-        "sst2": (SHORT, phrases),
-        "airlines": (SHORT, [example.text for example in parts.labelled["airlines"]]),
-        "tweet variants": (SHORT, variants(tweets, config.tweet_variants, config.seed)),
-        "phrase variants": (SHORT, variants(phrases, config.phrase_variants, config.seed)),
-        "sentences": (SHORT, sentences(chain(reviews, parts.unlabelled), config.max_sentences, config.seed)),
-        "imdb": (REVIEWS, reviews),
-        "imdb_unlabelled": (REVIEWS, parts.unlabelled),
+        "semeval": tweets,
+        "sst2": phrases,
+        "airlines": [example.text for example in parts.labelled["airlines"]],
+        "tweet variants": variants(tweets, config.tweet_variants, config.seed),
+        "phrase variants": variants(phrases, config.phrase_variants, config.seed),
+        "sentences": sentences(chain(reviews, parts.unlabelled), config.max_sentences, config.seed),
+        "imdb": reviews,
+        "imdb_unlabelled": parts.unlabelled,
     }
 
 
-def ask_teachers(run: Training, parts: Parts, load_encoder: LoadEncoder) -> dict[str, tuple[list[str], Opinions]]:
+def ask_teachers(run: Training, parts: Parts, load_encoder: LoadEncoder) -> Answers:
     """The texts of each set, and their (texts, classes) logits for balanced classes. Raises ModelError, DataError."""
     sets = texts_to_judge(parts, run.config)
-    answers: dict[str, tuple[list[str], Opinions]] = {}
+    answers: Answers = {}
     for teacher, corpora in TEACHERS.items():
-        wanted = {name: texts for name, (judge, texts) in sets.items() if judge == teacher}
+        wanted = {name: sets[name] for name in (SHORT_SETS if teacher == SHORT else REVIEW_SETS)}
         saved = {name: run.folder.load_tensors(f"opinions-{name.replace(' ', '-')}") for name in wanted}
         if None in saved.values():
             encoder = _fine_tuned(run, teacher, {corpus: parts.strangers[corpus] for corpus in corpora}, load_encoder)
@@ -91,9 +98,42 @@ def _judged(run: Training, teacher: EncoderTeacher, name: str, texts: Sequence[s
     return teacher.logits(texts, on_text=lambda done: run.progress.update(task, completed=done))
 
 
-def lessons(
-    parts: Parts, answers: dict[str, tuple[list[str], Opinions]], tokenizer: Tokenizer, config: TrainConfig
-) -> list[Texts]:
+def calibrate(parts: Parts, answers: Answers, tokenizer: Tokenizer, num_rows: int) -> Answers:
+    """The same opinions, as sure as they have a right to be, and of reviews those of both teachers in one."""
+    linear = LinearTeacher(num_rows)
+    linear.fit(encode_labelled("imdb", parts.labelled["imdb"], tokenizer))
+    calibrated: Answers = {}
+    for corpus, names in {"semeval": SHORT_SETS, "imdb": REVIEW_SETS}.items():
+        opinions = {name: [answers[name][1]] for name in names}
+        for name in names if corpus == "imdb" else ():
+            opinions[name].append(linear.logits(encode(answers[name][0], tokenizer)))
+        held = [logits[len(parts.labelled[corpus]) :] for logits in opinions[corpus]]
+        weights = best_weights(held, np.array([example.label for example in parts.held[corpus]], np.intp))
+        for name in names:
+            weighted = sum(weight * logits for weight, logits in zip(weights, opinions[name], strict=True))
+            calibrated[name] = answers[name][0], np.asarray(weighted, np.float32)
+    return calibrated
+
+
+def best_weights(opinions: Sequence[Opinions], labels: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The weight of each teacher's logits under which their sum is least surprised by texts that none learnt from.
+
+    For one teacher this is the inverse of its temperature (Guo et al. 2017, "On Calibration of Modern Neural
+    Networks").
+    """
+    shares = np.maximum(np.bincount(labels, minlength=NUM_CLASSES) / len(labels), np.exp(ABSENT))
+    stacked = np.stack(opinions).astype(np.float64)
+
+    def loss(weights: NDArray[np.float64]) -> float:
+        logits = np.tensordot(weights, stacked, axes=1) + np.log(shares)
+        return float(np.mean(np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(labels)), labels]))
+
+    start = np.full(len(opinions), 1 / len(opinions))
+    found: NDArray[np.float64] = minimize(loss, start, bounds=[(0, None)] * len(opinions)).x
+    return found
+
+
+def lessons(parts: Parts, answers: Answers, tokenizer: Tokenizer, config: TrainConfig) -> list[Texts]:
     """What the text network learns from: every set of texts, with the targets that it is to give."""
     found = []
     for name, (texts, logits) in answers.items():

@@ -36,7 +36,7 @@ from model.language import fit_language_model
 from model.network import SentimentNetwork
 from model.parts import Parts, split_corpora
 from model.runs import RunFolder
-from model.teaching import LoadEncoder, ask_teachers, lessons
+from model.teaching import LoadEncoder, ask_teachers, calibrate, lessons
 from model.tokenizer import Tokenizer
 from model.vectors import make_tokenizer
 
@@ -80,6 +80,8 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, four have default
         training = Training(network, config, folder, progress)
         fit_language_model(training, [ids for ids in encode(read, tokenizer) if len(ids)])
         answers = ask_teachers(training, parts, load_encoder)
+        with _shown(progress, "a linear classifier's opinions of the reviews"):
+            answers = calibrate(parts, answers, tokenizer, sizes.num_rows)
         held = _encode_held(parts, tokenizer, config)
         fit_text_network(training, lessons(parts, answers, tokenizer, config), held)
         topics = encode_labelled("topics", parts.topics, tokenizer, config.max_tokens)
