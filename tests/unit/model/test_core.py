@@ -25,15 +25,16 @@ def test_serving_and_evaluating_import_nothing_that_only_training_needs() -> Non
     assert run.returncode == 0, run.stderr
 
 
-def test_training_without_its_packages_says_what_to_install() -> None:
-    run = _python("from model import train_checkpoint")
+@pytest.mark.parametrize("name", ["train_checkpoint", "run_preset"])
+def test_training_without_its_packages_says_what_to_install(name: str) -> None:
+    run = _python(f"from model import {name}")
     assert run.returncode != 0
     assert "pip install '.[train]'" in run.stderr
 
 
 def test_every_name_that_is_exported_exists() -> None:
     for name in model.__all__:
-        if name != "train_checkpoint":  # it needs torch
+        if not model._LAZY.get(name, "").startswith(("train", "presets")):  # they need torch
             assert getattr(model, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'absent'"):
         model.absent  # noqa: B018
