@@ -221,7 +221,8 @@ PRESETS = (
         published=None,
         source="Zaremba et al. 2014, Recurrent Neural Network Regularization",
         knobs=LanguageKnobs(),
-        quick={"num_phrases": 600, "hidden_size": 32, "embedding_size": 32, "epochs": 3, "learning_rate": 1e-2},
+        quick={"num_phrases": 600, "embedding_size": 32, "hidden_size": 32, "batch_size": 8, "num_steps": 16}
+        | {"learning_rate": 1e-2},
         run=run,
     ),
 )

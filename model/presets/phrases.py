@@ -89,12 +89,12 @@ def run(knobs: PhraseKnobs, data: Path | None, folder: Path, on_progress: OnProg
     network = PlainRnn.random(len(WORDS), knobs.hidden_size, len(CLASSES), rng)
     weights, curve = network.tensors(), []
     for epoch in range(1, knobs.epochs + 1):
-        loss = num_right = 0.0
+        loss, num_right = 0.0, 0
         for place in rng.permutation(len(train)):
             reading, d_logits = read_phrase(network, train[place])
             probability = reading.probabilities[-1, train[place].label]
             loss -= float(np.log(probability))
-            num_right += probability > 0.5
+            num_right += int(probability > 0.5)
             gradients = network.gradients(reading, d_logits).tensors()
             knobs.clipping.apply(gradients.values())
             for name, gradient in gradients.items():

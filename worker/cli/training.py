@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from worker.cli.options import examples, expected_errors, with_settings
 from worker.errors import SettingsError
@@ -103,7 +104,7 @@ def _train_preset(name: str, data: Path | None, run: Path, knobs: list[str], *, 
         raise SettingsError(f"{name} needs --data, a folder with {', '.join(chosen.corpora())}, or --quick")
     with Console(stderr=True).status(name) as status:
         outcome = run_preset(
-            preset, chosen, data, run, lambda share, line: status.update(f"{name}: {share:.0%}, {line}")
+            preset, chosen, data, run, lambda share, line: status.update(Text(f"{name}: {share:.0%}, {line}"))
         )
     Console().print(_figures(preset, outcome))
     for note in outcome.notes:
