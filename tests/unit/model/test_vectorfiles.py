@@ -59,6 +59,13 @@ def test_every_format_is_told_by_its_content_and_gives_the_same_words_and_vector
     assert np.array_equal(vectors.matrix(list(PLANE), 3), np.array(list(PLANE.values()), np.float32))
 
 
+def test_numbers_whose_bytes_are_all_of_ascii_are_still_told_from_text(tmp_path: Path) -> None:
+    rows = {"a": (2, 0, 0.5), "b": (0.5, 0.5, 0.5)}
+    content = _head(rows) + _binary(rows)
+    assert content.isascii()
+    assert load_vectors(_save(tmp_path, content)).kind == BINARY
+
+
 WORD_CHARS = st.characters(exclude_categories=["Cc", "Cs", "Z"])
 
 
@@ -91,11 +98,14 @@ def test_similar_words_come_by_cosine_and_nothing_is_near_to_a_null(tmp_path: Pa
     assert [cosine for _, cosine in vectors.similar("nothing", 2)] == [0, 0]
 
 
-def test_king_less_man_plus_woman_is_queen(tmp_path: Path) -> None:
-    vectors = load_vectors(_save(tmp_path, _text(PLANE)))
+def test_king_less_man_plus_woman_is_queen_and_not_bishop(tmp_path: Path) -> None:
+    vectors = load_vectors(_save(tmp_path, _text({**PLANE, "bishop": (3, 3, 0)})))
     found = vectors.analogy("king", "man", "woman")
-    assert found[0].word == "queen"
-    assert {word for word, _ in found} == {"queen", "nothing"}
+    assert [word for word, _ in found] == ["queen", "nothing", "bishop"]
+    king, man, woman = (np.array(PLANE[word]) / np.linalg.norm(PLANE[word]) for word in ("king", "man", "woman"))
+    target = king - man + woman
+    cosine = target @ PLANE["queen"] / np.linalg.norm(target) / np.linalg.norm(PLANE["queen"])
+    assert found[0].similarity == pytest.approx(cosine, abs=1e-6)
 
 
 def test_words_without_a_vector_are_counted_and_their_rows_are_null(tmp_path: Path) -> None:
