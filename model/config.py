@@ -81,11 +81,11 @@ class ModelConfig:
 class TrainConfig:
     """Knobs of training. Raises ConfigError with every value that is out of range."""
 
-    epochs: int = 4
+    epochs: int = 3
     label_share: float = 0.5  # of a labelled text's target; the rest is what the teacher thinks of it
     batch_tokens: int = 12_800  # tokens of a batch at most
     batch_texts: int = 128  # texts of a batch at most
-    max_tokens: int = 400  # of a text; longer ones keep their end
+    max_tokens: int = 300  # of a text; longer ones keep their end
     learning_rate: float = 1.5e-3
     warmup_steps: int = 60  # the rate rises over these, then falls linearly to zero
     clip_norm: float = 1.0
