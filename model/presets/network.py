@@ -31,7 +31,7 @@ class ClassifierKnobs(Knobs):
     num_layers: int = 2
     dropout: float = 0.5  # between layers and before the softmax
     batch_texts: int = 128
-    epochs: int = 5
+    epochs: int = 3
     learning_rate: float = 1e-3
     num_texts: int = 0  # for training, drawn at random; 0: all
 
