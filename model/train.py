@@ -35,6 +35,7 @@ from model.fit import Training, corpus_loss, fit_stream_cell, fit_text_network, 
 from model.language import fit_language_model
 from model.network import SentimentNetwork
 from model.parts import Parts, split_corpora
+from model.plots import check_plot_file, draw_run
 from model.runs import RunFolder
 from model.teaching import LoadEncoder, ask_teachers, calibrate, lessons
 from model.tokenizer import Tokenizer
@@ -63,6 +64,7 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, four have default
     torch.set_num_threads(config.threads)
     corpora = read_corpora(data, FILES)
     folder = RunFolder(run, sizes, config)
+    check_plot_file(run / "curve.svg")
     with _progress(show_progress) as progress:
         with _shown(progress, "vocabulary and ids"):
             parts = split_corpora(corpora, config)
@@ -97,6 +99,7 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, four have default
         with _shown(progress, "evaluation"):
             evaluation = evaluate_checkpoint(folder.checkpoint, data)
         save(metrics=evaluation.to_dict(), card=model_card(sizes, config, evaluation))
+        draw_run(run)
     return folder.checkpoint
 
 
