@@ -109,7 +109,7 @@ class TrainConfig:
     held_share: float = 0.1  # of the films: their labels are kept for the stream cell and the temperatures
     held_topics: float = 0.3  # of the topics of tweets, likewise
     held_texts: float = 0.05  # of the sentences and tweets, for the temperatures
-    split_seed: int = 0  # of the two shares
+    split_seed: int = 0  # of these shares
     seed: int = 1
     threads: int = 1
 

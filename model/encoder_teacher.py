@@ -118,10 +118,6 @@ class EncoderTeacher(nn.Module):
             on_text(done)
         return read
 
-    def targets(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(texts, classes) probabilities for balanced classes."""
-        return torch.softmax(torch.from_numpy(self.logits(texts)), dim=1).numpy()
-
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """The ids of each text's pieces, its middle left out where it is longer than `max_pieces`."""
         half = self.config.max_pieces // 2

@@ -9,11 +9,9 @@ checkpoint/          the finished checkpoint, with its metrics and card
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
@@ -21,6 +19,7 @@ from torch import Tensor, nn
 
 from model.config import ModelConfig, TrainConfig
 from model.errors import ConfigError
+from model.folder import keep_settings, write_whole
 
 
 class RunFolder:
@@ -29,33 +28,13 @@ class RunFolder:
     def __init__(self, path: Path, sizes: ModelConfig, config: TrainConfig) -> None:
         self.path = path
         self.checkpoint = path / "checkpoint"
-        settings = {"model": asdict(sizes), "train": asdict(config)}
-        file = path / "config.json"
-        if file.exists():
-            self._check_settings(file, settings)
-        else:
-            path.mkdir(parents=True, exist_ok=True)
-            _write(file, (json.dumps(settings, indent=2) + "\n").encode())
-
-    def _check_settings(self, file: Path, settings: dict[str, dict[str, Any]]) -> None:
-        try:
-            there = json.loads(file.read_bytes())
-            differing = [
-                f"{name} is {there[part].get(name)} there and {value} here"
-                for part, values in settings.items()
-                for name, value in values.items()
-                if there[part].get(name) != value
-            ]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ConfigError(f"{file} is not the file of a run") from error
-        if differing:
-            raise ConfigError(f"{self.path} holds a run with other settings: {'; '.join(differing)}")
+        keep_settings(path, asdict(sizes) | asdict(config))
 
     def check_words(self, words: Sequence[str]) -> None:
         """Keep the vocabulary. Raises ConfigError where the run began with another one, as saved rows depend on it."""
         file, content = self.path / "vocabulary.txt", "\n".join(words).encode()
         if not file.exists():
-            _write(file, content)
+            write_whole(file, content)
         elif file.read_bytes() != content:
             raise ConfigError(f"{self.path} holds a run that began with other texts or another tokenizer")
 
@@ -67,7 +46,7 @@ class RunFolder:
 
     def save_tensors(self, name: str, tensors: dict[str, Tensor]) -> None:
         """Write `name`.safetensors, whole or not at all."""
-        _write(self.path / f"{name}.safetensors", save(tensors))
+        write_whole(self.path / f"{name}.safetensors", save(tensors))
 
     def load_tensors(self, name: str) -> dict[str, Tensor] | None:
         """Read `name`.safetensors; None where the run did not come that far."""
@@ -95,11 +74,3 @@ class RunFolder:
         network.load_state_dict({name: tensors[f"network.{name}"] for name in names})
         optimizer.load_state_dict(optimizer.state_dict() | {"state": states})
         return int(tensors["step"])
-
-
-def _write(file: Path, content: bytes) -> None:
-    new = file.with_name(f".{file.name}.new")
-    with new.open("wb") as handle:
-        handle.write(content)
-        os.fsync(handle.fileno())
-    new.replace(file)

@@ -98,9 +98,12 @@ def _judged(run: Training, teacher: EncoderTeacher, name: str, texts: Sequence[s
     return teacher.logits(texts, on_text=lambda done: run.progress.update(task, completed=done))
 
 
-def calibrate(parts: Parts, answers: Answers, tokenizer: Tokenizer, num_rows: int) -> Answers:
-    """The same opinions, as sure as they have a right to be, and of reviews those of both teachers in one."""
-    linear = LinearTeacher(num_rows)
+def calibrate(run: Training, parts: Parts, answers: Answers, tokenizer: Tokenizer) -> Answers:
+    """The same opinions, as sure as they have a right to be, and of reviews those of both teachers in one.
+
+    The log is told how often each teacher, and all together, are right on the held texts.
+    """
+    linear = LinearTeacher(run.network.word.embedding.num_embeddings)
     linear.fit(encode_labelled("imdb", parts.labelled["imdb"], tokenizer))
     calibrated: Answers = {}
     for corpus, names in {"semeval": SHORT_SETS, "imdb": REVIEW_SETS}.items():
@@ -108,7 +111,11 @@ def calibrate(parts: Parts, answers: Answers, tokenizer: Tokenizer, num_rows: in
         for name in names if corpus == "imdb" else ():
             opinions[name].append(linear.logits(encode(answers[name][0], tokenizer)))
         held = [logits[len(parts.labelled[corpus]) :] for logits in opinions[corpus]]
-        weights = best_weights(held, np.array([example.label for example in parts.held[corpus]], np.intp))
+        labels = np.array([example.label for example in parts.held[corpus]], np.intp)
+        weights = best_weights(held, labels)
+        together = np.tensordot(weights, np.stack(held), axes=1)
+        rights = [float((logits.argmax(axis=1) == labels).mean()) for logits in (*held, together)]
+        run.folder.log(f"teachers of {corpus}", 0, **{f"right_{n}": share for n, share in enumerate(rights)})
         for name in names:
             weighted = sum(weight * logits for weight, logits in zip(weights, opinions[name], strict=True))
             calibrated[name] = answers[name][0], np.asarray(weighted, np.float32)

@@ -83,7 +83,7 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, four have default
         fit_language_model(training, [ids for ids in encode(read, tokenizer) if len(ids)])
         answers = ask_teachers(training, parts, load_encoder)
         with _shown(progress, "a linear classifier's opinions of the reviews"):
-            answers = calibrate(parts, answers, tokenizer, sizes.num_rows)
+            answers = calibrate(training, parts, answers, tokenizer)
         held = _encode_held(parts, tokenizer, config)
         fit_text_network(training, lessons(parts, answers, tokenizer, config), held)
         topics = encode_labelled("topics", parts.topics, tokenizer, config.max_tokens)

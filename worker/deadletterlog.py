@@ -54,12 +54,11 @@ class DeadLetterLog:
         )
 
     async def __aenter__(self) -> Self:
-        try:
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(self.__aexit__)
             await asyncio.wait_for(self._admin.start(), self._settings.request_timeout_s)
             await asyncio.wait_for(self._consumer.start(), self._settings.request_timeout_s)
-        except BaseException:
-            await self.__aexit__()
-            raise
+            undo.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:

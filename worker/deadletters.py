@@ -154,11 +154,10 @@ class _Sender:
         )
 
     async def __aenter__(self) -> Self:
-        try:
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(self.__aexit__)
             await asyncio.wait_for(self._producer.start(), self._settings.request_timeout_s)
-        except BaseException:
-            await self.__aexit__()
-            raise
+            undo.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import ConfigError
+from model.folder import keep_settings, write_whole
 from model.presets import chars, imdb, language, linear, phrases, tweets
-from model.presets.folder import keep_settings, write_whole
 from model.presets.outcome import Outcome, Point
 from model.presets.preset import K, Knobs, OnProgress, Preset
 

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save
 
 from model.cells import Array
 from model.errors import ConfigError
-from model.presets.folder import write_whole
+from model.folder import write_whole
 from model.presets.outcome import Outcome, Point
 from model.presets.plainrnn import PlainRnn
 from model.presets.preset import Knobs, OnProgress, Preset

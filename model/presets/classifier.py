@@ -26,7 +26,7 @@ from torch.nn.functional import cross_entropy
 
 from model.errors import ConfigError
 from model.evaluate import macro_recall
-from model.presets.folder import write_whole
+from model.folder import write_whole
 from model.presets.network import NUM_CLASSES, ClassifierKnobs, TextClassifier
 from model.presets.outcome import Outcome, Point
 from model.presets.preset import OnProgress

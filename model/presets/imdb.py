@@ -113,7 +113,7 @@ FROZEN = Preset(
 )
 PRESETS: tuple[Preset[Any], ...] = (
     FROZEN,
-    _recurrent("rnn", "SimpleRNN in Keras, 25,000 reviews to train on and 25,000 to test on", published=0.7902),
+    _recurrent("rnn", "SimpleRNN on the reviews of Maas et al. 2011, another split", published=0.7902),
     _recurrent("lstm", "Hochreiter and Schmidhuber 1997, Long Short-Term Memory"),
     _recurrent("gru", "Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder"),
 )

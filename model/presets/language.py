@@ -23,8 +23,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from model.errors import DataError
+from model.folder import write_whole
 from model.phrases import make_phrases
-from model.presets.folder import write_whole
 from model.presets.outcome import Outcome, Point
 from model.presets.preset import Knobs, OnProgress, Preset
 from model.presets.wordmodel import SPECIAL, UNKNOWN, WordModel, WordNetwork, make_words, tokens_of

@@ -20,8 +20,8 @@ from safetensors.numpy import save
 
 from model.cells import Array
 from model.config import LABELS
+from model.folder import write_whole
 from model.phrases import PhraseGrammar
-from model.presets.folder import write_whole
 from model.presets.outcome import Outcome, Point
 from model.presets.plainrnn import PlainRnn, Reading
 from model.presets.preset import Knobs, OnProgress, Preset

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from model.data import find_corpora
 from model.errors import ConfigError
+from model.folder import write_whole
 from model.plots import check_plot_file, draw_curves
 from model.presets import PRESETS, run_preset
-from model.presets.folder import write_whole
 from model.presets.outcome import Outcome
 from model.presets.preset import Preset
 

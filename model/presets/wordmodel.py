@@ -19,8 +19,8 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from model.errors import ConfigError, UnknownWordError
+from model.folder import write_whole
 from model.joining import join_words
-from model.presets.folder import write_whole
 from model.recurrent import RecurrentNetwork
 from model.tokenizer import Tokenizer
 

@@ -60,6 +60,10 @@ def _examples(num: int, labels: tuple[int, ...], seed: int = 0) -> list[Example]
     return examples
 
 
+def _probabilities(teacher: EncoderTeacher, texts: list[str]) -> np.ndarray:
+    return torch.softmax(torch.from_numpy(teacher.logits(texts)), dim=1).numpy()
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path / "run", ModelConfig(), TrainConfig())
@@ -141,7 +145,7 @@ def test_the_teacher_learns_each_corpus_on_its_own_classes(folder: RunFolder) ->
     losses: list[float] = []
     teacher.fit(corpora, folder, lambda step, num_steps, loss: losses.append(loss))
     new = _examples(60, (NEGATIVE, NEUTRAL, POSITIVE), seed=2)
-    targets = teacher.targets([example.text for example in new])
+    targets = _probabilities(teacher, [example.text for example in new])
     np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-5)
     assert np.mean(targets.argmax(axis=1) == [example.label for example in new]) > 0.95
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) / 3
@@ -150,14 +154,14 @@ def test_the_teacher_learns_each_corpus_on_its_own_classes(folder: RunFolder) ->
 def test_a_class_that_no_corpus_has_is_never_the_teachers_opinion(folder: RunFolder) -> None:
     teacher = _teacher(TeacherConfig(epochs=1))
     teacher.fit({"two": _examples(30, (NEGATIVE, POSITIVE))}, folder)
-    assert teacher.targets(["the film was plain"])[0, NEUTRAL] < 1e-12
+    assert _probabilities(teacher, ["the film was plain"])[0, NEUTRAL] < 1e-12
 
 
 def test_opinions_hold_for_balanced_classes_however_rare_one_was(folder: RunFolder) -> None:
     teacher = _teacher()
     vague = [Example(str(i), "the film was so", NEGATIVE if i % 10 == 0 else POSITIVE) for i in range(200)]
     teacher.fit({"two": vague}, folder)
-    assert teacher.targets(["the film was so"])[0, NEGATIVE] == pytest.approx(0.5, abs=0.1)
+    assert _probabilities(teacher, ["the film was so"])[0, NEGATIVE] == pytest.approx(0.5, abs=0.1)
 
 
 def test_a_stopped_fit_goes_on_to_the_weights_of_one_that_was_not(

@@ -122,7 +122,9 @@ def test_a_trained_checkpoint_reads_texts_that_it_never_saw(data: Path, tmp_path
     assert loaded.metrics == json.loads(json.dumps(evaluation.to_dict()))
     assert loaded.fingerprint in (checkpoint / "README.md").read_text()
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert [line["stage"] for line in lines] == ["language", "text", *["stream"] * CONFIG.stream_epochs, "temperature"]
+    teachers = ["teachers of semeval", "teachers of imdb"]
+    stream = ["stream"] * CONFIG.stream_epochs
+    assert [line["stage"] for line in lines] == ["language", *teachers, "text", *stream, "temperature"]
 
 
 def test_a_killed_run_ends_with_the_weights_of_one_that_never_stopped(

@@ -1,4 +1,4 @@
-"""Files of a preset's run folder: its settings, and files that are there whole or not at all."""
+"""Files of a run's folder: its settings, and files that are there whole or not at all."""
 
 from __future__ import annotations
 
