@@ -1,7 +1,8 @@
-"""The network on the CPU: matrix products by numpy's BLAS, everything else by the compiled loops of `gates.py`.
+"""The network on the CPU: one compiled pass over the tokens of a batch, one over the texts of its streams.
 
 Input weights, bias and embedding are folded once into a table of one (4H,) row per vocabulary row, so that a token
 costs a gather and half the products. Nothing is padded: at every step the rows still running are the first ones.
+No sum depends on which texts share a batch: a whole text gives the same bits alone and among others.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.config import NUM_CLASSES, NUM_GATES, NUM_POOLED, ModelConfig
-from model.kernels import gates
+from model.kernels import gates, passes
+from model.kernels.products import affine, pack
+from model.kernels.recurrence import Precision, Recurrence, padded_columns
 from model.schedule import IntArray, Schedule
 from model.state import DoubleArray, FloatArray, WordState
 
@@ -29,88 +32,105 @@ class WordReadouts:
 class CpuNetwork:
     """The forward pass of a checkpoint. Safe to use from several threads."""
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, FloatArray]) -> None:
+    def __init__(
+        self, config: ModelConfig, weights: Mapping[str, FloatArray], *, precision: Precision = "float32"
+    ) -> None:
+        """`precision` of the word LSTM's recurrent weights and of the table; states are float32 in any."""
         self._hidden_size = config.hidden_size
-        self._table = _halve_sigmoids(
+        table = _halve_sigmoids(
             weights["word.embedding.weight"] @ weights["word.lstm.weight_ih"].T + weights["word.lstm.bias"]
         )  # (V, 4H)
-        self._word_recurrence = _halve_sigmoids(weights["word.lstm.weight_hh"].T)  # (H, 4H)
+        self._recurrence = Recurrence.of(_halve_sigmoids(weights["word.lstm.weight_hh"].T), table, precision)
         # (3 pools, 3 classes, H) as (9, H)
         readout = weights["readout.weight"].reshape(NUM_CLASSES, NUM_POOLED, config.hidden_size).transpose(1, 0, 2)
         self._readout = np.ascontiguousarray(readout).reshape(-1, config.hidden_size)
         self._readout_bias = weights["readout.bias"]
-        self._summary = weights["stream.summary.weight"].T
+        self._summary = np.ascontiguousarray(weights["stream.summary.weight"].T)
         self._summary_bias = weights["stream.summary.bias"]
         self._stream_input = _halve_sigmoids(weights["stream.lstm.weight_ih"].T)  # (P + 3, 4K)
         self._stream_bias = _halve_sigmoids(weights["stream.lstm.bias"])
-        self._stream_recurrence = _halve_sigmoids(weights["stream.lstm.weight_hh"].T)  # (K, 4K)
-        self._stream_readout = weights["stream.readout.weight"].T
+        self._stream_recurrence = pack(_halve_sigmoids(weights["stream.lstm.weight_hh"].T), np.dtype(np.float32))
+        self._stream_readout = np.ascontiguousarray(weights["stream.readout.weight"].T)
         self._temperature = float(weights["calibration.temperature"][0])
 
     def read_words(self, plan: Schedule, ids: IntArray, state: WordState) -> WordReadouts:
         """Run the word LSTM. `ids`: token after token; `state`: where the row at each place begins, overwritten."""
         hidden, cell, maximum = state.words
-        firsts, places = plan.words.firsts, plan.words.place[plan.row]
-        mean_readout = self._readout[-NUM_CLASSES:]
-        mean_logits = state.total @ mean_readout.T.astype(np.float64)
+        places = plan.words.place[plan.row]
+        mean_logits = affine(state.total, self._readout[-NUM_CLASSES:].T.astype(np.float64), np.zeros(NUM_CLASSES))
         logits = np.empty((plan.num_tokens + len(hidden), NUM_CLASSES), np.float32)
         logits[plan.num_tokens + plan.words.order] = self._begin_logits(state, mean_logits)
         taken = WordState.empty(len(plan.row), self._hidden_size)
         inner = plan.inner_readouts()
-        work = np.empty((len(hidden), NUM_GATES * self._hidden_size), np.float32)
-        for step, num_active in enumerate(plan.words.num_active):
-            if step in inner:
-                taken.copy_rows(inner[step], state, places[inner[step]])
-            active = work[:num_active]
-            np.dot(hidden[:num_active], self._word_recurrence, out=active)
-            gates.lstm_step(active, self._table, ids, firsts, step, hidden, cell)
-            gates.pool_step(
-                hidden,
-                maximum,
-                state.total,
-                state.num_tokens,
-                mean_logits,
-                self._readout,
-                self._readout_bias,
-                firsts,
-                step,
-                num_active,
-                logits,
-            )
+        num_active = np.array(plan.words.num_active, np.intp)
+        operand = self._recurrence.operand(hidden)
+        step = 0
+        for until in (*sorted(inner), len(num_active)):
+            if until > step:
+                passes.read_tokens(
+                    step,
+                    num_active[step:until],
+                    plan.words.firsts,
+                    ids,
+                    *self._recurrence.tensors,
+                    hidden,
+                    cell,
+                    maximum,
+                    state.total,
+                    state.num_tokens,
+                    mean_logits,
+                    self._readout,
+                    self._readout_bias,
+                    operand,
+                    logits,
+                )
+            if until in inner:
+                taken.copy_rows(inner[until], state, places[inner[until]])
+            step = until
         at_end = np.flatnonzero(plan.at_end)
         taken.copy_rows(at_end, state, places[at_end])
         return WordReadouts(taken, logits)
 
     def _begin_logits(self, state: WordState, mean_logits: DoubleArray) -> FloatArray:
         """(rows, 3): the text so far, which for most rows is nothing."""
-        hidden, _, maximum = state.words
-        last_readout, maximum_readout, _ = np.split(self._readout, NUM_POOLED)
-        num_tokens = np.maximum(state.num_tokens, 1)[:, None]
-        read = hidden @ last_readout.T + maximum @ maximum_readout.T + mean_logits / num_tokens
-        return np.where(state.num_tokens[:, None] > 0, read, 0).astype(np.float32) + self._readout_bias
+        logits = np.tile(self._readout_bias, (len(mean_logits), 1))
+        begun = np.flatnonzero(state.num_tokens)
+        if len(begun):
+            hidden, _, maximum = state.words[:, begun]
+            pools = np.concatenate([hidden, maximum], axis=1)
+            last_readout, maximum_readout, _ = np.split(self._readout, NUM_POOLED)
+            readout = np.concatenate([last_readout, maximum_readout], axis=1).T.copy()
+            mean = mean_logits[begun] / state.num_tokens[begun, None]
+            logits[begun] = affine(pools, readout, self._readout_bias) + mean
+        return logits
 
     def step_streams(self, plan: Schedule, readouts: WordReadouts, carried: FloatArray) -> FloatArray:
         """(streams, 2, K) that the streams came with -> (states, 2, K): all their states, as the schedule lays them."""
         texts = np.flatnonzero(plan.final)
         states = np.empty((len(carried) + len(texts), *carried.shape[1:]), np.float32)
         states[plan.state_starts] = carried
-        summary = np.tanh(readouts.state.pooled(texts) @ self._summary + self._summary_bias)
+        summary = np.tanh(affine(readouts.state.pooled(texts), self._summary, self._summary_bias))
         classes = softmax(readouts.logits[plan.logits_after[texts]]).astype(np.float32)
-        inputs = np.concatenate([summary, classes], axis=1) @ self._stream_input + self._stream_bias
+        inputs = affine(np.concatenate([summary, classes], axis=1), self._stream_input, self._stream_bias)
         hidden, cell = carried[plan.streams.order].transpose(1, 0, 2).copy()
-        work = np.empty((len(carried), self._stream_recurrence.shape[1]), np.float32)
-        index, slots = np.arange(len(texts)), plan.state_starts[plan.streams.order]
-        for step, num_active in enumerate(plan.streams.num_active):
-            active = work[:num_active]
-            np.dot(hidden[:num_active], self._stream_recurrence, out=active)
-            gates.lstm_step(active, inputs, index, plan.streams.firsts, step, hidden, cell)
-            now = slots[:num_active] + step + 1
-            states[now, 0], states[now, 1] = hidden[:num_active], cell[:num_active]
+        passes.step_texts(
+            np.array(plan.streams.num_active, np.intp),
+            plan.streams.firsts,
+            inputs,
+            self._stream_recurrence,
+            np.zeros(padded_columns(self._stream_recurrence), np.float32),
+            hidden,
+            cell,
+            plan.state_starts[plan.streams.order],
+            states,
+        )
         return states
 
     def stream_logits(self, plan: Schedule, states: FloatArray) -> FloatArray:
         """(requests, 3): what the stream's state before a text adds to the text's logits."""
-        logits: FloatArray = states[plan.state_before, 0] @ self._stream_readout
+        logits: FloatArray = affine(
+            states[plan.state_before, 0], self._stream_readout, np.zeros(NUM_CLASSES, np.float32)
+        )
         return logits
 
     def probabilities(self, plan: Schedule, readouts: WordReadouts, addend: FloatArray) -> DoubleArray:

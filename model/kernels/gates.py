@@ -1,36 +1,30 @@
-"""The loops over cells that a matrix product cannot do, compiled by numba, without the interpreter's lock.
+"""The loops over cells that a matrix product cannot do: gates, pools, and the running score's changes.
 
-tanh is a quotient of two polynomials in x squared, fitted for this file by iteratively reweighted least squares to a
-largest error of 1.1e-8 on [-8.5, 8.5], beyond which tanh is 1 to the last digit; rounding in float32 makes it 4e-7.
-It has no branch and no call, so the loops run in vector registers. A logistic sigmoid is tanh at half the argument, and
-that half is in the weights already (`halve_sigmoids`).
+tanh is a quotient p / q of two polynomials in x squared, fitted for this file by iteratively reweighted least squares
+to a largest error of 1.1e-8 on [-8.5, 8.5], beyond which tanh is 1 to the last digit; rounding in float32 makes it
+4e-7. It has no branch and no call, so the loops run in vector registers. A logistic sigmoid is tanh at half the
+argument, and that half is in the weights already (`cpu.py`): (q + p) / 2q. Three gates share one division, which is
+slower than all the rest of them.
 """
 
 # ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
+from model.kernels.compiled import compiled, inlined, overload
+
 FloatArray = NDArray[np.float32]
-DoubleArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 MAX_WORDS = 3  # reported with a result
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def _compiled(function: _Function) -> _Function:
-    # sums may be reordered, so that they run in vector registers; what is not finite stays so
-    options = {"fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
-    return cast(_Function, numba.njit(cache=True, nogil=True, **options)(function))
-
+QUANTA = 127  # of a hidden value between 0 and 1, where it is kept as a whole number
+OFFSET = 128  # of such a number in an unsigned byte
 
 _f = np.float32  # a plain Python number would make the loops double
 _ONE, _HALF, _BOUND = _f(1.0), _f(0.5), _f(8.5)
@@ -49,97 +43,145 @@ _Q1, _Q2, _Q3, _Q4 = (
 )
 
 
-@_compiled
-def _tanh(x: Any) -> Any:
-    x = _BOUND if x > _BOUND else (-_BOUND if x < -_BOUND else x)
-    y = x * x
-    p = (((_P4 * y + _P3) * y + _P2) * y + _P1) * y + _P0
-    q = (((_Q4 * y + _Q3) * y + _Q2) * y + _Q1) * y + _ONE
-    return x * p / q
+@inlined
+def _clipped(x: Any) -> Any:
+    return _BOUND if x > _BOUND else (-_BOUND if x < -_BOUND else x)
 
 
-@_compiled
+@inlined
+def _p(x: Any, y: Any) -> Any:
+    return ((((_P4 * y + _P3) * y + _P2) * y + _P1) * y + _P0) * x
+
+
+@inlined
+def _q(y: Any) -> Any:
+    return (((_Q4 * y + _Q3) * y + _Q2) * y + _Q1) * y + _ONE
+
+
+@compiled
 def tanh(x: FloatArray) -> FloatArray:
     """Of each element of (n,): for the test that holds its error."""
     out = np.empty_like(x)
     for j in range(x.shape[0]):
-        out[j] = _tanh(x[j])
+        clipped = _clipped(x[j])
+        out[j] = _p(clipped, clipped * clipped) / _q(clipped * clipped)
     return out
 
 
-@_compiled
-def lstm_step(
-    gates: FloatArray,
-    inputs: FloatArray,
-    index: IntArray,
-    firsts: IntArray,
-    step: int,
-    hidden: FloatArray,
-    cell: FloatArray,
-) -> None:
-    """One step of the rows that still run, in place.
+@inlined
+def _cell_after(i: Any, f: Any, a: Any, c: Any) -> Any:
+    """sigmoid(2f) c + sigmoid(2i) tanh(a), with one division."""
+    i, f, a = _clipped(i), _clipped(f), _clipped(a)
+    ii, ff, aa = i * i, f * f, a * a
+    qi, qf, qa = _q(ii), _q(ff), _q(aa)
+    kept = (qf + _p(f, ff)) * c * (qi * qa)
+    added = (qi + _p(i, ii)) * _p(a, aa) * qf
+    return _HALF * (kept + added) / (qi * qf * qa)
 
-    gates (n, 4H): recurrent part, its sigmoids halved; row r adds inputs[index[firsts[r] + step]], (4H,).
-    hidden, cell (at least n, H).
+
+@inlined
+def _hidden_after(o: Any, c: Any) -> Any:
+    """sigmoid(2o) tanh(c), with one division."""
+    o, c = _clipped(o), _clipped(c)
+    oo, cc = o * o, c * c
+    qo, qc = _q(oo), _q(cc)
+    return _HALF * (qo + _p(o, oo)) * _p(c, cc) / (qo * qc)
+
+
+def _value(values: Any, scale: Any, j: int) -> Any:
+    """values[j] as float32; whole numbers are multiples of scale[j]."""
+
+
+@overload(_value, inline="always")
+def _compile_value(values: Any, scale: Any, j: Any) -> Any:
+    if values.dtype == types.float32:
+
+        def value(values: Any, scale: Any, j: Any) -> Any:
+            return values[j]
+
+    else:
+
+        def value(values: Any, scale: Any, j: Any) -> Any:
+            return _f(values[j]) * scale[j]
+
+    return value
+
+
+@compiled
+def step_row(sums: Any, sum_scale: Any, inputs: Any, input_scale: Any, hidden: Any, cell: Any) -> None:
+    """One LSTM step of one row, in place: the gates are sums + inputs, their sigmoids halved.
+
+    sums (4 x cells,), cells filled up to whole blocks; inputs (4H,); hidden, cell (H,). Either of sums and inputs may
+    be whole numbers, multiples of a scale of the same length.
     """
-    size = hidden.shape[1]
-    for r in range(gates.shape[0]):
-        x = inputs[index[firsts[r] + step]]
-        g = gates[r]
-        h = hidden[r]
-        c = cell[r]
-        for j in range(size):
-            i = _HALF * _tanh(g[j] + x[j]) + _HALF
-            f = _HALF * _tanh(g[size + j] + x[size + j]) + _HALF
-            a = _tanh(g[2 * size + j] + x[2 * size + j])
-            o = _HALF * _tanh(g[3 * size + j] + x[3 * size + j]) + _HALF
-            c[j] = f * c[j] + i * a
-            h[j] = o * _tanh(c[j])
+    size = hidden.shape[0]
+    stride = sums.shape[0] // 4
+    for j in range(size):
+        i = _value(sums, sum_scale, j) + _value(inputs, input_scale, j)
+        f = _value(sums, sum_scale, stride + j) + _value(inputs, input_scale, size + j)
+        a = _value(sums, sum_scale, 2 * stride + j) + _value(inputs, input_scale, 2 * size + j)
+        o = _value(sums, sum_scale, 3 * stride + j) + _value(inputs, input_scale, 3 * size + j)
+        c = _cell_after(i, f, a, cell[j])
+        cell[j] = c
+        hidden[j] = _hidden_after(o, c)
 
 
-@_compiled
-def pool_step(
-    hidden: FloatArray,
-    maximum: FloatArray,
-    total: DoubleArray,
-    num_tokens: IntArray,
-    mean_logits: DoubleArray,
-    readout: FloatArray,
-    bias: FloatArray,
-    firsts: IntArray,
-    step: int,
-    num_active: int,
-    logits: FloatArray,
+def keep_operand(hidden: Any, operand: Any) -> None:
+    """Write `hidden` (H,) to its row of the next product's `operand`: as it is, or in QUANTA."""
+
+
+@overload(keep_operand)
+def _compile_keep_operand(hidden: Any, operand: Any) -> Any:
+    if operand.dtype == types.float32:
+
+        def keep(hidden: Any, operand: Any) -> None:
+            for j in range(hidden.shape[0]):
+                operand[j] = hidden[j]
+
+    elif operand.dtype == types.uint8:
+
+        def keep(hidden: Any, operand: Any) -> None:
+            for j in range(hidden.shape[0]):
+                operand[j] = np.uint8(np.int32(hidden[j] * _f(QUANTA) + _f(OFFSET + 0.5)))
+
+    else:
+
+        def keep(hidden: Any, operand: Any) -> None:
+            for j in range(hidden.shape[0]):
+                operand[j] = np.int16(np.int32(hidden[j] * _f(QUANTA) + _f(OFFSET + 0.5)) - OFFSET)
+
+    return keep
+
+
+@compiled
+def pool_row(
+    hidden: Any, maximum: Any, total: Any, mean_logits: Any, num_tokens: int, readout: Any, bias: Any, logits: Any
 ) -> None:
-    """Take the new hidden states of the first `num_active` rows into their pools, and read the classes out.
+    """Take a row's new hidden state (H,) into its pools (H,), and read the classes (3,) out.
 
-    readout (9, H): last, maximum and mean, each for the three classes. mean_logits (rows, 3): the mean's part of the
-    logits before it is divided by the number of tokens. logits (tokens, 3): filled at firsts[r] + step.
+    readout (9, H): last, maximum and mean, each for the three classes. mean_logits (3,): the mean's part of the logits
+    before it is divided by the number of tokens.
     """
-    size = hidden.shape[1]
-    for r in range(num_active):
-        h = hidden[r]
-        m = maximum[r]
-        s = total[r]
-        l0 = l1 = l2 = a0 = a1 = a2 = _f(0)
-        for j in range(size):
-            m[j] = h[j] if h[j] > m[j] else m[j]
-            l0 += readout[0, j] * h[j] + readout[3, j] * m[j]
-            l1 += readout[1, j] * h[j] + readout[4, j] * m[j]
-            l2 += readout[2, j] * h[j] + readout[5, j] * m[j]
-            a0 += readout[6, j] * h[j]
-            a1 += readout[7, j] * h[j]
-            a2 += readout[8, j] * h[j]
-        for j in range(size):
-            s[j] += h[j]
-        num_tokens[r] += 1
-        at = firsts[r] + step
-        for k, last, mean in ((0, l0, a0), (1, l1, a1), (2, l2, a2)):
-            mean_logits[r, k] += mean
-            logits[at, k] = bias[k] + last + mean_logits[r, k] / num_tokens[r]
+    l0 = l1 = l2 = a0 = a1 = a2 = _f(0)
+    for j in range(hidden.shape[0]):
+        h = hidden[j]
+        m = maximum[j]
+        m = h if h > m else m
+        maximum[j] = m
+        l0 += readout[0, j] * h + readout[3, j] * m
+        l1 += readout[1, j] * h + readout[4, j] * m
+        l2 += readout[2, j] * h + readout[5, j] * m
+        a0 += readout[6, j] * h
+        a1 += readout[7, j] * h
+        a2 += readout[8, j] * h
+    for j in range(hidden.shape[0]):
+        total[j] += hidden[j]
+    for k, last, mean in ((0, l0, a0), (1, l1, a1), (2, l2, a2)):
+        mean_logits[k] += mean
+        logits[k] = bias[k] + last + mean_logits[k] / num_tokens
 
 
-@_compiled
+@compiled
 def word_changes(
     logits: FloatArray,
     before: IntArray,
@@ -171,7 +213,7 @@ def word_changes(
             score = new_score
 
 
-@_compiled
+@compiled
 def _score(logits: Any, addend: Any, temperature: Any) -> Any:
     """Probability of the last class less that of the first."""
     a = (logits[0] + addend[0]) / temperature
@@ -182,7 +224,7 @@ def _score(logits: Any, addend: Any, temperature: Any) -> Any:
     return (c - a) / (a + b + c)
 
 
-@_compiled
+@compiled
 def _insert(top: Any, changes: Any, chunk: Any, change: Any) -> None:
     place = top.shape[0]
     while place > 0 and (top[place - 1] < 0 or abs(changes[place - 1]) < abs(change)):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
 
 from model.kernels import gates
 
@@ -19,11 +21,24 @@ def test_tanh_of_what_is_no_number_is_none() -> None:
 
 
 def test_a_state_that_is_no_number_stays_so_through_a_step() -> None:
-    hidden, cell = np.zeros((1, 8), np.float32), np.full((1, 8), np.nan, np.float32)
-    zeros = np.zeros(1, np.int64)
-    gates.lstm_step(np.zeros((1, 32), np.float32), np.zeros((1, 32), np.float32), zeros, zeros, 0, hidden, cell)
+    hidden, cell = np.zeros(8, np.float32), np.full(8, np.nan, np.float32)
+    sums, unscaled = np.zeros(32, np.float32), np.empty(0, np.float32)
+    gates.step_row(sums, unscaled, sums, unscaled, hidden, cell)
     assert np.isnan(hidden).all()
     assert np.isnan(cell).all()
+
+
+@given(npst.arrays(np.float32, (5, 8), elements=st.floats(-30, 30, width=32)))
+def test_a_step_is_that_of_an_lstm(drawn: NDArray[np.float32]) -> None:
+    """The gates' arguments may be far beyond where they are full, and come in two parts."""
+    gate_values, cell = drawn[:4].astype(np.float64), drawn[4].astype(np.float64)
+    i, f, o = (0.5 * np.tanh(gate_values[k]) + 0.5 for k in (0, 1, 3))
+    after = f * cell + i * np.tanh(gate_values[2])
+    hidden, read, unscaled = np.zeros(8, np.float32), drawn[4].copy(), np.empty(0, np.float32)
+    half = (drawn[:4] / 2).ravel()
+    gates.step_row(half, unscaled, half, unscaled, hidden, read)
+    np.testing.assert_allclose(read, after, rtol=2e-6, atol=5e-6)
+    np.testing.assert_allclose(hidden, o * np.tanh(after), atol=2e-6)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(-3, 3, width=32)), max_size=12))

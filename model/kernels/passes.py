@@ -1,0 +1,99 @@
+"""The LSTMs over a whole plan, compiled: rows in groups that stay in the processor's cache, each through all its steps.
+
+Rows come longest first, so that those still running are always the first of a group, and nothing is padded.
+"""
+
+# ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from model.kernels.compiled import compiled
+from model.kernels.gates import keep_operand, pool_row, step_row
+from model.kernels.products import multiply
+
+GROUP = 48  # rows: their states and the sums of a step stay in the second cache beside the weights
+
+
+@compiled
+def read_tokens(
+    begin: int,
+    num_active: Any,
+    firsts: Any,
+    ids: Any,
+    table: Any,
+    table_scale: Any,
+    packed: Any,
+    packed_scale: Any,
+    start: Any,
+    hidden: Any,
+    cell: Any,
+    maximum: Any,
+    total: Any,
+    num_tokens: Any,
+    mean_logits: Any,
+    readout: Any,
+    bias: Any,
+    operand: Any,
+    logits: Any,
+) -> None:
+    """Steps `begin` and after of the word LSTM, `num_active` rows each, all in place.
+
+    ids (tokens,), those of the row at place p from firsts[p]; table (V, 4H); packed, start: see `products.py`;
+    hidden, cell, maximum, total (rows, H); num_tokens (rows,); mean_logits (rows, 3); readout (9, H); bias (3,);
+    operand (rows, inputs of the product); logits (tokens, 3).
+    """
+    sums = np.empty((GROUP, start.shape[0]), start.dtype)
+    for first in range(0, num_active[0], GROUP):
+        for place in range(first, min(first + GROUP, num_active[0])):
+            keep_operand(hidden[place], operand[place])
+        for step in range(num_active.shape[0]):
+            active = min(num_active[step] - first, GROUP)
+            if active <= 0:
+                break
+            multiply(operand, first, active, packed, start, sums)
+            for row in range(active):
+                place = first + row
+                at = firsts[place] + begin + step
+                h = hidden[place]
+                step_row(sums[row], packed_scale, table[ids[at]], table_scale, h, cell[place])
+                keep_operand(h, operand[place])
+                num_tokens[place] += 1
+                pool_row(
+                    h, maximum[place], total[place], mean_logits[place], num_tokens[place], readout, bias, logits[at]
+                )
+
+
+@compiled
+def step_texts(
+    num_active: Any,
+    firsts: Any,
+    inputs: Any,
+    packed: Any,
+    start: Any,
+    hidden: Any,
+    cell: Any,
+    slots: Any,
+    states: Any,
+) -> None:
+    """The stream LSTM over the texts of each stream; states[slots[p] + 1 + step] is the one after each.
+
+    inputs (texts, 4K), those of the stream at place p from firsts[p]; hidden, cell (streams, K), in place;
+    states (states, 2, K).
+    """
+    unscaled = np.empty(0, np.float32)
+    sums = np.empty((GROUP, start.shape[0]), np.float32)
+    for first in range(0, hidden.shape[0], GROUP):
+        for step in range(num_active.shape[0]):
+            active = min(num_active[step] - first, GROUP)
+            if active <= 0:
+                break
+            multiply(hidden, first, active, packed, start, sums)
+            for row in range(active):
+                place = first + row
+                step_row(sums[row], unscaled, inputs[firsts[place] + step], unscaled, hidden[place], cell[place])
+                states[slots[place] + step + 1, 0] = hidden[place]
+                states[slots[place] + step + 1, 1] = cell[place]
