@@ -23,6 +23,7 @@ from model.errors import (
     VectorFileError,
 )
 from model.evaluate import Evaluation, Row, evaluate_checkpoint
+from model.folder import read_settings
 from model.phrases import Phrase, PhraseGrammar, make_phrases
 from model.reading import Request
 from model.reference import ReferenceNetwork
@@ -82,6 +83,7 @@ __all__ = [
     "measure_named_words",
     "neighbours",
     "read_examples",
+    "read_settings",
     "read_texts",
     "read_vocabulary",
     "run_preset",

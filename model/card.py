@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from model.config import LABELS, ModelConfig, TrainConfig
-from model.evaluate import NUM_BINS, Evaluation
+from model.evaluate import NUM_BINS, Evaluation, Row
 
 _CARD = """# {name}
 
@@ -28,7 +30,7 @@ highest and mean hidden state; a stream LSTM of {sizes.stream_size} cells that s
    {config.held_topics:.0%} of the topics of tweets: texts that the text network had read, but whose labels neither it
    nor the teachers had seen.
 
-These are the weights of the network that never saw the {evaluation.dev_share:.0%} of the films below.
+{films}
 
 ## Figures
 Measured by `sentiment evaluate` on the files in this folder. reset: each text from an empty state. carried: in the
@@ -40,7 +42,7 @@ network chooses between the two. Calibration error is over {num_bins} bins of co
 {rows}
 
 {confusions}
-
+{rehearsal}
 imdb: films held out of training, split by a hash of the film. sst2_dev, semeval_dev: the published development sets.
 airlines: the later tweets of a corpus in order of time, of which the network had seen the earlier.
 topics_2point, topics_5point: SemEval 2016 tweets by topic, published development topics, as two and as three classes.
@@ -51,14 +53,22 @@ are equally frequent: where neutral or positive texts abound, they are called to
 reviews of one film; on other kinds of streams, measure it against the shuffled control first.
 """
 
+_HELD_OUT = "These are the weights of the network that never saw the {:.0%} of the films below."
+_ALL_FILMS = "These are the weights of a network that learnt from all films: none is left to measure it on."
+_REHEARSAL = """### On films: the rehearsal
+The network with which all was chosen, trained in the same way without {rehearsal.dev_share:.0%} of the films, on the
+reviews of these (fingerprint `{rehearsal.fingerprint}`; measured then, not on the files in this folder):
+
+| corpus | read | texts | accuracy | macro recall | calibration error |
+|---|---|---|---|---|---|
+{rows}
+
+{confusions}
+"""
+
 
 def model_card(sizes: ModelConfig, config: TrainConfig, evaluation: Evaluation) -> str:
     """The card's text, in Markdown."""
-    rows = "\n".join(
-        f"| {row.corpus} | {row.mode} | {row.num_texts:,} | {row.accuracy:.1%} | {row.macro_recall:.3f} "
-        f"| {row.calibration_error:.3f} |"
-        for row in evaluation.rows
-    )
     return _CARD.format(
         name=evaluation.name,
         fingerprint=evaluation.fingerprint,
@@ -66,16 +76,32 @@ def model_card(sizes: ModelConfig, config: TrainConfig, evaluation: Evaluation) 
         config=config,
         evaluation=evaluation,
         num_bins=NUM_BINS,
-        rows=rows,
-        confusions=_confusions(evaluation),
+        films=_HELD_OUT.format(evaluation.dev_share) if evaluation.dev_share else _ALL_FILMS,
+        rows=_rows(evaluation.rows),
+        confusions=_confusions(evaluation.rows),
+        rehearsal=_rehearsal(evaluation.rehearsal) if evaluation.rehearsal else "",
     )
 
 
-def _confusions(evaluation: Evaluation) -> str:
+def _rehearsal(rehearsal: Evaluation) -> str:
+    rows = [row for row in rehearsal.rows if row.corpus == "imdb"]
+    told = _REHEARSAL.format(rehearsal=rehearsal, rows=_rows(rows), confusions=_confusions(rows))
+    return f"\n{told}"
+
+
+def _rows(rows: Iterable[Row]) -> str:
+    return "\n".join(
+        f"| {row.corpus} | {row.mode} | {row.num_texts:,} | {row.accuracy:.1%} | {row.macro_recall:.3f} "
+        f"| {row.calibration_error:.3f} |"
+        for row in rows
+    )
+
+
+def _confusions(rows: Iterable[Row]) -> str:
     """Every row's whole matrix: a line for each class that its texts have, how many were read as which."""
     lines = ["| corpus | read | true class | " + " | ".join(f"read as {label}" for label in LABELS) + " |"]
     lines.append("|---" * (3 + len(LABELS)) + "|")
-    for row in evaluation.rows:
+    for row in rows:
         for label, counts in zip(LABELS, row.confusion, strict=True):
             if any(counts):
                 lines.append(f"| {row.corpus} | {row.mode} | {label} | " + " | ".join(f"{n:,}" for n in counts) + " |")

@@ -39,7 +39,8 @@ WEIGHTS, VOCABULARY, CONFIG, METRICS, CARD = (
     "metrics.json",
     "README.md",
 )
-DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "default"
+PACKAGED = Path(__file__).parent / "checkpoints"
+DEFAULT_CHECKPOINT = PACKAGED / "default"
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -88,10 +89,22 @@ def save_checkpoint(  # noqa: PLR0913 - each names a part of the folder
     _replace_folder(folder, data)
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read and check `folder`. Raises CheckpointError with the file and the reason."""
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder}: there is no such checkpoint folder")
+def find_checkpoint(named: Path | None) -> Path:
+    """The folder of that path; where there is none, the packaged checkpoint of that name. None: the packaged default.
+
+    Raises CheckpointError where there is neither.
+    """
+    if named is None or named.is_dir():
+        return named or DEFAULT_CHECKPOINT
+    packaged = {folder.name: folder for folder in sorted(PACKAGED.iterdir())}
+    if str(named) not in packaged:
+        raise CheckpointError(f"{named}: there is no such checkpoint folder; packaged ones: {', '.join(packaged)}")
+    return packaged[str(named)]
+
+
+def load_checkpoint(named: Path | None) -> Checkpoint:
+    """Read and check the folder that `find_checkpoint` finds. Raises CheckpointError with the file and the reason."""
+    folder = find_checkpoint(named)
     description = _read_json(folder, CONFIG)
     if (version := description.get("format")) != FORMAT:
         raise CheckpointError(f"{folder / CONFIG}: format {version!r}, this version reads format {FORMAT}")

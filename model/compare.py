@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
+from model.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from model.data import read_corpora
 from model.engine import InferenceEngine
 from model.errors import ComparisonError
@@ -38,24 +38,24 @@ class Compared:
 
 
 def compare_checkpoints(
-    checkpoints: Mapping[str, Path | None],
+    checkpoints: Mapping[str, Path],
     data: Path,
     *,
     frontier: Path | None = None,
     on_row: Callable[[str, Row], None] = lambda name, row: None,
 ) -> list[Compared]:
-    """Measure checkpoints (name -> folder; None: the packaged one) as `evaluate_checkpoint` does, in their order.
+    """Measure checkpoints (name -> folder, or packaged name) as `evaluate_checkpoint` does, in their order.
 
     frontier: a file to draw accuracy against speed to, which is measured too. `on_row` sees each row early.
-    Raises CheckpointError and DataError, and ComparisonError where there are less than two, or where they did not hold
-    the same films out: one would be measured on films that another learnt from; with `frontier` what
+    Raises CheckpointError and DataError, and ComparisonError where there are less than two, or where those that held
+    films out did not hold out the same: one would be measured on films that another learnt from; with `frontier` what
     `check_plot_file` raises. All checkpoints are checked before the first is measured.
     """
     if len(checkpoints) < 2:
         raise ComparisonError("two different checkpoints at least are needed for a comparison")
     if frontier:
         check_plot_file(frontier)
-    folders = {name: folder or DEFAULT_CHECKPOINT for name, folder in checkpoints.items()}
+    folders = {name: find_checkpoint(folder) for name, folder in checkpoints.items()}
     loaded = {name: load_checkpoint(folder) for name, folder in folders.items()}
     _check_splits(loaded)
     tweets = [tweet.text for tweet in read_corpora(data, ("semeval_dev",))["semeval_dev"]] if frontier else []
@@ -103,15 +103,18 @@ def _panels(compared: Sequence[Compared]) -> dict[str, list[Speed]]:
         panels[title] = []
         for each in compared:
             assert each.tweets_per_s is not None
+            if corpus == "imdb" and not each.evaluation.dev_share:
+                continue
             name = each.evaluation.name if num_named[each.evaluation.name] == 1 else each.checkpoint
             panels[title].append(Speed(name, each.tweets_per_s, getattr(each.evaluation.row(corpus, mode), figure)))
-    return panels
+    return {title: networks for title, networks in panels.items() if networks}
 
 
 def _check_splits(loaded: Mapping[str, Checkpoint]) -> None:
     splits = {name: held_out_split(checkpoint.metrics) for name, checkpoint in loaded.items()}
-    (first, (dev_share, split_seed)), *_ = splits.items()
+    splits = {name: split for name, split in splits.items() if split[0]}  # the others are not measured on films
     if len(set(splits.values())) > 1:
+        (first, (dev_share, split_seed)), *_ = splits.items()
         told = "; ".join(f"{name}: dev_share={share}, split_seed={seed}" for name, (share, seed) in splits.items())
         raise ComparisonError(
             "these checkpoints held different films out of their training, so that each would be measured on films "

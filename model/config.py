@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from model.clipping import KINDS as CLIPPINGS
+from model.clipping import Clipping
 from model.errors import ConfigError
 
 LABELS = ("negative", "neutral", "positive")
@@ -88,7 +90,8 @@ class TrainConfig:
     max_tokens: int = 300  # of a text; longer ones keep their end
     learning_rate: float = 1.5e-3
     warmup_steps: int = 60  # the rate rises over these, then falls linearly to zero
-    clip_norm: float = 1.0
+    clip: str = "global-norm"  # of the gradients: a kind of model.clipping
+    clip_at: float = 1.0
     dropout_embedding: float = 0.1
     dropout_word: float = 0.05  # whole words
     dropout_output: float = 0.2
@@ -106,6 +109,7 @@ class TrainConfig:
     stream_reset: float = 0.05  # chance that a stream starts anew before a text
     stream_shuffled: float = 0.2  # share of the sequences whose texts belong to no stream
     dev_share: float = 0.2  # of the films: never trained on
+    all_films: bool = False  # but these are learnt from, too: when all is chosen, and the network is to be served
     held_share: float = 0.1  # of the films: their labels are kept for the stream cell and the temperatures
     held_topics: float = 0.3  # of the topics of tweets, likewise
     held_texts: float = 0.05  # of the sentences and tweets, for the temperatures
@@ -118,7 +122,7 @@ class TrainConfig:
         whole += ("language_rows", "language_tokens", "language_sampled", "language_tweets")
         not_negative: tuple[str, ...] = ("warmup_steps", "language_epochs", "stream_epochs", "seed", "split_seed")
         not_negative += ("max_sentences", "tweet_variants", "phrase_variants")
-        positive = ("learning_rate", "language_learning_rate", "stream_learning_rate", "clip_norm")
+        positive = ("learning_rate", "language_learning_rate", "stream_learning_rate", "clip_at")
         chances = (
             "label_share",
             "dropout_embedding",
@@ -134,7 +138,23 @@ class TrainConfig:
             + [f"{name} must be above 0" for name in positive if not getattr(self, name) > 0]
             + [f"{name} must be at least 0 and below 1" for name in chances if not 0 <= getattr(self, name) < 1]
             + [f"{name} must be above 0 and below 0.5" for name in shares if not 0 < getattr(self, name) < 0.5]
+            + [f"clip must be one of {', '.join(CLIPPINGS)}"] * (self.clip not in CLIPPINGS)
         )
+
+    @property
+    def clipping(self) -> Clipping:
+        """What is done to the gradients of a step."""
+        return Clipping(self.clip, self.clip_at)
+
+
+LATE_KNOBS = frozenset(
+    (
+        *("epochs", "label_share", "batch_tokens", "batch_texts", "max_tokens", "learning_rate", "warmup_steps"),
+        *("clip", "clip_at", "dropout_embedding", "dropout_word", "dropout_output", "all_films", "threads"),
+        *("stream_epochs", "stream_learning_rate", "stream_reset", "stream_shuffled"),
+    )
+)
+"""Knobs of what comes after the teachers: runs that differ in these alone have all before in common."""
 
 
 def _refuse(problems: list[str]) -> None:

@@ -42,13 +42,18 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """A checkpoint's rows, and the split that they were measured on."""
+    """A checkpoint's rows, and the split that they were measured on.
+
+    A network that learnt from all films has no row of films. Its rehearsal is told instead: what the network scored
+    with which all was chosen, trained in the same way without the dev films.
+    """
 
     name: str
     fingerprint: str
-    dev_share: float
+    dev_share: float  # of the films; 0: none was held out
     split_seed: int
     rows: tuple[Row, ...]
+    rehearsal: Evaluation | None = None
 
     def row(self, corpus: str, mode: str = RESET) -> Row:
         """The row of a corpus and mode; KeyError where it was not measured."""
@@ -67,13 +72,16 @@ def evaluate_checkpoint(
 ) -> Evaluation:
     """Measure a checkpoint (None: the packaged one) on the dev parts of a data folder; `on_row` sees each row early.
 
-    The films held out are those that the checkpoint's own training held out. Raises CheckpointError and DataError.
+    The films held out are those that the checkpoint's own training held out; where it held none out, films are not
+    measured. Raises CheckpointError and DataError.
     """
     folder = checkpoint or DEFAULT_CHECKPOINT
     metrics = load_checkpoint(folder).metrics
     dev_share, split_seed = held_out_split(metrics)
     corpora = read_corpora(data, ("imdb", "sst2_dev", "semeval_dev", "airlines", "topics_2point", "topics_5point"))
     corpora["imdb"], _ = split_by_stream(corpora["imdb"], (dev_share,), split_seed)
+    if not dev_share:
+        del corpora["imdb"]
     _, corpora["airlines"] = split_by_time(corpora["airlines"])
     for name in ("topics_2point", "topics_5point"):
         corpora[name] = [example for example in corpora[name] if example.split == "dev"]
@@ -89,7 +97,14 @@ def evaluate_checkpoint(
         dev_share=dev_share,
         split_seed=split_seed,
         rows=tuple(rows),
+        rehearsal=_read_evaluation(metrics["rehearsal"]) if metrics.get("rehearsal") else None,
     )
+
+
+def _read_evaluation(told: Mapping[str, Any]) -> Evaluation:
+    """An evaluation from what `to_dict` made of it."""
+    rows = (Row(**row | {"confusion": tuple(map(tuple, row["confusion"]))}) for row in told["rows"])
+    return Evaluation(**{**told, "rows": tuple(rows), "rehearsal": None})
 
 
 def held_out_split(metrics: Mapping[str, Any]) -> tuple[float, int]:

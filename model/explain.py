@@ -71,6 +71,8 @@ def measure_named_words(
     corpora = read_corpora(data, ("semeval_dev", "sst2_dev", "imdb"))
     reviews, _ = split_by_stream(corpora["imdb"], (dev_share,), split_seed)
     corpora["imdb"] = Random(SEED).sample(reviews, min(MAX_REVIEWS, len(reviews)))
+    if not reviews:  # the network learnt from all films
+        del corpora["imdb"]
     engine = InferenceEngine.load(folder)
     rows = []
     for name, examples in corpora.items():

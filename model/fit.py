@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from model.batches import Indices, Texts, cut_batches, epoch_batches, pad, stream_sequences
+from model.clipping import Clipping
 from model.config import TrainConfig
 from model.network import SentimentNetwork
 from model.runs import RunFolder
@@ -62,7 +63,7 @@ def fit_text_network(run: Training, corpora: Sequence[Texts], held: dict[str, Te
         loss = corpus_loss(logits.float(), texts, plan[step])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+        clip_gradients(parameters, config.clipping)
         optimizer.step()
         losses.append(loss.item())
         run.progress.update(task, advance=1, description=f"text network, loss {np.mean(losses[-100:]):.3f}; steps")
@@ -70,6 +71,11 @@ def fit_text_network(run: Training, corpora: Sequence[Texts], held: dict[str, Te
             run.folder.save_step("text", step + 1, run.network, optimizer)
             run.folder.log("text", step + 1, loss=float(np.mean(losses)), **_accuracies(run.network, held))
             losses.clear()
+
+
+def clip_gradients(parameters: Iterable[Tensor], clipping: Clipping) -> None:
+    """Clip the gradients of parameters, where they have one."""
+    clipping.apply(parameter.grad.numpy() for parameter in parameters if parameter.grad is not None)
 
 
 def learning_rate(step: int, num_steps: int, config: TrainConfig) -> float:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
+from model.config import ModelConfig, TrainConfig
 from model.errors import ConfigError
 
 
@@ -25,12 +27,31 @@ def keep_settings(folder: Path, settings: Mapping[str, object]) -> None:
         return
     try:
         there = json.loads(file.read_bytes())
-        names = [name for name in {**there, **settings} if there.get(name) != settings.get(name)]
+        differing = differences(there, settings)
     except (ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{file} is not the file of a run; choose another folder") from error
-    if names:
-        differing = "; ".join(f"{name} is {there.get(name)!r} there and {settings.get(name)!r} here" for name in names)
-        raise ConfigError(f"{folder} holds a run with other settings: {differing}. Choose another folder, or remove it")
+    if differing:
+        told = "; ".join(differing.values())
+        raise ConfigError(f"{folder} holds a run with other settings: {told}. Choose another folder, or remove it")
+
+
+def differences(there: Mapping[str, object], here: Mapping[str, object]) -> dict[str, str]:
+    """Name of each setting that differs -> how it stands in both places."""
+    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    return {name: f"{name} is {there.get(name)!r} there and {here.get(name)!r} here" for name in names}
+
+
+def read_settings(run: Path) -> tuple[ModelConfig, TrainConfig]:
+    """The sizes and knobs of a run. Raises ConfigError where the folder is not of one."""
+    file = run / "config.json"
+    try:
+        there = json.loads(file.read_bytes())
+        sizes = {field.name: there.pop(field.name) for field in fields(ModelConfig)}
+        return ModelConfig(**sizes), TrainConfig(**there)
+    except OSError as error:
+        raise ConfigError(f"{run} holds no run: {file}: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(f"{file} is not of a run that this version can begin with: {error}") from error
 
 
 def write_whole(file: Path, content: bytes) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.batches import Ids
-from model.fit import Training, fast_arithmetic
+from model.fit import Training, clip_gradients, fast_arithmetic
 from model.network import WordNetwork
 
 HELD_EVERY = 200  # texts: one of so many only measures
@@ -98,7 +98,7 @@ def fit_language_model(run: Training, texts: Sequence[Ids]) -> None:
             loss, state = model.loss(tokens, state)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+        clip_gradients(model.parameters(), config.clipping)
         optimizer.step()
         losses.append(loss.item())
         run.progress.update(task, advance=1, description=f"language model, loss {np.mean(losses[-100:]):.3f}; steps")

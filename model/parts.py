@@ -1,6 +1,8 @@
 """Who may learn what from the corpora: the parts of a training run, cut so that no stream is in two of them.
 
-dev films        nothing is learnt from them; `evaluate` measures on them, as on the published dev corpora
+dev films        nothing is learnt from them; `evaluate` measures on them, as on the published dev corpora. Once all is
+                 chosen, the network that is to be served learns from them, too (`all_films`), and from them last: its
+                 vocabulary, language model and teachers are those of the network that was measured
 held streams     films and topics of tweets whose texts are read, but whose labels only the stream cell and the
                  temperatures learn from: the text network is a stranger to them, as it is to what it will serve
 strangers' part  of the labelled texts, those that the teachers learn from: no tweet of any topic is among them
@@ -10,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from model.config import TrainConfig
@@ -28,6 +30,7 @@ class Parts:
     held: dict[str, list[Example]]
     topics: list[Example]  # the tweets of the held topics, with two classes
     unlabelled: list[str]  # reviews, none of a dev film
+    dev_films: list[Example] = field(default_factory=list)  # the reviews of these, where they are to be learnt from
 
     @property
     def all_texts(self) -> dict[str, list[str]]:
@@ -43,7 +46,7 @@ class Parts:
 def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Parts:
     """Cut the corpora of a data folder into the parts of a run."""
     seed = config.split_seed
-    _, held_films, films = split_by_stream(corpora["imdb"], (config.dev_share, config.held_share), seed)
+    dev_films, held_films, films = split_by_stream(corpora["imdb"], (config.dev_share, config.held_share), seed)
     _, unlabelled = split_by_stream(corpora["imdb_unlabelled"], (config.dev_share,), seed)
     held_phrases, phrases = split_by_stream(corpora["sst2"], (config.held_texts,), seed)
     held_tweets, tweets = split_by_stream(corpora["semeval"], (config.held_texts,), seed)
@@ -70,6 +73,7 @@ def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Par
             if example.split == "train" and stream_position(example, seed) < config.held_topics
         ],
         unlabelled=[example.text for example in unlabelled],
+        dev_films=dev_films if config.all_films else [],
     )
 
 

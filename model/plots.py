@@ -17,6 +17,7 @@ from model.errors import ConfigError, ModelError
 
 PANEL_WIDTH, PANEL_HEIGHT = 3.4, 2.6  # inches
 PANELS_PER_LINE = 3
+SPEED_PANELS_PER_LINE = 2  # of the frontier
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "sentiment",
@@ -58,7 +59,7 @@ def draw_run(folder: Path) -> Path:
     Raises ModelError for a log that cannot be read or has no losses, and without matplotlib.
     """
     stages = _read_log(folder / "log.jsonl")
-    with _figure(folder / "curve.svg", num_columns=len(stages), num_lines=2) as figure:
+    with figure_to(folder / "curve.svg", num_columns=len(stages), num_lines=2) as figure:
         panels = figure.subplots(2, len(stages), squeeze=False)
         for column, (stage, lines) in enumerate(stages.items()):
             top, below = panels[0, column], panels[1, column]
@@ -79,7 +80,7 @@ def draw_run(folder: Path) -> Path:
 def draw_curves(curves: Mapping[str, Curve], file: Path) -> None:
     """Draw training curves, name -> points, a panel each: accuracy on the left scale, loss dotted on the right one."""
     num_lines = -(-len(curves) // PANELS_PER_LINE)
-    with _figure(file, num_columns=min(len(curves), PANELS_PER_LINE), num_lines=num_lines) as figure:
+    with figure_to(file, num_columns=min(len(curves), PANELS_PER_LINE), num_lines=num_lines) as figure:
         for number, (name, points) in enumerate(curves.items(), start=1):
             panel = figure.add_subplot(num_lines, min(len(curves), PANELS_PER_LINE), number)
             steps, losses, accuracies = zip(*points, strict=True)
@@ -96,17 +97,23 @@ def draw_frontier(panels: Mapping[str, Sequence[Speed]], file: Path) -> None:
 
     A line joins the networks that no other one beats in both.
     """
-    with _figure(file, num_columns=len(panels), num_lines=1) as figure:
+    num_lines = -(-len(panels) // SPEED_PANELS_PER_LINE)
+    with figure_to(file, num_columns=SPEED_PANELS_PER_LINE, num_lines=num_lines) as figure:
         for number, (title, networks) in enumerate(panels.items(), start=1):
-            panel = figure.add_subplot(1, len(panels), number)
+            panel = figure.add_subplot(num_lines, SPEED_PANELS_PER_LINE, number)
             panel.set(title=title, xlabel="tweets/s on one core")
-            panel.margins(0.25)
+            panel.margins(x=0.4, y=0.25)
+            panel.xaxis.set_major_formatter("{x:,.0f}")
             best = frontier(networks)
             panel.plot([each.texts_per_s for each in best], [each.figure for each in best], color="gray", linestyle=":")
             for each in networks:
                 panel.plot(each.texts_per_s, each.figure, marker="o", color="tab:blue")
                 panel.annotate(
-                    each.name, (each.texts_per_s, each.figure), xytext=(4, 4), textcoords="offset points", fontsize=7
+                    f"{each.name}: {each.figure:.3f}",
+                    (each.texts_per_s, each.figure),
+                    xytext=(4, 4),
+                    textcoords="offset points",
+                    fontsize=7,
                 )
 
 
@@ -137,10 +144,12 @@ def _read_log(file: Path) -> dict[str, list[Line]]:
 
 
 @contextmanager
-def _figure(file: Path, *, num_columns: int, num_lines: int) -> Iterator[Any]:
-    """A figure to draw on, which is then written to `file`."""
+def figure_to(
+    file: Path, *, num_columns: int, num_lines: int, panel_size: tuple[float, float] = (PANEL_WIDTH, PANEL_HEIGHT)
+) -> Iterator[Any]:
+    """A figure to draw on, which is then written to `file`; panel_size: width and height of each, in inches."""
     style = _matplotlib("style")
-    size = (PANEL_WIDTH * num_columns, PANEL_HEIGHT * num_lines)
+    size = (panel_size[0] * num_columns, panel_size[1] * num_lines)
     with style.context(["default", _STYLE]):
         figure = _matplotlib("figure").Figure(figsize=size, layout="constrained")
         yield figure

@@ -37,9 +37,9 @@ SHORT, REVIEWS = "short", "reviews"
 TEACHERS = {SHORT: ("sst2", "semeval"), REVIEWS: ("imdb",)}
 """Name of each teacher, and the corpora that it learns from."""
 SHORT_SETS = ("semeval", "sst2", "airlines", "tweet variants", "phrase variants", "sentences")
-REVIEW_SETS = ("imdb", "imdb_unlabelled")
+REVIEW_SETS = ("imdb", "imdb_unlabelled", "imdb_dev")
 SHORT_EPOCHS, REVIEW_EPOCHS, REVIEW_PIECES = 3, 1, 144
-WITHOUT_NEUTRAL = {"imdb", "imdb_unlabelled", "sst2", "phrase variants"}
+WITHOUT_NEUTRAL = {*REVIEW_SETS, "sst2", "phrase variants"}
 TWO_CLASSES = np.array([0.0, ABSENT, 0.0], np.float32)
 
 
@@ -48,7 +48,7 @@ def texts_to_judge(parts: Parts, config: TrainConfig) -> dict[str, list[str]]:
     reviews = [example.text for example in (*parts.labelled["imdb"], *parts.held["imdb"])]
     tweets = [example.text for example in (*parts.labelled["semeval"], *parts.held["semeval"])]
     phrases = [example.text for example in parts.labelled["sst2"]]
-    return {
+    sets = {
         "semeval": tweets,
         "sst2": phrases,
         "airlines": [example.text for example in parts.labelled["airlines"]],
@@ -57,7 +57,9 @@ def texts_to_judge(parts: Parts, config: TrainConfig) -> dict[str, list[str]]:
         "sentences": sentences(chain(reviews, parts.unlabelled), config.max_sentences, config.seed),
         "imdb": reviews,
         "imdb_unlabelled": parts.unlabelled,
+        "imdb_dev": [example.text for example in parts.dev_films],
     }
+    return {name: texts for name, texts in sets.items() if texts}
 
 
 def ask_teachers(run: Training, parts: Parts, load_encoder: LoadEncoder) -> Answers:
@@ -65,7 +67,7 @@ def ask_teachers(run: Training, parts: Parts, load_encoder: LoadEncoder) -> Answ
     sets = texts_to_judge(parts, run.config)
     answers: Answers = {}
     for teacher, corpora in TEACHERS.items():
-        wanted = {name: sets[name] for name in (SHORT_SETS if teacher == SHORT else REVIEW_SETS)}
+        wanted = {name: sets[name] for name in (SHORT_SETS if teacher == SHORT else REVIEW_SETS) if name in sets}
         saved = {name: run.folder.load_tensors(f"opinions-{name.replace(' ', '-')}") for name in wanted}
         if None in saved.values():
             encoder = _fine_tuned(run, teacher, {corpus: parts.strangers[corpus] for corpus in corpora}, load_encoder)
@@ -107,8 +109,8 @@ def calibrate(run: Training, parts: Parts, answers: Answers, tokenizer: Tokenize
     linear.fit(encode_labelled("imdb", parts.labelled["imdb"], tokenizer))
     calibrated: Answers = {}
     for corpus, names in {"semeval": SHORT_SETS, "imdb": REVIEW_SETS}.items():
-        opinions = {name: [answers[name][1]] for name in names}
-        for name in names if corpus == "imdb" else ():
+        opinions = {name: [answers[name][1]] for name in names if name in answers}
+        for name in opinions if corpus == "imdb" else ():
             opinions[name].append(linear.logits(encode(answers[name][0], tokenizer)))
         held = [logits[len(parts.labelled[corpus]) :] for logits in opinions[corpus]]
         labels = np.array([example.label for example in parts.held[corpus]], np.intp)
@@ -116,8 +118,8 @@ def calibrate(run: Training, parts: Parts, answers: Answers, tokenizer: Tokenize
         together = np.tensordot(weights, np.stack(held), axes=1)
         rights = [float((logits.argmax(axis=1) == labels).mean()) for logits in (*held, together)]
         run.folder.log(f"teachers of {corpus}", 0, **{f"right_{n}": share for n, share in enumerate(rights)})
-        for name in names:
-            weighted = sum(weight * logits for weight, logits in zip(weights, opinions[name], strict=True))
+        for name, judged in opinions.items():
+            weighted = sum(weight * logits for weight, logits in zip(weights, judged, strict=True))
             calibrated[name] = answers[name][0], np.asarray(weighted, np.float32)
     return calibrated
 
@@ -143,8 +145,9 @@ def best_weights(opinions: Sequence[Opinions], labels: NDArray[np.intp]) -> NDAr
 def lessons(parts: Parts, answers: Answers, tokenizer: Tokenizer, config: TrainConfig) -> list[Texts]:
     """What the text network learns from: every set of texts, with the targets that it is to give."""
     found = []
+    labelled = parts.labelled | {"imdb_dev": parts.dev_films}
     for name, (texts, logits) in answers.items():
-        labels = np.array([example.label for example in parts.labelled.get(name, ())], np.intp)
+        labels = np.array([example.label for example in labelled.get(name, ())], np.intp)
         targets = _targets(logits + TWO_CLASSES if name in WITHOUT_NEUTRAL else logits, labels, config.label_share)
         ids = encode(texts, tokenizer, config.max_tokens)
         lesson = Texts.of_corpus(name, ids, targets, [""] * len(texts))

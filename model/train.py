@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,25 +46,27 @@ TEMPERATURES = np.geomspace(0.4, 4.0, 200)
 DEFAULT_SIZES = ModelConfig()
 
 
-def train_checkpoint(  # noqa: PLR0913 - three are what to do, four have defaults
+def train_checkpoint(  # noqa: PLR0913 - three are what to do, five have defaults
     config: TrainConfig,
     data: Path,
     run: Path,
     *,
     sizes: ModelConfig = DEFAULT_SIZES,
     name: str = "default",
+    begin: Path | None = None,
     show_progress: bool = True,
     load_encoder: LoadEncoder = load_pretrained,
 ) -> Path:
     """Train a network on the data folder, in the run folder, and return the folder of its checkpoint.
 
-    `sizes.num_words` is the most that the vocabulary may hold. Raises DataError for data that cannot be read and
-    ConfigError where `run` holds a run with other settings, before anything is trained; ModelError where the
-    teachers' pretrained encoder cannot be had.
+    `sizes.num_words` is the most that the vocabulary may hold. `begin`: the folder of another run, whose vocabulary,
+    language model, teachers and opinions this one takes over. Raises DataError for data that cannot be read and
+    ConfigError where `run` holds a run with other settings or cannot begin with `begin`, before anything is trained;
+    ModelError where the teachers' pretrained encoder cannot be had.
     """
     torch.set_num_threads(config.threads)
     corpora = read_corpora(data, FILES)
-    folder = RunFolder(run, sizes, config)
+    folder = RunFolder(run, sizes, config, begin)
     check_plot_file(run / "curve.svg")
     with _progress(show_progress) as progress:
         with _shown(progress, "vocabulary and ids"):
@@ -95,12 +98,19 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, four have default
         save = partial(
             save_checkpoint, folder.checkpoint, name=name, config=sizes, words=words, weights=weights, half=True
         )
-        save(metrics={"dev_share": config.dev_share, "split_seed": config.split_seed})
+        save(metrics=_held_out(config, folder))
         with _shown(progress, "evaluation"):
             evaluation = evaluate_checkpoint(folder.checkpoint, data)
         save(metrics=evaluation.to_dict(), card=model_card(sizes, config, evaluation))
         draw_run(run)
     return folder.checkpoint
+
+
+def _held_out(config: TrainConfig, folder: RunFolder) -> dict[str, Any]:
+    """What the evaluation must know of the training: which films it held out, or what was measured before on those."""
+    if not config.all_films:
+        return {"dev_share": config.dev_share, "split_seed": config.split_seed}
+    return {"dev_share": 0.0, "split_seed": config.split_seed, "rehearsal": folder.rehearsal()}
 
 
 def _language_texts(parts: Parts, config: TrainConfig) -> list[str]:

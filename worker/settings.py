@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     )
 
     # network
-    checkpoint: Path | None = Field(None, description="checkpoint folder; the packaged default if not given")
+    checkpoint: Path | None = Field(None, description="checkpoint folder, or name of a packaged one (default, small)")
     carry: bool = Field(True, description="let a stream's state bear on its next text")
     threads: PositiveInt = Field(1, description="threads of the matrix products")
 

@@ -105,6 +105,31 @@ def test_checkpoints_that_held_other_films_out_are_not_compared(
     assert run("compare", same, split, "--data", data_folder).exit_code == EXIT_OK
 
 
+def test_a_network_that_learnt_from_all_films_is_measured_on_none_of_them(
+    data_folder: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    rehearsal = evaluate_checkpoint(tiny_checkpoint, data_folder)
+    metrics = {"dev_share": 0.0, "split_seed": 0, "rehearsal": rehearsal.to_dict()}
+    learnt = _with_metrics(tiny_checkpoint, tmp_path / "all", metrics)
+
+    result = run("evaluate", "--data", data_folder, "--checkpoint", learnt)
+    assert result.exit_code == EXIT_OK, result.output
+    assert not [line for line in result.stdout.splitlines() if line.startswith("│ imdb")]
+    told = result.stdout.splitlines()[-1]
+    assert told.startswith("imdb: not measured, as this network learnt from all films.")
+    assert f"without 20% of them ({rehearsal.fingerprint})" in told
+    for mode in ("reset", "carried", "shuffled"):
+        assert f"{mode} {rehearsal.row('imdb', mode).accuracy:.2%}" in told
+
+    result = run("compare", learnt, tiny_checkpoint, "--data", data_folder)
+    assert result.exit_code == EXIT_OK, result.output
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.stdout.splitlines() if "│" in line]
+    rows = cells[2:]
+    assert len(rows) == len(rehearsal.rows)
+    for corpus, _, first, second in rows:
+        assert first == ("learnt from" if corpus == "imdb" else second)
+
+
 def test_fewer_than_two_checkpoints_are_misuse(data_folder: Path, tiny_checkpoint: Path) -> None:
     for checkpoints in ((tiny_checkpoint,), (tiny_checkpoint, tiny_checkpoint)):
         result = run("compare", *checkpoints, "--data", data_folder)
@@ -116,7 +141,7 @@ def test_what_cannot_be_read_is_named_before_anything_is_measured(data_folder: P
     result = run("compare", tiny_checkpoint, "nowhere", "--data", data_folder)
     assert (result.exit_code, result.stderr) == (
         EXIT_FAILED,
-        "sentiment: nowhere: there is no such checkpoint folder\n",
+        "sentiment: nowhere: there is no such checkpoint folder; packaged ones: default, small\n",
     )
     result = run("compare", tiny_checkpoint, "default", "--data", "no_data")
     assert result.exit_code == EXIT_FAILED
@@ -131,7 +156,7 @@ def test_a_frontier_is_timed_and_drawn_beside_the_table(
     result = run("compare", tiny_checkpoint, other, "--data", data_folder, "--frontier", plot, "--json")
     assert result.exit_code == EXIT_OK, result.output
     assert all(each["tweets_per_s"] > 0 for each in json.loads(result.stdout)["checkpoints"])
-    assert all(f">{name}<" in plot.read_text() for name in ("tiny-1", "tiny-2", "SemEval: macro recall"))
+    assert all(shown in plot.read_text() for shown in (">tiny-1: 0.", ">tiny-2: 0.", ">SemEval: macro recall<"))
     table = Console(width=120)
     with table.capture() as capture:
         table.print(_comparison([replace(_compared("a", 0.5, 0.5), tweets_per_s=12345.6)]))

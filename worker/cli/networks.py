@@ -22,14 +22,12 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 _PANEL = "The network"
 
-PACKAGED = "default"
-
 
 @commands.command(
     rich_help_panel=_PANEL,
     epilog=examples(
         "sentiment compare default runs/large/checkpoint --data data",
-        "sentiment compare default runs/small/checkpoint --data data --frontier frontier.svg",
+        "sentiment compare default small --data data --frontier frontier.svg",
         "sentiment compare --data data --run runs/presets",
         "sentiment compare --quick",
     ),
@@ -39,7 +37,7 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="[CHECKPOINT...]",
-            help=f"Two folders or more; {PACKAGED!r} names the packaged one. Without any, the presets are compared",
+            help="Two or more: folders, or names of packaged ones (default, small). Without any: the presets",
             show_default=False,
         ),
     ] = None,
@@ -89,9 +87,9 @@ class _Shown(NamedTuple):
 
 
 def _compare_checkpoints(checkpoints: Sequence[str], data: Path | None, frontier: Path | None) -> _Shown:
-    folders = {name: None if name == PACKAGED else Path(name) for name in checkpoints}
+    folders = {name: Path(name) for name in checkpoints}
     if len(folders) < 2:
-        raise SettingsError(f"compare takes two different checkpoints or more; {PACKAGED!r} names the packaged one")
+        raise SettingsError("compare takes two different checkpoints or more: folders, or names of packaged ones")
     if data is None:
         raise SettingsError("checkpoints are measured on labelled texts: --data DIR")
 
@@ -140,9 +138,11 @@ def _comparison(compared: Sequence[Compared]) -> Table:
     if all(each.tweets_per_s for each in compared):
         table.add_row("tweets/s on one core", "", *(f"{each.tweets_per_s:,.0f}" for each in compared))
     table.add_section()
-    for rows in zip(*(each.evaluation.rows for each in compared), strict=True):
-        best = max(row.accuracy for row in rows), max(row.macro_recall for row in rows)
-        table.add_row(rows[0].corpus, rows[0].mode, *(_figures(row, *best) for row in rows))
+    measured = [{(row.corpus, row.mode): row for row in each.evaluation.rows} for each in compared]
+    for corpus, mode in max(measured, key=len):  # a network that learnt from all films has no row of films
+        rows = [rows.get((corpus, mode)) for rows in measured]
+        best = max(row.accuracy for row in rows if row), max(row.macro_recall for row in rows if row)
+        table.add_row(corpus, mode, *(_figures(row, *best) if row else Text("learnt from") for row in rows))
     return table
 
 

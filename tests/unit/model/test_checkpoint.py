@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from model import CheckpointError, InferenceEngine
-from model.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint import PACKAGED, find_checkpoint, load_checkpoint, save_checkpoint
 from tests.unit.model.conftest import CONFIG, WORDS, random_weights, write_checkpoint
 
 
@@ -54,6 +54,26 @@ def test_saving_again_replaces_the_folder_whole(tmp_path: Path) -> None:
     write_checkpoint(folder, seed=2)
     assert not (folder / "stale").exists()
     load_checkpoint(folder)
+
+
+def test_a_packaged_checkpoint_is_known_by_its_name_unless_a_folder_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_checkpoint(None) == find_checkpoint(Path("default")) == PACKAGED / "default"
+    assert InferenceEngine.load(Path("small")).fingerprint == load_checkpoint(PACKAGED / "small").fingerprint
+    write_checkpoint(tmp_path / "small")
+    assert load_checkpoint(Path("small")).fingerprint == load_checkpoint(tmp_path / "small").fingerprint
+
+
+def test_the_packaged_checkpoints_are_half_precision_with_a_card_and_fit_in_25_megabytes() -> None:
+    folders = [find_checkpoint(Path(name)) for name in ("default", "small")]
+    for folder in folders:
+        loaded = load_checkpoint(folder)
+        assert (folder / "weights.safetensors").stat().st_size < 2.01 * sum(map(np.size, loaded.weights.values()))
+        assert (loaded.name, loaded.metrics["fingerprint"]) == (folder.name, loaded.fingerprint)
+        assert loaded.fingerprint in (folder / "README.md").read_text()
+    assert sum(file.stat().st_size for folder in folders for file in folder.iterdir()) < 25e6
 
 
 def _edit_config(**changes: object) -> Callable[[Path], None]:

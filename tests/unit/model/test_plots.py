@@ -72,7 +72,7 @@ def test_curves_and_frontiers_are_drawn_in_the_format_that_the_name_says(name: s
     assert file.read_bytes() != curves
     if name.endswith("svg"):
         assert b">system 3<" in curves
-        assert all(text in file.read_bytes() for text in (b">small<", b">large<", b">IMDB<"))
+        assert all(text in file.read_bytes() for text in (b">small: 0.900<", b">large: 0.930<", b">IMDB<"))
     else:
         assert curves.startswith(b"\x89PNG")
 

@@ -7,11 +7,13 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,15 +24,15 @@ pytest.importorskip("tokenizers", reason="training needs pip install '.[train]'"
 import tokenizers
 import torch
 
-from model import fit, teaching
-from model.batches import encode_labelled
+from model import fit, teaching, train
+from model.batches import Texts, encode_labelled
 from model.checkpoint import load_checkpoint
 from model.config import ModelConfig, TrainConfig
 from model.data import FILES, Example
 from model.encoder import Encoder, EncoderSizes
 from model.errors import ConfigError, DataError
 from model.evaluate import evaluate_checkpoint
-from model.parts import split_corpora
+from model.parts import Parts, split_corpora
 from model.runs import RunFolder
 from model.tokenizer import Tokenizer
 from model.train import train_checkpoint
@@ -109,22 +111,97 @@ def _tiny_encoder() -> tuple[Encoder, Any]:
     return Encoder(sizes), pieces
 
 
-def _train(data: Path, run: Path, config: TrainConfig = CONFIG) -> Path:
-    return train_checkpoint(config, data, run, sizes=SIZES, show_progress=False, load_encoder=_tiny_encoder)
+def _train(data: Path, run: Path, config: TrainConfig = CONFIG, begin: Path | None = None) -> Path:
+    return train_checkpoint(
+        config, data, run, sizes=SIZES, begin=begin, show_progress=False, load_encoder=_tiny_encoder
+    )
 
 
-def test_a_trained_checkpoint_reads_texts_that_it_never_saw(data: Path, tmp_path: Path) -> None:
-    checkpoint = _train(data, tmp_path / "run")
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run with its checkpoint."""
+    run = tmp_path_factory.mktemp("runs") / "finished"
+    _train(data, run)
+    return run
+
+
+def test_a_trained_checkpoint_reads_texts_that_it_never_saw(data: Path, finished: Path) -> None:
+    checkpoint = finished / "checkpoint"
     evaluation = evaluate_checkpoint(checkpoint, data)
     assert evaluation.row("imdb").accuracy > 0.9
     assert evaluation.row("semeval_dev").macro_recall > 0.9
     loaded = load_checkpoint(checkpoint)
     assert loaded.metrics == json.loads(json.dumps(evaluation.to_dict()))
     assert loaded.fingerprint in (checkpoint / "README.md").read_text()
-    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
     teachers = ["teachers of semeval", "teachers of imdb"]
     stream = ["stream"] * CONFIG.stream_epochs
     assert [line["stage"] for line in lines] == ["language", *teachers, "text", *stream, "temperature"]
+
+
+def test_a_run_that_begins_with_another_learns_from_all_films_and_tells_what_that_one_scored_on_those_held_out(
+    data: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: dict[str, int] = {}
+    judged: list[str] = []
+    lessons, ask = train.lessons, teaching._judged
+
+    def noted(parts: Parts, answers: teaching.Answers, *rest: Any) -> list[Texts]:
+        read.update({name: len(texts) for name, (texts, _) in answers.items()})
+        return lessons(parts, answers, *rest)
+
+    def asked(run: Any, teacher: Any, name: str, texts: Sequence[str]) -> teaching.Opinions:
+        judged.append(name)
+        return ask(run, teacher, name, texts)
+
+    monkeypatch.setattr(train, "lessons", noted)
+    monkeypatch.setattr(teaching, "_judged", asked)
+    checkpoint = _train(data, tmp_path / "all", replace(CONFIG, all_films=True, epochs=1, stream_epochs=1), finished)
+    before = json.loads((finished / "checkpoint" / "metrics.json").read_bytes())
+    (dev,) = (row["num_texts"] for row in before["rows"] if (row["corpus"], row["mode"]) == ("imdb", "reset"))
+
+    assert judged == ["imdb_dev"]  # the rest was judged before
+    assert (read["imdb"] + dev, read["imdb_dev"]) == (300, dev)
+    stages = [json.loads(line)["stage"] for line in (tmp_path / "all" / "log.jsonl").read_text().splitlines()]
+    assert "language" not in stages
+    evaluation = evaluate_checkpoint(checkpoint, data)
+    assert not [row for row in evaluation.rows if row.corpus == "imdb"]
+    assert evaluation.dev_share == 0
+    assert evaluation.rehearsal
+    assert json.loads(json.dumps(evaluation.rehearsal.to_dict())) == before
+    card = (checkpoint / "README.md").read_text()
+    assert "learnt from all films" in card
+    assert before["fingerprint"] in card
+
+
+@pytest.mark.parametrize("changed", [{"held_share": 0.2}, {"seed": 2}])
+def test_a_run_does_not_begin_with_what_was_made_with_other_settings(
+    changed: dict[str, Any], data: Path, tmp_path: Path
+) -> None:
+    RunFolder(tmp_path / "before", SIZES, CONFIG)
+    with pytest.raises(ConfigError, match=f"made with other settings: {next(iter(changed))} is .* there and .* here$"):
+        _train(data, tmp_path / "run", replace(CONFIG, **changed, epochs=9), tmp_path / "before")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("config", [None, "[]", '{"hidden_size": 16}'])
+def test_a_run_begins_with_nothing_but_a_run(config: str | None, data: Path, tmp_path: Path) -> None:
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    with pytest.raises(ConfigError, match=r"holds no run|can begin with"):
+        _train(data, tmp_path / "run", begin=tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["value", "norm", "global-norm"])
+def test_clipping_is_a_knob_of_both_trainings(kind: str, data: Path, tmp_path: Path) -> None:
+    """Gradients cut down to almost nothing, far below Adam's epsilon, leave every weight as it began."""
+    steps = {"epochs": 1, "language_epochs": 1, "stream_epochs": 0}
+    unclipped = replace(CONFIG, **steps, learning_rate=1e-30, language_learning_rate=1e-30)
+    _train(data, tmp_path / "still", unclipped)
+    _train(data, tmp_path / "clipped", replace(CONFIG, **steps, clip=kind, clip_at=1e-15))
+    still, clipped = (load_checkpoint(tmp_path / name / "checkpoint").weights for name in ("still", "clipped"))
+    for name, weights in still.items():
+        np.testing.assert_allclose(clipped[name], weights, atol=1e-3, err_msg=name)
 
 
 def test_a_killed_run_ends_with_the_weights_of_one_that_never_stopped(
