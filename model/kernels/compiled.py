@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-from numba import extending
+from numba import extending, types
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -37,3 +37,15 @@ def compiled(function: _Function) -> _Function:
     # calls from other files, too, so that all of them have to be the same
     dispatcher._cache._cache_file._source_stamp = _SOURCES
     return cast(_Function, dispatcher)
+
+
+@intrinsic
+def use_widest_vectors(_context: Any) -> Any:
+    """Have the loops of the calling function run in the widest registers: LLVM else takes half of 512 bits."""
+
+    def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+        for attribute in ("prefer-vector-width", "min-legal-vector-width"):
+            set.add(builder.function.attributes, f'"{attribute}"="512"')  # llvmlite's own `add` knows no such names
+        return context.get_dummy_value()
+
+    return types.void(), generate

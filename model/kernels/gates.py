@@ -17,7 +17,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from model.kernels.compiled import compiled, inlined, overload
+from model.kernels.compiled import compiled, inlined, overload, use_widest_vectors
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -88,21 +88,21 @@ def _hidden_after(o: Any, c: Any) -> Any:
     return _HALF * (qo + _p(o, oo)) * _p(c, cc) / (qo * qc)
 
 
-def _value(values: Any, scale: Any, j: int) -> Any:
-    """values[j] as float32; whole numbers are multiples of scale[j]."""
+def _value(values: Any, scale: Any, gate: int, j: int) -> Any:
+    """values[gate, j] as float32; whole numbers are multiples of the scale there."""
 
 
 @overload(_value, inline="always")
-def _compile_value(values: Any, scale: Any, j: Any) -> Any:
+def _compile_value(values: Any, scale: Any, gate: Any, j: Any) -> Any:
     if values.dtype == types.float32:
 
-        def value(values: Any, scale: Any, j: Any) -> Any:
-            return values[j]
+        def value(values: Any, scale: Any, gate: Any, j: Any) -> Any:
+            return values[gate, j]
 
     else:
 
-        def value(values: Any, scale: Any, j: Any) -> Any:
-            return _f(values[j]) * scale[j]
+        def value(values: Any, scale: Any, gate: Any, j: Any) -> Any:
+            return _f(values[gate, j]) * scale[gate, j]
 
     return value
 
@@ -111,16 +111,15 @@ def _compile_value(values: Any, scale: Any, j: Any) -> Any:
 def step_row(sums: Any, sum_scale: Any, inputs: Any, input_scale: Any, hidden: Any, cell: Any) -> None:
     """One LSTM step of one row, in place: the gates are sums + inputs, their sigmoids halved.
 
-    sums (4 x cells,), cells filled up to whole blocks; inputs (4H,); hidden, cell (H,). Either of sums and inputs may
-    be whole numbers, multiples of a scale of the same length.
+    sums (4, cells), cells filled up to whole blocks; inputs (4, H); hidden, cell (H,). Either of sums and inputs may
+    be whole numbers, multiples of a scale of the same shape.
     """
-    size = hidden.shape[0]
-    stride = sums.shape[0] // 4
-    for j in range(size):
-        i = _value(sums, sum_scale, j) + _value(inputs, input_scale, j)
-        f = _value(sums, sum_scale, stride + j) + _value(inputs, input_scale, size + j)
-        a = _value(sums, sum_scale, 2 * stride + j) + _value(inputs, input_scale, 2 * size + j)
-        o = _value(sums, sum_scale, 3 * stride + j) + _value(inputs, input_scale, 3 * size + j)
+    use_widest_vectors()
+    for j in range(hidden.shape[0]):
+        i = _value(sums, sum_scale, 0, j) + _value(inputs, input_scale, 0, j)
+        f = _value(sums, sum_scale, 1, j) + _value(inputs, input_scale, 1, j)
+        a = _value(sums, sum_scale, 2, j) + _value(inputs, input_scale, 2, j)
+        o = _value(sums, sum_scale, 3, j) + _value(inputs, input_scale, 3, j)
         c = _cell_after(i, f, a, cell[j])
         cell[j] = c
         hidden[j] = _hidden_after(o, c)
@@ -162,6 +161,7 @@ def pool_row(
     readout (9, H): last, maximum and mean, each for the three classes. mean_logits (3,): the mean's part of the logits
     before it is divided by the number of tokens.
     """
+    use_widest_vectors()
     l0 = l1 = l2 = a0 = a1 = a2 = _f(0)
     for j in range(hidden.shape[0]):
         h = hidden[j]
@@ -187,7 +187,7 @@ def word_changes(
     before: IntArray,
     starts: IntArray,
     addend: FloatArray,
-    temperature: float,
+    temperatures: NDArray[np.float64],
     chunk_tokens: IntArray,
     chunk_starts: IntArray,
     top: IntArray,
@@ -196,19 +196,20 @@ def word_changes(
     """Per request, the chunks at which the running score moved most, largest first.
 
     logits: of the text alone, after each token and, at `before` (requests,), before a request's first token, which is
-    at `starts` (requests,). addend (requests, 3): the stream's part. chunk_tokens: tokens of each chunk;
-    chunk_starts (requests + 1,): first chunk. top (requests, n), -1 where there is none, and changes: filled.
+    at `starts` (requests,). addend (requests, 3): the stream's part. temperatures (requests,): of the results.
+    chunk_tokens: tokens of each chunk; chunk_starts (requests + 1,): first chunk. top (requests, n), -1 where there is
+    none, and changes: filled.
     """
     for i in range(top.shape[0]):
         top[i] = -1
         changes[i] = 0
-        score = _score(logits[before[i]], addend[i], temperature)
+        score = _score(logits[before[i]], addend[i], temperatures[i])
         at = starts[i]
         for chunk in range(chunk_starts[i], chunk_starts[i + 1]):
             if chunk_tokens[chunk] == 0:
                 continue
             at += chunk_tokens[chunk]
-            new_score = _score(logits[at - 1], addend[i], temperature)
+            new_score = _score(logits[at - 1], addend[i], temperatures[i])
             _insert(top[i], changes[i], chunk - chunk_starts[i], new_score - score)
             score = new_score
 

@@ -14,6 +14,7 @@ import numpy as np
 from model.kernels.compiled import compiled
 from model.kernels.gates import keep_operand, pool_row, step_row
 from model.kernels.products import multiply
+from model.kernels.registers import prefetch_row
 
 GROUP = 48  # rows: their states and the sums of a step stay in the second cache beside the weights
 
@@ -42,11 +43,11 @@ def read_tokens(
 ) -> None:
     """Steps `begin` and after of the word LSTM, `num_active` rows each, all in place.
 
-    ids (tokens,), those of the row at place p from firsts[p]; table (V, 4H); packed, start: see `products.py`;
+    ids (tokens,), those of the row at place p from firsts[p]; table (V, 4, H); packed, start: see `products.py`;
     hidden, cell, maximum, total (rows, H); num_tokens (rows,); mean_logits (rows, 3); readout (9, H); bias (3,);
     operand (rows, inputs of the product); logits (tokens, 3).
     """
-    sums = np.empty((GROUP, start.shape[0]), start.dtype)
+    sums = np.empty((GROUP, *start.shape), start.dtype)
     for first in range(0, num_active[0], GROUP):
         for place in range(first, min(first + GROUP, num_active[0])):
             keep_operand(hidden[place], operand[place])
@@ -54,6 +55,8 @@ def read_tokens(
             active = min(num_active[step] - first, GROUP)
             if active <= 0:
                 break
+            for place in range(first, first + active):
+                prefetch_row(table, ids[firsts[place] + begin + step])
             multiply(operand, first, active, packed, start, sums)
             for row in range(active):
                 place = first + row
@@ -81,11 +84,11 @@ def step_texts(
 ) -> None:
     """The stream LSTM over the texts of each stream; states[slots[p] + 1 + step] is the one after each.
 
-    inputs (texts, 4K), those of the stream at place p from firsts[p]; hidden, cell (streams, K), in place;
+    inputs (texts, 4, K), those of the stream at place p from firsts[p]; hidden, cell (streams, K), in place;
     states (states, 2, K).
     """
-    unscaled = np.empty(0, np.float32)
-    sums = np.empty((GROUP, start.shape[0]), np.float32)
+    unscaled = np.empty((0, 0), np.float32)
+    sums = np.empty((GROUP, *start.shape), np.float32)
     for first in range(0, hidden.shape[0], GROUP):
         for step in range(num_active.shape[0]):
             active = min(num_active[step] - first, GROUP)

@@ -57,7 +57,7 @@ def multiply(operand: Any, first: int, num_rows: int, packed: Any, start: Any, o
     """out[:num_rows] = start + operand[first:][:num_rows] @ the packed weights; called in compiled loops.
 
     operand (rows, inputs), inputs filled up as the weights are, and rows behind the last to a multiple of SPARE_ROWS;
-    start (4 x cells,); out (num_rows or more, to a multiple of SPARE_ROWS, 4 x cells).
+    start (4, cells); out (num_rows or more, to a multiple of SPARE_ROWS, 4, cells).
     """
 
 

@@ -27,32 +27,33 @@ _MAX_INT8, _MAX_INT16 = 127, 32767
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recurrence:
-    """A table (V, 4H) of what tokens add to the gates, and the weights of what the hidden state does."""
+    """A table (V, 4, H) of what tokens add to the gates, and the weights of what the hidden state does."""
 
     table: NDArray[Any]
-    table_scale: FloatArray  # (4H,) where the table is of whole numbers
+    table_scale: FloatArray  # (4, H) where the table is of whole numbers
     packed: NDArray[Any]
-    packed_scale: FloatArray  # (4 x cells,), likewise
-    start: NDArray[Any]  # (4 x cells,): where the sums begin
+    packed_scale: FloatArray  # (4, cells), likewise
+    start: NDArray[Any]  # (4, cells): where the sums begin
     operand_type: np.dtype[Any]
 
     @classmethod
     def of(cls, weights: FloatArray, table: FloatArray, precision: Precision) -> Self:
         """weights (H, 4H), table (V, 4H)."""
+        table = table.reshape(len(table), NUM_GATES, -1)
         operand: np.dtype[Any] = np.dtype(np.float32)
         if precision == "float32":
-            packed, none = pack(weights, operand), np.empty(0, np.float32)
-            return cls(table, none, packed, none, np.zeros(padded_columns(packed), np.float32), operand)
+            packed, none = pack(weights, operand), np.empty((0, 0), np.float32)
+            return cls(table, none, packed, none, np.zeros(padded_shape(packed), np.float32), operand)
         operand = np.dtype(np.uint8 if HAS_VNNI else np.int16)
         scale = _scale(weights, _MAX_INT8)
         whole = np.rint(weights / scale).astype(np.int8 if HAS_VNNI else np.int16)
         packed = pack(whole, operand)
-        start = np.zeros(padded_columns(packed), np.int32)
+        start = np.zeros(padded_shape(packed), np.int32)
         if HAS_VNNI:  # the bytes of the operand are OFFSET too large
-            start -= OFFSET * _padded(whole.sum(axis=0, dtype=np.int32), len(start))
+            start -= OFFSET * _padded(whole.sum(axis=0, dtype=np.int32), start.shape)
         table_scale = _scale(table, _MAX_INT16)
         table = np.rint(table / table_scale).astype(np.int16)
-        packed_scale = _padded((scale / QUANTA).astype(np.float32), len(start))
+        packed_scale = _padded((scale / QUANTA).astype(np.float32), start.shape)
         return cls(table, table_scale, packed, packed_scale, start, operand)
 
     @property
@@ -68,9 +69,9 @@ class Recurrence:
         return np.zeros((filled(len(hidden), SPARE_ROWS), num_inputs), self.operand_type)
 
 
-def padded_columns(packed: NDArray[Any]) -> int:
-    """4 x cells, of packed weights."""
-    return len(packed) * NUM_GATES * LANES
+def padded_shape(packed: NDArray[Any]) -> tuple[int, int]:
+    """(4, cells) of packed weights."""
+    return NUM_GATES, len(packed) * LANES
 
 
 def _scale(weights: FloatArray, largest: int) -> FloatArray:
@@ -79,9 +80,9 @@ def _scale(weights: FloatArray, largest: int) -> FloatArray:
     return np.where(highest > 0, highest, np.float32(1))
 
 
-def _padded(columns: NDArray[Any], num_columns: int) -> NDArray[Any]:
-    """(4H,) -> (4 x cells,)."""
-    whole = np.zeros((NUM_GATES, num_columns // NUM_GATES), columns.dtype)
+def _padded(columns: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """(4H,) -> (4, cells)."""
+    whole = np.zeros(shape, columns.dtype)
     gates = columns.reshape(NUM_GATES, -1)
     whole[:, : gates.shape[1]] = gates
-    return whole.ravel()
+    return whole

@@ -33,6 +33,8 @@ _CPU = llvm.get_host_cpu_features()
 HAS_VNNI = bool(_CPU.get("avx512vnni") or (_CPU.get("avxvnni") and not _CPU.get("avx512f")))
 LANES, ROWS = (16, 6) if _CPU.get("avx512f") else (8, 3) if _CPU.get("avx2") else (4, 3)
 
+CACHE_LINE_BYTES = 64
+
 _INT8, _INT16, _INT32, _INT64, _FLOAT = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 
 
@@ -97,8 +99,8 @@ def product_of_rows(num_rows: int) -> Any:
     ) -> Any:
         """out[out_row:][:num_rows], of this block's cells = start + operand[row:][:num_rows] @ the block's weights.
 
-        operand (rows, inputs); packed (blocks, inputs / step, 4, LANES, step); start (4 x cells,);
-        out (rows, 4 x cells). All contiguous.
+        operand (rows, inputs); packed (blocks, inputs / step, 4, LANES, step); start (4, cells);
+        out (rows, 4, cells). All contiguous.
         """
         index = types.intp
         signature = types.void(operand, index, packed, index, start, out, index)
@@ -111,8 +113,8 @@ def product_of_rows(num_rows: int) -> Any:
         )
         row, block, out_row = (arguments[place] for place in (1, 3, 6))
         num_inputs = cgutils.unpack_tuple(builder, operand.shape)[1]
-        stride = cgutils.unpack_tuple(builder, out.shape)[1]
-        cells = builder.udiv(stride, _INT64(NUM_GATES))
+        cells = cgutils.unpack_tuple(builder, out.shape)[2]
+        stride = builder.mul(cells, _INT64(NUM_GATES))
         element = ir.FloatType() if arithmetic.word is _FLOAT else _INT32
         vector = ir.VectorType(element, LANES)
 
@@ -164,3 +166,22 @@ def product_of_rows(num_rows: int) -> Any:
         return context.get_dummy_value()
 
     return multiply_rows
+
+
+@intrinsic
+def prefetch_row(_context: Any, table: Any, row: Any) -> Any:
+    """Have the processor bring table[row] (4, H) into its second cache while it works on something else."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        row_bytes = cgutils.unpack_tuple(builder, array.strides)[0]
+        base = builder.bitcast(array.data, _INT8.as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [base.type, _INT32, _INT32, _INT32])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        begin = builder.mul(arguments[1], row_bytes)
+        end = builder.add(begin, row_bytes)
+        with cgutils.for_range_slice(builder, begin, end, _INT64(CACHE_LINE_BYTES)) as (offset, _):
+            builder.call(prefetch, [builder.gep(base, [offset]), _INT32(0), _INT32(2), _INT32(1)])  # to read, L2, data
+        return context.get_dummy_value()
+
+    return types.void(table, types.intp), generate

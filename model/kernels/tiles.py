@@ -84,8 +84,8 @@ def multiply_tile(_context: Any, operand: Any, row: Any, packed: Any, block: Any
         )
         row, block, to = (arguments[place] for place in (1, 3, 6))
         num_inputs = cgutils.unpack_tuple(builder, operand.shape)[1]
-        stride = cgutils.unpack_tuple(builder, out.shape)[1]
-        cells = builder.udiv(stride, _INT64(NUM_GATES))
+        cells = cgutils.unpack_tuple(builder, out.shape)[2]
+        stride = builder.mul(cells, _INT64(NUM_GATES))
         out_bytes = builder.mul(stride, _INT64(4))
         quad_bytes = _INT64(4 * NUM_GATES * LANES)  # of the weights of four inputs
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model.kernels.compiled import compiled
 from model.kernels.products import SPARE_ROWS, affine, filled, multiply, pack
-from model.kernels.recurrence import padded_columns
+from model.kernels.recurrence import padded_shape
 from model.kernels.registers import HAS_VNNI, LANES
 
 WHOLE = ["int16"] + ["uint8"] * HAS_VNNI
@@ -26,13 +26,13 @@ def multiplied(*arguments: Any) -> None:
 def product(operand: NDArray[Any], packed: NDArray[Any], size: int, first: int = 0) -> NDArray[Any]:
     """(rows, 4 size), of rows `first` and after; the sums begin at one."""
     sums = np.float32 if operand.dtype == np.float32 else np.int32
-    start = np.ones(padded_columns(packed), sums)
+    start = np.ones(padded_shape(packed), sums)
     num_rows = len(operand) - first
     whole = np.zeros((first + filled(num_rows, SPARE_ROWS), packed.shape[1] * packed.shape[-1]), operand.dtype)
     whole[: len(operand), : operand.shape[1]] = operand
-    out = np.zeros((filled(num_rows, SPARE_ROWS), len(start)), sums)
+    out = np.zeros((filled(num_rows, SPARE_ROWS), *start.shape), sums)
     multiplied(whole, first, num_rows, packed, start, out)
-    return out.reshape(len(out), 4, -1)[:num_rows, :, :size].reshape(num_rows, 4 * size)
+    return out[:num_rows, :, :size].reshape(num_rows, 4 * size)
 
 
 @settings(deadline=None)
