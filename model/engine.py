@@ -10,22 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
 from model.config import LABELS
 from model.kernels.cpu import CpuNetwork, WordReadouts
+from model.kernels.recurrence import Precision
 from model.reading import Batch, Request
 from model.state import FloatArray, StreamState
 from model.tokenizer import Tokenizer
 
 # requests and characters that run side by side at most: more gain no speed, and they bound the memory of a call
-_MAX_BATCH_REQUESTS = 512
-_MAX_BATCH_CHARS = 1 << 20
+MAX_BATCH_REQUESTS = 512
+MAX_BATCH_CHARS = 1 << 20
 
 # around a word, and no part of it when it is shown
 _OPENING, _CLOSING = "\"'([\u00ab\u201c\u2018", ".,;:!?\"')]\u00bb\u201d\u2019\u2026"
@@ -59,23 +60,26 @@ class Result:
 class InferenceEngine:
     """A checkpoint, ready to read. `score` may run in several threads; the kernels release the interpreter's lock."""
 
-    def __init__(self, checkpoint: Checkpoint, *, carry: bool = True, threads: int = 1) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, *, carry: bool = True, threads: int = 1, precision: Precision = "float32"
+    ) -> None:
         self.name = checkpoint.name
-        self.fingerprint = checkpoint.fingerprint
+        self.fingerprint = _fingerprint(checkpoint.fingerprint, precision)
         self.config = checkpoint.config
         self._carry = carry
-        self._threads = threads
         self._tokenizer = Tokenizer(checkpoint.words, checkpoint.config.num_buckets)
-        self._network = CpuNetwork(checkpoint.config, checkpoint.weights)
-        self._blas = ThreadpoolController()
+        self._network = CpuNetwork(checkpoint.config, checkpoint.weights, precision=precision, threads=threads)
 
     @classmethod
-    def load(cls, path: Path | None = None, *, carry: bool = True, threads: int = 1) -> Self:
+    def load(
+        cls, path: Path | None = None, *, carry: bool = True, threads: int = 1, precision: Precision = "float32"
+    ) -> Self:
         """The checkpoint in folder `path`, by default the packaged one. Raises CheckpointError.
 
-        `carry`: let a stream's state bear on its next text. `threads`: of the matrix products.
+        `carry`: let a stream's state bear on its next text. `threads`: of the pass over a batch's tokens. `precision`:
+        of the word LSTM's weights; states made in one are never read in another, since their fingerprints differ.
         """
-        return cls(load_checkpoint(path or DEFAULT_CHECKPOINT), carry=carry, threads=threads)
+        return cls(load_checkpoint(path or DEFAULT_CHECKPOINT), carry=carry, threads=threads, precision=precision)
 
     def warm_up(self) -> None:
         """Have every loop compiled, so that the first request does not wait for it."""
@@ -89,11 +93,10 @@ class InferenceEngine:
         """One result for each request, in their order."""
         results: list[Result] = []
         latest: dict[Hashable, StreamState] = {}  # where the streams of the parts before stand
-        with self._blas.limit(limits=self._threads, user_api="blas"):
-            for part in _bounded(requests):
-                scored = self._score_part(part, latest)
-                results += scored
-                latest.update((request.stream, result.state) for request, result in zip(part, scored, strict=True))
+        for part in _bounded(requests):
+            scored = self._score_part(part, latest)
+            results += scored
+            latest.update((request.stream, result.state) for request, result in zip(part, scored, strict=True))
         return results
 
     def _score_part(self, requests: Sequence[Request], latest: dict[Hashable, StreamState]) -> list[Result]:
@@ -136,12 +139,17 @@ class InferenceEngine:
         ]
 
 
+def _fingerprint(checkpoint: str, precision: Precision) -> str:
+    """Of the states that a network makes: 16 hex digits."""
+    return checkpoint if precision == "float32" else sha256(f"{checkpoint} {precision}".encode()).hexdigest()[:16]
+
+
 def _bounded(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
     """Cut a call into parts that may run as one batch each; a text longer than a part's bound stands alone."""
     begin = num_chars = 0
     for index, request in enumerate(requests):
         num_chars += len(request.text)
-        if index > begin and (index - begin == _MAX_BATCH_REQUESTS or num_chars > _MAX_BATCH_CHARS):
+        if index > begin and (index - begin == MAX_BATCH_REQUESTS or num_chars > MAX_BATCH_CHARS):
             yield requests[begin:index]
             begin, num_chars = index, len(request.text)
     if begin < len(requests):

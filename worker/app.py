@@ -40,7 +40,9 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
 
     Raises CheckpointError here; a server that is away or topics that do not fit end the process when it starts.
     """
-    engine = InferenceEngine.load(settings.checkpoint, carry=settings.carry, threads=settings.threads)
+    engine = InferenceEngine.load(
+        settings.checkpoint, carry=settings.carry, threads=settings.threads, precision=settings.precision
+    )
     app = _new_app(settings)
     metrics = Metrics(settings.topics)
     metrics.model(engine.name, engine.fingerprint)

@@ -73,7 +73,10 @@ class Settings(BaseSettings):
     # network
     checkpoint: Path | None = Field(None, description="checkpoint folder, or name of a packaged one (default, small)")
     carry: bool = Field(True, description="let a stream's state bear on its next text")
-    threads: PositiveInt = Field(1, description="threads of the matrix products")
+    threads: PositiveInt = Field(1, description="threads that read a batch's texts")
+    precision: Literal["float32", "int8"] = Field(
+        "float32", description="of the word LSTM's weights: int8 is faster, and less exact by a fraction of a point"
+    )
 
     # micro-batch
     delivery: Literal["exactly_once", "at_least_once"] = Field(

@@ -56,7 +56,7 @@ class StreamView(Struct):
 async def show_state(settings: Settings, topic: str, stream: str) -> StreamView:
     """The state of `stream` as it was last flushed. Raises SentimentError where Redis has none, DependencyError."""
     num_partitions = await _count_partitions(settings, topic)
-    engine = InferenceEngine.load(settings.checkpoint)
+    engine = InferenceEngine.load(settings.checkpoint, precision=settings.precision)
     store = StateStore(settings, engine.config, engine.fingerprint)
     try:
         for number in range(num_partitions):

@@ -8,15 +8,18 @@ No sum depends on which texts share a batch: a whole text gives the same bits al
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.calibration import temperatures
 from model.config import NUM_CLASSES, NUM_GATES, NUM_POOLED, ModelConfig
 from model.kernels import gates, passes
 from model.kernels.products import affine, pack
-from model.kernels.recurrence import Precision, Recurrence, padded_columns
+from model.kernels.recurrence import Precision, Recurrence, padded_shape
 from model.schedule import IntArray, Schedule
 from model.state import DoubleArray, FloatArray, WordState
 
@@ -33,10 +36,16 @@ class CpuNetwork:
     """The forward pass of a checkpoint. Safe to use from several threads."""
 
     def __init__(
-        self, config: ModelConfig, weights: Mapping[str, FloatArray], *, precision: Precision = "float32"
+        self,
+        config: ModelConfig,
+        weights: Mapping[str, FloatArray],
+        *,
+        precision: Precision = "float32",
+        threads: int = 1,
     ) -> None:
-        """`precision` of the word LSTM's recurrent weights and of the table; states are float32 in any."""
+        """`precision` of the word LSTM's weights, see `recurrence.py`; `threads` of the pass over a batch's tokens."""
         self._hidden_size = config.hidden_size
+        self._threads = threads
         table = _halve_sigmoids(
             weights["word.embedding.weight"] @ weights["word.lstm.weight_ih"].T + weights["word.lstm.bias"]
         )  # (V, 4H)
@@ -51,7 +60,7 @@ class CpuNetwork:
         self._stream_bias = _halve_sigmoids(weights["stream.lstm.bias"])
         self._stream_recurrence = pack(_halve_sigmoids(weights["stream.lstm.weight_hh"].T), np.dtype(np.float32))
         self._stream_readout = np.ascontiguousarray(weights["stream.readout.weight"].T)
-        self._temperature = float(weights["calibration.temperature"][0])
+        self._log_temperature = weights["calibration.log_temperature"]
 
     def read_words(self, plan: Schedule, ids: IntArray, state: WordState) -> WordReadouts:
         """Run the word LSTM. `ids`: token after token; `state`: where the row at each place begins, overwritten."""
@@ -67,7 +76,7 @@ class CpuNetwork:
         step = 0
         for until in (*sorted(inner), len(num_active)):
             if until > step:
-                passes.read_tokens(
+                arrays = (
                     step,
                     num_active[step:until],
                     plan.words.firsts,
@@ -84,12 +93,23 @@ class CpuNetwork:
                     operand,
                     logits,
                 )
+                self._each_group(int(num_active[step]), arrays)
             if until in inner:
                 taken.copy_rows(inner[until], state, places[inner[until]])
             step = until
         at_end = np.flatnonzero(plan.at_end)
         taken.copy_rows(at_end, state, places[at_end])
         return WordReadouts(taken, logits)
+
+    def _each_group(self, num_rows: int, arrays: tuple[Any, ...]) -> None:
+        """One pass for each group of rows, in as many threads as there may be."""
+        firsts = range(0, num_rows, passes.GROUP)
+        if self._threads == 1 or len(firsts) == 1:
+            for first in firsts:
+                passes.read_tokens(first, *arrays)
+        else:
+            with ThreadPoolExecutor(self._threads) as pool:
+                list(pool.map(lambda first: passes.read_tokens(first, *arrays), firsts))
 
     def _begin_logits(self, state: WordState, mean_logits: DoubleArray) -> FloatArray:
         """(rows, 3): the text so far, which for most rows is nothing."""
@@ -116,9 +136,9 @@ class CpuNetwork:
         passes.step_texts(
             np.array(plan.streams.num_active, np.intp),
             plan.streams.firsts,
-            inputs,
+            inputs.reshape(len(texts), NUM_GATES, -1),
             self._stream_recurrence,
-            np.zeros(padded_columns(self._stream_recurrence), np.float32),
+            np.zeros(padded_shape(self._stream_recurrence), np.float32),
             hidden,
             cell,
             plan.state_starts[plan.streams.order],
@@ -135,7 +155,8 @@ class CpuNetwork:
 
     def probabilities(self, plan: Schedule, readouts: WordReadouts, addend: FloatArray) -> DoubleArray:
         """(requests, 3): calibrated class probabilities after each request."""
-        return softmax((readouts.logits[plan.logits_after] + addend) / self._temperature)
+        logits = readouts.logits[plan.logits_after] + addend
+        return softmax(logits / temperatures(self._log_temperature, readouts.state.num_tokens)[:, None])
 
     def top_changes(
         self, plan: Schedule, readouts: WordReadouts, addend: FloatArray, num_chunks: IntArray, chunk_tokens: IntArray
@@ -152,7 +173,7 @@ class CpuNetwork:
             plan.logits_before,
             plan.token_starts,
             addend,
-            self._temperature,
+            temperatures(self._log_temperature, readouts.state.num_tokens),
             chunk_tokens,
             chunk_starts,
             top,

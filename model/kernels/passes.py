@@ -21,6 +21,7 @@ GROUP = 48  # rows: their states and the sums of a step stay in the second cache
 
 @compiled
 def read_tokens(
+    first: int,
     begin: int,
     num_active: Any,
     firsts: Any,
@@ -41,33 +42,30 @@ def read_tokens(
     operand: Any,
     logits: Any,
 ) -> None:
-    """Steps `begin` and after of the word LSTM, `num_active` rows each, all in place.
+    """Steps `begin` and after of the word LSTM for the GROUP of rows from `first`, `num_active` of all rows each.
 
-    ids (tokens,), those of the row at place p from firsts[p]; table (V, 4, H); packed, start: see `products.py`;
-    hidden, cell, maximum, total (rows, H); num_tokens (rows,); mean_logits (rows, 3); readout (9, H); bias (3,);
-    operand (rows, inputs of the product); logits (tokens, 3).
+    All in place. ids (tokens,), those of the row at place p from firsts[p]; table (V, 4, H); packed, start: see
+    `products.py`; hidden, cell, maximum, total (rows, H); num_tokens (rows,); mean_logits (rows, 3); readout (9, H);
+    bias (3,); operand (rows, inputs of the product); logits (tokens, 3).
     """
     sums = np.empty((GROUP, *start.shape), start.dtype)
-    for first in range(0, num_active[0], GROUP):
-        for place in range(first, min(first + GROUP, num_active[0])):
-            keep_operand(hidden[place], operand[place])
-        for step in range(num_active.shape[0]):
-            active = min(num_active[step] - first, GROUP)
-            if active <= 0:
-                break
-            for place in range(first, first + active):
-                prefetch_row(table, ids[firsts[place] + begin + step])
-            multiply(operand, first, active, packed, start, sums)
-            for row in range(active):
-                place = first + row
-                at = firsts[place] + begin + step
-                h = hidden[place]
-                step_row(sums[row], packed_scale, table[ids[at]], table_scale, h, cell[place])
-                keep_operand(h, operand[place])
-                num_tokens[place] += 1
-                pool_row(
-                    h, maximum[place], total[place], mean_logits[place], num_tokens[place], readout, bias, logits[at]
-                )
+    for place in range(first, min(first + GROUP, num_active[0])):
+        keep_operand(hidden[place], operand[place])
+    for step in range(num_active.shape[0]):
+        active = min(num_active[step] - first, GROUP)
+        if active <= 0:
+            break
+        for place in range(first, first + active):
+            prefetch_row(table, ids[firsts[place] + begin + step])
+        multiply(operand, first, active, packed, start, sums)
+        for row in range(active):
+            place = first + row
+            at = firsts[place] + begin + step
+            h = hidden[place]
+            step_row(sums[row], packed_scale, table[ids[at]], table_scale, h, cell[place])
+            keep_operand(h, operand[place])
+            num_tokens[place] += 1
+            pool_row(h, maximum[place], total[place], mean_logits[place], num_tokens[place], readout, bias, logits[at])
 
 
 @compiled

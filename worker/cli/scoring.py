@@ -37,7 +37,9 @@ def score(
     from model import InferenceEngine
     from worker.scorefile import LineScorer, encode_lines, open_lines, read_lines
 
-    engine = InferenceEngine.load(settings.checkpoint, carry=settings.carry, threads=settings.threads)
+    engine = InferenceEngine.load(
+        settings.checkpoint, carry=settings.carry, threads=settings.threads, precision=settings.precision
+    )
     scorer = LineScorer(settings, engine)
     with open_lines(file) as lines:
         for batch in read_lines(lines):

@@ -59,7 +59,7 @@ def topics(settings: Settings) -> None:
 
 
 @commands.command(rich_help_panel=_PANEL, epilog=examples("sentiment check", "sentiment check --kafka broker:9092"))
-@with_settings(*TOPICS, *NETWORK[:1], "redis", *KAFKA, *LOGS)
+@with_settings(*TOPICS, *NETWORK[:2], "redis", *KAFKA, *LOGS)
 def check(settings: Settings) -> None:
     """Say how each dependency stands, a line for each: Kafka, topics, Redis, checkpoint. Code 3: one is away."""
     from worker.checks import check_all

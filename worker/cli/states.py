@@ -19,7 +19,7 @@ Topic = Annotated[str, typer.Option("--topic", help="Input topic of the stream")
 
 
 @state.command(epilog=examples("sentiment state show @norvia --topic tweets"))
-@with_settings("redis", "group", *NETWORK[:1], *KAFKA)
+@with_settings("redis", "group", *NETWORK[:2], *KAFKA)
 def show(settings: Settings, stream: Stream, topic: Topic) -> None:
     """Show the state of STREAM as it was last written to Redis, as JSON."""
     import msgspec

@@ -67,9 +67,12 @@ def train(
 
 @commands.command(
     rich_help_panel=_PANEL,
-    epilog=examples("sentiment evaluate --data data", "sentiment evaluate --data data --checkpoint runs/x/checkpoint"),
+    epilog=examples(
+        "sentiment evaluate --data data",
+        "sentiment evaluate --data data --checkpoint runs/x/checkpoint --precision int8",
+    ),
 )
-@with_settings("checkpoint")
+@with_settings("checkpoint", "precision")
 def evaluate(
     settings: Settings,
     data: DataFolder,
@@ -80,7 +83,10 @@ def evaluate(
 
     with Console(stderr=True).status("reading") as status:
         evaluation = evaluate_checkpoint(
-            settings.checkpoint, data, on_row=lambda row: status.update(f"reading; {row.corpus} ({row.mode}) is done")
+            settings.checkpoint,
+            data,
+            precision=settings.precision,
+            on_row=lambda row: status.update(f"reading; {row.corpus} ({row.mode}) is done"),
         )
     if as_json:
         print(json.dumps(evaluation.to_dict()))
