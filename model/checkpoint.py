@@ -31,7 +31,8 @@ from model.config import ModelConfig
 from model.errors import CheckpointError, ConfigError
 from model.tokenizer import TOKENIZER_VERSION
 
-FORMAT = 1
+FORMAT = 2
+OLD_FORMAT = 1  # had one temperature for all texts
 WEIGHTS, VOCABULARY, CONFIG, METRICS, CARD = (
     "weights.safetensors",
     "vocabulary.txt",
@@ -106,8 +107,10 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
     """Read and check the folder that `find_checkpoint` finds. Raises CheckpointError with the file and the reason."""
     folder = find_checkpoint(named)
     description = _read_json(folder, CONFIG)
-    if (version := description.get("format")) != FORMAT:
-        raise CheckpointError(f"{folder / CONFIG}: format {version!r}, this version reads format {FORMAT}")
+    if (version := description.get("format")) not in {OLD_FORMAT, FORMAT}:
+        raise CheckpointError(
+            f"{folder / CONFIG}: format {version!r}, this version reads formats {OLD_FORMAT} and {FORMAT}"
+        )
     if (version := description.get("tokenizer")) != TOKENIZER_VERSION:
         raise CheckpointError(
             f"{folder / CONFIG}: made for tokenizer {version!r}, this version has {TOKENIZER_VERSION}"
@@ -119,6 +122,8 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
         tensors = load_tensors(data[WEIGHTS])
     except (UnicodeDecodeError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: {error}") from error
+    if version == OLD_FORMAT:
+        tensors["calibration.log_temperature"] = _log_temperature(tensors.pop("calibration.temperature", np.empty(0)))
     _check_words(folder, words, config)
     _check_tensors(folder, tensors, config)
     return Checkpoint(
@@ -129,6 +134,12 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
         fingerprint=_fingerprint(description),
         metrics=_read_json(folder, METRICS),
     )
+
+
+def _log_temperature(temperature: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Of the same temperature for texts of any length; not finite where it is not above zero."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.append(np.log(temperature, dtype=np.float32), np.float32(0))
 
 
 def _fingerprint(description: dict[str, Any]) -> str:
@@ -195,8 +206,6 @@ def _check_tensors(folder: Path, tensors: Mapping[str, NDArray[Any]], config: Mo
             problems.append(f"{name} is {tensor.dtype}, not float16 or float32")
         elif not np.isfinite(tensor).all():
             problems.append(f"{name} holds numbers that are not finite")
-    if not problems and not tensors["calibration.temperature"][0] > 0:
-        problems.append("calibration.temperature must be above 0")
     if problems:
         raise CheckpointError(f"{folder / WEIGHTS}: {'; '.join(problems)}")
 

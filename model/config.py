@@ -61,7 +61,7 @@ class ModelConfig:
             "stream.lstm.weight_hh": (NUM_GATES * stream, stream),
             "stream.lstm.bias": (NUM_GATES * stream,),
             "stream.readout.weight": (NUM_CLASSES, stream),
-            "calibration.temperature": (1,),
+            "calibration.log_temperature": (2,),  # see `calibration.py`
         }
 
     def to_dict(self) -> dict[str, int]:

@@ -1,10 +1,10 @@
-"""The two fits of a training run: the text network on all corpora, then the stream cell on whole streams."""
+"""The fits of a training run: the text network on all corpora, the stream cell on whole streams, the temperature."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -12,16 +12,18 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, softmax
 
-from model.batches import Indices, Texts, cut_batches, epoch_batches, pad, stream_sequences
+from model.batches import ABSENT, Indices, Texts, cut_batches, epoch_batches, pad, stream_sequences
 from model.clipping import Clipping
-from model.config import TrainConfig
-from model.network import SentimentNetwork
+from model.config import ModelConfig, TrainConfig
+from model.network import SentimentNetwork, StreamNetwork, merge_cells
 from model.runs import RunFolder
 
 SAVE_EVERY = 500  # steps
 SEQUENCES_PER_BATCH = 64
+NUM_CELLS = 3  # that are trained apart and merged
+UNBIASING_ROUNDS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,27 +114,82 @@ def _accuracies(network: SentimentNetwork, held: dict[str, Texts]) -> dict[str, 
     return figures
 
 
-def fit_stream_cell(run: Training, texts: Texts) -> None:
-    """Train the stream cell on texts with streams, the rest of the network frozen."""
-    config = run.config
-    z, text_logits = read_texts(run.network, texts)
-    optimizer = torch.optim.Adam(run.network.stream.parameters())
-    task = run.progress.add_task("stream cell, epochs", total=config.stream_epochs)
+def fit_stream_cell(run: Training, corpora: Sequence[Texts], sizes: ModelConfig) -> ModelConfig:
+    """Train NUM_CELLS stream cells on corpora with streams, the rest of the network frozen, and merge them into one.
+
+    They differ in how they begin and in the order of what they learn from; together they err less than any of them.
+    `sizes`: of each cell. Returns the network's sizes with the merged cell.
+    """
+    read = [read_texts(run.network, corpus) for corpus in corpora]
+    texts = reduce(operator.add, [_unbiased(corpus, logits) for corpus, (_, logits) in zip(corpora, read, strict=True)])
+    z, text_logits = (torch.cat(parts).detach() for parts in zip(*read, strict=True))
+    cells = [_fit_cell(run, number, sizes, texts, (z, text_logits)) for number in range(NUM_CELLS)]
+    merged = replace(sizes, summary_size=NUM_CELLS * sizes.summary_size, stream_size=NUM_CELLS * sizes.stream_size)
+    run.network.stream = StreamNetwork(merged)
+    run.network.stream.load_state_dict(merge_cells(cells))
+    return merged
+
+
+def _fit_cell(
+    run: Training, number: int, sizes: ModelConfig, texts: Texts, read: tuple[Tensor, Tensor]
+) -> StreamNetwork:
+    config, (z, text_logits) = run.config, read
+    torch.manual_seed(config.seed + number)
+    cell = StreamNetwork(sizes)
+    optimizer = torch.optim.Adam(cell.parameters())
+    task = run.progress.add_task(f"stream cell {number + 1} of {NUM_CELLS}, epochs", total=config.stream_epochs)
     for epoch in range(config.stream_epochs):
-        rng = np.random.default_rng((config.seed, epoch))
+        rng = np.random.default_rng((config.seed, number, epoch))
         for group in optimizer.param_groups:
             group["lr"] = config.stream_learning_rate * (1 - epoch / config.stream_epochs)
         losses = []
         for padded, inside in _sequence_batches(texts.streams, config, rng):
-            addend = run.network.stream(z[padded], text_logits[padded])[inside]
+            addend = cell(z[padded], text_logits[padded])[inside]
             rows = padded[inside]
             loss = corpus_loss(text_logits[rows] + addend, texts, rows)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             losses.append(loss.item())
         run.progress.update(task, advance=1)
-        run.folder.log("stream", epoch + 1, loss=float(np.mean(losses)))
+        run.folder.log("stream", number * config.stream_epochs + epoch + 1, loss=float(np.mean(losses)))
+    return cell
+
+
+def _unbiased(texts: Texts, logits: Tensor) -> Texts:
+    """One corpus, with the class shares under which the text network is right about it on average.
+
+    Otherwise the cell would learn to mend the network's bias, which it can from a stream's second text on, and which
+    other data does not have.
+    """
+    log_prior = texts.log_prior.astype(np.float64)
+    shares = np.maximum(texts.targets.mean(axis=0, dtype=np.float64), np.exp(ABSENT))
+    for _ in range(UNBIASING_ROUNDS):
+        read = softmax(torch.from_numpy(log_prior) + logits.detach(), dim=1).mean(dim=0).numpy()
+        log_prior += np.log(shares / np.maximum(read, np.exp(ABSENT)))
+    return replace(texts, log_prior=log_prior.astype(np.float32))
+
+
+def fit_temperature(run: Training, held: Mapping[str, Texts]) -> None:
+    """Set the temperature of least loss over texts whose labels the text network did not see, each corpus alike."""
+    read = [(read_texts(run.network, texts)[1].detach(), texts) for texts in held.values()]
+    lengths = [torch.tensor([len(ids) for ids in texts.ids]) for _, texts in read]
+    weights = run.network.log_temperature.requires_grad_()
+    optimizer = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        scaled = [logits / run.network.temperature(n) for (logits, _), n in zip(read, lengths, strict=True)]
+        total = torch.stack(
+            [corpus_loss(logits, texts, np.arange(len(texts))) for logits, (_, texts) in zip(scaled, read, strict=True)]
+        ).sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    weights.requires_grad_(requires_grad=False)
+    constant, by_length = weights.tolist()
+    run.folder.log("temperature", 0, constant=constant, by_length=by_length)
 
 
 def _sequence_batches(

@@ -6,14 +6,14 @@ translate between torch's parameters and the tensors of a checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from model.config import NUM_CLASSES, ModelConfig
+from model.config import NUM_CLASSES, NUM_GATES, ModelConfig
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -62,10 +62,38 @@ class StreamNetwork(nn.Module):
         return addend
 
 
+def merge_cells(cells: Sequence[StreamNetwork]) -> dict[str, Tensor]:
+    """The state of a StreamNetwork, as much larger, that adds what these add on average.
+
+    Its weights are blocks, one for each cell, so that no cell sees another.
+    """
+    states = [cell.state_dict() for cell in cells]
+
+    def joined(name: str, join: Callable[..., Tensor], columns: slice = slice(None)) -> Tensor:
+        """Gate by gate, as the rows of an LSTM's weights are ordered."""
+        chunks = [state[name][..., columns].chunk(NUM_GATES) for state in states]
+        return torch.cat([join(*of_gate) for of_gate in zip(*chunks, strict=True)])
+
+    def below(*parts: Tensor) -> Tensor:
+        return torch.cat(parts)
+
+    from_summary = joined("lstm.weight_ih_l0", torch.block_diag, slice(None, -NUM_CLASSES))
+    from_classes = joined("lstm.weight_ih_l0", below, slice(-NUM_CLASSES, None))
+    return {
+        "summary.weight": below(*[state["summary.weight"] for state in states]),
+        "summary.bias": below(*[state["summary.bias"] for state in states]),
+        "lstm.weight_ih_l0": torch.cat([from_summary, from_classes], dim=1),
+        "lstm.weight_hh_l0": joined("lstm.weight_hh_l0", torch.block_diag),
+        "lstm.bias_ih_l0": joined("lstm.bias_ih_l0", below),
+        "lstm.bias_hh_l0": joined("lstm.bias_hh_l0", below),
+        "readout.weight": torch.cat([state["readout.weight"] for state in states], dim=1) / len(states),
+    }
+
+
 class SentimentNetwork(nn.Module):
     """The whole network. The parts are trained one after the other, so each is called on its own."""
 
-    temperature: Tensor
+    log_temperature: Tensor
 
     def __init__(
         self,
@@ -79,12 +107,18 @@ class SentimentNetwork(nn.Module):
         self.output_dropout = nn.Dropout(output_dropout)
         self.readout = nn.Linear(3 * config.hidden_size, NUM_CLASSES)
         self.stream = StreamNetwork(config)
-        self.register_buffer("temperature", torch.ones(1))
+        # no part of the state that training goes on from: it is fitted last
+        self.register_buffer("log_temperature", torch.zeros(2), persistent=False)
 
     def text_logits(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """(batch, time) ids and (batch,) lengths -> (batch, classes), of each text alone."""
         logits: Tensor = self.readout(self.output_dropout(self.word(tokens, lengths)))
         return logits
+
+    def temperature(self, lengths: Tensor) -> Tensor:
+        """(batch,) lengths -> (batch, 1): what the logits of texts so long are divided by (see `calibration.py`)."""
+        constant, by_length = self.log_temperature
+        return torch.exp(constant + by_length * torch.log1p(lengths.float()))[:, None]
 
     def tensors(self) -> dict[str, FloatArray]:
         """The tensors of a checkpoint, by name, float32. torch's two LSTM biases only ever act as their sum."""
@@ -95,7 +129,7 @@ class SentimentNetwork(nn.Module):
                 tensors[name.replace("bias_ih_l0", "bias")] = array + state[name.replace("_ih_", "_hh_")]
             elif not name.endswith(".lstm.bias_hh_l0"):
                 tensors[name.removesuffix("_l0")] = array.copy()
-        tensors["calibration.temperature"] = tensors.pop("temperature")
+        tensors["calibration.log_temperature"] = self.log_temperature.numpy().copy()
         return tensors
 
     def load_tensors(self, tensors: Mapping[str, FloatArray]) -> None:
@@ -106,6 +140,6 @@ class SentimentNetwork(nn.Module):
                 state[name] = torch.zeros_like(current)
                 continue
             stored = name.removesuffix("_l0").replace("bias_ih", "bias")
-            stored = "calibration.temperature" if name == "temperature" else stored
             state[name] = torch.from_numpy(tensors[stored].astype(np.float32))
         self.load_state_dict(state)
+        self.log_temperature.copy_(torch.from_numpy(tensors["calibration.log_temperature"]))

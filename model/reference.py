@@ -7,7 +7,6 @@ on that of the LSTM in `cells.py`, and held by a numerical gradient check.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -58,7 +57,7 @@ class ReferenceNetwork:
             z = _pooled(opened)
             text_logits = self._affine("readout", z)
             logits = text_logits + (self.tensors["stream.readout.weight"] @ carried[0] if self._carry else 0)
-            probabilities = softmax(logits / self.tensors["calibration.temperature"])
+            probabilities = softmax(logits / self._temperatures(np.array(opened.num_tokens)))
             if final:
                 u = np.concatenate([np.tanh(self._affine("stream.summary", z)), softmax(text_logits)])
                 carried = _lstm(self.tensors, "stream.lstm", u[None], carried).states[-1]
@@ -75,12 +74,17 @@ class ReferenceNetwork:
 
     def _read_piece(self, opened: OpenText, text: str, final: bool) -> OpenText:
         chunks, pending = cut_piece(opened.pending, text, final)
-        ids = list(chain.from_iterable(self._tokenizer.encode_chunks(chunks)))
+        ids, _ = self._tokenizer.encode_chunks(chunks)
         hidden, cell, maximum = opened.words.astype(np.float64)
         inputs = self.tensors["word.embedding.weight"][ids]
         read = _lstm(self.tensors, "word.lstm", inputs, np.stack([hidden, cell]))
         words = np.stack([*read.states[-1], np.max([maximum, *read.outputs], axis=0)])
         return OpenText(pending, opened.num_tokens + len(ids), words, opened.total + read.outputs.sum(axis=0))
+
+    def _temperatures(self, num_tokens: Array) -> Array:
+        constant, by_length = self.tensors["calibration.log_temperature"]
+        temperatures: Array = np.exp(constant + by_length * np.log1p(num_tokens))
+        return temperatures
 
     def _affine(self, name: str, x: Array) -> Array:
         y: Array = x @ self.tensors[f"{name}.weight"].T + self.tensors[f"{name}.bias"]
@@ -107,13 +111,15 @@ class ReferenceNetwork:
         stream = _lstm(tensors, "stream.lstm", np.concatenate([summary, classes], axis=1), start)
         before = stream.states[:-1, 0]
         logits = text_logits + before @ tensors["stream.readout.weight"].T
-        temperature = tensors["calibration.temperature"]
+        num_tokens = np.array([len(ids) for ids in texts])
+        temperature = self._temperatures(num_tokens)[:, None]
         probabilities = softmax(logits / temperature)
         loss = -float(np.log((probabilities * targets).sum(axis=1)).sum())
 
         # backward, in the opposite order; d_x is the derivative of the loss by x
         d_scaled = probabilities - targets
-        gradients["calibration.temperature"][0] = -(d_scaled * logits).sum() / temperature[0] ** 2
+        d_log_temperature = -(d_scaled * logits / temperature).sum(axis=1)
+        gradients["calibration.log_temperature"] += d_log_temperature.sum(), d_log_temperature @ np.log1p(num_tokens)
         d_logits = d_scaled / temperature
         gradients["stream.readout.weight"] += d_logits.T @ before
         d_before = d_logits @ tensors["stream.readout.weight"]

@@ -5,7 +5,7 @@
     3  teachers         model/teaching.py      fine-tuned encoders say what they think of labelled and unlabelled texts
     4  text network     model/fit.py           word LSTM and readout learn from labels and from the teachers' opinions
     5  stream cell      model/fit.py           on streams whose labels nothing before has seen
-    6  temperature      here
+    6  temperature      model/fit.py           on texts whose labels the text network has not seen
     7  evaluation       model/evaluate.py      on the dev parts, as `sentiment evaluate` does
 
 Every stage leaves its result in the run folder, and a run that was cut off goes on from there.
@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -32,7 +31,7 @@ from model.config import ModelConfig, TrainConfig
 from model.data import FILES, read_corpora
 from model.encoder import load_pretrained
 from model.evaluate import evaluate_checkpoint
-from model.fit import Training, corpus_loss, fit_stream_cell, fit_text_network, read_texts
+from model.fit import Training, fit_stream_cell, fit_temperature, fit_text_network
 from model.language import fit_language_model
 from model.network import SentimentNetwork
 from model.parts import Parts, split_corpora
@@ -42,7 +41,6 @@ from model.teaching import LoadEncoder, ask_teachers, calibrate, lessons
 from model.tokenizer import Tokenizer
 from model.vectors import make_tokenizer
 
-TEMPERATURES = np.geomspace(0.4, 4.0, 200)
 DEFAULT_SIZES = ModelConfig()
 
 
@@ -87,12 +85,11 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, five have default
         answers = ask_teachers(training, parts, load_encoder)
         with _shown(progress, "a linear classifier's opinions of the reviews"):
             answers = calibrate(training, parts, answers, tokenizer)
-        held = _encode_held(parts, tokenizer, config)
+        held = _encode_held(parts, tokenizer)
         fit_text_network(training, lessons(parts, answers, tokenizer, config), held)
         topics = encode_labelled("topics", parts.topics, tokenizer, config.max_tokens)
-        fit_stream_cell(training, held["imdb"] + topics)
-        network.temperature.fill_(_best_temperature(network, held))
-        folder.log("temperature", 0, temperature=network.temperature.item())
+        sizes = fit_stream_cell(training, [held["imdb"], topics], sizes)
+        fit_temperature(training, held)
 
         weights = network.tensors()
         save = partial(
@@ -120,18 +117,9 @@ def _language_texts(parts: Parts, config: TrainConfig) -> list[str]:
     return [text for name, texts in parts.all_texts.items() for text in texts * repeated[name]]
 
 
-def _encode_held(parts: Parts, tokenizer: Tokenizer, config: TrainConfig) -> dict[str, Texts]:
-    return {name: encode_labelled(name, part, tokenizer, config.max_tokens) for name, part in parts.held.items()}
-
-
-def _best_temperature(network: SentimentNetwork, held: dict[str, Texts]) -> float:
-    """The temperature of least loss over texts whose labels the text network did not see, each corpus alike."""
-    read = [(read_texts(network, texts)[1], texts) for texts in held.values()]
-
-    def loss(temperature: float) -> float:
-        return sum(corpus_loss(logits / temperature, texts, np.arange(len(texts))).item() for logits, texts in read)
-
-    return float(min(TEMPERATURES, key=loss))
+def _encode_held(parts: Parts, tokenizer: Tokenizer) -> dict[str, Texts]:
+    """Whole, as texts are served: how long they are is what the temperature goes by."""
+    return {name: encode_labelled(name, part, tokenizer) for name, part in parts.held.items()}
 
 
 def _progress(shown: bool) -> Progress:

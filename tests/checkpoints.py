@@ -26,6 +26,6 @@ def save_tiny_checkpoint(folder: Path, seed: int = 1, scale: float = 0.5) -> Pat
         name: (random.standard_normal(shape) * scale).astype(np.float32)
         for name, shape in config.tensor_shapes().items()
     }
-    weights["calibration.temperature"] = np.ones(1, np.float32)
+    weights["calibration.log_temperature"] = np.zeros(2, np.float32)
     save_checkpoint(folder, name=f"tiny-{seed}", config=config, words=WORDS, weights=weights)
     return folder

@@ -50,7 +50,8 @@ class Scorer:
     ) -> tuple[list[list[float]], dict[str, bytes]]:
         """Probabilities of each text, and the new states; a stream's texts are read in the order given."""
         network, stream_cell = self._network, self._network.stream
-        z = self._summarise([self._tokenizer.encode(text) for text in texts])
+        ids = [self._tokenizer.encode(text) for text in texts]
+        z = self._summarise(ids)
         logits = network.readout(z)
         u = torch.cat([torch.tanh(stream_cell.summary(z)), logits.softmax(dim=-1)], dim=-1)
         carried = {name: torch.from_numpy(self._state(value)) for name, value in stored.items()}
@@ -67,7 +68,8 @@ class Scorer:
             _, (h, c) = stream_cell.lstm(u[indices][:, None], (h[None].contiguous(), c[None].contiguous()))
             after = torch.stack([h[0], c[0]], dim=1)
             carried.update((streams[index], state) for index, state in zip(indices, after, strict=True))
-        shares = (logits / network.temperature).softmax(dim=-1).tolist()
+        temperature = network.temperature(torch.tensor([len(of_text) for of_text in ids]))
+        shares = (logits / temperature).softmax(dim=-1).tolist()
         return shares, {name: state.numpy().tobytes() for name, state in carried.items()}
 
     def _summarise(self, ids: Sequence[Sequence[int]]) -> Tensor:

@@ -22,7 +22,7 @@ CONFIG = ModelConfig(
 def random_weights(config: ModelConfig, seed: int = 1) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     weights = {name: rng.normal(0, 0.5, shape).astype(np.float32) for name, shape in config.tensor_shapes().items()}
-    weights["calibration.temperature"][:] = 1.3
+    weights["calibration.log_temperature"][:] = 0.5, -0.1
     return weights
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save
 
 from model import CheckpointError, InferenceEngine
 from model.checkpoint import PACKAGED, find_checkpoint, load_checkpoint, save_checkpoint
@@ -116,7 +117,7 @@ def _flip_a_bit(folder: Path) -> None:
         (_flip_a_bit, "weights.safetensors: its SHA-256"),
         (_replace_as_if_right("weights.safetensors", b"no tensors"), "header"),
         (_replace_as_if_right("vocabulary.txt", b"\xff"), "codec can't decode"),
-        (_edit_config(format=2), "config.json: format 2, this version reads format 1"),
+        (_edit_config(format=3), "config.json: format 3, this version reads formats 1 and 2"),
         (_edit_config(tokenizer=9), "config.json: made for tokenizer 9"),
         (_edit_config(model=None), "config.json: has no sizes"),
         (_edit_config(model={}), "config.json: embedding_size is missing"),
@@ -136,6 +137,18 @@ def test_a_damaged_checkpoint_is_refused_with_its_reason(
         InferenceEngine.load(folder)
 
 
+def test_a_checkpoint_of_the_format_before_has_its_one_temperature_for_texts_of_any_length(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "a")
+    tensors = load_file(folder / "weights.safetensors")
+    del tensors["calibration.log_temperature"]
+    _replace_as_if_right("weights.safetensors", save(tensors | {"calibration.temperature": np.ones(1) * 2}))(folder)
+    _edit_config(format=1)(folder)
+    np.testing.assert_allclose(load_checkpoint(folder).weights["calibration.log_temperature"], [np.log(2), 0])
+    _replace_as_if_right("weights.safetensors", save(tensors | {"calibration.temperature": np.zeros(1)}))(folder)
+    with pytest.raises(CheckpointError, match=r"log_temperature holds numbers that are not finite"):
+        load_checkpoint(folder)
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no such checkpoint folder"):
         InferenceEngine.load(tmp_path / "absent")
@@ -148,7 +161,6 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
         ("other", np.zeros(3, np.float32), "other is unknown"),
         ("readout.bias", np.zeros(4, np.float32), r"readout.bias has shape \(4,\)"),
         ("readout.bias", np.full(3, np.nan, np.float32), "readout.bias holds numbers that are not finite"),
-        ("calibration.temperature", np.zeros(1, np.float32), "calibration.temperature must be above 0"),
     ],
 )
 def test_what_could_not_be_loaded_is_not_saved(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from model.batches import pad
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.config import ModelConfig
 from model.engine import InferenceEngine
-from model.network import SentimentNetwork
+from model.network import SentimentNetwork, StreamNetwork, merge_cells
 from model.reading import Request
 from model.reference import ReferenceNetwork
 from model.tokenizer import Tokenizer
@@ -32,7 +33,7 @@ def network() -> SentimentNetwork:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.uniform_(-0.8, 0.8)
-    network.temperature.fill_(1.7)
+    network.log_temperature.copy_(torch.tensor([0.5, -0.1]))
     return network
 
 
@@ -44,7 +45,7 @@ def _read_stream(network: SentimentNetwork, texts: list[str]) -> np.ndarray:
         z = network.word(tokens, lengths)
         logits = network.readout(z)
         logits = logits + network.stream(z[None], logits[None])[0]
-        return (logits / network.temperature).softmax(dim=-1).numpy()
+        return (logits / network.temperature(lengths)).softmax(dim=-1).numpy()
 
 
 def test_torch_the_reference_and_the_engine_give_the_same_probabilities(
@@ -84,3 +85,16 @@ def test_the_first_text_of_a_stream_is_read_by_the_text_network_alone(network: S
     addend = network.stream(torch.randn(2, 5, CONFIG.pooled_size), torch.randn(2, 5, 3))
     assert not addend[:, 0].any()
     assert addend[:, 1:].all()
+
+
+def test_merged_cells_add_what_they_add_on_average() -> None:
+    torch.manual_seed(4)
+    cells = [StreamNetwork(CONFIG) for _ in range(3)]
+    for cell in cells:
+        torch.nn.init.normal_(cell.readout.weight)
+    sizes = replace(CONFIG, summary_size=3 * CONFIG.summary_size, stream_size=3 * CONFIG.stream_size)
+    merged = StreamNetwork(sizes)
+    merged.load_state_dict(merge_cells(cells))
+    z, logits = torch.randn(2, 6, CONFIG.pooled_size), torch.randn(2, 6, 3)
+    mean = sum(cell(z, logits) for cell in cells) / len(cells)
+    torch.testing.assert_close(merged(z, logits), mean, atol=1e-6, rtol=1e-5)
