@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test demo test test-unit lint faults bench train clean
+.PHONY: help setup setup-test demo test test-unit lint faults bench bench-engine train clean
 
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -11,7 +11,7 @@ BIN := .venv/bin
 ARGS :=
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
 	@echo 'PYTHON=... chooses the interpreter (3.11 to 3.13); ARGS="..." is handed on'
 
 setup: .venv/.local ## create .venv with the worker and what the local servers need
@@ -38,6 +38,9 @@ faults: setup-test ## seeded kills, pauses, lost memory and dead brokers, judged
 bench: setup-test ## our worker on a backlog of 100,000 tweets, beside its peers (some minutes)
 	$(BIN)/python -m tests.bench $(ARGS)
 
+bench-engine: setup-test ## our engine beside torch, ONNX Runtime and VADER, on one core (some minutes)
+	$(BIN)/sentiment bench engine $(ARGS)
+
 train: setup-test ## train a checkpoint: make train ARGS="--help"
 	$(BIN)/sentiment train $(ARGS)
 
@@ -58,5 +61,5 @@ clean: ## remove .venv and everything else that was built; training runs stay
 
 .venv/.test: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing what tests and training need into .venv (6 GB with torch, once)"
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,test,train]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,test,train,bench]'
 	@touch .venv/.local $@

@@ -30,6 +30,8 @@ from model.reference import ReferenceNetwork
 from model.state import OpenText, StreamState
 
 if TYPE_CHECKING:
+    from model.bench.engine import measure_engine, num_bench_texts
+    from model.bench.rows import Bar, BenchRow, BenchSpeed, EngineBench
     from model.compare import Compared, compare_checkpoints
     from model.explain import Deletion, measure_named_words
     from model.presets import PRESETS, Outcome, Preset, find_preset, run_preset
@@ -43,12 +45,16 @@ if TYPE_CHECKING:
 __all__ = [
     "LABELS",
     "PRESETS",
+    "Bar",
+    "BenchRow",
+    "BenchSpeed",
     "CheckpointError",
     "Compared",
     "ComparisonError",
     "ConfigError",
     "DataError",
     "Deletion",
+    "EngineBench",
     "Evaluation",
     "Example",
     "InferenceEngine",
@@ -80,8 +86,10 @@ __all__ = [
     "find_preset",
     "load_vectors",
     "make_phrases",
+    "measure_engine",
     "measure_named_words",
     "neighbours",
+    "num_bench_texts",
     "read_examples",
     "read_settings",
     "read_texts",
@@ -93,8 +101,12 @@ __all__ = [
 
 _LAZY = {
     "PRESETS": "presets",
+    "Bar": "bench.rows",
+    "BenchRow": "bench.rows",
+    "BenchSpeed": "bench.rows",
     "Compared": "compare",
     "Deletion": "explain",
+    "EngineBench": "bench.rows",
     "Neighbour": "vectors",
     "Outcome": "presets",
     "Preset": "presets",
@@ -106,8 +118,10 @@ _LAZY = {
     "compare_presets": "presets.table",
     "find_preset": "presets",
     "load_vectors": "vectorfiles",
+    "measure_engine": "bench.engine",
     "measure_named_words": "explain",
     "neighbours": "vectors",
+    "num_bench_texts": "bench.engine",
     "read_texts": "vectors",
     "read_vocabulary": "vectors",
     "run_preset": "presets",
@@ -120,7 +134,9 @@ _LAZY = {
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = _LAZY[name]
     try:
-        return getattr(import_module(f"model.{_LAZY[name]}"), name)
+        return getattr(import_module(f"model.{module}"), name)
     except ModuleNotFoundError as error:
-        raise ModelError(f"training needs packages that serving does not ({error}): pip install '.[train]'") from error
+        what, extra = ("the bench", "bench") if module.startswith("bench.") else ("training", "train")
+        raise ModelError(f"{what} needs packages that serving does not ({error}): pip install '.[{extra}]'") from error

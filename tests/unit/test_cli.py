@@ -37,6 +37,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "compare",
+    "bench engine",
     "vectors near",
     "vectors train",
 )
