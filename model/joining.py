@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from model.tokenizer import ALLCAPS, LONG, TAG
+from model.normalise import ALLCAPS, LONG, TAG
 
 _CJK = re.compile(
     "[\u3001-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"

@@ -50,28 +50,20 @@ class Batch:
         self.chunks: list[list[str]] = []
         self.pending_before: list[str] = []
         self.pending_after: list[str] = []
-        ids: list[int] = []
-        chunk_tokens: list[int] = []
-        num_tokens: list[int] = []
         for stream, (state, indices) in enumerate(zip(self.states, members.values(), strict=True)):
             pending = state.open_text.pending if state.open_text else ""
             for index in indices:
                 self.pending_before.append(pending)
                 chunks, pending = cut_piece(pending, requests[index].text, requests[index].final)
-                encoded = tokenizer.encode_chunks(chunks)
-                num_before = len(ids)
-                ids.extend(chain.from_iterable(encoded))
-                chunk_tokens.extend(map(len, encoded))
-                num_tokens.append(len(ids) - num_before)
                 self.resets.append(NOT_FINITE if was_reset[stream] and index == indices[0] else None)
                 self.requests.append(index)
                 self.stream.append(stream)
                 self.chunks.append(chunks)
                 self.pending_after.append(pending)
-        self.ids: IntArray = np.array(ids, np.intp)
-        self.chunk_tokens: IntArray = np.array(chunk_tokens, np.intp)
+        self.ids, self.chunk_tokens = tokenizer.encode_chunks(list(chain.from_iterable(self.chunks)))
         self.num_chunks: IntArray = np.array(list(map(len, self.chunks)), np.intp)
-        self.num_tokens: IntArray = np.array(num_tokens, np.intp)
+        tokens_until = np.concatenate([[0], np.cumsum(self.chunk_tokens)])[np.cumsum(self.num_chunks)]
+        self.num_tokens: IntArray = np.diff(tokens_until, prepend=0)
         stream_of = np.array(self.stream)
         self.plan: Schedule = schedule(
             self.num_tokens,

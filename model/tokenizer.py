@@ -1,74 +1,45 @@
 """Text to token ids, so that any split of a text into pieces gives the ids of the whole text.
 
 A text is cut into chunks: runs of characters other than whitespace, at most MAX_CHUNK_CHARS long; a CJK character is a
-chunk of its own. Every later decision is inside one chunk, a pure function of its characters, and therefore cached.
-A piece of a text keeps its last, unfinished chunk back (`pending`) until the text goes on.
-
-A chunk is cleaned (HTML entities and tags, NFKC, invisible characters) and matched by one pattern, whose named groups
-are the kinds of token below, then written as the words of the vocabulary:
-
-    http://t.co/x -> <url>     @name -> <user>      #LoveThis -> <tag> love this     1,000 -> <number>   7/10 -> 7/10
-    soooo -> soo <long>        GREAT -> great <allcaps>      didn't -> did n't       :-)) -> :) <long>   !!! -> !!
+chunk of its own. Every later decision is inside one chunk, a pure function of its characters (`normalise.py`), and
+therefore cached. A piece of a text keeps its last, unfinished chunk back (`pending`) until the text goes on.
 
 Ids are lines of the vocabulary; a word that is not there has one of `num_buckets` rows behind it, chosen by CRC-32.
 """
 
 from __future__ import annotations
 
-import html
 import re
-import unicodedata
+from array import array
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.normalise import SPECIAL_TOKENS, URL, split_chunk, write_word
+
+IntArray = NDArray[np.intp]
 
 TOKENIZER_VERSION = 1
 MAX_CHUNK_CHARS = 512  # bounds what a stream can keep pending
 
-URL, USER, TAG, NUMBER, LONG, ALLCAPS = SPECIAL_TOKENS = ("<url>", "<user>", "<tag>", "<number>", "<long>", "<allcaps>")
-
-_MAX_CACHED_CHUNKS = 1 << 17
+_PACKED = np.dtype(np.intc)  # "i" of the module `array`
+_MAX_CACHED_CHUNKS = 1 << 16  # of each of two generations: some 25 MB together
 _MAX_CACHED_CHUNK_CHARS = 64  # longer ones do not come back
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _CHUNK = re.compile(rf"[{_CJK}]|[^\s{_CJK}]{{1,{MAX_CHUNK_CHARS}}}")
-
-_EMOJI = "\u2600-\u27bf\u2b00-\u2bff\u3030\u303d\U0001f000-\U0001faff"
-_INVISIBLE = "\u00ad\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff\U0001f3fb-\U0001f3ff\U000e0000-\U000e01ef"
-_DROPPED = re.compile(f"[{_INVISIBLE}]")  # among them joiners, variation selectors and skin tones of emoji
-_STRAIGHT = str.maketrans("\u2018\u2019\u02bc\u00b4`\u201c\u201d\u2013\u2014\u2212", "'''''\"\"---")
-# a tag that has an attribute or a space, like <br />, comes as two chunks
-_HTML_TAG = re.compile(r"</?(?:br|p|b|i|u|em|strong|hr|div|span|li|ul|ol|h[1-6])/?>|<br$|^/>", re.IGNORECASE)
-
-_KINDS = re.compile(
-    rf"""
-      (?P<url>https?(?:://\S*|$)|(?:www\.|pic\.twitter\.com/)\S+|[\w.+-]+@[\w-]+\.[\w.-]+)
-    | (?P<user>@\w+)
-    | (?P<tag>\#(?=\w*[^\W\d])\w+)
-    | (?P<emoticon>[<>]?[:;=][-o*'^~]?[)(\]\[}}{{DPpOo3/\\|*@$]+(?![a-zA-Z0-9]) | [(\[][-o']?[:;=](?![a-zA-Z0-9])
-        | [xX]D+\b | <3+ | </3 | \^[_.-]?\^ | -_+-)
-    | (?P<rating>\b(?:10|\d)(?:\.\d)?/(?:10|5)\b)
-    | (?P<number>\d+(?:[.,:/]\d+)*(?:%|(?:st|nd|rd|th|s)\b)?)
-    | (?P<word>[^\W\d_]+(?:'[^\W\d_]+)*)
-    | (?P<flag>[\U0001f1e6-\U0001f1ff]{{2}})
-    | (?P<emoji>(?P<one_emoji>[{_EMOJI}])(?P=one_emoji)*)
-    | (?P<stress>[!?]+)
-    | (?P<dots>\.+)
-    | (?P<other>(?P<one_other>\S)(?P=one_other)*)
-    """,
-    re.VERBOSE,
-)
-_HASHTAG_WORDS = re.compile(r"[A-Z]+(?![^\W\d_A-Z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]|\d+")
-_ELONGATED = re.compile(r"([^\W\d_])\1{2,}")
-_LAUGH = re.compile(r"a*h+a+(?:h+a+)+h*")
-_SUFFIX = re.compile(r"(?<=.)(n't|'(?:s|m|d|re|ve|ll))$")
-_BARE_NEGATION = re.compile(r"(?:ai|are|ca|could|did|does|do|had|has|have|is|should|was|were|wo|would)nt")
+_CJK_CHAR = re.compile(f"[{_CJK}]")
+# chunks for which the pattern of `normalise.py` is not needed: what it makes of them is known from their parts
+_PLAIN_URL = re.compile(r"https?://[!-%'-;=?-~]*")  # ASCII, and nothing of HTML in it
+_PLAIN_WORD = re.compile(r"""(["'(]*)(?!https?\b|www\b|[xX]D)([a-zA-Z]+(?:'[a-zA-Z]+)*)([.,!?"')]*)""")
 
 
 def cut(text: str) -> list[str]:
     """The chunks of `text`, in order."""
-    if text.isascii() and len(text) <= MAX_CHUNK_CHARS:  # the same, three times as fast
-        return text.split()
+    if len(text) <= MAX_CHUNK_CHARS and (text.isascii() or not _CJK_CHAR.search(text)):
+        return text.split()  # the same, three times as fast
     return _CHUNK.findall(text)
 
 
@@ -88,7 +59,7 @@ class Tokenizer:
         self.num_words = len(words)
         self._num_buckets = num_buckets
         self._ids = {word: row for row, word in enumerate(words)}
-        self._cache = _Cache(lambda chunk: tuple(map(self.word_id, split_chunk(chunk))))
+        self._cache = _Cache(self._pack)
 
     @staticmethod
     def split(text: str) -> list[str]:
@@ -97,11 +68,15 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The ids of a whole text."""
-        return list(chain.from_iterable(self.encode_chunks(cut(text))))
+        ids: list[int] = self.encode_chunks(cut(text))[0].tolist()
+        return ids
 
-    def encode_chunks(self, chunks: Sequence[str]) -> list[tuple[int, ...]]:
-        """The ids of each chunk; a chunk may have none."""
-        return list(map(self._cache.__getitem__, chunks))
+    def encode_chunks(self, chunks: Sequence[str]) -> tuple[IntArray, IntArray]:
+        """The ids of all chunks, one after the other, and how many each chunk has, which may be none."""
+        packed = list(map(self._cache.__getitem__, chunks))
+        ids = np.frombuffer(b"".join(packed), _PACKED).astype(np.intp)
+        num_bytes = np.fromiter(map(len, packed), np.intp, len(packed))
+        return ids, num_bytes // _PACKED.itemsize
 
     def has_tokens(self, text: str) -> bool:
         """Whether anything is left of `text` after normalising."""
@@ -114,21 +89,45 @@ class Tokenizer:
             row = self.num_words + crc32(word.encode()) % self._num_buckets
         return row
 
+    def _pack(self, tokens: Sequence[str]) -> bytes:
+        return array("i", map(self.word_id, tokens)).tobytes()
 
-class _Cache(dict[str, tuple[int, ...]]):
-    """Chunk -> ids; starts over when full, which costs less than keeping an order of use."""
 
-    def __init__(self, encode: Callable[[str], tuple[int, ...]]) -> None:
+class _Cache(dict[str, bytes]):
+    """Chunk -> its ids as packed integers, worked out when first asked for.
+
+    Bounded by two generations: when the young one is full, it becomes the old one, and what was the old one and has not
+    been asked for since is forgotten.
+    """
+
+    def __init__(self, pack: Callable[[Sequence[str]], bytes]) -> None:
         super().__init__()
-        self._encode = encode
+        self._pack = pack
+        self._url = pack([URL])
+        self._old: dict[str, bytes] = {}
 
-    def __missing__(self, chunk: str) -> tuple[int, ...]:
-        ids = self._encode(chunk)
+    def __missing__(self, chunk: str) -> bytes:
+        if _PLAIN_URL.fullmatch(chunk):  # hardly any comes back
+            return self._url
+        ids = self._old.get(chunk)
+        if ids is None:
+            ids = self._encode(chunk)
         if len(chunk) <= _MAX_CACHED_CHUNK_CHARS:
             if len(self) >= _MAX_CACHED_CHUNKS:
+                self._old = self.copy()
                 self.clear()
             self[chunk] = ids
         return ids
+
+    def _encode(self, chunk: str) -> bytes:
+        """Most chunks that are new are a known word between other signs, so the parts are looked up, too."""
+        plain = _PLAIN_WORD.fullmatch(chunk)
+        if plain is None:
+            return self._pack(split_chunk(chunk))
+        before, word, after = plain.groups()
+        if before or after:
+            return self[before] + self[word] + self[after]
+        return self._pack(write_word(word))
 
 
 def build_vocabulary(counts: Mapping[str, int], size: int) -> list[str]:
@@ -136,86 +135,3 @@ def build_vocabulary(counts: Mapping[str, int], size: int) -> list[str]:
     words = [word for word in counts if word not in SPECIAL_TOKENS and word.isprintable()]
     words.sort(key=lambda word: (-counts[word], word))
     return [*SPECIAL_TOKENS, *words][:size]
-
-
-def split_chunk(chunk: str) -> list[str]:
-    """The tokens of one chunk, as words."""
-    tokens: list[str] = []
-    for match in _KINDS.finditer(_clean(chunk)):
-        kind = match.lastgroup
-        assert kind is not None  # every branch of the pattern is named
-        tokens += _WRITERS[kind](match[0])
-    return tokens
-
-
-def _clean(chunk: str) -> str:
-    if "&" in chunk:
-        chunk = html.unescape(html.unescape(chunk))  # dumps of the web are often escaped twice
-    if not chunk.isascii():
-        chunk = _DROPPED.sub("", unicodedata.normalize("NFKC", chunk.translate(_STRAIGHT)))
-    elif "`" in chunk:
-        chunk = chunk.translate(_STRAIGHT)
-    if "<" in chunk or ">" in chunk:
-        chunk = _HTML_TAG.sub(" ", chunk)
-    return chunk
-
-
-def _write_word(written: str) -> list[str]:
-    word, num_repeats = _ELONGATED.subn(r"\1\1", written)
-    marks = [LONG] * (num_repeats > 0) + [ALLCAPS] * (len(word) > 2 and word.isupper())
-    word = word.lower()
-    if _LAUGH.fullmatch(word):
-        return ["haha", *marks]
-    if word == "cannot":
-        return ["can", "not", *marks]
-    if _BARE_NEGATION.fullmatch(word):
-        return [word[:-2], "n't", *marks]
-    if "'" in word and (suffix := _SUFFIX.search(word)):
-        return [word[: suffix.start()], suffix[0], *marks]
-    return [word, *marks]
-
-
-def _write_hashtag(written: str) -> list[str]:
-    tokens = [TAG]
-    for part in _HASHTAG_WORDS.findall(written):
-        tokens += _write_number(part) if part.isdigit() else _write_word(part)
-    return tokens
-
-
-def _write_number(written: str) -> list[str]:
-    """Whole numbers up to ten keep their value: reviews count their stars."""
-    return [written] if written.isascii() and written.isdigit() and int(written) <= 10 else [NUMBER]
-
-
-def _write_emoticon(written: str) -> list[str]:
-    """Without its nose; with its mouth once, and a mark where it was repeated."""
-    if len(written) < 3 or written[-1] in ":;=":
-        return [written.lower() if written[0] in "xX" else written]
-    face, mouth = written.rstrip(written[-1]), written[-1]
-    face = face[:-1] if len(face) > 1 and face[-1] in "-o^~" and face[0] not in "^-" else face
-    return [face + mouth, LONG] if len(written) - len(face) > 2 else [face + mouth]
-
-
-def _write_repeated(written: str) -> list[str]:
-    return [written[0], LONG] if len(written) > 2 else [written[0]] * len(written)
-
-
-def _write_stress(written: str) -> list[str]:
-    kinds = "".join(sorted(set(written)))
-    return [kinds * 2 if len(kinds) == 1 and len(written) > 1 else kinds]
-
-
-_WRITERS: dict[str, Callable[[str], list[str]]] = {
-    "url": lambda written: [URL],
-    "user": lambda written: [USER],
-    "tag": _write_hashtag,
-    "emoticon": _write_emoticon,
-    "rating": lambda written: [written],
-    "number": _write_number,
-    "word": _write_word,
-    "flag": lambda written: [written],
-    "emoji": _write_repeated,
-    "stress": _write_stress,
-    "dots": lambda written: ["." if len(written) == 1 else "..."],
-    "other": lambda written: [written[0]] if written[0].isprintable() else [],
-}

@@ -21,7 +21,8 @@ from model.checkpoint import DEFAULT_CHECKPOINT, VOCABULARY, load_checkpoint
 from model.config import ModelConfig
 from model.data import DEV_SHARE, SPLIT_SEED, read_corpora, read_examples, split_by_stream
 from model.errors import DataError, ModelError, UnknownWordError
-from model.tokenizer import ALLCAPS, LONG, Tokenizer, build_vocabulary, cut, split_chunk
+from model.normalise import ALLCAPS, LONG, split_chunk
+from model.tokenizer import Tokenizer, build_vocabulary, cut
 
 VECTOR_STD = 0.35  # of all entries: the scale at which the LSTM's gates start to work
 NUM_BUCKETS = 2048  # for words beyond the vocabulary, so that they are not taken out from between their neighbours

@@ -6,14 +6,26 @@ import re
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import tokenizer
 from model.tokenizer import MAX_CHUNK_CHARS, SPECIAL_TOKENS, Tokenizer, build_vocabulary, cut, cut_piece
-from tests.unit.model.conftest import TEXTS, WORDS
+from tests.unit.model.conftest import FRAGMENTS, TEXTS, WORDS
+from tests.unit.model.plain_tokenizer import chunks_of, tokens_of
 
+TRICKY = (
+    "x X xD XDDD o D : ; = - ' '' \" ( (( [ ) . .. , ! ? http https http: https:// www www. pic.twitter.com/a me@b.co "
+    "@ # #_ #1 7 10 /10 3.5/5 1st 2nd 50% 1,000.5 < > <3 <333 </3 <br </ /> ^_^ -__- dont wont can't 's n't aaa AAA "
+    "HaHaHa ahah _ & &amp; &amp;lt; &nbsp; &#10; \u0301 e\u0301 \u00c9T\u00c9 \u00df \u0130 \u00b2 \u2460 \u0663 "
+    "\ufb01 \u2026 \u201c \u2014 \U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f44d\U0001f3fd \U0001f1eb "
+    "\u2764\ufe0f \U0001f602 \u3030 \u30ab"
+)
 ANY_TEXT = TEXTS | st.text(st.characters(), max_size=40)
+GLUED = st.lists(st.sampled_from([*FRAGMENTS, *TRICKY.split(" ")]), max_size=8).map("".join)
+GARBAGE = st.lists(st.tuples(st.sampled_from([*FRAGMENTS, *TRICKY.split(" ")]), st.integers(1, 600)), max_size=3).map(
+    lambda parts: "".join(part * times for part, times in parts)
+)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +58,27 @@ def test_a_text_becomes_these_tokens(text: str, tokens: str) -> None:
     assert Tokenizer.split(text) == tokens.split()
 
 
+@settings(max_examples=500)
+@given(GLUED | ANY_TEXT)
+def test_tokens_are_those_of_the_plain_tokenizer(text: str) -> None:
+    assert Tokenizer.split(text) == tokens_of(text)
+
+
+@given(GARBAGE)
+def test_long_garbage_is_cut_and_written_as_by_the_plain_tokenizer(text: str) -> None:
+    assert cut(text) == list(chunks_of(text))
+    assert Tokenizer.split(text) == tokens_of(text)
+
+
+@settings(max_examples=500)
+@given(GLUED | ANY_TEXT)
+def test_the_fast_ways_to_ids_give_those_of_the_plain_tokenizers_words(text: str) -> None:
+    words = Tokenizer(WORDS, num_buckets=1000)
+    expected = [words.word_id(word) for word in tokens_of(text)]
+    assert words.encode(text) == expected
+    assert words.encode(text) == expected, "and so they are when they come again"
+
+
 @given(ANY_TEXT, st.lists(st.integers(0, 60), max_size=6))
 def test_any_split_of_a_text_gives_the_chunks_of_the_whole(text: str, splits: list[int]) -> None:
     places = sorted({min(split, len(text)) for split in splits})
@@ -69,7 +102,7 @@ def test_what_a_text_keeps_pending_is_bounded_and_still_loses_nothing(text: str,
 
 @given(ANY_TEXT)
 def test_the_fast_way_to_cut_gives_the_same_chunks(text: str) -> None:
-    assert cut(text) == tokenizer._CHUNK.findall(text)
+    assert cut(text) == tokenizer._CHUNK.findall(text) == list(chunks_of(text))
 
 
 @given(ANY_TEXT)
@@ -97,14 +130,37 @@ def test_a_known_word_is_its_line_and_an_unknown_one_always_the_same_bucket() ->
     assert words.encode("zebra") == [len(WORDS) + 158], "the hash may never change: checkpoints hold its rows"
 
 
-def test_a_full_cache_starts_over_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_cache_forgets_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     words = Tokenizer(WORDS, num_buckets=1000)
-    texts = [f"good zebra{number} bad" for number in range(50)]
+    texts = [f"good zebra{number} bad," for number in range(50)]
     before = [words.encode(text) for text in texts]
     monkeypatch.setattr(tokenizer, "_MAX_CACHED_CHUNKS", 3)
     words = Tokenizer(WORDS, num_buckets=1000)
-    assert [words.encode(text) for text in texts] == before
-    assert len(words._cache) <= 3
+    for text, expected in zip(texts, before, strict=True):
+        assert words.encode(text) == expected
+        assert max(len(words._cache), len(words._cache._old)) <= 3
+
+
+def test_a_full_cache_keeps_what_comes_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    def write_word(word: str) -> list[str]:
+        written.append(word)
+        return [word]
+
+    monkeypatch.setattr(tokenizer, "_MAX_CACHED_CHUNKS", 8)
+    monkeypatch.setattr(tokenizer, "write_word", write_word)
+    words = Tokenizer(WORDS, num_buckets=1000)
+    for number in range(100):
+        words.encode(f"good zebra{number}")
+    assert written == ["good"]
+
+
+def test_addresses_and_long_chunks_take_no_room_in_the_cache() -> None:
+    words = Tokenizer(WORDS, num_buckets=1000)
+    for number in range(100):
+        words.encode(f"http://t.co/{number} {'x' * 100}{number}")
+    assert len(words._cache) == 0
 
 
 def test_the_vocabulary_is_the_special_tokens_then_the_most_frequent_words() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from model import DataError, ModelError, UnknownWordError, neighbours, read_texts, train_vectors
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.data import DEV_SHARE, FILES, SPLIT_SEED, read_corpora, split_by_stream
-from model.tokenizer import SPECIAL_TOKENS
+from model.normalise import SPECIAL_TOKENS
 from tests.unit.model.conftest import CONFIG, WORDS, random_weights
 
 SIZE = 6
