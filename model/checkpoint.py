@@ -122,7 +122,7 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
         tensors = load_tensors(data[WEIGHTS])
     except (UnicodeDecodeError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: {error}") from error
-    if version == OLD_FORMAT:
+    if description["format"] == OLD_FORMAT:
         tensors["calibration.log_temperature"] = _log_temperature(tensors.pop("calibration.temperature", np.empty(0)))
     _check_words(folder, words, config)
     _check_tensors(folder, tensors, config)
