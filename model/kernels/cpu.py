@@ -19,7 +19,7 @@ from model.calibration import temperatures
 from model.config import NUM_CLASSES, NUM_GATES, NUM_POOLED, ModelConfig
 from model.kernels import gates, passes
 from model.kernels.products import affine, pack
-from model.kernels.recurrence import Precision, Recurrence, padded_shape
+from model.kernels.recurrence import Precision, Recurrence, Table, padded_shape
 from model.schedule import IntArray, Schedule
 from model.state import DoubleArray, FloatArray, WordState
 
@@ -46,9 +46,11 @@ class CpuNetwork:
         """`precision` of the word LSTM's weights, see `recurrence.py`; `threads` of the pass over a batch's tokens."""
         self._hidden_size = config.hidden_size
         self._threads = threads
-        table = _halve_sigmoids(
-            weights["word.embedding.weight"] @ weights["word.lstm.weight_ih"].T + weights["word.lstm.bias"]
-        )  # (V, 4H)
+        table = Table(
+            weights["word.embedding.weight"],
+            _halve_sigmoids(weights["word.lstm.weight_ih"].T),
+            _halve_sigmoids(weights["word.lstm.bias"]),
+        )
         self._recurrence = Recurrence.of(_halve_sigmoids(weights["word.lstm.weight_hh"].T), table, precision)
         # (3 pools, 3 classes, H) as (9, H)
         readout = weights["readout.weight"].reshape(NUM_CLASSES, NUM_POOLED, config.hidden_size).transpose(1, 0, 2)
@@ -129,14 +131,14 @@ class CpuNetwork:
         texts = np.flatnonzero(plan.final)
         states = np.empty((len(carried) + len(texts), *carried.shape[1:]), np.float32)
         states[plan.state_starts] = carried
-        summary = np.tanh(affine(readouts.state.pooled(texts), self._summary, self._summary_bias))
+        summary = self._summarise(readouts, texts)
         classes = softmax(readouts.logits[plan.logits_after[texts]]).astype(np.float32)
         inputs = affine(np.concatenate([summary, classes], axis=1), self._stream_input, self._stream_bias)
         hidden, cell = carried[plan.streams.order].transpose(1, 0, 2).copy()
         passes.step_texts(
             np.array(plan.streams.num_active, np.intp),
             plan.streams.firsts,
-            inputs.reshape(len(texts), NUM_GATES, -1),
+            inputs.reshape(len(texts), NUM_GATES, hidden.shape[1]),
             self._stream_recurrence,
             np.zeros(padded_shape(self._stream_recurrence), np.float32),
             hidden,
@@ -145,6 +147,11 @@ class CpuNetwork:
             states,
         )
         return states
+
+    def _summarise(self, readouts: WordReadouts, texts: IntArray) -> FloatArray:
+        """(texts, S): what the stream LSTM sees of these requests' texts, beside their classes."""
+        summary: FloatArray = np.tanh(affine(readouts.state.pooled(texts), self._summary, self._summary_bias))
+        return summary
 
     def stream_logits(self, plan: Schedule, states: FloatArray) -> FloatArray:
         """(requests, 3): what the stream's state before a text adds to the text's logits."""

@@ -7,6 +7,7 @@ stream carries stay float32.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -23,6 +24,47 @@ Precision = Literal["float32", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 
 _MAX_INT8, _MAX_INT16 = 127, 32767
+_ROWS_AT_ONCE = 1024  # of the table, while it is made
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """What each token adds to the gates, (V, 4, H): made some rows at a time, so that little memory is in use at once.
+
+    embedding (V, E), weights (E, 4H), bias (4H,).
+    """
+
+    embedding: FloatArray
+    weights: FloatArray
+    bias: FloatArray
+
+    def rows(self) -> Iterator[tuple[slice, FloatArray]]:
+        """Some rows after the other, and which they are."""
+        for begin in range(0, len(self.embedding), _ROWS_AT_ONCE):
+            rows = slice(begin, begin + _ROWS_AT_ONCE)
+            added = self.embedding[rows] @ self.weights
+            added += self.bias
+            yield rows, added.reshape(len(added), NUM_GATES, -1)
+
+    def empty(self, kind: type[np.generic]) -> NDArray[Any]:
+        """An array for all of it."""
+        return np.empty((len(self.embedding), NUM_GATES, len(self.bias) // NUM_GATES), kind)
+
+    def as_floats(self) -> FloatArray:
+        """All of it."""
+        table: FloatArray = self.empty(np.float32)
+        for rows, added in self.rows():
+            table[rows] = added
+        return table
+
+    def as_whole_numbers(self) -> tuple[NDArray[np.int16], FloatArray]:
+        """All of it in whole numbers, and the scale (4, H) that they are multiples of."""
+        largest = np.max([np.abs(added).max(axis=0) for _, added in self.rows()], axis=0)
+        scale = _scale(largest, _MAX_INT16)
+        table: NDArray[np.int16] = self.empty(np.int16)
+        for rows, added in self.rows():
+            table[rows] = np.rint(np.divide(added, scale, out=added), out=added)
+        return table, scale
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,24 +79,22 @@ class Recurrence:
     operand_type: np.dtype[Any]
 
     @classmethod
-    def of(cls, weights: FloatArray, table: FloatArray, precision: Precision) -> Self:
-        """weights (H, 4H), table (V, 4H)."""
-        table = table.reshape(len(table), NUM_GATES, -1)
+    def of(cls, weights: FloatArray, table: Table, precision: Precision) -> Self:
+        """weights (H, 4H) of the hidden state."""
         operand: np.dtype[Any] = np.dtype(np.float32)
         if precision == "float32":
             packed, none = pack(weights, operand), np.empty((0, 0), np.float32)
-            return cls(table, none, packed, none, np.zeros(padded_shape(packed), np.float32), operand)
+            return cls(table.as_floats(), none, packed, none, np.zeros(padded_shape(packed), np.float32), operand)
         operand = np.dtype(np.uint8 if HAS_VNNI else np.int16)
-        scale = _scale(weights, _MAX_INT8)
+        scale = _scale(np.abs(weights).max(axis=0), _MAX_INT8)
         whole = np.rint(weights / scale).astype(np.int8 if HAS_VNNI else np.int16)
         packed = pack(whole, operand)
         start = np.zeros(padded_shape(packed), np.int32)
         if HAS_VNNI:  # the bytes of the operand are OFFSET too large
             start -= OFFSET * _padded(whole.sum(axis=0, dtype=np.int32), start.shape)
-        table_scale = _scale(table, _MAX_INT16)
-        table = np.rint(table / table_scale).astype(np.int16)
         packed_scale = _padded((scale / QUANTA).astype(np.float32), start.shape)
-        return cls(table, table_scale, packed, packed_scale, start, operand)
+        whole_table, table_scale = table.as_whole_numbers()
+        return cls(whole_table, table_scale, packed, packed_scale, start, operand)
 
     @property
     def tensors(self) -> tuple[NDArray[Any], FloatArray, NDArray[Any], FloatArray, NDArray[Any]]:
@@ -74,10 +114,10 @@ def padded_shape(packed: NDArray[Any]) -> tuple[int, int]:
     return NUM_GATES, len(packed) * LANES
 
 
-def _scale(weights: FloatArray, largest: int) -> FloatArray:
-    """Of each column, so that its largest weight is the largest whole number."""
-    highest: FloatArray = np.abs(weights).max(axis=0) / np.float32(largest)
-    return np.where(highest > 0, highest, np.float32(1))
+def _scale(highest: FloatArray, largest: int) -> FloatArray:
+    """Of each column, so that its highest weight is the largest whole number."""
+    scale: FloatArray = np.where(highest > 0, highest, np.float32(largest)) / np.float32(largest)
+    return scale
 
 
 def _padded(columns: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -22,7 +22,7 @@ def test_tanh_of_what_is_no_number_is_none() -> None:
 
 def test_a_state_that_is_no_number_stays_so_through_a_step() -> None:
     hidden, cell = np.zeros(8, np.float32), np.full(8, np.nan, np.float32)
-    sums, unscaled = np.zeros(32, np.float32), np.empty(0, np.float32)
+    sums, unscaled = np.zeros((4, 8), np.float32), np.empty((0, 0), np.float32)
     gates.step_row(sums, unscaled, sums, unscaled, hidden, cell)
     assert np.isnan(hidden).all()
     assert np.isnan(cell).all()
@@ -34,8 +34,8 @@ def test_a_step_is_that_of_an_lstm(drawn: NDArray[np.float32]) -> None:
     gate_values, cell = drawn[:4].astype(np.float64), drawn[4].astype(np.float64)
     i, f, o = (0.5 * np.tanh(gate_values[k]) + 0.5 for k in (0, 1, 3))
     after = f * cell + i * np.tanh(gate_values[2])
-    hidden, read, unscaled = np.zeros(8, np.float32), drawn[4].copy(), np.empty(0, np.float32)
-    half = (drawn[:4] / 2).ravel()
+    hidden, read, unscaled = np.zeros(8, np.float32), drawn[4].copy(), np.empty((0, 0), np.float32)
+    half = drawn[:4] / 2
     gates.step_row(half, unscaled, half, unscaled, hidden, read)
     np.testing.assert_allclose(read, after, rtol=2e-6, atol=5e-6)
     np.testing.assert_allclose(hidden, o * np.tanh(after), atol=2e-6)
@@ -59,7 +59,7 @@ def test_the_largest_changes_are_found_in_order(chunks: list[tuple[int, float]])
         np.array([0]),
         np.array([1]),
         np.zeros((1, 3), np.float32),
-        1.0,
+        np.ones(1),
         np.array([count for count, _ in chunks], np.int64),
         np.array([0, len(chunks)]),
         top,
