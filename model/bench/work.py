@@ -76,7 +76,7 @@ def random_weights(config: ModelConfig) -> Weights:
     }
     embedding = "word.embedding.weight"
     weights[embedding] = random.standard_normal(weights[embedding].shape, np.float32)
-    weights["calibration.temperature"] = np.ones(1, np.float32)
+    weights["calibration.log_temperature"] = np.zeros(2, np.float32)
     return weights
 
 
