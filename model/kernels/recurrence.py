@@ -24,7 +24,7 @@ Precision = Literal["float32", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 
 _MAX_INT8, _MAX_INT16 = 127, 32767
-_ROWS_AT_ONCE = 1024  # of the table, while it is made
+_ROWS_AT_ONCE = 256  # of the table, while it is made
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,12 +39,13 @@ class Table:
     bias: FloatArray
 
     def rows(self) -> Iterator[tuple[slice, FloatArray]]:
-        """Some rows after the other, and which they are."""
+        """Which rows, and they, in an array that is used again for the next ones."""
+        block = np.empty((_ROWS_AT_ONCE, len(self.bias)), np.float32)
         for begin in range(0, len(self.embedding), _ROWS_AT_ONCE):
-            rows = slice(begin, begin + _ROWS_AT_ONCE)
-            added = self.embedding[rows] @ self.weights
+            embedded = self.embedding[begin : begin + _ROWS_AT_ONCE]
+            added = np.dot(embedded, self.weights, out=block[: len(embedded)])
             added += self.bias
-            yield rows, added.reshape(len(added), NUM_GATES, -1)
+            yield slice(begin, begin + len(embedded)), added.reshape(len(added), NUM_GATES, -1)
 
     def empty(self, kind: type[np.generic]) -> NDArray[Any]:
         """An array for all of it."""
