@@ -18,8 +18,8 @@ import numpy as np
 
 from model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
 from model.config import LABELS
-from model.kernels.cpu import CpuNetwork, WordReadouts
-from model.kernels.recurrence import Precision
+from model.devices import Device, Precision, check_device, make_network
+from model.kernels.cpu import WordReadouts
 from model.reading import Batch, Request
 from model.state import FloatArray, StreamState
 from model.tokenizer import Tokenizer
@@ -61,25 +61,42 @@ class InferenceEngine:
     """A checkpoint, ready to read. `score` may run in several threads; the kernels release the interpreter's lock."""
 
     def __init__(
-        self, checkpoint: Checkpoint, *, carry: bool = True, threads: int = 1, precision: Precision = "float32"
+        self,
+        checkpoint: Checkpoint,
+        *,
+        carry: bool = True,
+        threads: int = 1,
+        precision: Precision = "float32",
+        device: Device = "cpu",
     ) -> None:
         self.name = checkpoint.name
         self.fingerprint = _fingerprint(checkpoint.fingerprint, precision)
         self.config = checkpoint.config
         self._carry = carry
         self._tokenizer = Tokenizer(checkpoint.words, checkpoint.config.num_buckets)
-        self._network = CpuNetwork(checkpoint.config, checkpoint.weights, precision=precision, threads=threads)
+        self._network = make_network(
+            checkpoint.config, checkpoint.weights, device=device, precision=precision, threads=threads
+        )
 
     @classmethod
     def load(
-        cls, path: Path | None = None, *, carry: bool = True, threads: int = 1, precision: Precision = "float32"
+        cls,
+        path: Path | None = None,
+        *,
+        carry: bool = True,
+        threads: int = 1,
+        precision: Precision = "float32",
+        device: Device = "cpu",
     ) -> Self:
         """The checkpoint in folder `path`, by default the packaged one. Raises CheckpointError.
 
         `carry`: let a stream's state bear on its next text. `threads`: of the pass over a batch's tokens. `precision`:
         of the word LSTM's weights; states made in one are never read in another, since their fingerprints differ.
+        `device`: of the word network; raises ConfigError, before anything is read, where it cannot be had.
         """
-        return cls(load_checkpoint(path or DEFAULT_CHECKPOINT), carry=carry, threads=threads, precision=precision)
+        check_device(device, precision)
+        checkpoint = load_checkpoint(path or DEFAULT_CHECKPOINT)
+        return cls(checkpoint, carry=carry, threads=threads, precision=precision, device=device)
 
     def warm_up(self) -> None:
         """Have every loop compiled, so that the first request does not wait for it."""

@@ -41,7 +41,11 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     Raises CheckpointError here; a server that is away or topics that do not fit end the process when it starts.
     """
     engine = InferenceEngine.load(
-        settings.checkpoint, carry=settings.carry, threads=settings.threads, precision=settings.precision
+        settings.checkpoint,
+        carry=settings.carry,
+        threads=settings.threads,
+        precision=settings.precision,
+        device=settings.device,
     )
     app = _new_app(settings)
     metrics = Metrics(settings.topics)

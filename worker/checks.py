@@ -71,5 +71,5 @@ def _check_redis(settings: Settings) -> str:
 
 
 def _check_checkpoint(settings: Settings) -> str:
-    engine = InferenceEngine.load(settings.checkpoint, precision=settings.precision)
+    engine = InferenceEngine.load(settings.checkpoint, precision=settings.precision, device=settings.device)
     return f"{engine.name}, fingerprint {engine.fingerprint}"

@@ -74,9 +74,11 @@ class Settings(BaseSettings):
     checkpoint: Path | None = Field(None, description="checkpoint folder, or name of a packaged one (default, small)")
     carry: bool = Field(True, description="let a stream's state bear on its next text")
     threads: PositiveInt = Field(1, description="threads that read a batch's texts")
-    precision: Literal["float32", "int8"] = Field(
-        "float32", description="of the word LSTM's weights: int8 is faster, and less exact by a fraction of a point"
+    precision: Literal["float32", "int8", "tf32", "bf16"] = Field(
+        "float32",
+        description="of the word LSTM's weights: int8, on cuda tf32 and bf16, are faster and a little less exact",
     )
+    device: Literal["cpu", "cuda"] = Field("cpu", description="what the word network runs on")
 
     # micro-batch
     delivery: Literal["exactly_once", "at_least_once"] = Field(

@@ -22,7 +22,7 @@ from worker.settings import Settings, load_settings
 
 KAFKA = (*(name for name in Settings.model_fields if name.startswith("kafka")), "request_timeout_s")
 TOPICS = ("topics", "events_topic", "shifts_topic", "deadletters_topic")
-NETWORK = ("checkpoint", "precision", "carry", "threads")
+NETWORK = ("checkpoint", "device", "precision", "carry", "threads")
 LOGS = ("log_level", "log_format")
 
 _PANEL = "Settings, also SENTIMENT_<NAME> or a key of --config"

@@ -38,7 +38,11 @@ def score(
     from worker.scorefile import LineScorer, encode_lines, open_lines, read_lines
 
     engine = InferenceEngine.load(
-        settings.checkpoint, carry=settings.carry, threads=settings.threads, precision=settings.precision
+        settings.checkpoint,
+        carry=settings.carry,
+        threads=settings.threads,
+        precision=settings.precision,
+        device=settings.device,
     )
     scorer = LineScorer(settings, engine)
     with open_lines(file) as lines:
