@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from model.bench.contestants import Work
+from model.bench.cuda import cuda_rows
 from model.bench.draw import draw_all
 from model.bench.latency import measure_latency
 from model.bench.machine import describe, matrix_gflops, one_thread
@@ -100,6 +101,7 @@ def _networks(sizes: Sizes, on_progress: Callable[[str], None]) -> tuple[list[Be
         rows += measure_latency(work.config, work.weights, sizes.calls, on_progress)
         arguments = (sizes.vocabulary, sizes.batch, sizes.batches)
         rows.append(measure_processes(hidden_size, arguments, sizes.rounds, on_progress))
+        rows += cuda_rows(work, on_progress)
     return speeds, [*ratios(speeds), *rows]
 
 

@@ -20,7 +20,7 @@ INT8_ENGINES = ("x86", "onednn")
 
 def padded(work: Work) -> Contestant:
     """Every batch as one rectangle, zeros behind the end of each text: what an LSTM is first written as."""
-    embedding, lstm = _network(work)
+    embedding, lstm = network(work)
     groups = _batches(work)
     ids = [torch.from_numpy(work.texts.padded(group)) for group in groups]
     at_end = [torch.from_numpy(work.texts.lengths[group] - 1) for group in groups]
@@ -38,12 +38,12 @@ def padded(work: Work) -> Contestant:
 
 def packed(work: Work) -> Contestant:
     """Packed sequences, sorted and packed before the time runs; only real tokens are embedded."""
-    return _packed(work, *_network(work))
+    return _packed(work, *network(work))
 
 
 def quantised(work: Work) -> list[Contestant]:
     """The same with int8 weights, by each of torch's engines for them that is there."""
-    embedding, lstm = _network(work)
+    embedding, lstm = network(work)
     before = torch.backends.quantized.engine
     found = []
     try:
@@ -61,7 +61,7 @@ def quantised(work: Work) -> list[Contestant]:
 
 def _packed(work: Work, embedding: nn.Module, lstm: nn.Module, int8_engine: str | None = None) -> Contestant:
     groups = _batches(work)
-    batches = [_pack(work, group) for group in groups]
+    batches = [pack(work, group) for group in groups]
 
     @torch.inference_mode()
     def read() -> FloatArray:
@@ -79,7 +79,7 @@ def _packed(work: Work, embedding: nn.Module, lstm: nn.Module, int8_engine: str 
     return Contestant(name, title, read, np.concatenate(groups), is_exact=not int8_engine)
 
 
-def _pack(work: Work, group: IntArray) -> tuple[Tensor, Tensor]:
+def pack(work: Work, group: IntArray) -> tuple[Tensor, Tensor]:
     """Ids step after step, and how many texts have one at each."""
     ids, lengths = torch.from_numpy(work.texts.padded(group)), torch.from_numpy(work.texts.lengths[group])
     sequence = nn.utils.rnn.pack_padded_sequence(ids, lengths)
@@ -91,7 +91,7 @@ def _batches(work: Work) -> list[IntArray]:
     return [group[::-1].copy() for group in work.sorted_batches(work.batch)]
 
 
-def _network(work: Work) -> tuple[nn.Embedding, nn.LSTM]:
+def network(work: Work) -> tuple[nn.Embedding, nn.LSTM]:
     """Embedding and LSTM with the weights of all; torch's second bias is zero."""
     tensors = {name: torch.from_numpy(weight) for name, weight in work.weights.items()}
     embedding = nn.Embedding.from_pretrained(tensors["word.embedding.weight"])
