@@ -23,13 +23,13 @@ from model.errors import (
     VectorFileError,
 )
 from model.evaluate import Evaluation, Row, evaluate_checkpoint
-from model.folder import read_settings
 from model.phrases import Phrase, PhraseGrammar, make_phrases
 from model.reading import Request
 from model.reference import ReferenceNetwork
 from model.state import OpenText, StreamState
 
 if TYPE_CHECKING:
+    from model.allfilms import train_on_all_films
     from model.bench.engine import measure_engine, num_bench_texts
     from model.bench.rows import Bar, BenchRow, BenchSpeed, EngineBench
     from model.compare import Compared, compare_checkpoints
@@ -91,11 +91,11 @@ __all__ = [
     "neighbours",
     "num_bench_texts",
     "read_examples",
-    "read_settings",
     "read_texts",
     "read_vocabulary",
     "run_preset",
     "train_checkpoint",
+    "train_on_all_films",
     "train_vectors",
 ]
 
@@ -126,6 +126,7 @@ _LAZY = {
     "read_vocabulary": "vectors",
     "run_preset": "presets",
     "train_checkpoint": "train",
+    "train_on_all_films": "allfilms",
     "train_vectors": "vectors",
 }
 """Name -> module that defines it."""

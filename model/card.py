@@ -54,10 +54,11 @@ reviews of one film; on other kinds of streams, measure it against the shuffled 
 """
 
 _HELD_OUT = "These are the weights of the network that never saw the {:.0%} of the films below."
-_ALL_FILMS = "These are the weights of a network that learnt from all films: none is left to measure it on."
+_ALL_FILMS = """Before 4, the network read the labelled texts once more, and with them the reviews of the films that it
+had held out so far. So these are the weights of a network that learnt from all films: none is left to measure it on."""
 _REHEARSAL = """### On films: the rehearsal
-The network with which all was chosen, trained in the same way without {rehearsal.dev_share:.0%} of the films, on the
-reviews of these (fingerprint `{rehearsal.fingerprint}`; measured then, not on the files in this folder):
+The network with which all was chosen, from which this one went on, had never seen {rehearsal.dev_share:.0%} of the
+films. On their reviews it scored (fingerprint `{rehearsal.fingerprint}`; measured then, not on the files here):
 
 | corpus | read | texts | accuracy | macro recall | calibration error |
 |---|---|---|---|---|---|

@@ -109,7 +109,7 @@ class TrainConfig:
     stream_reset: float = 0.05  # chance that a stream starts anew before a text
     stream_shuffled: float = 0.2  # share of the sequences whose texts belong to no stream
     dev_share: float = 0.2  # of the films: never trained on
-    all_films: bool = False  # but these are learnt from, too: when all is chosen, and the network is to be served
+    all_films: bool = False  # but here they are: see `train_on_all_films`
     held_share: float = 0.1  # of the films: their labels are kept for the stream cell and the temperatures
     held_topics: float = 0.3  # of the topics of tweets, likewise
     held_texts: float = 0.05  # of the sentences and tweets, for the temperatures
@@ -145,16 +145,6 @@ class TrainConfig:
     def clipping(self) -> Clipping:
         """What is done to the gradients of a step."""
         return Clipping(self.clip, self.clip_at)
-
-
-LATE_KNOBS = frozenset(
-    (
-        *("epochs", "label_share", "batch_tokens", "batch_texts", "max_tokens", "learning_rate", "warmup_steps"),
-        *("clip", "clip_at", "dropout_embedding", "dropout_word", "dropout_output", "all_films", "threads"),
-        *("stream_epochs", "stream_learning_rate", "stream_reset", "stream_shuffled"),
-    )
-)
-"""Knobs of what comes after the teachers: runs that differ in these alone have all before in common."""
 
 
 def _refuse(problems: list[str]) -> None:

@@ -45,8 +45,8 @@ class Row:
 class Evaluation:
     """A checkpoint's rows, and the split that they were measured on.
 
-    A network that learnt from all films has no row of films. Its rehearsal is told instead: what the network scored
-    with which all was chosen, trained in the same way without the dev films.
+    A network that learnt from all films has no row of films. Its rehearsal is told instead: what it scored before it
+    went on with those that had been held out.
     """
 
     name: str

@@ -27,18 +27,12 @@ def keep_settings(folder: Path, settings: Mapping[str, object]) -> None:
         return
     try:
         there = json.loads(file.read_bytes())
-        differing = differences(there, settings)
+        names = [name for name in {**there, **settings} if there.get(name) != settings.get(name)]
     except (ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{file} is not the file of a run; choose another folder") from error
-    if differing:
-        told = "; ".join(differing.values())
-        raise ConfigError(f"{folder} holds a run with other settings: {told}. Choose another folder, or remove it")
-
-
-def differences(there: Mapping[str, object], here: Mapping[str, object]) -> dict[str, str]:
-    """Name of each setting that differs -> how it stands in both places."""
-    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
-    return {name: f"{name} is {there.get(name)!r} there and {here.get(name)!r} here" for name in names}
+    if names:
+        differing = "; ".join(f"{name} is {there.get(name)!r} there and {settings.get(name)!r} here" for name in names)
+        raise ConfigError(f"{folder} holds a run with other settings: {differing}. Choose another folder, or remove it")
 
 
 def read_settings(run: Path) -> tuple[ModelConfig, TrainConfig]:
@@ -51,7 +45,7 @@ def read_settings(run: Path) -> tuple[ModelConfig, TrainConfig]:
     except OSError as error:
         raise ConfigError(f"{run} holds no run: {file}: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ConfigError(f"{file} is not of a run that this version can begin with: {error}") from error
+        raise ConfigError(f"{file} is not of a run that this version can go on from: {error}") from error
 
 
 def write_whole(file: Path, content: bytes) -> None:

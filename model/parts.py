@@ -1,8 +1,7 @@
 """Who may learn what from the corpora: the parts of a training run, cut so that no stream is in two of them.
 
 dev films        nothing is learnt from them; `evaluate` measures on them, as on the published dev corpora. Once all is
-                 chosen, the network that is to be served learns from them, too (`all_films`), and from them last: its
-                 vocabulary, language model and teachers are those of the network that was measured
+                 chosen, the network that was measured may go on with them (`all_films`), before it is served
 held streams     films and topics of tweets whose texts are read, but whose labels only the stream cell and the
                  temperatures learn from: the text network is a stranger to them, as it is to what it will serve
 other topics     of tweets, by whose labels the text network learnt, teach the stream cell, too: there are many of them,

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from scipy.optimize import minimize
 
 from model.batches import ABSENT, Texts, encode, encode_labelled
@@ -22,6 +24,7 @@ from model.config import NUM_CLASSES, TrainConfig
 from model.data import Example
 from model.encoder import Encoder
 from model.encoder_teacher import EncoderTeacher, TeacherConfig
+from model.errors import ModelError
 from model.fit import Training
 from model.parts import Parts
 from model.teacher import LinearTeacher
@@ -37,7 +40,7 @@ SHORT, REVIEWS = "short", "reviews"
 TEACHERS = {SHORT: ("sst2", "semeval"), REVIEWS: ("imdb",)}
 """Name of each teacher, and the corpora that it learns from."""
 SHORT_SETS = ("semeval", "sst2", "airlines", "tweet variants", "phrase variants", "sentences")
-REVIEW_SETS = ("imdb", "imdb_unlabelled", "imdb_dev")
+REVIEW_SETS = ("imdb", "imdb_unlabelled")
 SHORT_EPOCHS, REVIEW_EPOCHS, REVIEW_PIECES = 3, 1, 144
 WITHOUT_NEUTRAL = {*REVIEW_SETS, "sst2", "phrase variants"}
 TWO_CLASSES = np.array([0.0, ABSENT, 0.0], np.float32)
@@ -45,21 +48,34 @@ TWO_CLASSES = np.array([0.0, ABSENT, 0.0], np.float32)
 
 def texts_to_judge(parts: Parts, config: TrainConfig) -> dict[str, list[str]]:
     """Name of each set of texts -> its texts; where a corpus has labelled texts, they come first, then the held."""
-    reviews = [example.text for example in (*parts.labelled["imdb"], *parts.held["imdb"])]
-    tweets = [example.text for example in (*parts.labelled["semeval"], *parts.held["semeval"])]
-    phrases = [example.text for example in parts.labelled["sst2"]]
-    sets = {
-        "semeval": tweets,
-        "sst2": phrases,
-        "airlines": [example.text for example in parts.labelled["airlines"]],
-        "tweet variants": variants(tweets, config.tweet_variants, config.seed),
-        "phrase variants": variants(phrases, config.phrase_variants, config.seed),
-        "sentences": sentences(chain(reviews, parts.unlabelled), config.max_sentences, config.seed),
-        "imdb": reviews,
+    labelled = labelled_texts(parts)
+    return labelled | {
+        "tweet variants": variants(labelled["semeval"], config.tweet_variants, config.seed),
+        "phrase variants": variants(labelled["sst2"], config.phrase_variants, config.seed),
+        "sentences": sentences(chain(labelled["imdb"], parts.unlabelled), config.max_sentences, config.seed),
         "imdb_unlabelled": parts.unlabelled,
-        "imdb_dev": [example.text for example in parts.dev_films],
     }
-    return {name: texts for name, texts in sets.items() if texts}
+
+
+def labelled_texts(parts: Parts) -> dict[str, list[str]]:
+    """Those sets of `texts_to_judge` that have labelled texts."""
+    with_held = {name: (*parts.labelled[name], *parts.held[name]) for name in ("semeval", "imdb")}
+    sets = parts.labelled | with_held
+    return {name: [example.text for example in examples] for name, examples in sets.items()}
+
+
+def read_opinions(folder: Path, sets: dict[str, list[str]]) -> Answers:
+    """The texts of sets, and the opinions of them in a finished run. Raises ModelError where there are none."""
+    answers: Answers = {}
+    for name, texts in sets.items():
+        file = folder / f"opinions-{name}.safetensors"
+        if not file.is_file():
+            raise ModelError(f"{folder} is no finished run: it has no {file.name}")
+        logits = load_file(file)["logits"].numpy()
+        if len(logits) != len(texts):
+            raise ModelError(f"{file} holds opinions of {len(logits):,} texts, but the data folder has {len(texts):,}")
+        answers[name] = texts, logits
+    return answers
 
 
 def ask_teachers(run: Training, parts: Parts, load_encoder: LoadEncoder) -> Answers:
@@ -67,7 +83,7 @@ def ask_teachers(run: Training, parts: Parts, load_encoder: LoadEncoder) -> Answ
     sets = texts_to_judge(parts, run.config)
     answers: Answers = {}
     for teacher, corpora in TEACHERS.items():
-        wanted = {name: sets[name] for name in (SHORT_SETS if teacher == SHORT else REVIEW_SETS) if name in sets}
+        wanted = {name: sets[name] for name in (SHORT_SETS if teacher == SHORT else REVIEW_SETS)}
         saved = {name: run.folder.load_tensors(f"opinions-{name.replace(' ', '-')}") for name in wanted}
         if None in saved.values():
             encoder = _fine_tuned(run, teacher, {corpus: parts.strangers[corpus] for corpus in corpora}, load_encoder)
@@ -145,9 +161,8 @@ def best_weights(opinions: Sequence[Opinions], labels: NDArray[np.intp]) -> NDAr
 def lessons(parts: Parts, answers: Answers, tokenizer: Tokenizer, config: TrainConfig) -> list[Texts]:
     """What the text network learns from: every set of texts, with the targets that it is to give."""
     found = []
-    labelled = parts.labelled | {"imdb_dev": parts.dev_films}
     for name, (texts, logits) in answers.items():
-        labels = np.array([example.label for example in labelled.get(name, ())], np.intp)
+        labels = np.array([example.label for example in parts.labelled.get(name, ())], np.intp)
         targets = _targets(logits + TWO_CLASSES if name in WITHOUT_NEUTRAL else logits, labels, config.label_share)
         ids = encode(texts, tokenizer, config.max_tokens)
         lesson = Texts.of_corpus(name, ids, targets, [""] * len(texts))

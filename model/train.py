@@ -13,9 +13,9 @@ Every stage leaves its result in the run folder, and a run that was cut off goes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,70 +44,84 @@ from model.vectors import make_tokenizer
 DEFAULT_SIZES = ModelConfig()
 
 
-def train_checkpoint(  # noqa: PLR0913 - three are what to do, five have defaults
+def train_checkpoint(  # noqa: PLR0913 - three are what to do, four have defaults
     config: TrainConfig,
     data: Path,
     run: Path,
     *,
     sizes: ModelConfig = DEFAULT_SIZES,
     name: str = "default",
-    begin: Path | None = None,
     show_progress: bool = True,
     load_encoder: LoadEncoder = load_pretrained,
 ) -> Path:
     """Train a network on the data folder, in the run folder, and return the folder of its checkpoint.
 
-    `sizes.num_words` is the most that the vocabulary may hold. `begin`: the folder of another run, whose vocabulary,
-    language model, teachers and opinions this one takes over. Raises DataError for data that cannot be read and
-    ConfigError where `run` holds a run with other settings or cannot begin with `begin`, before anything is trained;
-    ModelError where the teachers' pretrained encoder cannot be had.
+    `sizes.num_words` is the most that the vocabulary may hold. Raises DataError for data that cannot be read and
+    ConfigError where `run` holds a run with other settings, before anything is trained; ModelError where the
+    teachers' pretrained encoder cannot be had.
     """
     torch.set_num_threads(config.threads)
     corpora = read_corpora(data, FILES)
-    folder = RunFolder(run, sizes, config, begin)
+    folder = RunFolder(run, sizes, config)
     check_plot_file(run / "curve.svg")
-    with _progress(show_progress) as progress:
+    with shown_progress(show_progress) as progress:
         with _shown(progress, "vocabulary and ids"):
             parts = split_corpora(corpora, config)
             read = _language_texts(parts, config)
             words, tokenizer = make_tokenizer(read, sizes.num_words, sizes.num_buckets)
             folder.check_words(words)
             sizes = replace(sizes, num_words=len(words))
-        torch.manual_seed(config.seed)
-        network = SentimentNetwork(
-            sizes,
-            embedding_dropout=config.dropout_embedding,
-            word_dropout=config.dropout_word,
-            output_dropout=config.dropout_output,
-        )
-        training = Training(network, config, folder, progress)
+        training = Training(new_network(sizes, config), config, folder, progress)
         fit_language_model(training, [ids for ids in encode(read, tokenizer) if len(ids)])
         answers = ask_teachers(training, parts, load_encoder)
         with _shown(progress, "a linear classifier's opinions of the reviews"):
             answers = calibrate(training, parts, answers, tokenizer)
-        held = _encode_held(parts, tokenizer)
+        held = encode_held(parts, tokenizer)
         fit_text_network(training, lessons(parts, answers, tokenizer, config), held)
-        topics = encode_labelled("topics", parts.topics, tokenizer, config.max_tokens)
-        sizes = fit_stream_cell(training, [held["imdb"], topics], sizes)
-        fit_temperature(training, held)
-
-        weights = network.tensors()
-        save = partial(
-            save_checkpoint, folder.checkpoint, name=name, config=sizes, words=words, weights=weights, half=True
-        )
-        save(metrics=_held_out(config, folder))
-        with _shown(progress, "evaluation"):
-            evaluation = evaluate_checkpoint(folder.checkpoint, data)
-        save(metrics=evaluation.to_dict(), card=model_card(sizes, config, evaluation))
-        draw_run(run)
+        metrics = {"dev_share": config.dev_share, "split_seed": config.split_seed}
+        finish(training, Reading(words, tokenizer, parts, held), sizes, data, name, metrics)
     return folder.checkpoint
 
 
-def _held_out(config: TrainConfig, folder: RunFolder) -> dict[str, Any]:
-    """What the evaluation must know of the training: which films it held out, or what was measured before on those."""
-    if not config.all_films:
-        return {"dev_share": config.dev_share, "split_seed": config.split_seed}
-    return {"dev_share": 0.0, "split_seed": config.split_seed, "rehearsal": folder.rehearsal()}
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a network reads, and what the stages after it learn from."""
+
+    words: Sequence[str]
+    tokenizer: Tokenizer
+    parts: Parts
+    held: dict[str, Texts]
+
+
+def finish(  # noqa: PLR0913, PLR0917 - each is a part of the checkpoint
+    run: Training, reading: Reading, sizes: ModelConfig, data: Path, name: str, metrics: Mapping[str, Any]
+) -> None:
+    """The stages after the text network. `metrics`: what the evaluation must know of the films held out."""
+    words, parts, tokenizer, held = reading.words, reading.parts, reading.tokenizer, reading.held
+    topics = encode_labelled("topics", parts.topics, tokenizer, run.config.max_tokens)
+    sizes = fit_stream_cell(run, [held["imdb"], topics], sizes)
+    fit_temperature(run, held)
+
+    weights = run.network.tensors()
+    save = partial(
+        save_checkpoint, run.folder.checkpoint, name=name, config=sizes, words=words, weights=weights, half=True
+    )
+    save(metrics=metrics)
+    with _shown(run.progress, "evaluation"):
+        evaluation = evaluate_checkpoint(run.folder.checkpoint, data)
+    save(metrics=evaluation.to_dict(), card=model_card(sizes, run.config, evaluation))
+    draw_run(run.folder.path)
+
+
+def new_network(sizes: ModelConfig, config: TrainConfig) -> SentimentNetwork:
+    """A network with random weights, and with the dropout of a training."""
+    torch.manual_seed(config.seed)
+    return SentimentNetwork(
+        sizes,
+        embedding_dropout=config.dropout_embedding,
+        word_dropout=config.dropout_word,
+        output_dropout=config.dropout_output,
+    )
 
 
 def _language_texts(parts: Parts, config: TrainConfig) -> list[str]:
@@ -117,12 +131,13 @@ def _language_texts(parts: Parts, config: TrainConfig) -> list[str]:
     return [text for name, texts in parts.all_texts.items() for text in texts * repeated[name]]
 
 
-def _encode_held(parts: Parts, tokenizer: Tokenizer) -> dict[str, Texts]:
+def encode_held(parts: Parts, tokenizer: Tokenizer) -> dict[str, Texts]:
     """Whole, as texts are served: how long they are is what the temperature goes by."""
     return {name: encode_labelled(name, part, tokenizer) for name, part in parts.held.items()}
 
 
-def _progress(shown: bool) -> Progress:
+def shown_progress(shown: bool) -> Progress:
+    """Bars on the terminal, or none."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), disable=not shown)
 

@@ -117,7 +117,7 @@ def test_a_network_that_learnt_from_all_films_is_measured_on_none_of_them(
     assert not [line for line in result.stdout.splitlines() if line.startswith("│ imdb")]
     told = result.stdout.splitlines()[-1]
     assert told.startswith("imdb: not measured, as this network learnt from all films.")
-    assert f"without 20% of them ({rehearsal.fingerprint})" in told
+    assert f"the last 20% of them ({rehearsal.fingerprint})" in told
     for mode in ("reset", "carried", "shuffled"):
         assert f"{mode} {rehearsal.row('imdb', mode).accuracy:.2%}" in told
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +31,7 @@ DataFolder = Annotated[Path, typer.Option("--data", help="Folder with the labell
     epilog=examples(
         "sentiment train --data data --run runs/large --set hidden_size=256 --set epochs=4",
         "sentiment worker --checkpoint runs/large/checkpoint",
-        "sentiment train --data data --run runs/all --from runs/large --set all_films=true",
+        "sentiment train --data data --run runs/all --all-films runs/large",
         "sentiment train --preset imdb-lstm --data data --run runs/imdb-lstm --set clip=global-norm",
         "sentiment train --preset imdb-lstm --quick --run runs/try",
     ),
@@ -40,9 +40,9 @@ def train(
     run: Annotated[Path, typer.Option("--run", help="Folder of this run; a run that was cut off goes on there")],
     data: Annotated[Path | None, typer.Option("--data", help="Folder with the labelled corpora")] = None,
     name: Annotated[str, typer.Option(help="Name of the checkpoint, as events tell it")] = "default",
-    begin: Annotated[
+    finished: Annotated[
         Path | None,
-        typer.Option("--from", metavar="RUN", help="Begin with the knobs, language model and opinions of this run"),
+        typer.Option("--all-films", metavar="RUN", help="Go on with this run's network and the films that it held out"),
     ] = None,
     preset: Annotated[
         str | None, typer.Option(help="A system of the literature, instead of a checkpoint; a wrong name lists them")
@@ -55,14 +55,18 @@ def train(
 ) -> None:
     """Train a network, and write its checkpoint and what it scores on held-out data."""
     with expected_errors():
-        if preset is not None and begin is not None:
-            raise SettingsError("--from is for checkpoints: a preset has no language model and no teachers")
+        if finished is not None and (preset is not None or knobs):
+            raise SettingsError("--all-films goes on with a checkpoint's run and its knobs: without --preset and --set")
         if preset is not None:
             _train_preset(preset, data, run, knobs or [], quick=quick)
         elif data is None or quick:
             raise SettingsError("without --preset, a checkpoint is trained: it needs --data, and knows no --quick")
+        elif finished is not None:
+            from model import train_on_all_films
+
+            print(train_on_all_films(finished, data, run, name=name))
         else:
-            _train_checkpoint(data, run, name, begin, knobs or [])
+            _train_checkpoint(data, run, name, knobs or [])
 
 
 @commands.command(
@@ -96,18 +100,17 @@ def evaluate(
             print(_rehearsed(evaluation.rehearsal))
 
 
-def _train_checkpoint(data: Path, run: Path, name: str, begin: Path | None, knobs: list[str]) -> None:
-    from model import ModelConfig, TrainConfig, read_settings
+def _train_checkpoint(data: Path, run: Path, name: str, knobs: list[str]) -> None:
+    from model import ModelConfig, TrainConfig
 
     knobs_of_sizes, knobs_of_training = _knobs_of(ModelConfig), _knobs_of(TrainConfig)
     given = _read_knobs(knobs, knobs_of_sizes | knobs_of_training)
-    sizes, config = read_settings(begin) if begin else (ModelConfig(), TrainConfig())
-    sizes = replace(sizes, **{knob: given[knob] for knob in given.keys() & knobs_of_sizes})
-    config = replace(config, **{knob: given[knob] for knob in given.keys() & knobs_of_training})
+    sizes = ModelConfig(**{name: given[name] for name in given.keys() & knobs_of_sizes})
+    config = TrainConfig(**{name: given[name] for name in given.keys() & knobs_of_training})
 
     from model import train_checkpoint  # imports torch: wrong knobs are said before
 
-    print(train_checkpoint(config, data, run, sizes=sizes, name=name, begin=begin))
+    print(train_checkpoint(config, data, run, sizes=sizes, name=name))
 
 
 def _train_preset(name: str, data: Path | None, run: Path, knobs: list[str], *, quick: bool) -> None:
@@ -129,8 +132,8 @@ def _train_preset(name: str, data: Path | None, run: Path, knobs: list[str], *, 
 
 def _knobs_of(config: Any) -> dict[str, type]:
     """Name and type of each field of a configuration; the types stand there as text."""
-    kinds = {"int": int, "float": float, "bool": bool, "str": str}
-    return {field.name: kinds[str(field.type)] for field in fields(config)}
+    kinds = {"int": int, "float": float, "str": str}
+    return {field.name: kinds[field.type] for field in fields(config) if field.type in kinds}
 
 
 def _read_knobs(texts: list[str], known: dict[str, type]) -> dict[str, Any]:
@@ -169,7 +172,7 @@ def _rehearsed(rehearsal: Evaluation | None) -> str:
     rows = [row for row in rehearsal.rows if row.corpus == "imdb"]
     figures = ", ".join(f"{row.mode} {row.accuracy:.2%}" for row in rows)
     return (
-        f"{told}. Trained in the same way without {rehearsal.dev_share:.0%} of them ({rehearsal.fingerprint}), "
+        f"{told}. Before it learnt from the last {rehearsal.dev_share:.0%} of them ({rehearsal.fingerprint}), "
         f"it was measured on the {rows[0].num_texts:,} reviews of those: {figures}"
     )
 

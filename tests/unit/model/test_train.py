@@ -24,15 +24,16 @@ pytest.importorskip("tokenizers", reason="training needs pip install '.[train]'"
 import tokenizers
 import torch
 
-from model import fit, teaching, train
+from model import allfilms, fit, teaching
+from model.allfilms import train_on_all_films
 from model.batches import Texts, encode_labelled
 from model.checkpoint import load_checkpoint
 from model.config import ModelConfig, TrainConfig
 from model.data import FILES, Example
 from model.encoder import Encoder, EncoderSizes
-from model.errors import ConfigError, DataError
+from model.errors import CheckpointError, ConfigError, DataError
 from model.evaluate import evaluate_checkpoint
-from model.parts import Parts, split_corpora
+from model.parts import split_corpora
 from model.runs import RunFolder
 from model.tokenizer import Tokenizer
 from model.train import train_checkpoint
@@ -111,10 +112,8 @@ def _tiny_encoder() -> tuple[Encoder, Any]:
     return Encoder(sizes), pieces
 
 
-def _train(data: Path, run: Path, config: TrainConfig = CONFIG, begin: Path | None = None) -> Path:
-    return train_checkpoint(
-        config, data, run, sizes=SIZES, begin=begin, show_progress=False, load_encoder=_tiny_encoder
-    )
+def _train(data: Path, run: Path, config: TrainConfig = CONFIG) -> Path:
+    return train_checkpoint(config, data, run, sizes=SIZES, show_progress=False, load_encoder=_tiny_encoder)
 
 
 @pytest.fixture(scope="module")
@@ -139,57 +138,49 @@ def test_a_trained_checkpoint_reads_texts_that_it_never_saw(data: Path, finished
     assert [line["stage"] for line in lines] == ["language", *teachers, "text", *stream, "temperature"]
 
 
-def test_a_run_that_begins_with_another_learns_from_all_films_and_tells_what_that_one_scored_on_those_held_out(
+def test_a_finished_network_goes_on_with_all_films_and_tells_what_it_scored_on_those_held_out(
     data: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read: dict[str, int] = {}
-    judged: list[str] = []
-    lessons, ask = train.lessons, teaching._judged
+    read: list[int] = []
+    fit_text = allfilms.fit_text_network
 
-    def noted(parts: Parts, answers: teaching.Answers, *rest: Any) -> list[Texts]:
-        read.update({name: len(texts) for name, (texts, _) in answers.items()})
-        return lessons(parts, answers, *rest)
+    def noted(run: fit.Training, corpora: Sequence[Texts], held: dict[str, Texts]) -> None:
+        read.extend(len(texts) for texts in corpora)
+        before.update(run.network.tensors())
+        fit_text(run, corpora, held)
 
-    def asked(run: Any, teacher: Any, name: str, texts: Sequence[str]) -> teaching.Opinions:
-        judged.append(name)
-        return ask(run, teacher, name, texts)
+    before: dict[str, Any] = {}
+    monkeypatch.setattr(allfilms, "fit_text_network", noted)
+    checkpoint = train_on_all_films(finished, data, tmp_path / "all", show_progress=False)
+    told = json.loads((finished / "checkpoint" / "metrics.json").read_bytes())
+    (num_dev,) = (row["num_texts"] for row in told["rows"] if (row["corpus"], row["mode"]) == ("imdb", "reset"))
+    *_, num_reviews, num_dev_read = read
+    assert (num_reviews, num_dev_read) == (300 - num_dev, num_dev)
+    there = load_checkpoint(finished / "checkpoint").weights["word.embedding.weight"]
+    np.testing.assert_array_equal(before["word.embedding.weight"], there)
+    assert not np.array_equal(load_checkpoint(checkpoint).weights["word.embedding.weight"], there)
 
-    monkeypatch.setattr(train, "lessons", noted)
-    monkeypatch.setattr(teaching, "_judged", asked)
-    checkpoint = _train(data, tmp_path / "all", replace(CONFIG, all_films=True, epochs=1, stream_epochs=1), finished)
-    before = json.loads((finished / "checkpoint" / "metrics.json").read_bytes())
-    (dev,) = (row["num_texts"] for row in before["rows"] if (row["corpus"], row["mode"]) == ("imdb", "reset"))
-
-    assert judged == ["imdb_dev"]  # the rest was judged before
-    assert (read["imdb"] + dev, read["imdb_dev"]) == (300, dev)
-    stages = [json.loads(line)["stage"] for line in (tmp_path / "all" / "log.jsonl").read_text().splitlines()]
-    assert "language" not in stages
     evaluation = evaluate_checkpoint(checkpoint, data)
     assert not [row for row in evaluation.rows if row.corpus == "imdb"]
     assert evaluation.dev_share == 0
     assert evaluation.rehearsal
-    assert json.loads(json.dumps(evaluation.rehearsal.to_dict())) == before
+    assert json.loads(json.dumps(evaluation.rehearsal.to_dict())) == told
     card = (checkpoint / "README.md").read_text()
     assert "learnt from all films" in card
-    assert before["fingerprint"] in card
+    assert told["fingerprint"] in card
 
 
-@pytest.mark.parametrize("changed", [{"held_share": 0.2}, {"seed": 2}])
-def test_a_run_does_not_begin_with_what_was_made_with_other_settings(
-    changed: dict[str, Any], data: Path, tmp_path: Path
+@pytest.mark.parametrize(("config", "error"), [(None, ConfigError), ("[]", ConfigError), ("run", CheckpointError)])
+def test_only_a_finished_run_goes_on_with_all_films(
+    config: str | None, error: type[Exception], data: Path, tmp_path: Path
 ) -> None:
-    RunFolder(tmp_path / "before", SIZES, CONFIG)
-    with pytest.raises(ConfigError, match=f"made with other settings: {next(iter(changed))} is .* there and .* here$"):
-        _train(data, tmp_path / "run", replace(CONFIG, **changed, epochs=9), tmp_path / "before")
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("config", [None, "[]", '{"hidden_size": 16}'])
-def test_a_run_begins_with_nothing_but_a_run(config: str | None, data: Path, tmp_path: Path) -> None:
-    if config is not None:
+    if config == "run":
+        RunFolder(tmp_path, SIZES, CONFIG)
+    elif config is not None:
         (tmp_path / "config.json").write_text(config)
-    with pytest.raises(ConfigError, match=r"holds no run|can begin with"):
-        _train(data, tmp_path / "run", begin=tmp_path)
+    with pytest.raises(error, match=r"holds no run|can go on from|no such checkpoint"):
+        train_on_all_films(tmp_path, data, tmp_path / "all", show_progress=False)
+    assert not (tmp_path / "all").exists()
 
 
 @pytest.mark.parametrize("kind", ["value", "norm", "global-norm"])
