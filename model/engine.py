@@ -119,12 +119,12 @@ class InferenceEngine:
     def _score_part(self, requests: Sequence[Request], latest: dict[Hashable, StreamState]) -> list[Result]:
         batch = Batch(requests, latest, self._tokenizer, self.config)
         readouts = self._network.read_words(batch.plan, batch.ids, batch.word_state())
-        states = self._network.step_streams(batch.plan, readouts, batch.carried())
+        states = self._network.step_streams(batch.plan, readouts, batch.carried)
         addend = self._network.stream_logits(batch.plan, states)
         if not self._carry:
             addend = np.zeros_like(addend)
         probabilities = self._network.probabilities(batch.plan, readouts, addend)
-        words = self._words(batch, requests, readouts, addend)
+        words = self._words(batch, readouts, addend)
         after = _states_after(batch, readouts, states)
         unknown = np.concatenate([[0], np.cumsum(batch.ids >= self._tokenizer.num_words)])
         starts = batch.plan.token_starts
@@ -144,16 +144,10 @@ class InferenceEngine:
         ]
         return [scored[place] for place in np.argsort(batch.requests).tolist()]
 
-    def _words(
-        self, batch: Batch, requests: Sequence[Request], readouts: WordReadouts, addend: FloatArray
-    ) -> list[list[Word]]:
+    def _words(self, batch: Batch, readouts: WordReadouts, addend: FloatArray) -> list[list[Word]]:
         top, changes = self._network.top_changes(batch.plan, readouts, addend, batch.num_chunks, batch.chunk_tokens)
-        return [
-            _find_words(requests[index].text, pending, chunks, numbers, moved)
-            for index, pending, chunks, numbers, moved in zip(
-                batch.requests, batch.pending_before, batch.chunks, top.tolist(), changes.tolist(), strict=True
-            )
-        ]
+        columns = (batch.texts, batch.num_pending, batch.chunks, top.tolist(), changes.tolist())
+        return list(map(_find_words, *columns))
 
 
 def _fingerprint(checkpoint: str, precision: Precision) -> str:
@@ -179,38 +173,40 @@ def _states_after(batch: Batch, readouts: WordReadouts, states: FloatArray) -> l
     num_texts = (plan.state_after - plan.state_starts[batch.stream]).tolist()
     after = []
     for place, (stream, at, final, pending) in enumerate(
-        zip(batch.stream, plan.state_after.tolist(), plan.final.tolist(), batch.pending_after, strict=True)
+        zip(batch.stream.tolist(), plan.state_after.tolist(), plan.final.tolist(), batch.pending_after, strict=True)
     ):
         opened = None if final else readouts.state.get(place, pending)
         after.append(StreamState(states[at].copy(), batch.states[stream].num_texts + num_texts[place], opened))
     return after
 
 
-def _find_words(text: str, pending: str, chunks: list[str], numbers: list[int], changes: list[float]) -> list[Word]:
-    """The chunks with these `numbers` (-1: none), as written, without the quotes and stops around them.
+def _find_words(text: str, num_pending: int, chunks: list[str], numbers: list[int], changes: list[float]) -> list[Word]:
+    """The chunks of `text` with these `numbers` (-1: none), as written, without the quotes and stops around them.
 
-    Of a chunk that began in an earlier piece of the text, only what is in `text` is shown.
+    Its first `num_pending` characters came in an earlier piece: they are not shown, and indices count from behind them.
     """
-    whole, at = pending + text, 0
-    starts = []
+    starts, at = [], 0
     for chunk in chunks[: max(numbers) + 1]:
-        at = whole.index(chunk, at)
-        starts.append(at - len(pending))
+        starts.append(at := text.index(chunk, at))
         at += len(chunk)
     words = []
     for number, change in zip(numbers, changes, strict=True):
-        if number >= 0:
-            opening, shown = _trimmed(chunks[number])
-            start = starts[number] + opening
-            end = start + len(shown)
-            start = max(start, 0)
-            if start < end:
-                words.append(Word(text[start:end], start, end, change))
+        if number < 0:
+            break
+        opening, shown = _trimmed(chunks[number])
+        start = starts[number] + opening
+        end = start + len(shown)
+        if start < num_pending:
+            start, shown = num_pending, text[num_pending:end]
+        if start < end:
+            words.append(Word(shown, start - num_pending, end - num_pending, change))
     return words
 
 
 def _trimmed(chunk: str) -> tuple[int, str]:
     """Quotes and brackets before the word, and it without the stops behind; all of a chunk that is only signs."""
+    if chunk.isalnum():
+        return 0, chunk
     left = chunk.lstrip(_OPENING)
     inner = left.rstrip(_CLOSING)
     return (len(chunk) - len(left), inner) if any(map(str.isalnum, inner)) else (0, chunk)

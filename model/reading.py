@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model.config import ModelConfig
-from model.schedule import IntArray, Schedule, schedule
+from model.schedule import BoolArray, IntArray, Schedule, schedule, starts_of
 from model.state import FloatArray, StreamState, WordState
 from model.tokenizer import Tokenizer, cut_piece
 
@@ -43,54 +43,57 @@ class Batch:
         for index, request in enumerate(requests):
             members.setdefault(request.stream, []).append(index)
         self._config = config
-        self.states, was_reset = self._begin(requests, members, latest)  # by stream
-        self.resets: list[str | None] = []
-        self.requests: list[int] = []  # index of each request among those given
-        self.stream: list[int] = []
-        self.chunks: list[list[str]] = []
-        self.pending_before: list[str] = []
+        self.requests = list(chain.from_iterable(members.values()))  # index of each request among those given
+        num_requests = np.array(list(map(len, members.values())), np.intp)
+        self.stream: IntArray = np.repeat(np.arange(len(members)), num_requests)
+        self.states, self.carried, was_reset = self._begin(requests, members, latest)  # by stream
+        self.resets: list[str | None] = [None] * len(requests)
+        for place in starts_of(num_requests)[was_reset].tolist():
+            self.resets[place] = NOT_FINITE
+        self.texts: list[str] = []  # with what was pending before
+        self.num_pending: list[int] = []  # characters of it
         self.pending_after: list[str] = []
-        for stream, (state, indices) in enumerate(zip(self.states, members.values(), strict=True)):
+        self.chunks: list[list[str]] = []
+        for state, indices in zip(self.states, members.values(), strict=True):
             pending = state.open_text.pending if state.open_text else ""
             for index in indices:
-                self.pending_before.append(pending)
-                chunks, pending = cut_piece(pending, requests[index].text, requests[index].final)
-                self.resets.append(NOT_FINITE if was_reset[stream] and index == indices[0] else None)
-                self.requests.append(index)
-                self.stream.append(stream)
+                _, text, final, _ = requests[index]
+                self.num_pending.append(len(pending))
+                self.texts.append(pending + text)
+                chunks, pending = cut_piece(pending, text, final)
                 self.chunks.append(chunks)
                 self.pending_after.append(pending)
         self.ids, self.chunk_tokens = tokenizer.encode_chunks(list(chain.from_iterable(self.chunks)))
         self.num_chunks: IntArray = np.array(list(map(len, self.chunks)), np.intp)
         tokens_until = np.concatenate([[0], np.cumsum(self.chunk_tokens)])[np.cumsum(self.num_chunks)]
         self.num_tokens: IntArray = np.diff(tokens_until, prepend=0)
-        stream_of = np.array(self.stream)
         self.plan: Schedule = schedule(
             self.num_tokens,
             final=np.array([requests[index].final for index in self.requests]),
-            first=np.diff(stream_of, prepend=-1) > 0,
+            first=np.diff(self.stream, prepend=-1) > 0,
         )
-        self._first_rows = self.plan.row[np.searchsorted(stream_of, np.arange(len(self.states)))]
+        self._first_rows = self.plan.row[starts_of(num_requests)]
 
     def _begin(
         self,
         requests: Sequence[Request],
         members: Mapping[Hashable, Sequence[int]],
         latest: Mapping[Hashable, StreamState],
-    ) -> tuple[list[StreamState], list[bool]]:
-        """Where each stream begins, and whether that is empty because the state given is not finite."""
+    ) -> tuple[list[StreamState], FloatArray, BoolArray]:
+        """Where each stream begins, the carried part of it once more as (streams, 2, K), hidden and cell of the stream
+        LSTM, and whether that is empty because the state given is not finite.
+        """
         empty = StreamState.empty(self._config)
-        given = [latest.get(stream) or requests[indices[0]].state or empty for stream, indices in members.items()]
-        is_usable = np.asarray(np.isfinite(_stacked(given)).all(axis=(1, 2)))
-        for stream, state in enumerate(given):
+        states = [latest.get(stream) or requests[indices[0]].state or empty for stream, indices in members.items()]
+        carried = np.array([state.carried for state in states])
+        is_bad: BoolArray = ~np.isfinite(carried).all(axis=(1, 2))
+        for stream, state in enumerate(states):
             if state.open_text and not state.open_text.is_finite():
-                is_usable[stream] = False
-        states = [state if usable else empty for state, usable in zip(given, is_usable, strict=True)]
-        return states, [not usable for usable in is_usable]
-
-    def carried(self) -> FloatArray:
-        """(streams, 2, K): hidden and cell of the stream LSTM at the begin."""
-        return _stacked(self.states)
+                is_bad[stream] = True
+        carried[is_bad] = 0
+        for stream in np.flatnonzero(is_bad).tolist():
+            states[stream] = empty
+        return states, carried, is_bad
 
     def word_state(self) -> WordState:
         """The word LSTM at each place of the plan: at the start of a text but where a stream has one open."""
@@ -100,7 +103,3 @@ class Batch:
             if stream_state.open_text:
                 state.put(places[row], stream_state.open_text)
         return state
-
-
-def _stacked(states: Sequence[StreamState]) -> FloatArray:
-    return np.array([state.carried for state in states])
