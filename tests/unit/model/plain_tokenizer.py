@@ -153,7 +153,8 @@ def _face_the_other_way(rest: str, before: str) -> Found | None:
     for end in (3, 2):
         if end == 3 and rest[1:2] not in {"-", "o", "'"}:
             continue
-        if rest[end - 1 : end] in {":", ";", "="} and not _is_ascii_letter(rest[end : end + 1]):
+        behind = rest[end : end + 1]
+        if rest[end - 1 : end] in {":", ";", "="} and not (behind.isascii() and behind.isalnum()):
             return end, [rest[:end]]
     return None
 
