@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from model.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from model.config import NUM_CLASSES
 from model.data import DEV_SHARE, NEUTRAL, SPLIT_SEED, Example, classes_of, read_corpora, split_by_stream, split_by_time
+from model.devices import Device, Precision
 from model.engine import InferenceEngine
-from model.kernels.recurrence import Precision
 from model.reading import Request
 from model.state import StreamState
 
@@ -73,6 +73,7 @@ def evaluate_checkpoint(
     data: Path,
     *,
     precision: Precision = "float32",
+    device: Device = "cpu",
     on_row: Callable[[Row], None] = lambda row: None,
 ) -> Evaluation:
     """Measure a checkpoint (None: the packaged one) on the dev parts of a data folder; `on_row` sees each row early.
@@ -90,7 +91,7 @@ def evaluate_checkpoint(
     _, corpora["airlines"] = split_by_time(corpora["airlines"])
     for name in ("topics_2point", "topics_5point"):
         corpora[name] = [example for example in corpora[name] if example.split == "dev"]
-    engine = InferenceEngine.load(folder, precision=precision)
+    engine = InferenceEngine.load(folder, precision=precision, device=device)
     rows = []
     for name, examples in corpora.items():
         for mode in MODES if any(example.stream for example in examples) else (RESET,):

@@ -190,7 +190,7 @@ def fit_temperature(run: Training, held: Mapping[str, Texts]) -> None:
         return total
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    weights.requires_grad_(requires_grad=False)
+    weights.requires_grad = False
     constant, by_length = weights.tolist()
     run.folder.log("temperature", 0, constant=constant, by_length=by_length)
 

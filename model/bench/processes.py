@@ -44,7 +44,7 @@ def two_processes_row(hidden_size: int, rounds: Sequence[tuple[list[Took], list[
 
     def scaling(unit: str) -> float:
         one, two = (min(max(took[unit] for took in each) for each in way) for way in zip(*rounds, strict=True))
-        return 2 * one / two
+        return float(2 * one / two)
 
     return BenchRow(
         name="two processes on two cores against one",
@@ -127,4 +127,4 @@ def _expect(child: subprocess.Popen[str]) -> Any:
     assert child.stdout is not None
     if line := child.stdout.readline():
         return line
-    raise ModelError(f"{child.args} ended with {child.wait()}, or was ended after {_TIMEOUT_S:.0f} s")
+    raise ModelError(f"{child.args!r} ended with {child.wait()}, or was ended after {_TIMEOUT_S:.0f} s")

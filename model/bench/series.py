@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def bandwidths_gb_s(num_rounds: int) -> Mapping[str, float]:
     for place, num_bytes in _COPIED_BYTES.items():
         source, target = np.ones((2, num_bytes // 8))
         num_copies = max(_COPIED_BYTES["memory"] // num_bytes, 1)
-        [seconds] = best_seconds([lambda s=source, t=target, n=num_copies: _copy(s, t, n)], num_rounds)
+        [seconds] = best_seconds([partial(_copy, source, target, num_copies)], num_rounds)
         found[place] = 2 * num_bytes * num_copies / seconds / 1e9
     return found
 

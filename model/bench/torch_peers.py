@@ -52,7 +52,7 @@ def quantised(work: Work) -> list[Contestant]:
                 torch.backends.quantized.engine = engine
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # torch's own words on what will replace it
-                    [in_int8] = torch.ao.quantization.quantize_dynamic(nn.Sequential(lstm), {nn.LSTM}, torch.qint8)
+                    [in_int8] = torch.ao.quantization.quantize_dynamic(nn.Sequential(lstm), {nn.LSTM}, torch.qint8)  # type: ignore[no-untyped-call]
                 found.append(_packed(work, embedding, in_int8, engine))
     finally:
         torch.backends.quantized.engine = before
@@ -94,7 +94,7 @@ def _batches(work: Work) -> list[IntArray]:
 def network(work: Work) -> tuple[nn.Embedding, nn.LSTM]:
     """Embedding and LSTM with the weights of all; torch's second bias is zero."""
     tensors = {name: torch.from_numpy(weight) for name, weight in work.weights.items()}
-    embedding = nn.Embedding.from_pretrained(tensors["word.embedding.weight"])
+    embedding = nn.Embedding.from_pretrained(tensors["word.embedding.weight"])  # type: ignore[no-untyped-call]
     lstm = nn.LSTM(work.config.embedding_size, work.config.hidden_size)
     state: dict[str, Any] = {
         "weight_ih_l0": tensors["word.lstm.weight_ih"],

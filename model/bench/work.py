@@ -105,4 +105,5 @@ def exact_hidden(weights: Weights, texts: Texts) -> FloatArray:
         embedded: DoubleArray = weights["word.embedding.weight"][ids].astype(np.float64)
         from_input = embedded @ inputs + weights["word.lstm.bias"]
         states[:, rows], _ = Lstm().step(from_input, states[0, rows] @ recurrence, states[:, rows])
-    return states[0].astype(np.float32)
+    hidden: FloatArray = states[0].astype(np.float32)
+    return hidden

@@ -16,7 +16,7 @@ _SOURCES = sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).p
 
 _OPTIONS: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
 
-intrinsic = cast(Callable[[_Function], _Function], extending.intrinsic)
+intrinsic = cast(Callable[[Callable[..., Any]], Callable[..., Any]], extending.intrinsic)
 """A function whose instructions are written by itself."""
 
 

@@ -117,8 +117,7 @@ def padded_shape(packed: NDArray[Any]) -> tuple[int, int]:
 
 def _scale(highest: FloatArray, largest: int) -> FloatArray:
     """Of each column, so that its highest weight is the largest whole number."""
-    scale: FloatArray = np.where(highest > 0, highest, np.float32(largest)) / np.float32(largest)
-    return scale
+    return np.where(highest > 0, highest, largest).astype(np.float32) / np.float32(largest)
 
 
 def _padded(columns: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

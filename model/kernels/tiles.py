@@ -37,7 +37,7 @@ def _granted() -> bool:
     if not (llvm.get_host_cpu_features().get("amx-int8") and platform.system() == "Linux" and LANES == TILE_ROWS):
         return False
     arch_prctl, request_permission, tile_data = 158, 0x1023, 18
-    return ctypes.CDLL(None).syscall(arch_prctl, request_permission, tile_data) == 0
+    return bool(ctypes.CDLL(None).syscall(arch_prctl, request_permission, tile_data) == 0)
 
 
 HAS_TILES = _granted()

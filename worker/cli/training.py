@@ -76,7 +76,7 @@ def train(
         "sentiment evaluate --data data --checkpoint runs/x/checkpoint --precision int8",
     ),
 )
-@with_settings("checkpoint", "precision")
+@with_settings("checkpoint", "precision", "device")
 def evaluate(
     settings: Settings,
     data: DataFolder,
@@ -90,6 +90,7 @@ def evaluate(
             settings.checkpoint,
             data,
             precision=settings.precision,
+            device=settings.device,
             on_row=lambda row: status.update(f"reading; {row.corpus} ({row.mode}) is done"),
         )
     if as_json:

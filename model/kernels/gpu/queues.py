@@ -48,8 +48,8 @@ class GpuQueue(Queue):
 
     def __init__(self) -> None:
         self._device = torch.device("cuda", torch.cuda.current_device())
-        self._work = torch.cuda.Stream(self._device)
-        self._copies = torch.cuda.Stream(self._device)
+        self._work = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        self._copies = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
 
     def working(self) -> AbstractContextManager[Any]:
         """On the stream of work."""

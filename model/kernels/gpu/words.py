@@ -89,10 +89,23 @@ class WordDevice:
         rows = self.rows.first(num_rows)
         ids = self.ids[: STEPS * num_rows].view(STEPS, num_rows)
         logits = self.logits[: STEPS * num_rows].view(STEPS, num_rows, NUM_CLASSES)
-        state = *rows.words, rows.operand, rows.total, rows.means
+        hidden, cell, maximum = rows.words
         for step in range(STEPS):
             gates = _product(rows.operand, self._recurrence)
-            self._step(gates, ids[step], self._table, *state, self._readout, self._readout_bias, logits[step])
+            self._step(
+                gates,
+                ids[step],
+                self._table,
+                hidden,
+                cell,
+                maximum,
+                rows.operand,
+                rows.total,
+                rows.means,
+                self._readout,
+                self._readout_bias,
+                logits[step],
+            )
 
     def _end(self, num_rows: int) -> None:
         """Fill in `summary` (rows, S): what the stream LSTM sees of the texts of the first rows."""
@@ -132,7 +145,7 @@ def step_in_torch(  # noqa: PLR0913, PLR0917 - the arguments of the kernel
     new_cell = f.sigmoid() * cell + i.sigmoid() * a.tanh()
     new_hidden = o.sigmoid() * new_cell.tanh()
     new_maximum = torch.maximum(maximum, new_hidden)
-    of_last, of_maximum, of_mean = readout.split(NUM_CLASSES)
+    of_last, of_maximum, of_mean = torch.split(readout, NUM_CLASSES)
     new_means = means + torch.nn.functional.pad(new_hidden @ of_mean.T, (0, 1), value=1)
     mean_logits = (new_means[:, :COUNT] / new_means[:, COUNT:]).float()
     new_logits = bias + new_hidden @ of_last.T + new_maximum @ of_maximum.T + mean_logits
