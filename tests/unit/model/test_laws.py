@@ -93,12 +93,12 @@ def test_a_state_that_went_through_bytes_goes_on_as_the_state_itself(
 def test_the_last_piece_of_a_text_says_what_the_whole_text_says(
     engine: InferenceEngine, kernel: Kernel, pieces: list[Piece]
 ) -> None:
-    found = read_together(engine, pieces)
-    for stream, mine in by_stream(pieces).items():
-        results = [result for (other, _, _), result in zip(pieces, found, strict=True) if other == stream]
-        texts, ends = joined(mine)
-        whole = read_alone(engine, [(stream, text, True) for text in texts])
-        assert_same([results[end] for end in ends], whole, kernel.bound)
+    for found in (read_together(engine, pieces), read_alone(engine, pieces)):
+        for stream, mine in by_stream(pieces).items():
+            results = [result for (other, _, _), result in zip(pieces, found, strict=True) if other == stream]
+            texts, ends = joined(mine)
+            whole = read_alone(engine, [(stream, text, True) for text in texts])
+            assert_same([results[end] for end in ends], whole, kernel.bound)
 
 
 @settings(max_examples=200)
