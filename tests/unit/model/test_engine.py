@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from model import InferenceEngine, ReferenceNetwork, Request, Result, StreamState
 from model import engine as engine_module
 from model.calibration import temperatures
+from model.kernels.recurrence import PRECISIONS, Precision
 from model.tokenizer import cut
 from tests.unit.model.conftest import COMMON, TEXTS
 
@@ -152,3 +153,16 @@ def test_threads_that_score_at_once_do_not_disturb_each_other(engine: InferenceE
     with ThreadPoolExecutor(4) as pool:
         found = [[result.probabilities for result in results] for results in pool.map(engine.score, calls)]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_whole_text_gives_the_same_bits_alone_and_in_any_batch(checkpoint: Path, precision: Precision) -> None:
+    engine = InferenceEngine.load(checkpoint, precision=precision)
+    random = np.random.default_rng(0)
+    words = ["good", "bad", "so", "late", "movie", "not"]
+    texts = [" ".join(random.choice(words, size)) for size in random.integers(1, 40, 150)]
+    together = engine.score([Request(place, text) for place, text in enumerate(texts)])
+    for text, among in zip(texts, together, strict=True):
+        [alone] = engine.score([Request("s", text)])
+        assert (alone.probabilities, alone.words) == (among.probabilities, among.words)
+        np.testing.assert_array_equal(alone.state.carried, among.state.carried)
