@@ -54,8 +54,9 @@ reviews of one film; on other kinds of streams, measure it against the shuffled 
 """
 
 _HELD_OUT = "These are the weights of the network that never saw the {:.0%} of the films below."
-_ALL_FILMS = """Between 3 and 4, the network read the labelled texts once more, and with them the reviews of the films that it
-had held out so far. So these are the weights of a network that learnt from all films: none is left to measure it on."""
+_ALL_FILMS = """Between 3 and 4, the network read the labelled texts once more, and with them the reviews of the films
+that it had held out so far. So these are the weights of a network that learnt from all films: none is left to measure
+it on."""
 _REHEARSAL = """### On films: the rehearsal
 The network with which all was chosen, from which this one went on, had never seen {rehearsal.dev_share:.0%} of the
 films. On their reviews it scored (fingerprint `{rehearsal.fingerprint}`; measured then, not on the files here):
