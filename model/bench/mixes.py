@@ -10,7 +10,7 @@ import numpy as np
 from model.bench.contestants import read_batch
 from model.bench.rounds import best_seconds
 from model.bench.rows import Bar, BenchRow
-from model.bench.work import Texts, random_tweets, texts_of
+from model.bench.work import MEAN_TOKENS, Texts, random_tweets, texts_of
 from model.checkpoint import Weights
 from model.config import ModelConfig
 from model.kernels.cpu import CpuNetwork
@@ -23,10 +23,13 @@ LEAST_SHARE = Bar(0.85)
 def measure_mixes(
     config: ModelConfig, weights: Weights, batch: int, num_rounds: int, on_progress: Callable[[str], None]
 ) -> list[BenchRow]:
-    """The slowest rate per token as a share of the fastest: tweets, reviews, and half short and half long texts."""
+    """The slowest rate per token as a share of the fastest: tweets, reviews, and half short and half long texts.
+
+    Batch by batch, and about as many tokens of each, so that what a call costs weighs as it does in a stream.
+    """
     half = np.resize([SHORT_TOKENS, LONG_TOKENS], batch)
     mixes = {
-        "tweets": random_tweets(batch, config.num_words),
+        "tweets": random_tweets(batch * REVIEW_TOKENS // MEAN_TOKENS, config.num_words),
         f"reviews of {REVIEW_TOKENS} words": texts_of(np.full(batch, REVIEW_TOKENS), config.num_words),
         f"half {SHORT_TOKENS}, half {LONG_TOKENS} words": texts_of(half, config.num_words),
     }
@@ -35,10 +38,15 @@ def measure_mixes(
         on_progress(f"{config.hidden_size} cells, {precision}: mixes of short and long texts")
         network = CpuNetwork(config, weights, precision=precision)
         seconds = best_seconds(
-            [partial(read_batch, network, config.hidden_size, texts) for texts in mixes.values()], num_rounds
+            [partial(_read, network, config.hidden_size, texts, batch) for texts in mixes.values()], num_rounds
         )
         rows.append(mix_row(config.hidden_size, precision, mixes, seconds))
     return rows
+
+
+def _read(network: CpuNetwork, hidden_size: int, texts: Texts, batch: int) -> None:
+    for part in texts.batches(batch):
+        read_batch(network, hidden_size, texts.take(part))
 
 
 def mix_row(hidden_size: int, precision: str, mixes: dict[str, Texts], seconds: list[float]) -> BenchRow:

@@ -22,16 +22,24 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 
 from model.config import NUM_GATES
 from model.kernels.compiled import intrinsic
 
 Value = Any  # of the compiled program; llvmlite has no types of its own to offer
 
-_CPU = llvm.get_host_cpu_features()
-HAS_VNNI = bool(_CPU.get("avx512vnni") or (_CPU.get("avxvnni") and not _CPU.get("avx512f")))
-LANES, ROWS = (16, 6) if _CPU.get("avx512f") else (8, 3) if _CPU.get("avx2") else (4, 3)
+
+def _features() -> set[str]:
+    """Of the processor that numba compiles for: this one, unless NUMBA_CPU_FEATURES or NUMBA_CPU_NAME say another."""
+    if config.CPU_FEATURES is None:
+        return {name for name, is_there in llvm.get_host_cpu_features().items() if is_there}
+    return {name.removeprefix("+") for name in config.CPU_FEATURES.split(",") if not name.startswith("-")}
+
+
+FEATURES = _features()
+HAS_VNNI = "avx512vnni" in FEATURES or ("avxvnni" in FEATURES and "avx512f" not in FEATURES)
+LANES, ROWS = (16, 6) if "avx512f" in FEATURES else (8, 3) if "avx2" in FEATURES else (4, 3)
 
 CACHE_LINE_BYTES = 64
 

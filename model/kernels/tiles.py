@@ -13,7 +13,6 @@ import platform
 import struct
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -21,7 +20,7 @@ from numba.core import cgutils
 
 from model.config import NUM_GATES
 from model.kernels.compiled import intrinsic
-from model.kernels.registers import LANES
+from model.kernels.registers import FEATURES, LANES
 
 TILE_ROWS, TILE_INPUTS = 16, 64
 _INPUTS, _WEIGHTS = NUM_GATES, NUM_GATES + 1  # numbers of these tiles
@@ -34,7 +33,7 @@ _INT8, _INT32, _INT64, _VOID = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir
 
 def _granted() -> bool:
     """Whether the processor has tiles for bytes and the system lets this process use them, which has to be asked."""
-    if not (llvm.get_host_cpu_features().get("amx-int8") and platform.system() == "Linux" and LANES == TILE_ROWS):
+    if not ("amx-int8" in FEATURES and platform.system() == "Linux" and LANES == TILE_ROWS):
         return False
     arch_prctl, request_permission, tile_data = 158, 0x1023, 18
     return bool(ctypes.CDLL(None).syscall(arch_prctl, request_permission, tile_data) == 0)

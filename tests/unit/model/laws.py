@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,7 +30,10 @@ class Kernel:
     reference_bound: float  # to the plain network in double precision
 
 
-KERNELS = [Kernel("float32", InferenceEngine.load, bound=1e-5, reference_bound=1e-5)]
+KERNELS = [
+    Kernel("float32", InferenceEngine.load, bound=1e-5, reference_bound=1e-5),
+    Kernel("int8", partial(InferenceEngine.load, precision="int8"), bound=1e-5, reference_bound=0.05),
+]
 
 
 @st.composite

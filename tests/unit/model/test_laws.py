@@ -2,6 +2,7 @@
 
 Each kernel is held to itself and to the plain numpy network, each with the bounds of `laws.py`. The float32 kernel's:
 sums in another order and a tanh exact to 5e-7 leave everything within 1e-5, over texts of ten thousand tokens and more.
+int8 is as near to itself, and within 0.05 of the plain network on the small random one of these tests.
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,3 +73,26 @@ def test_an_affine_map_is_numpys() -> None:
     rng = np.random.default_rng(0)
     x, weights, bias = rng.normal(size=(5, 7)), rng.normal(size=(7, 3)), rng.normal(size=3)
     np.testing.assert_allclose(affine(x, weights, bias), x @ weights + bias)
+
+
+@pytest.mark.parametrize("features", ["", "+avx,+avx2,+fma"])
+def test_a_processor_with_less_gives_the_same_products(features: str, tmp_path: Path) -> None:
+    """Compiled for another processor, in a process of its own: these same tests."""
+    environment = os.environ | {
+        "NUMBA_CPU_FEATURES": features,
+        "NUMBA_CPU_NAME": "x86-64",
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        __file__,
+        "-k",
+        "not processor_with_less",
+    ]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
