@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from model.calibration import temperatures
 from model.config import NUM_CLASSES, NUM_GATES, NUM_POOLED, ModelConfig
 from model.kernels import gates, passes
-from model.kernels.products import affine, pack
+from model.kernels.products import AffineMap, affine, pack
 from model.kernels.recurrence import Precision, Recurrence, Table, padded_shape
 from model.schedule import IntArray, Schedule
 from model.state import DoubleArray, FloatArray, WordState
@@ -56,10 +56,10 @@ class CpuNetwork:
         readout = weights["readout.weight"].reshape(NUM_CLASSES, NUM_POOLED, config.hidden_size).transpose(1, 0, 2)
         self._readout = np.ascontiguousarray(readout).reshape(-1, config.hidden_size)
         self._readout_bias = weights["readout.bias"]
-        self._summary = np.ascontiguousarray(weights["stream.summary.weight"].T)
-        self._summary_bias = weights["stream.summary.bias"]
-        self._stream_input = _halve_sigmoids(weights["stream.lstm.weight_ih"].T)  # (P + 3, 4K)
-        self._stream_bias = _halve_sigmoids(weights["stream.lstm.bias"])
+        self._summary = AffineMap(weights["stream.summary.weight"].T, weights["stream.summary.bias"])
+        self._stream_input = AffineMap(
+            _halve_sigmoids(weights["stream.lstm.weight_ih"].T), _halve_sigmoids(weights["stream.lstm.bias"])
+        )
         self._stream_recurrence = pack(_halve_sigmoids(weights["stream.lstm.weight_hh"].T), np.dtype(np.float32))
         self._stream_readout = np.ascontiguousarray(weights["stream.readout.weight"].T)
         self._log_temperature = weights["calibration.log_temperature"]
@@ -133,7 +133,7 @@ class CpuNetwork:
         states[plan.state_starts] = carried
         summary = self._summarise(readouts, texts)
         classes = softmax(readouts.logits[plan.logits_after[texts]]).astype(np.float32)
-        inputs = affine(np.concatenate([summary, classes], axis=1), self._stream_input, self._stream_bias)
+        inputs = self._stream_input(np.concatenate([summary, classes], axis=1))
         hidden, cell = carried[plan.streams.order].transpose(1, 0, 2).copy()
         passes.step_texts(
             np.array(plan.streams.num_active, np.intp),
@@ -150,7 +150,7 @@ class CpuNetwork:
 
     def _summarise(self, readouts: WordReadouts, texts: IntArray) -> FloatArray:
         """(texts, S): what the stream LSTM sees of these requests' texts, beside their classes."""
-        summary: FloatArray = np.tanh(affine(readouts.state.pooled(texts), self._summary, self._summary_bias))
+        summary: FloatArray = np.tanh(self._summary(readouts.state.pooled(texts)))
         return summary
 
     def stream_logits(self, plan: Schedule, states: FloatArray) -> FloatArray:

@@ -103,9 +103,34 @@ def _by_rows(operand: Any, first: int, num_rows: int, packed: Any, start: Any, o
             _rows_5(operand, first + row, packed, block, start, out, row)
 
 
+class AffineMap:
+    """(n, inputs) -> (n, outputs) = x @ weights + bias in float32, its weights arranged once."""
+
+    def __init__(self, weights: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+        num_inputs, self._num_outputs = weights.shape
+        filled_up = np.zeros((num_inputs, filled(self._num_outputs, NUM_GATES)), np.float32)
+        filled_up[:, : self._num_outputs] = weights
+        self._packed = pack(filled_up, np.dtype(np.float32))
+        self._size = filled_up.shape[1] // NUM_GATES  # columns are dealt out to the places of the four gates
+        self._start = np.zeros((NUM_GATES, len(self._packed) * LANES), np.float32)
+        self._start[:, : self._size].flat[: self._num_outputs] = bias
+
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """x: contiguous."""
+        out: NDArray[np.float32] = _multiplied(x, self._packed, self._start)
+        return out[:, :, : self._size].reshape(len(x), NUM_GATES * self._size)[:, : self._num_outputs]
+
+
+@compiled
+def _multiplied(x: Any, packed: Any, start: Any) -> Any:
+    out = np.empty((x.shape[0], *start.shape), start.dtype)
+    _by_rows(x, 0, x.shape[0], packed, start, out)
+    return out
+
+
 @compiled
 def affine(x: Any, weights: Any, bias: Any) -> Any:
-    """(n, inputs) @ (inputs, outputs) + (outputs,), each row by itself."""
+    """(n, inputs) @ (inputs, outputs) + (outputs,), each row by itself: for few outputs."""
     out = np.empty((x.shape[0], weights.shape[1]), weights.dtype)
     for row in range(x.shape[0]):
         out[row] = bias

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from model.kernels.compiled import compiled
-from model.kernels.products import SPARE_ROWS, affine, filled, multiply, pack
+from model.kernels.products import SPARE_ROWS, AffineMap, affine, filled, multiply, pack
 from model.kernels.recurrence import padded_shape
 from model.kernels.registers import HAS_VNNI, LANES
 
@@ -71,7 +71,15 @@ def test_a_row_gives_the_same_bits_alone_and_among_others() -> None:
     np.testing.assert_array_equal(together, alone)
 
 
-def test_an_affine_map_is_numpys() -> None:
+@settings(deadline=None)
+@given(st.integers(0, 9), st.integers(1, 20), st.integers(1, 4 * LANES + 9), st.integers(0, 2**32 - 1))
+def test_an_affine_map_of_any_size_is_numpys(rows: int, inputs: int, outputs: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, weights, bias = (rng.normal(size=s).astype(np.float32) for s in ((rows, inputs), (inputs, outputs), outputs))
+    np.testing.assert_allclose(AffineMap(weights, bias)(x), x @ weights + bias, rtol=1e-5, atol=1e-5)
+
+
+def test_a_map_to_few_outputs_is_numpys() -> None:
     rng = np.random.default_rng(0)
     x, weights, bias = rng.normal(size=(5, 7)), rng.normal(size=(7, 3)), rng.normal(size=3)
     np.testing.assert_allclose(affine(x, weights, bias), x @ weights + bias)
