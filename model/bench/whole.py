@@ -14,6 +14,7 @@ from model.bench.rows import Bar, BenchRow
 from model.checkpoint import Checkpoint
 from model.engine import InferenceEngine, Result
 from model.errors import ComparisonError
+from model.kernels.recurrence import PRECISIONS, Precision
 from model.reading import Request
 from model.tokenizer import Tokenizer, cut_piece
 
@@ -33,7 +34,7 @@ def measure_whole(
     on_progress("the whole path beside VADER")
     before, timed = texts[: len(texts) // 2], texts[len(texts) // 2 :]
     rows = [
-        _against_vader(checkpoint, before, timed, batch, num_rounds),
+        *(_against_vader(checkpoint, precision, before, timed, batch, num_rounds) for precision in PRECISIONS),
         _tokenising(checkpoint, before, timed, num_rounds),
     ]
     on_progress("hot streams and pieces")
@@ -41,19 +42,24 @@ def measure_whole(
     return [*rows, _hot_stream(engine, timed, batch, num_rounds), _pieces(engine, timed, batch, num_rounds)]
 
 
-def _against_vader(
-    checkpoint: Checkpoint, before: Sequence[str], timed: Sequence[str], batch: int, num_rounds: int
+def _against_vader(  # noqa: PLR0913, PLR0917 - what is read, and how
+    checkpoint: Checkpoint,
+    precision: Precision,
+    before: Sequence[str],
+    timed: Sequence[str],
+    batch: int,
+    num_rounds: int,
 ) -> BenchRow:
     analyzer = SentimentIntensityAnalyzer()
     seconds: list[tuple[float, float]] = []
     for _ in range(num_rounds):
-        engine = InferenceEngine(checkpoint)
+        engine = InferenceEngine(checkpoint, precision=precision)
         read_alone(engine, before, batch)
         of_ours = cpu_seconds(partial(read_alone, engine, timed, batch))
         seconds.append((of_ours, cpu_seconds(lambda: [analyzer.polarity_scores(text) for text in timed])))
     ours, vader = (len(timed) / min(each) for each in zip(*seconds, strict=True))
     return BenchRow(
-        name="whole score path against VADER",
+        name=f"whole score path against VADER, {precision}",
         value=ours / vader,
         unit="x",
         bar=AGAINST_VADER,
