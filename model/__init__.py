@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from model.checkpoint import load_checkpoint
 from model.config import LABELS, ModelConfig, TrainConfig
 from model.data import Example, read_examples
 from model.engine import InferenceEngine, Result, Word
@@ -84,6 +85,7 @@ __all__ = [
     "compare_presets",
     "evaluate_checkpoint",
     "find_preset",
+    "load_checkpoint",
     "load_vectors",
     "make_phrases",
     "measure_engine",

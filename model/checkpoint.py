@@ -57,6 +57,10 @@ class Checkpoint:
     fingerprint: str
     metrics: dict[str, Any] = field(default_factory=dict)
 
+    def fingerprint_in(self, precision: str) -> str:
+        """Of the states that the network makes in this precision: a state of one is never read in another."""
+        return self.fingerprint if precision == "float32" else _sha256(f"{self.fingerprint} {precision}".encode())[:16]
+
 
 def save_checkpoint(  # noqa: PLR0913 - each names a part of the folder
     folder: Path,

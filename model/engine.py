@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
@@ -70,7 +69,7 @@ class InferenceEngine:
         device: Device = "cpu",
     ) -> None:
         self.name = checkpoint.name
-        self.fingerprint = _fingerprint(checkpoint.fingerprint, precision)
+        self.fingerprint = checkpoint.fingerprint_in(precision)
         self.config = checkpoint.config
         self._carry = carry
         self._tokenizer = Tokenizer(checkpoint.words, checkpoint.config.num_buckets)
@@ -148,11 +147,6 @@ class InferenceEngine:
         top, changes = self._network.top_changes(batch.plan, readouts, addend, batch.num_chunks, batch.chunk_tokens)
         columns = (batch.texts, batch.num_pending, batch.chunks, top.tolist(), changes.tolist())
         return list(map(_find_words, *columns))
-
-
-def _fingerprint(checkpoint: str, precision: Precision) -> str:
-    """Of the states that a network makes: 16 hex digits."""
-    return checkpoint if precision == "float32" else sha256(f"{checkpoint} {precision}".encode()).hexdigest()[:16]
 
 
 def _bounded(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from model import InferenceEngine
 from worker.brokers import faust_credentials
 from worker.errors import DependencyError, SentimentError
 from worker.health import Health, HealthServer
 from worker.keeper import Keeper
 from worker.metrics import Metrics
+from worker.network import load_engine
 from worker.ownership import Ownership
 from worker.pipeline import Pipeline
 from worker.process import CrashPoints, calm_garbage_collector, die
@@ -40,13 +40,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
 
     Raises CheckpointError here; a server that is away or topics that do not fit end the process when it starts.
     """
-    engine = InferenceEngine.load(
-        settings.checkpoint,
-        carry=settings.carry,
-        threads=settings.threads,
-        precision=settings.precision,
-        device=settings.device,
-    )
+    engine = load_engine(settings)
     app = _new_app(settings)
     metrics = Metrics(settings.topics)
     metrics.model(engine.name, engine.fingerprint)

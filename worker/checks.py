@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from model import InferenceEngine, ModelConfig, ModelError
+from model import ModelConfig, ModelError
 from worker.brokers import Log
 from worker.errors import EXIT_FAILED, EXIT_OK, SentimentError
+from worker.network import load_engine
 from worker.settings import Settings
 from worker.store import StateStore
 from worker.topics import check_topics
@@ -71,5 +72,5 @@ def _check_redis(settings: Settings) -> str:
 
 
 def _check_checkpoint(settings: Settings) -> str:
-    engine = InferenceEngine.load(settings.checkpoint, precision=settings.precision, device=settings.device)
+    engine = load_engine(settings)
     return f"{engine.name}, fingerprint {engine.fingerprint}"

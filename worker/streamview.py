@@ -12,7 +12,7 @@ from faust.types import TP
 from msgspec import Struct
 from redis.exceptions import RedisError
 
-from model import InferenceEngine
+from model import load_checkpoint
 from worker.brokers import Log, client_options, kafka_away
 from worker.codec import format_time
 from worker.errors import SentimentError, TopicsError
@@ -56,8 +56,9 @@ class StreamView(Struct):
 async def show_state(settings: Settings, topic: str, stream: str) -> StreamView:
     """The state of `stream` as it was last flushed. Raises SentimentError where Redis has none, DependencyError."""
     num_partitions = await _count_partitions(settings, topic)
-    engine = InferenceEngine.load(settings.checkpoint, precision=settings.precision)
-    store = StateStore(settings, engine.config, engine.fingerprint)
+    checkpoint = load_checkpoint(settings.checkpoint)
+    fingerprint = checkpoint.fingerprint_in(settings.precision)
+    store = StateStore(settings, checkpoint.config, fingerprint)
     try:
         for number in range(num_partitions):
             found = await store.find(TP(topic, number), stream)
@@ -69,8 +70,8 @@ async def show_state(settings: Settings, topic: str, stream: str) -> StreamView:
     finally:
         await store.close()
     raise SentimentError(
-        f"Redis has no state of stream {stream!r} in {topic} for group {settings.group!r} and model {engine.name} "
-        f"({engine.fingerprint}); a state appears up to flush_interval_s after its first event"
+        f"Redis has no state of stream {stream!r} in {topic} for group {settings.group!r} and model {checkpoint.name} "
+        f"({fingerprint}); a state appears up to flush_interval_s after its first event"
     )
 
 

@@ -34,16 +34,10 @@ def score(
     Lines of one stream continue each other (--carry); a line that names no stream stands alone. A line that cannot be
     scored gives its number and the error, and the others go on.
     """
-    from model import InferenceEngine
+    from worker.network import load_engine
     from worker.scorefile import LineScorer, encode_lines, open_lines, read_lines
 
-    engine = InferenceEngine.load(
-        settings.checkpoint,
-        carry=settings.carry,
-        threads=settings.threads,
-        precision=settings.precision,
-        device=settings.device,
-    )
+    engine = load_engine(settings)
     scorer = LineScorer(settings, engine)
     with open_lines(file) as lines:
         for batch in read_lines(lines):
