@@ -20,6 +20,17 @@ intrinsic = cast(Callable[[Callable[..., Any]], Callable[..., Any]], extending.i
 """A function whose instructions are written by itself."""
 
 
+def unpacked(context: Any, builder: Any, signature: Any, arguments: Any) -> tuple[list[Any], list[Any]]:
+    """The arrays among the arguments of an intrinsic, as its instructions reach them, and the other arguments."""
+    arrays, others = [], []
+    for kind, argument in zip(signature.args, arguments, strict=True):
+        if isinstance(kind, types.Array):
+            arrays.append(context.make_array(kind)(context, builder, argument))
+        else:
+            others.append(argument)
+    return arrays, others
+
+
 def overload(function: Callable[..., Any], **options: Any) -> Callable[[_Function], _Function]:
     """Compile `function` as what the decorated one returns for the types of its arguments."""
     return cast(Callable[[_Function], _Function], extending.overload(function, **options))

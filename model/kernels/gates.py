@@ -23,8 +23,6 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 MAX_WORDS = 3  # reported with a result
-QUANTA = 127  # of a hidden value between 0 and 1, where it is kept as a whole number
-OFFSET = 128  # of such a number in an unsigned byte
 
 _f = np.float32  # a plain Python number would make the loops double
 _ONE, _HALF, _BOUND = _f(1.0), _f(0.5), _f(8.5)
@@ -88,97 +86,82 @@ def _hidden_after(o: Any, c: Any) -> Any:
     return _HALF * (qo + _p(o, oo)) * _p(c, cc) / (qo * qc)
 
 
-def _value(values: Any, scale: Any, gate: int, j: int) -> Any:
-    """values[gate, j] as float32; whole numbers are multiples of the scale there."""
+def _value(values: Any, scale: Any, row: int, gate: int, j: int) -> Any:
+    """values[row, gate, j] as float32; whole numbers are multiples of the scale of [gate, j]."""
 
 
 @overload(_value, inline="always")
-def _compile_value(values: Any, scale: Any, gate: Any, j: Any) -> Any:
+def _compile_value(values: Any, scale: Any, row: Any, gate: Any, j: Any) -> Any:
     if values.dtype == types.float32:
 
-        def value(values: Any, scale: Any, gate: Any, j: Any) -> Any:
-            return values[gate, j]
+        def value(values: Any, scale: Any, row: Any, gate: Any, j: Any) -> Any:
+            return values[row, gate, j]
 
     else:
 
-        def value(values: Any, scale: Any, gate: Any, j: Any) -> Any:
-            return _f(values[gate, j]) * scale[gate, j]
+        def value(values: Any, scale: Any, row: Any, gate: Any, j: Any) -> Any:
+            return _f(values[row, gate, j]) * scale[gate, j]
 
     return value
 
 
 @compiled
-def step_row(sums: Any, sum_scale: Any, inputs: Any, input_scale: Any, hidden: Any, cell: Any) -> None:
-    """One LSTM step of one row, in place: the gates are sums + inputs, their sigmoids halved.
+def step_row(
+    sums: Any, row: int, sum_scale: Any, inputs: Any, at: int, input_scale: Any, hidden: Any, cell: Any, place: int
+) -> None:
+    """One LSTM step, in place, of hidden[place] and cell[place]: the gates are sums[row] + inputs[at], sigmoids halved.
 
-    sums (4, cells), cells filled up to whole blocks; inputs (4, H); hidden, cell (H,). Either of sums and inputs may
-    be whole numbers, multiples of a scale of the same shape.
+    sums (rows, 4, cells), cells filled up to whole blocks; inputs (n, 4, H); hidden, cell (places, H). Either of sums
+    and inputs may be whole numbers, multiples of a scale of (4, cells) or (4, H).
     """
     use_widest_vectors()
-    for j in range(hidden.shape[0]):
-        i = _value(sums, sum_scale, 0, j) + _value(inputs, input_scale, 0, j)
-        f = _value(sums, sum_scale, 1, j) + _value(inputs, input_scale, 1, j)
-        a = _value(sums, sum_scale, 2, j) + _value(inputs, input_scale, 2, j)
-        o = _value(sums, sum_scale, 3, j) + _value(inputs, input_scale, 3, j)
-        c = _cell_after(i, f, a, cell[j])
-        cell[j] = c
-        hidden[j] = _hidden_after(o, c)
-
-
-def keep_operand(hidden: Any, operand: Any) -> None:
-    """Write `hidden` (H,) to its row of the next product's `operand`: as it is, or in QUANTA."""
-
-
-@overload(keep_operand)
-def _compile_keep_operand(hidden: Any, operand: Any) -> Any:
-    if operand.dtype == types.float32:
-
-        def keep(hidden: Any, operand: Any) -> None:
-            for j in range(hidden.shape[0]):
-                operand[j] = hidden[j]
-
-    elif operand.dtype == types.uint8:
-
-        def keep(hidden: Any, operand: Any) -> None:
-            for j in range(hidden.shape[0]):
-                operand[j] = np.uint8(np.int32(hidden[j] * _f(QUANTA) + _f(OFFSET + 0.5)))
-
-    else:
-
-        def keep(hidden: Any, operand: Any) -> None:
-            for j in range(hidden.shape[0]):
-                operand[j] = np.int16(np.int32(hidden[j] * _f(QUANTA) + _f(OFFSET + 0.5)) - OFFSET)
-
-    return keep
+    for j in range(hidden.shape[1]):
+        i = _value(sums, sum_scale, row, 0, j) + _value(inputs, input_scale, at, 0, j)
+        f = _value(sums, sum_scale, row, 1, j) + _value(inputs, input_scale, at, 1, j)
+        a = _value(sums, sum_scale, row, 2, j) + _value(inputs, input_scale, at, 2, j)
+        o = _value(sums, sum_scale, row, 3, j) + _value(inputs, input_scale, at, 3, j)
+        c = _cell_after(i, f, a, cell[place, j])
+        cell[place, j] = c
+        hidden[place, j] = _hidden_after(o, c)
 
 
 @compiled
 def pool_row(
-    hidden: Any, maximum: Any, total: Any, mean_logits: Any, num_tokens: int, readout: Any, bias: Any, logits: Any
+    hidden: Any,
+    maximum: Any,
+    total: Any,
+    num_tokens: Any,
+    mean_logits: Any,
+    place: int,
+    readout: Any,
+    bias: Any,
+    logits: Any,
+    at: int,
 ) -> None:
-    """Take a row's new hidden state (H,) into its pools (H,), and read the classes (3,) out.
+    """Take the new hidden state of the row at a place into its pools, and read the classes out into logits[at].
 
-    readout (9, H): last, maximum and mean, each for the three classes. mean_logits (3,): the mean's part of the logits
-    before it is divided by the number of tokens.
+    hidden, maximum, total (places, H); num_tokens (places,); readout (9, H): last, maximum and mean, each for the three
+    classes. mean_logits (places, 3): the mean's part of the logits before it is divided by the number of tokens.
     """
     use_widest_vectors()
     l0 = l1 = l2 = a0 = a1 = a2 = _f(0)
-    for j in range(hidden.shape[0]):
-        h = hidden[j]
-        m = maximum[j]
+    for j in range(hidden.shape[1]):
+        h = hidden[place, j]
+        m = maximum[place, j]
         m = h if h > m else m
-        maximum[j] = m
+        maximum[place, j] = m
         l0 += readout[0, j] * h + readout[3, j] * m
         l1 += readout[1, j] * h + readout[4, j] * m
         l2 += readout[2, j] * h + readout[5, j] * m
         a0 += readout[6, j] * h
         a1 += readout[7, j] * h
         a2 += readout[8, j] * h
-    for j in range(hidden.shape[0]):
-        total[j] += hidden[j]
+    for j in range(hidden.shape[1]):
+        total[place, j] += hidden[place, j]
+    num_tokens[place] += 1
     for k, last, mean in ((0, l0, a0), (1, l1, a1), (2, l2, a2)):
-        mean_logits[k] += mean
-        logits[k] = bias[k] + last + mean_logits[k] / num_tokens
+        mean_logits[place, k] += mean
+        logits[at, k] = bias[k] + last + mean_logits[place, k] / num_tokens[place]
 
 
 @compiled

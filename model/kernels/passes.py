@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from model.kernels.compiled import compiled
-from model.kernels.gates import keep_operand, pool_row, step_row
+from model.kernels.gates import pool_row, step_row
+from model.kernels.operands import keep_operand
 from model.kernels.products import multiply
 from model.kernels.registers import prefetch_row
 
@@ -50,7 +51,7 @@ def read_tokens(
     """
     sums = np.empty((GROUP, *start.shape), start.dtype)
     for place in range(first, min(first + GROUP, num_active[0])):
-        keep_operand(hidden[place], operand[place])
+        keep_operand(hidden, operand, place)
     for step in range(num_active.shape[0]):
         active = min(num_active[step] - first, GROUP)
         if active <= 0:
@@ -61,11 +62,9 @@ def read_tokens(
         for row in range(active):
             place = first + row
             at = firsts[place] + begin + step
-            h = hidden[place]
-            step_row(sums[row], packed_scale, table[ids[at]], table_scale, h, cell[place])
-            keep_operand(h, operand[place])
-            num_tokens[place] += 1
-            pool_row(h, maximum[place], total[place], mean_logits[place], num_tokens[place], readout, bias, logits[at])
+            step_row(sums, row, packed_scale, table, ids[at], table_scale, hidden, cell, place)
+            keep_operand(hidden, operand, place)
+            pool_row(hidden, maximum, total, num_tokens, mean_logits, place, readout, bias, logits, at)
 
 
 @compiled
@@ -95,6 +94,6 @@ def step_texts(
             multiply(hidden, first, active, packed, start, sums)
             for row in range(active):
                 place = first + row
-                step_row(sums[row], unscaled, inputs[firsts[place] + step], unscaled, hidden[place], cell[place])
+                step_row(sums, row, unscaled, inputs, firsts[place] + step, unscaled, hidden, cell, place)
                 states[slots[place] + step + 1, 0] = hidden[place]
                 states[slots[place] + step + 1, 1] = cell[place]

@@ -15,37 +15,84 @@ from numpy.typing import NDArray
 
 from model.config import NUM_GATES
 from model.kernels.compiled import compiled, overload
-from model.kernels.registers import INPUTS_A_STEP, LANES, ROWS, product_of_rows
+from model.kernels.operands import FLOAT_PARTS, bfloat16_parts
+from model.kernels.registers import CACHE_LINE_BYTES, INPUTS_A_STEP, LANES, ROWS, product_of_rows
 from model.kernels.tiles import (
     HAS_TILES,
-    TILE_INPUTS,
+    ROW_BYTES,
     TILE_ROWS,
     TILE_SHAPES,
     configure_tiles,
-    multiply_tile,
     release_tiles,
+    tile_product,
 )
 
 _rows_1, _rows_2, _rows_3 = product_of_rows(1), product_of_rows(2), product_of_rows(3)
 _rows_4, _rows_5, _rows_6 = (product_of_rows(min(rows, ROWS)) for rows in (4, 5, 6))
 
-SPARE_ROWS = TILE_ROWS if HAS_TILES else 1
-"""Operands and results have a multiple of so many rows, whatever is in those behind the last."""
+_tile_of_bytes, _tile_of_two_parts, _tile_of_three_parts = (tile_product(parts) for parts in (1, 2, FLOAT_PARTS))
+
+FLOATS: np.dtype[Any] = np.dtype(np.uint16 if HAS_TILES else np.float32)
+"""The operand of products that are to be as exact as those of float32."""
 
 
 def pack(weights: NDArray[Any], operand: np.dtype[Any]) -> NDArray[Any]:
     """(H, 4H) -> (blocks, inputs / step, 4, LANES, step), as `multiply` wants it for this type of operand.
 
-    Inputs are filled up with zeros to whole steps or tiles, cells to whole blocks.
+    For tiles (blocks, steps, 4, parts, 16, inputs of a lane). Inputs are filled up with zeros to whole steps, cells to
+    whole blocks.
     """
+    if operand == np.uint16:
+        parts = bfloat16_parts(weights)
+        return _pack_tiles(parts if parts[-1].any() else parts[:-1])
+    if operand == np.uint8 and HAS_TILES:
+        return _pack_tiles(weights[None])
     step = INPUTS_A_STEP[operand]
-    num_inputs, size = len(weights), weights.shape[1] // NUM_GATES
-    inputs = filled(num_inputs, TILE_INPUTS if HAS_TILES and operand == np.uint8 else step)
-    cells = filled(size, LANES)
-    whole = np.zeros((inputs, NUM_GATES, cells), weights.dtype)
-    whole[:num_inputs, :, :size] = weights.reshape(num_inputs, NUM_GATES, size)
-    parts = whole.reshape(inputs // step, step, NUM_GATES, cells // LANES, LANES)
-    return np.ascontiguousarray(parts.transpose(3, 0, 2, 4, 1))
+    whole = _filled_up(weights[None], step)[0]
+    inputs, _, cells = whole.shape
+    split = whole.reshape(inputs // step, step, NUM_GATES, cells // LANES, LANES)
+    return np.ascontiguousarray(split.transpose(3, 0, 2, 4, 1))
+
+
+def _pack_tiles(parts: NDArray[Any]) -> NDArray[Any]:
+    """(parts, H, 4H), those of a weight in as many arrays."""
+    in_lane = 4 // parts.itemsize
+    whole = _filled_up(parts, ROW_BYTES // parts.itemsize)
+    num_parts, inputs, _, cells = whole.shape
+    split = whole.reshape(
+        num_parts, inputs // (TILE_ROWS * in_lane), TILE_ROWS, in_lane, NUM_GATES, cells // LANES, LANES
+    ).transpose(5, 1, 4, 0, 2, 6, 3)
+    packed = zeros((*split.shape[:-2], LANES * in_lane), parts.dtype)
+    packed[...] = split.reshape(packed.shape)
+    return packed
+
+
+def _filled_up(parts: NDArray[Any], inputs_multiple: int) -> NDArray[Any]:
+    """(parts, H, 4H) -> (parts, inputs, 4, cells)."""
+    num_parts, num_inputs, columns = parts.shape
+    size = columns // NUM_GATES
+    shape = num_parts, filled(num_inputs, inputs_multiple), NUM_GATES, filled(size, LANES)
+    whole = np.zeros(shape, parts.dtype)
+    whole[:, :num_inputs, :, :size] = parts.reshape(num_parts, num_inputs, NUM_GATES, size)
+    return whole
+
+
+def operand_shape(packed: NDArray[Any], operand: np.dtype[Any]) -> tuple[int, ...]:
+    """Of a row of the operand that these weights are multiplied with."""
+    num_steps: int = packed.shape[1]
+    if operand == np.uint16:
+        return FLOAT_PARTS, num_steps * ROW_BYTES // operand.itemsize
+    if operand == np.uint8 and HAS_TILES:
+        return (num_steps * ROW_BYTES,)
+    return (num_steps * INPUTS_A_STEP[operand],)
+
+
+def zeros(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
+    """An array that begins with a cache line: rows of tiles that lie across two of them cost twice as much."""
+    num_bytes = int(np.prod(shape)) * kind.itemsize
+    raw = np.zeros(num_bytes + CACHE_LINE_BYTES, np.uint8)
+    begin = -raw.ctypes.data % CACHE_LINE_BYTES
+    return raw[begin : begin + num_bytes].view(kind).reshape(shape)
 
 
 def filled(size: int, multiple: int) -> int:
@@ -56,30 +103,38 @@ def filled(size: int, multiple: int) -> int:
 def multiply(operand: Any, first: int, num_rows: int, packed: Any, start: Any, out: Any) -> None:
     """out[:num_rows] = start + operand[first:][:num_rows] @ the packed weights; called in compiled loops.
 
-    operand (rows, inputs), inputs filled up as the weights are, and rows behind the last to a multiple of SPARE_ROWS;
-    start (4, cells); out (num_rows or more, to a multiple of SPARE_ROWS, 4, cells).
+    operand (rows, *operand_shape); start (4, cells); out (num_rows or more, 4, cells).
     """
 
 
 @overload(multiply)
 def _compile_multiply(operand: Any, first: Any, num_rows: Any, packed: Any, start: Any, out: Any) -> Any:
-    by_tiles = HAS_TILES and operand.dtype == types.uint8
-
-    def multiply(operand: Any, first: Any, num_rows: Any, packed: Any, start: Any, out: Any) -> Any:
+    def multiply_rows(operand: Any, first: Any, num_rows: Any, packed: Any, start: Any, out: Any) -> Any:
         _by_rows(operand, first, num_rows, packed, start, out)
 
-    def multiply_in_tiles(operand: Any, first: Any, num_rows: Any, packed: Any, start: Any, out: Any) -> Any:
-        _by_tiles(operand, first, num_rows, packed, start, out)
+    def multiply_tiles(operand: Any, first: Any, num_rows: Any, packed: Any, start: Any, out: Any) -> Any:
+        whole = num_rows - num_rows % TILE_ROWS
+        if whole:
+            _by_tiles(operand, first, 0, whole, TILE_ROWS, packed, start, out)
+        if whole < num_rows:
+            _by_tiles(operand, first, whole, num_rows, num_rows - whole, packed, start, out)
 
-    return multiply_in_tiles if by_tiles else multiply
+    return multiply_tiles if HAS_TILES and operand.dtype in (types.uint8, types.uint16) else multiply_rows
 
 
 @compiled
-def _by_tiles(operand: Any, first: int, num_rows: int, packed: Any, start: Any, out: Any) -> None:
-    configure_tiles(TILE_SHAPES)
+def _by_tiles(
+    operand: Any, first: int, begin: int, end: int, rows_of_tile: int, packed: Any, start: Any, out: Any
+) -> None:
+    configure_tiles(TILE_SHAPES[rows_of_tile])
     for block in range(packed.shape[0]):
-        for row in range(0, num_rows, TILE_ROWS):
-            multiply_tile(operand, first + row, packed, block, start, out, row)
+        for row in range(begin, end, rows_of_tile):
+            if packed.shape[3] == 1:
+                _tile_of_bytes(operand, first + row, packed, block, start, out, row)
+            elif packed.shape[3] == 2:
+                _tile_of_two_parts(operand, first + row, packed, block, start, out, row)
+            else:
+                _tile_of_three_parts(operand, first + row, packed, block, start, out, row)
     release_tiles()
 
 

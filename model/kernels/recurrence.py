@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.config import NUM_GATES
-from model.kernels.gates import OFFSET, QUANTA
-from model.kernels.products import SPARE_ROWS, filled, pack
+from model.kernels.operands import OFFSET, QUANTA
+from model.kernels.products import FLOATS, operand_shape, pack, zeros
 from model.kernels.registers import HAS_VNNI, LANES
 from model.state import FloatArray
 
@@ -77,16 +77,15 @@ class Recurrence:
     packed: NDArray[Any]
     packed_scale: FloatArray  # (4, cells), likewise
     start: NDArray[Any]  # (4, cells): where the sums begin
-    operand_type: np.dtype[Any]
+    operand_type: np.dtype[Any]  # see `operands.py`
 
     @classmethod
     def of(cls, weights: FloatArray, table: Table, precision: Precision) -> Self:
         """weights (H, 4H) of the hidden state."""
-        operand: np.dtype[Any] = np.dtype(np.float32)
         if precision == "float32":
-            packed, none = pack(weights, operand), np.empty((0, 0), np.float32)
-            return cls(table.as_floats(), none, packed, none, np.zeros(padded_shape(packed), np.float32), operand)
-        operand = np.dtype(np.uint8 if HAS_VNNI else np.int16)
+            packed, none = pack(weights, FLOATS), np.empty((0, 0), np.float32)
+            return cls(table.as_floats(), none, packed, none, np.zeros(padded_shape(packed), np.float32), FLOATS)
+        operand: np.dtype[Any] = np.dtype(np.uint8 if HAS_VNNI else np.int16)
         scale = _scale(np.abs(weights).max(axis=0), _MAX_INT8)
         whole = np.rint(weights / scale).astype(np.int8 if HAS_VNNI else np.int16)
         packed = pack(whole, operand)
@@ -103,11 +102,10 @@ class Recurrence:
         return self.table, self.table_scale, self.packed, self.packed_scale, self.start
 
     def operand(self, hidden: FloatArray) -> NDArray[Any]:
-        """(rows, inputs) for the pass to keep what it multiplies: hidden values themselves, or whole numbers."""
+        """(rows, *operand_shape) for the pass to keep what it multiplies: hidden values themselves, or made of them."""
         if hidden.dtype == self.operand_type:
             return hidden
-        num_inputs = self.packed.shape[1] * self.packed.shape[-1]
-        return np.zeros((filled(len(hidden), SPARE_ROWS), num_inputs), self.operand_type)
+        return zeros((len(hidden), *operand_shape(self.packed, self.operand_type)), self.operand_type)
 
 
 def padded_shape(packed: NDArray[Any]) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from numba import types
 from numba.core import cgutils, config
 
 from model.config import NUM_GATES
-from model.kernels.compiled import intrinsic
+from model.kernels.compiled import intrinsic, unpacked
 
 Value = Any  # of the compiled program; llvmlite has no types of its own to offer
 
@@ -116,10 +116,7 @@ def product_of_rows(num_rows: int) -> Any:
 
     def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Value:
         arithmetic = _ARITHMETIC[signature.args[0].dtype]
-        operand, packed, start, out = (
-            context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 2, 4, 5)
-        )
-        row, block, out_row = (arguments[place] for place in (1, 3, 6))
+        (operand, packed, start, out), (row, block, out_row) = unpacked(context, builder, signature, arguments)
         num_inputs = cgutils.unpack_tuple(builder, operand.shape)[1]
         cells = cgutils.unpack_tuple(builder, out.shape)[2]
         stride = builder.mul(cells, _INT64(NUM_GATES))

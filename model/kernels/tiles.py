@@ -1,7 +1,11 @@
-"""Products of sixteen rows of bytes with a block of weights, in a processor's matrix tiles (AMX).
+"""Products of up to sixteen rows with a block of weights, in a processor's matrix tiles (AMX).
 
-The same weights, in the same order, as for the vector registers, and the same whole numbers as their sum. Tiles 0 to 3
-hold the sums of the four gates, 4 the rows' inputs, 5 the weights.
+Of bytes, and exact, or of bfloat16 numbers that are parts of float32 ones: with hidden values h1 + h2 + h3 and weights
+w1 + w2 + w3, the six products of parts whose numbers add up to four at most, added up in float32. What is left out is
+a 2^-24th of the result, which is what float32 leaves out, too (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16
+Artificial Intelligence Datatype For Higher-Precision Computations"). A weight that came from half a float has no w3.
+
+Tiles 0 to 3 hold the sums of the four gates, 4 to 6 the parts of the rows' inputs, 7 weights.
 """
 
 # ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
@@ -19,21 +23,35 @@ from numba import types
 from numba.core import cgutils
 
 from model.config import NUM_GATES
-from model.kernels.compiled import intrinsic
+from model.kernels.compiled import intrinsic, unpacked
+from model.kernels.operands import FLOAT_PARTS
 from model.kernels.registers import FEATURES, LANES
 
-TILE_ROWS, TILE_INPUTS = 16, 64
-_INPUTS, _WEIGHTS = NUM_GATES, NUM_GATES + 1  # numbers of these tiles
+TILE_ROWS, ROW_BYTES = 16, 64
+TILE_BYTES = TILE_ROWS * ROW_BYTES
+NUM_TILES = 8
+_INPUTS, _WEIGHTS = NUM_GATES, NUM_TILES - 1  # numbers of these tiles, the first of the inputs
 
-# palette 1; of each of eight tiles, 64 bytes a row, and 16 rows
-TILE_SHAPES = np.frombuffer(struct.pack("<B15x8H16x8B8x", 1, *[TILE_INPUTS] * 8, *[TILE_ROWS] * 8), np.uint8).copy()
+_INT8, _INT64, _VOID = ir.IntType(8), ir.IntType(64), ir.VoidType()
+_BYTES = _INT8.as_pointer()
 
-_INT8, _INT32, _INT64, _VOID = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.VoidType()
+_INSTRUCTIONS = {types.uint8: ("tdpbusd", 1), types.uint16: ("tdpbf16ps", FLOAT_PARTS)}
+"""For each type of operand, what multiplies tiles of it, and its number of parts."""
+
+
+def _shapes(num_rows: int) -> bytes:
+    """Palette 1; of each tile the bytes of a row, and the rows: so many, but for the weights."""
+    rows = [num_rows] * (NUM_TILES - 1) + [TILE_ROWS]
+    return struct.pack("<B15x8H16x8B8x", 1, *[ROW_BYTES] * NUM_TILES, *rows)
+
+
+TILE_SHAPES = np.frombuffer(b"".join(map(_shapes, range(TILE_ROWS + 1))), np.uint8).reshape(TILE_ROWS + 1, -1).copy()
+"""For each number of rows, the shapes of the tiles."""
 
 
 def _granted() -> bool:
-    """Whether the processor has tiles for bytes and the system lets this process use them, which has to be asked."""
-    if not ("amx-int8" in FEATURES and platform.system() == "Linux" and LANES == TILE_ROWS):
+    """Whether the processor has tiles for both and the system lets this process use them, which has to be asked."""
+    if not ({"amx-int8", "amx-bf16"} <= FEATURES and platform.system() == "Linux" and LANES == TILE_ROWS):
         return False
     arch_prctl, request_permission, tile_data = 158, 0x1023, 18
     return bool(ctypes.CDLL(None).syscall(arch_prctl, request_permission, tile_data) == 0)
@@ -49,7 +67,7 @@ def _call(builder: Any, name: str, *arguments: Any) -> Any:
 
 @intrinsic
 def configure_tiles(_context: Any, shapes: Any) -> Any:
-    """Give this thread's tiles their shapes."""
+    """Give this thread's tiles their shapes, a row of TILE_SHAPES."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -70,48 +88,56 @@ def release_tiles(_context: Any) -> Any:
     return types.void(), generate
 
 
-@intrinsic
-def multiply_tile(_context: Any, operand: Any, row: Any, packed: Any, block: Any, start: Any, out: Any, to: Any) -> Any:
-    """out[to:][:16], of this block's cells = start + operand[row:][:16] @ the block's weights.
+def tile_product(num_parts: int) -> Any:
+    """The compiled loop for weights of so many parts; see `multiply_tile` in it."""
 
-    operand (rows, inputs) bytes, inputs a multiple of 64; else as `registers.multiply_rows`.
-    """
+    @intrinsic
+    def multiply_tile(
+        _context: Any, operand: Any, row: Any, packed: Any, block: Any, start: Any, out: Any, out_row: Any
+    ) -> Any:
+        """out[out_row:], of this block's cells = start + operand[row:] @ the block's weights, rows as configured.
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        operand, packed, start, out = (
-            context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 2, 4, 5)
-        )
-        row, block, to = (arguments[place] for place in (1, 3, 6))
-        num_inputs = cgutils.unpack_tuple(builder, operand.shape)[1]
-        cells = cgutils.unpack_tuple(builder, out.shape)[2]
-        stride = builder.mul(cells, _INT64(NUM_GATES))
-        out_bytes = builder.mul(stride, _INT64(4))
-        quad_bytes = _INT64(4 * NUM_GATES * LANES)  # of the weights of four inputs
+        operand (rows, inputs) or (rows, 3, inputs); packed (blocks, steps, 4, parts, 16, 64 bytes); start (4, cells);
+        out (rows, 4, cells). All contiguous.
+        """
+        index = types.intp
+        return types.void(operand, index, packed, index, start, out, index), _generate
 
-        def at(pointer: Any, *offsets: Any) -> Any:
-            for offset in offsets:
-                pointer = builder.gep(pointer, [offset])
-            return builder.bitcast(pointer, _INT8.as_pointer())
+    def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        instruction, operand_parts = _INSTRUCTIONS[signature.args[0].dtype]
+        (operand, packed, start, out), (row, block, out_row) = unpacked(context, builder, signature, arguments)
+        operand_bytes, part_bytes, *_ = cgutils.unpack_tuple(builder, operand.strides)  # parts where it has some
+        block_bytes, step_bytes, gate_bytes, *_ = cgutils.unpack_tuple(builder, packed.strides)
+        row_bytes, out_gate_bytes, _ = cgutils.unpack_tuple(builder, out.strides)
 
-        def load(tile: int, pointer: Any, row_bytes: Any) -> None:
-            _call(builder, "tileloadd64", _INT8(tile), pointer, row_bytes)
+        def at(array: Any, *offsets: tuple[Any, Any]) -> Any:
+            pointer = builder.bitcast(array.data, _BYTES)
+            for number, size in offsets:
+                pointer = builder.gep(pointer, [builder.mul(number, size)])
+            return pointer
 
-        gates = [builder.mul(cells, _INT64(gate)) for gate in range(NUM_GATES)]
-        lane = builder.mul(block, _INT64(LANES))
-        rows = builder.gep(operand.data, [builder.mul(row, num_inputs)])
-        weights = builder.gep(packed.data, [builder.mul(builder.mul(block, num_inputs), _INT64(NUM_GATES * LANES))])
+        def load(tile: int, pointer: Any, stride: Any) -> None:
+            _call(builder, "tileloadd64", _INT8(tile), pointer, stride)
+
+        gates = [(_INT64(gate), out_gate_bytes) for gate in range(NUM_GATES)]
+        lanes = block, _INT64(ROW_BYTES)
         for gate in range(NUM_GATES):
-            load(gate, at(start.data, lane, gates[gate]), _INT64(0))  # the same for each row
-        with cgutils.for_range_slice(builder, _INT64(0), num_inputs, _INT64(TILE_INPUTS)) as (k, _):
-            load(_INPUTS, at(rows, k), num_inputs)
-            here = builder.gep(weights, [builder.mul(k, _INT64(NUM_GATES * LANES))])
+            load(gate, at(start, gates[gate], lanes), _INT64(0))  # the same for each row
+        num_steps = cgutils.unpack_tuple(builder, packed.shape)[1]
+        with cgutils.for_range(builder, num_steps) as loop:
+            for part in range(operand_parts):
+                inputs = (row, operand_bytes), (_INT64(part), part_bytes), (loop.index, _INT64(ROW_BYTES))
+                load(_INPUTS + part, at(operand, *inputs), operand_bytes)
+            here = at(packed, (block, block_bytes), (loop.index, step_bytes))
             for gate in range(NUM_GATES):
-                load(_WEIGHTS, at(here, _INT64(4 * LANES * gate)), quad_bytes)
-                _call(builder, "tdpbusd", _INT8(gate), _INT8(_INPUTS), _INT8(_WEIGHTS))
-        place = builder.gep(out.data, [builder.add(builder.mul(to, stride), lane)])
+                for part in range(num_parts):
+                    of_gate = builder.gep(here, [builder.mul(_INT64(gate), gate_bytes)])
+                    load(_WEIGHTS, builder.gep(of_gate, [_INT64(part * TILE_BYTES)]), _INT64(ROW_BYTES))
+                    for inputs_part in range(operand_parts - part):
+                        _call(builder, instruction, _INT8(gate), _INT8(_INPUTS + inputs_part), _INT8(_WEIGHTS))
         for gate in range(NUM_GATES):
-            _call(builder, "tilestored64", _INT8(gate), at(place, gates[gate]), out_bytes)
+            place = at(out, (out_row, row_bytes), gates[gate], lanes)
+            _call(builder, "tilestored64", _INT8(gate), place, row_bytes)
         return context.get_dummy_value()
 
-    index = types.intp
-    return types.void(operand, index, packed, index, start, out, index), generate
+    return multiply_tile

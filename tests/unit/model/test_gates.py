@@ -21,9 +21,9 @@ def test_tanh_of_what_is_no_number_is_none() -> None:
 
 
 def test_a_state_that_is_no_number_stays_so_through_a_step() -> None:
-    hidden, cell = np.zeros(8, np.float32), np.full(8, np.nan, np.float32)
-    sums, unscaled = np.zeros((4, 8), np.float32), np.empty((0, 0), np.float32)
-    gates.step_row(sums, unscaled, sums, unscaled, hidden, cell)
+    hidden, cell = np.zeros((1, 8), np.float32), np.full((1, 8), np.nan, np.float32)
+    sums, unscaled = np.zeros((1, 4, 8), np.float32), np.empty((0, 0), np.float32)
+    gates.step_row(sums, 0, unscaled, sums, 0, unscaled, hidden, cell, 0)
     assert np.isnan(hidden).all()
     assert np.isnan(cell).all()
 
@@ -34,11 +34,11 @@ def test_a_step_is_that_of_an_lstm(drawn: NDArray[np.float32]) -> None:
     gate_values, cell = drawn[:4].astype(np.float64), drawn[4].astype(np.float64)
     i, f, o = (0.5 * np.tanh(gate_values[k]) + 0.5 for k in (0, 1, 3))
     after = f * cell + i * np.tanh(gate_values[2])
-    hidden, read, unscaled = np.zeros(8, np.float32), drawn[4].copy(), np.empty((0, 0), np.float32)
-    half = drawn[:4] / 2
-    gates.step_row(half, unscaled, half, unscaled, hidden, read)
-    np.testing.assert_allclose(read, after, rtol=2e-6, atol=5e-6)
-    np.testing.assert_allclose(hidden, o * np.tanh(after), atol=2e-6)
+    hidden, read, unscaled = np.zeros((1, 8), np.float32), drawn[4:].copy(), np.empty((0, 0), np.float32)
+    half = drawn[None, :4] / 2
+    gates.step_row(half, 0, unscaled, half, 0, unscaled, hidden, read, 0)
+    np.testing.assert_allclose(read[0], after, rtol=2e-6, atol=5e-6)
+    np.testing.assert_allclose(hidden[0], o * np.tanh(after), atol=2e-6)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(-3, 3, width=32)), max_size=12))
