@@ -169,7 +169,7 @@ def _states_after(batch: Batch, readouts: WordReadouts, states: FloatArray) -> l
     for place, (stream, at, final, pending) in enumerate(
         zip(batch.stream.tolist(), plan.state_after.tolist(), plan.final.tolist(), batch.pending_after, strict=True)
     ):
-        opened = None if final else readouts.state.get(place, pending)
+        opened = None if final else readouts.state.get(readouts.row[place], pending)
         after.append(StreamState(states[at].copy(), batch.states[stream].num_texts + num_texts[place], opened))
     return after
 

@@ -75,7 +75,7 @@ def read_batch(network: CpuNetwork, hidden_size: int, texts: Texts) -> FloatArra
     whole = np.ones(len(texts.lengths), np.bool_)
     plan = schedule(texts.lengths, final=whole, first=whole)
     readouts = network.read_words(plan, texts.ids, WordState.empty(len(whole), hidden_size))
-    hidden: FloatArray = readouts.state.words[0]
+    hidden: FloatArray = readouts.state.words[0, readouts.row]
     return hidden
 
 

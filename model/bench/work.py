@@ -68,7 +68,10 @@ class Texts:
 
 
 def random_weights(config: ModelConfig) -> Weights:
-    """Drawn as torch does it: embeddings normal, everything else uniform in one over the root of the cells."""
+    """Drawn as torch does it: embeddings normal, everything else uniform in one over the root of the cells.
+
+    And rounded to half precision, as a checkpoint stores them.
+    """
     random = np.random.default_rng(SEED)
     bound = config.hidden_size**-0.5
     weights = {
@@ -77,7 +80,7 @@ def random_weights(config: ModelConfig) -> Weights:
     embedding = "word.embedding.weight"
     weights[embedding] = random.standard_normal(weights[embedding].shape, np.float32)
     weights["calibration.log_temperature"] = np.zeros(2, np.float32)
-    return weights
+    return {name: array.astype(np.float16).astype(np.float32) for name, array in weights.items()}
 
 
 def random_tweets(num_texts: int, vocabulary: int = VOCABULARY) -> Texts:

@@ -28,8 +28,14 @@ from model.state import DoubleArray, FloatArray, WordState
 class WordReadouts:
     """What the word network made of a batch of requests."""
 
-    state: WordState  # of each request: the word LSTM after it
+    state: WordState  # the word LSTM after the requests
+    row: IntArray  # (requests,): the row of `state` that is a request's
     logits: FloatArray  # (tokens + rows, 3), of the text alone, where the schedule says
+
+    @property
+    def num_tokens(self) -> IntArray:
+        """(requests,): of the text so far."""
+        return self.state.num_tokens[self.row]
 
 
 class CpuNetwork:
@@ -68,11 +74,11 @@ class CpuNetwork:
         """Run the word LSTM. `ids`: token after token; `state`: where the row at each place begins, overwritten."""
         hidden, cell, maximum = state.words
         places = plan.words.place[plan.row]
-        mean_logits = affine(state.total, self._readout[-NUM_CLASSES:].T.astype(np.float64), np.zeros(NUM_CLASSES))
+        begin_logits, mean_logits = self._begin_logits(state)
         logits = np.empty((plan.num_tokens + len(hidden), NUM_CLASSES), np.float32)
-        logits[plan.num_tokens + plan.words.order] = self._begin_logits(state, mean_logits)
-        taken = WordState.empty(len(plan.row), self._hidden_size)
+        logits[plan.num_tokens + plan.words.order] = begin_logits
         inner = plan.inner_readouts()
+        taken = WordState.empty(len(plan.row), self._hidden_size) if inner else state
         num_active = np.array(plan.words.num_active, np.intp)
         operand = self._recurrence.operand(hidden)
         step = 0
@@ -99,9 +105,11 @@ class CpuNetwork:
             if until in inner:
                 taken.copy_rows(inner[until], state, places[inner[until]])
             step = until
+        if not inner:
+            return WordReadouts(state, places, logits)
         at_end = np.flatnonzero(plan.at_end)
         taken.copy_rows(at_end, state, places[at_end])
-        return WordReadouts(taken, logits)
+        return WordReadouts(taken, np.arange(len(plan.row)), logits)
 
     def _each_group(self, num_rows: int, arrays: tuple[Any, ...]) -> None:
         """One pass for each group of rows, in as many threads as there may be."""
@@ -113,18 +121,20 @@ class CpuNetwork:
             with ThreadPoolExecutor(self._threads) as pool:
                 list(pool.map(lambda first: passes.read_tokens(first, *arrays), firsts))
 
-    def _begin_logits(self, state: WordState, mean_logits: DoubleArray) -> FloatArray:
-        """(rows, 3): the text so far, which for most rows is nothing."""
-        logits = np.tile(self._readout_bias, (len(mean_logits), 1))
+    def _begin_logits(self, state: WordState) -> tuple[FloatArray, DoubleArray]:
+        """(rows, 3) of the text so far, which for most rows is nothing, and (rows, 3) the mean's part, not divided."""
+        logits = np.tile(self._readout_bias, (len(state.num_tokens), 1))
+        mean_logits = np.zeros(logits.shape)
         begun = np.flatnonzero(state.num_tokens)
         if len(begun):
+            last_readout, maximum_readout, mean_readout = np.split(self._readout, NUM_POOLED)
+            mean_logits[begun] = affine(state.total[begun], mean_readout.T.astype(np.float64), np.zeros(NUM_CLASSES))
             hidden, _, maximum = state.words[:, begun]
             pools = np.concatenate([hidden, maximum], axis=1)
-            last_readout, maximum_readout, _ = np.split(self._readout, NUM_POOLED)
             readout = np.concatenate([last_readout, maximum_readout], axis=1).T.copy()
             mean = mean_logits[begun] / state.num_tokens[begun, None]
             logits[begun] = affine(pools, readout, self._readout_bias) + mean
-        return logits
+        return logits, mean_logits
 
     def step_streams(self, plan: Schedule, readouts: WordReadouts, carried: FloatArray) -> FloatArray:
         """(streams, 2, K) that the streams came with -> (states, 2, K): all their states, as the schedule lays them."""
@@ -150,7 +160,7 @@ class CpuNetwork:
 
     def _summarise(self, readouts: WordReadouts, texts: IntArray) -> FloatArray:
         """(texts, S): what the stream LSTM sees of these requests' texts, beside their classes."""
-        summary: FloatArray = np.tanh(self._summary(readouts.state.pooled(texts)))
+        summary: FloatArray = np.tanh(self._summary(readouts.state.pooled(readouts.row[texts])))
         return summary
 
     def stream_logits(self, plan: Schedule, states: FloatArray) -> FloatArray:
@@ -163,7 +173,7 @@ class CpuNetwork:
     def probabilities(self, plan: Schedule, readouts: WordReadouts, addend: FloatArray) -> DoubleArray:
         """(requests, 3): calibrated class probabilities after each request."""
         logits = readouts.logits[plan.logits_after] + addend
-        return softmax(logits / temperatures(self._log_temperature, readouts.state.num_tokens)[:, None])
+        return softmax(logits / temperatures(self._log_temperature, readouts.num_tokens)[:, None])
 
     def top_changes(
         self, plan: Schedule, readouts: WordReadouts, addend: FloatArray, num_chunks: IntArray, chunk_tokens: IntArray
@@ -180,7 +190,7 @@ class CpuNetwork:
             plan.logits_before,
             plan.token_starts,
             addend,
-            temperatures(self._log_temperature, readouts.state.num_tokens),
+            temperatures(self._log_temperature, readouts.num_tokens),
             chunk_tokens,
             chunk_starts,
             top,

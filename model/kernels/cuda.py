@@ -93,7 +93,7 @@ class CudaNetwork(CpuNetwork):
         all_logits[: plan.num_tokens] = torch.cat(logits).numpy()[blocks.slot]
         all_logits[plan.num_tokens + plan.words.order] = self._logits_before(state)
         taken = _states(state.num_tokens[place] + plan.position, state.total.shape[1], found)
-        return CudaReadouts(taken, all_logits, torch.cat(summaries).numpy()[place])
+        return CudaReadouts(taken, np.arange(len(place)), all_logits, torch.cat(summaries).numpy()[place])
 
     def _send(
         self, group: Group, tokens: NDArray[np.int32], state: WordState, place: IntArray, looks: Mapping[int, IntArray]
