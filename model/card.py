@@ -24,7 +24,8 @@ highest and mean hidden state; a stream LSTM of {sizes.stream_size} cells that s
    SST-2 and SemEval together. They judged the reviews, at most {config.max_sentences:,} sentences of reviews,
    the tweets, and changed versions of the tweets and of SST-2's sentences.
 3. The text network: {config.epochs} epochs on all of that at once, seed {config.seed}.
-   Where there is a label, it counts {config.label_share:.0%}, the teacher's opinion the rest.
+   Where there is a label, it counts {config.label_share:.0%}, smoothed by {config.label_smoothing:.0%}; the teachers'
+   opinion counts the rest.
    Data with two classes trains the two probabilities alone.
 4. The stream cell, on {config.held_share:.0%} of the films and on tweets by topic; the temperature, which goes with the
    length of a text, on these films and on other sentences and tweets: texts that the text network had read, but whose

@@ -85,6 +85,7 @@ class TrainConfig:
 
     epochs: int = 3
     label_share: float = 0.5  # of a labelled text's target; the rest is what the teacher thinks of it
+    label_smoothing: float = 0.1  # of a label, spread over the classes of its corpus
     batch_tokens: int = 12_800  # tokens of a batch at most
     batch_texts: int = 128  # texts of a batch at most
     max_tokens: int = 300  # of a text; longer ones keep their end
@@ -125,6 +126,7 @@ class TrainConfig:
         positive = ("learning_rate", "language_learning_rate", "stream_learning_rate", "clip_at")
         chances = (
             "label_share",
+            "label_smoothing",
             "dropout_embedding",
             "dropout_word",
             "dropout_output",

@@ -163,7 +163,7 @@ def lessons(parts: Parts, answers: Answers, tokenizer: Tokenizer, config: TrainC
     found = []
     for name, (texts, logits) in answers.items():
         labels = np.array([example.label for example in parts.labelled.get(name, ())], np.intp)
-        targets = _targets(logits + TWO_CLASSES if name in WITHOUT_NEUTRAL else logits, labels, config.label_share)
+        targets = _targets(logits + TWO_CLASSES if name in WITHOUT_NEUTRAL else logits, labels, config)
         ids = encode(texts, tokenizer, config.max_tokens)
         lesson = Texts.of_corpus(name, ids, targets, [""] * len(texts))
         if not len(labels):  # opinions hold for balanced classes
@@ -173,14 +173,19 @@ def lessons(parts: Parts, answers: Answers, tokenizer: Tokenizer, config: TrainC
     return found
 
 
-def _targets(logits: Opinions, labels: NDArray[np.intp], label_share: float) -> NDArray[np.float32]:
-    """Opinions as probabilities; those of the first texts, which have labels, mixed with these.
+def _targets(logits: Opinions, labels: NDArray[np.intp], config: TrainConfig) -> NDArray[np.float32]:
+    """Opinions as probabilities; those of the first texts, which have labels, mixed with these, smoothed.
 
-    Labels come in the shares of their corpus, so that opinions beside them are moved to these shares.
+    Labels come in the shares of their corpus, so that opinions beside them are moved to these shares. Smoothing
+    spreads a part of a label evenly over the classes (Szegedy et al. 2016, "Rethinking the Inception Architecture").
     """
+    shares = np.bincount(labels, minlength=NUM_CLASSES) / max(len(labels), 1)
     if len(labels):
-        counts = np.bincount(labels, minlength=NUM_CLASSES)
-        logits = logits + np.log(np.maximum(counts / len(labels), np.exp(ABSENT))).astype(np.float32)
+        logits = logits + np.log(np.maximum(shares, np.exp(ABSENT))).astype(np.float32)
     targets: NDArray[np.float32] = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
-    targets[: len(labels)] += label_share * (np.eye(NUM_CLASSES, dtype=np.float32)[labels] - targets[: len(labels)])
+    if len(labels):
+        evenly = (shares > 0) / np.count_nonzero(shares)
+        smoothed = (1 - config.label_smoothing) * np.eye(NUM_CLASSES)[labels] + config.label_smoothing * evenly
+        of_labels = targets[: len(labels)]
+        of_labels += config.label_share * (smoothed.astype(np.float32) - of_labels)
     return targets

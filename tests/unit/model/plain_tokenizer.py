@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import html
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 
 from model.normalise import ALLCAPS, LONG, NUMBER, TAG, URL, USER
-
-Found = tuple[int, list[str]]  # how many characters a token takes, and what is written for them
+from tests.unit.model.plain_emoticons import Found, face, face_the_other_way, is_word_char, other_emoticon, run
 
 MAX_CHUNK_CHARS = 512
 CJK = [(0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF)]
@@ -21,7 +20,6 @@ STRAIGHT |= dict.fromkeys("\u2013\u2014\u2212", "-")
 HTML_NAMES = ["br", "p", "b", "i", "u", "em", "strong", "hr", "div", "span", "li", "ul", "ol"]
 HTML_NAMES += ["h1", "h2", "h3", "h4", "h5", "h6"]
 HTML_TAGS = [f"<{slash}{name}{end}>" for name in HTML_NAMES for slash in ("", "/") for end in ("", "/")]
-NOSES, MOUTHS = "-o*'^~", ")(][}{DPpOo3/\\|*@$"
 BARE_NEGATIONS = {"aint", "arent", "cant", "couldnt", "didnt", "doesnt", "dont", "hadnt", "hasnt", "havent", "isnt"}
 BARE_NEGATIONS |= {"shouldnt", "wasnt", "werent", "wont", "wouldnt"}
 SUFFIXES = ("n't", "'s", "'m", "'d", "'re", "'ve", "'ll")
@@ -79,16 +77,6 @@ def _tokens(chunk: str) -> list[str]:
     return tokens
 
 
-def _run(text: str, belongs: Callable[[str], bool]) -> str:
-    """The longest begin of `text` whose characters all belong."""
-    num_chars = next((number for number, char in enumerate(text) if not belongs(char)), len(text))
-    return text[:num_chars]
-
-
-def _is_word_char(char: str) -> bool:
-    return char.isalnum() or char == "_"
-
-
 def _is_letter(char: str) -> bool:
     return char.isalnum() and not char.isdecimal()
 
@@ -98,32 +86,32 @@ def _is_ascii_letter(char: str) -> bool:
 
 
 def _url(rest: str, before: str) -> Found | None:
-    address = _run(rest, lambda char: not char.isspace())
+    address = run(rest, lambda char: not char.isspace())
     if rest.startswith(("http://", "https://")) or rest in {"http", "https", "http\n", "https\n"}:
         return len(address), [URL]
     if any(address.startswith(begin) and address != begin for begin in ("www.", "pic.twitter.com/")):
         return len(address), [URL]
-    name = _run(rest, lambda char: _is_word_char(char) or char in ".+-")
-    host = _run(rest[len(name) + 1 :], lambda char: _is_word_char(char) or char == "-")
-    domain = _run(rest[len(name) + len(host) + 2 :], lambda char: _is_word_char(char) or char in ".-")
+    name = run(rest, lambda char: is_word_char(char) or char in ".+-")
+    host = run(rest[len(name) + 1 :], lambda char: is_word_char(char) or char == "-")
+    domain = run(rest[len(name) + len(host) + 2 :], lambda char: is_word_char(char) or char in ".-")
     mail = f"{name}@{host}.{domain}"
     return (len(mail), [URL]) if name and host and domain and rest.startswith(mail) else None
 
 
 def _user(rest: str, before: str) -> Found | None:
-    name = _run(rest[1:], _is_word_char)
+    name = run(rest[1:], is_word_char)
     return (1 + len(name), [USER]) if rest[0] == "@" and name else None
 
 
 def _tag(rest: str, before: str) -> Found | None:
-    name = _run(rest[1:], _is_word_char)
+    name = run(rest[1:], is_word_char)
     if rest[0] != "#" or all(map(str.isdecimal, name)):
         return None
     tokens, at = [TAG], 0
     while at < len(name):
-        capitals = _run(name[at:], lambda char: "A" <= char <= "Z")
-        small = _run(name[at + len(capitals) :], lambda char: _is_letter(char) and not "A" <= char <= "Z")
-        digits = _run(name[at:], str.isdecimal)
+        capitals = run(name[at:], lambda char: "A" <= char <= "Z")
+        small = run(name[at + len(capitals) :], lambda char: _is_letter(char) and not "A" <= char <= "Z")
+        digits = run(name[at:], str.isdecimal)
         # of several capitals before small letters, the last begins the word
         part = digits or (capitals[:-1] if small and len(capitals) > 1 else capitals + small)
         tokens += (_written_number(part) if part.isdigit() else _written_word(part)) if part else []
@@ -131,83 +119,27 @@ def _tag(rest: str, before: str) -> Found | None:
     return 1 + len(name), tokens
 
 
-def _face(rest: str, before: str) -> Found | None:
-    hat = rest[0] if rest[0] in "<>" else ""
-    if rest[len(hat) : len(hat) + 1] not in {":", ";", "="}:
-        return None
-    for nose in (1, 0):
-        begin = len(hat) + 1 + nose
-        if nose and rest[begin - 1 : begin] not in set(NOSES):
-            continue
-        mouths = _run(rest[begin:], lambda char: char in MOUTHS)
-        for end in range(begin + len(mouths), begin, -1):
-            behind = rest[end : end + 1]
-            if not (behind.isascii() and behind.isalnum()):
-                return end, _written_emoticon(rest[:end])
-    return None
-
-
-def _face_the_other_way(rest: str, before: str) -> Found | None:
-    if rest[0] not in "([":
-        return None
-    for end in (3, 2):
-        if end == 3 and rest[1:2] not in {"-", "o", "'"}:
-            continue
-        behind = rest[end : end + 1]
-        if rest[end - 1 : end] in {":", ";", "="} and not (behind.isascii() and behind.isalnum()):
-            return end, [rest[:end]]
-    return None
-
-
-def _other_emoticon(rest: str, before: str) -> Found | None:
-    laughs = _run(rest[1:], lambda char: char == "D")
-    if rest[0] in "xX" and laughs and not _is_word_char(rest[1 + len(laughs) :][:1] or " "):
-        return 1 + len(laughs), ["xd"] if len(laughs) == 1 else _written_emoticon(rest[: 1 + len(laughs)])
-    threes = _run(rest[1:], lambda char: char == "3")
-    if rest[0] == "<" and threes:
-        return 1 + len(threes), _written_emoticon(rest[: 1 + len(threes)])
-    for whole in ("</3", "^_^", "^.^", "^-^", "^^"):
-        if rest.startswith(whole):
-            return len(whole), [whole]
-    line = _run(rest[1:], lambda char: char == "_")
-    tired = f"-{line}-"
-    return (len(tired), [tired]) if line and rest.startswith(tired) else None
-
-
-def _written_emoticon(written: str) -> list[str]:
-    """Of three characters and more: without its nose, and with its mouth once."""
-    mouth = written[-1]
-    face = written[: len(written) - len(_run(written[::-1], lambda char: char == mouth))]
-    num_mouths = len(written) - len(face)
-    if len(written) < 3:
-        return [written]
-    if len(face) > 1 and face[-1] in "-o^~":
-        face = face[:-1]
-        num_mouths += 1
-    return [face + mouth, LONG] if num_mouths > 2 else [face + mouth]
-
-
 def _rating(rest: str, before: str) -> Found | None:
-    if before and _is_word_char(before):
+    if before and is_word_char(before):
         return None
-    whole = "10" if rest.startswith("10") else _run(rest[:1], str.isdecimal)
+    whole = "10" if rest.startswith("10") else run(rest[:1], str.isdecimal)
     tenths = rest[len(whole) : len(whole) + 2]
     whole += tenths if tenths[:1] == "." and tenths[1:].isdecimal() else ""
     for best in ("/10", "/5"):
-        if whole and rest.startswith(whole + best) and not _is_word_char(rest[len(whole + best) :][:1] or " "):
+        if whole and rest.startswith(whole + best) and not is_word_char(rest[len(whole + best) :][:1] or " "):
             return len(whole + best), [whole + best]
     return None
 
 
 def _number(rest: str, before: str) -> Found | None:
-    number = _run(rest, str.isdecimal)
+    number = run(rest, str.isdecimal)
     if not number:
         return None
-    while rest[len(number) :][:1] in {".", ",", ":", "/"} and (more := _run(rest[len(number) + 1 :], str.isdecimal)):
+    while rest[len(number) :][:1] in {".", ",", ":", "/"} and (more := run(rest[len(number) + 1 :], str.isdecimal)):
         number = rest[: len(number) + 1 + len(more)]
     for unit in ("%", "st", "nd", "rd", "th", "s"):
         behind = rest[len(number) + len(unit) :][:1] or " "
-        if rest[len(number) :].startswith(unit) and (unit == "%" or not _is_word_char(behind)):
+        if rest[len(number) :].startswith(unit) and (unit == "%" or not is_word_char(behind)):
             number += unit
             break
     return len(number), _written_number(number)
@@ -218,8 +150,8 @@ def _written_number(written: str) -> list[str]:
 
 
 def _word(rest: str, before: str) -> Found | None:
-    word = _run(rest, _is_letter)
-    while word and rest[len(word) :][:1] == "'" and (more := _run(rest[len(word) + 1 :], _is_letter)):
+    word = run(rest, _is_letter)
+    while word and rest[len(word) :][:1] == "'" and (more := run(rest[len(word) + 1 :], _is_letter)):
         word += "'" + more
     return (len(word), _written_word(word)) if word else None
 
@@ -244,26 +176,26 @@ def _written_word(written: str) -> list[str]:
 
 
 def _flag(rest: str, before: str) -> Found | None:
-    flag = _run(rest[:2], lambda char: _is_in(char, [(0x1F1E6, 0x1F1FF)]))
+    flag = run(rest[:2], lambda char: _is_in(char, [(0x1F1E6, 0x1F1FF)]))
     return (2, [flag]) if len(flag) == 2 else None
 
 
 def _emoji(rest: str, before: str) -> Found | None:
     if not _is_in(rest[0], EMOJI):
         return None
-    num_chars = len(_run(rest, lambda char: char == rest[0]))
+    num_chars = len(run(rest, lambda char: char == rest[0]))
     return num_chars, [rest[0]] * num_chars if num_chars < 3 else [rest[0], LONG]
 
 
 def _stress(rest: str, before: str) -> Found | None:
-    signs = _run(rest, lambda char: char in "!?")
+    signs = run(rest, lambda char: char in "!?")
     if not signs:
         return None
     return len(signs), ["!?"] if len(set(signs)) == 2 else [signs[:2]]
 
 
 def _other(rest: str, before: str) -> Found | None:
-    num_chars = len(_run(rest, lambda char: char == rest[0]))
+    num_chars = len(run(rest, lambda char: char == rest[0]))
     if rest[0] == "." and num_chars > 1:
         return num_chars, ["..."]
     return num_chars, [rest[0]] if rest[0].isprintable() else []
@@ -273,9 +205,9 @@ KINDS = (
     _url,
     _user,
     _tag,
-    _face,
-    _face_the_other_way,
-    _other_emoticon,
+    face,
+    face_the_other_way,
+    other_emoticon,
     _rating,
     _number,
     _word,

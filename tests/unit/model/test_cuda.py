@@ -5,7 +5,6 @@ Eager on CPU tensors, the blocks are padded as the graphs need them, so schedule
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from model.kernels.gpu.queues import Queue
 from model.kernels.gpu.words import WordDevice
 from model.reference import ReferenceResult
 from tests.unit.model.conftest import COMMON, CONFIG, TEXTS, random_weights
+from tests.unit.model.laws.ways import assert_threads_do_not_disturb_each_other
 
 BOUND = 1e-5
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
@@ -121,11 +121,7 @@ def test_more_rows_than_run_side_by_side_are_read_group_after_group(
 
 
 def test_threads_that_score_at_once_do_not_disturb_each_other(torch_engine: InferenceEngine) -> None:
-    calls = [[Request(number, f"{word} movie " * number) for number in range(20)] for word in COMMON.split()[:6]]
-    expected = [[result.probabilities for result in torch_engine.score(call)] for call in calls]
-    with ThreadPoolExecutor(4) as pool:
-        found = [[result.probabilities for result in results] for results in pool.map(torch_engine.score, calls)]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert_threads_do_not_disturb_each_other(torch_engine, num_calls=6, num_streams=20)
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])

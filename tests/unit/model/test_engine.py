@@ -1,8 +1,7 @@
-"""What the engine says of a request beside the numbers, and how it is called; the laws of its numbers: test_laws.py."""
+"""What the engine says of a request beside the numbers, and how it is called; the laws of its numbers: laws/."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from model import engine as engine_module
 from model.calibration import temperatures
 from model.kernels.recurrence import PRECISIONS, Precision
 from model.tokenizer import cut
-from tests.unit.model.conftest import COMMON, TEXTS
+from tests.unit.model.conftest import TEXTS
 
 BOUND = 1e-5
 
@@ -145,14 +144,6 @@ def test_a_text_has_words_when_something_is_left_of_it(engine: InferenceEngine) 
     assert engine.has_words("good")
     assert engine.has_words(":-)")
     assert not engine.has_words(" \n\u200b<br />")
-
-
-def test_threads_that_score_at_once_do_not_disturb_each_other(engine: InferenceEngine) -> None:
-    calls = [[Request(number, f"{word} movie " * number) for number in range(30)] for word in COMMON.split()[:8]]
-    expected = [[result.probabilities for result in engine.score(call)] for call in calls]
-    with ThreadPoolExecutor(4) as pool:
-        found = [[result.probabilities for result in results] for results in pool.map(engine.score, calls)]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

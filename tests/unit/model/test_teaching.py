@@ -36,7 +36,7 @@ def test_a_teacher_that_guesses_does_not_count_beside_one_that_knows() -> None:
     np.testing.assert_allclose(best_weights([logits, guesses], labels), [1, 0], atol=0.05)
 
 
-def test_labels_are_mixed_with_opinions_moved_to_the_shares_of_their_corpus() -> None:
+def test_smoothed_labels_are_mixed_with_opinions_moved_to_the_shares_of_their_corpus() -> None:
     tweets = [Example(str(i), f"tweet {i}", label) for i, label in enumerate([0, 1, 1, 2])]
     parts = Parts(labelled={"semeval": tweets}, strangers={}, held={}, topics=[], unlabelled=[])
     texts = [*(tweet.text for tweet in tweets), "one held"]
@@ -45,14 +45,24 @@ def test_labels_are_mixed_with_opinions_moved_to_the_shares_of_their_corpus() ->
         "sentences": (["a film"], np.zeros((1, 3), np.float32)),
     }
     tweets_read, sentences_read = lessons(
-        parts, balanced, Tokenizer(["tweet"], num_buckets=2), TrainConfig(label_share=0.5)
+        parts, balanced, Tokenizer(["tweet"], num_buckets=2), TrainConfig(label_share=0.5, label_smoothing=0.3)
     )
     shares = np.array([0.25, 0.5, 0.25])
-    np.testing.assert_allclose(tweets_read.targets[0], 0.5 * shares + [0.5, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(tweets_read.targets[0], 0.5 * shares + [0.4, 0.05, 0.05], atol=1e-6)
     np.testing.assert_allclose(tweets_read.targets[4], shares, atol=1e-6)
     np.testing.assert_allclose(np.exp(tweets_read.log_prior[0]), tweets_read.targets.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(sentences_read.targets[0], 1 / 3, atol=1e-6)
     np.testing.assert_allclose(sentences_read.log_prior, 0)
+
+
+def test_a_smoothed_label_gives_nothing_to_a_class_that_its_corpus_does_not_have() -> None:
+    reviews = [Example(str(i), f"review {i}", label) for i, label in enumerate([0, 2])]
+    parts = Parts(labelled={"imdb": reviews}, strangers={}, held={}, topics=[], unlabelled=[])
+    answers = {"imdb": (["bad", "good"], np.zeros((2, 3), np.float32))}
+    (read,) = lessons(
+        parts, answers, Tokenizer(["good"], num_buckets=2), TrainConfig(label_share=0.5, label_smoothing=0.2)
+    )
+    np.testing.assert_allclose(read.targets, [[0.7, 0, 0.3], [0.3, 0, 0.7]], atol=1e-6)
 
 
 def test_opinions_of_a_corpus_without_neutral_texts_are_of_two_classes() -> None:

@@ -1,26 +1,23 @@
 """The laws of the engine: however texts are cut, mixed, ordered and stored, the numbers are those of one pass.
 
-Each kernel is held to itself and to the plain numpy network, each with the bounds of `laws.py`. The float32 kernel's:
+Each kernel is held to itself and to the plain numpy network, each with the bounds of `ways.py`. The float32 kernel's:
 sums in another order and a tanh exact to 5e-7 leave everything within 1e-5, over texts of ten thousand tokens and more.
 int8 is as near to itself, and within 0.05 of the plain network on the small random one of these tests.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import InferenceEngine, ReferenceNetwork
 from tests.unit.model.conftest import COMMON, TEXTS
-from tests.unit.model.laws import (
-    KERNELS,
+from tests.unit.model.laws.ways import (
     Kernel,
     Piece,
     assert_same,
+    assert_threads_do_not_disturb_each_other,
     by_stream,
     joined,
     read_alone,
@@ -30,18 +27,6 @@ from tests.unit.model.laws import (
     streams_in_pieces,
     streams_of_texts,
 )
-
-
-@pytest.fixture(scope="session", params=KERNELS, ids=lambda kernel: kernel.name)
-def kernel(request: pytest.FixtureRequest) -> Kernel:
-    found: Kernel = request.param
-    return found
-
-
-@pytest.fixture(scope="session")
-def engine(kernel: Kernel, checkpoint: Path) -> InferenceEngine:
-    return kernel.load(checkpoint)
-
 
 CALL_SIZES = st.lists(st.integers(1, 8), max_size=6)
 
@@ -140,3 +125,7 @@ def test_a_text_of_ten_thousand_tokens_reads_the_same_whole_in_pieces_and_beside
     halves = [(0, long[:20_001], False), (0, long[20_001:], True)]
     for read in (read_together, read_alone):
         assert_same(read(engine, halves)[1:], found[2:3], kernel.bound)
+
+
+def test_threads_that_score_at_once_do_not_disturb_each_other(engine: InferenceEngine) -> None:
+    assert_threads_do_not_disturb_each_other(engine, num_calls=8, num_streams=30)

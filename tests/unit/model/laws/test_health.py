@@ -11,21 +11,10 @@ from model import InferenceEngine, OpenText, ReferenceNetwork, Request, StreamSt
 from model.checkpoint import Checkpoint
 from model.config import LABELS
 from tests.unit.model.conftest import COMMON
-from tests.unit.model.laws import KERNELS, Kernel
+from tests.unit.model.laws.ways import Kernel
 
 NUM_RECORDS = 100_000
 CALL_RECORDS = 5_000
-
-
-@pytest.fixture(scope="session", params=KERNELS, ids=lambda kernel: kernel.name)
-def kernel(request: pytest.FixtureRequest) -> Kernel:
-    found: Kernel = request.param
-    return found
-
-
-@pytest.fixture(scope="session")
-def engine(kernel: Kernel, checkpoint: Path) -> InferenceEngine:
-    return kernel.load(checkpoint)
 
 
 class _Rereader(ReferenceNetwork):

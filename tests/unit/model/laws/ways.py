@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from model import InferenceEngine, OpenText, Request, Result, StreamState
 from model.config import LABELS
 from model.reference import ReferenceResult
-from tests.unit.model.conftest import TEXTS
+from tests.unit.model.conftest import COMMON, TEXTS
 
 Piece = tuple[int, str, bool]  # stream, text, whether it ends there
 Read = Result | ReferenceResult
@@ -128,6 +129,16 @@ def has_label_of(found: Read, expected: Read, bound: float) -> bool:
     """Whether the labels agree; where two classes are nearly the same, either may be named."""
     expected_best = max(expected.probabilities)
     return bool(expected.probabilities[LABELS.index(found.label)] >= expected_best - 2 * bound)
+
+
+def assert_threads_do_not_disturb_each_other(engine: InferenceEngine, num_calls: int, num_streams: int) -> None:
+    """What calls give that run at once in four threads is what each gives on its own."""
+    words = COMMON.split()[:num_calls]
+    calls = [[Request(number, f"{word} movie " * number) for number in range(num_streams)] for word in words]
+    expected = [[result.probabilities for result in engine.score(call)] for call in calls]
+    with ThreadPoolExecutor(4) as pool:
+        found = [[result.probabilities for result in results] for results in pool.map(engine.score, calls)]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def _assert_same_state(found: StreamState, expected: StreamState, bound: float) -> None:
