@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test demo test test-unit lint faults bench bench-engine train clean
+.PHONY: help setup setup-test demo test test-unit lint faults bench bench-engine train train-shipped clean
 
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -11,7 +11,7 @@ BIN := .venv/bin
 ARGS :=
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
 	@echo 'PYTHON=... chooses the interpreter (3.11 to 3.13); ARGS="..." is handed on'
 
 setup: .venv/.local ## create .venv with the worker and what the local servers need
@@ -43,6 +43,11 @@ bench-engine: setup-test ## our engine beside torch, ONNX Runtime and VADER, on 
 
 train: setup-test ## train a checkpoint: make train ARGS="--help"
 	$(BIN)/sentiment train $(ARGS)
+
+train-shipped: setup-test ## repeat the training of the shipped checkpoint (hours; goes on when cut off): make train-shipped DATA=folder
+	@if [ ! -d "$(DATA)" ]; then echo "Say where the labelled corpora are: make train-shipped DATA=folder" >&2; exit 2; fi
+	$(BIN)/sentiment train --data "$(DATA)" --run runs/rehearsal
+	$(BIN)/sentiment train --data "$(DATA)" --run runs/shipped --all-films runs/rehearsal
 
 clean: ## remove .venv and everything else that was built; training runs stay
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
