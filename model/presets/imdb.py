@@ -106,7 +106,14 @@ FROZEN = Preset(
     published=None,
     source="Pennington et al. 2014, GloVe (the vectors)",
     knobs=FrozenKnobs(
-        cell="lstm", text_words=250, zeros="end", embedding_size=50, num_layers=1, dropout=0.25, batch_texts=24
+        cell="lstm",
+        text_words=250,
+        zeros="end",
+        embedding_size=50,
+        num_layers=1,
+        dropout=0.25,
+        batch_texts=24,
+        epochs=30,  # it learns late: what is read behind 200 zeros has to be carried there first
     ),
     quick=QUICK,
     run=run_frozen,
