@@ -27,9 +27,9 @@ highest and mean hidden state; a stream LSTM of {sizes.stream_size} cells that s
    Where there is a label, it counts {config.label_share:.0%}, smoothed by {config.label_smoothing:.0%}; the teachers'
    opinion counts the rest.
    Data with two classes trains the two probabilities alone.
-4. The stream cell, on {config.held_share:.0%} of the films and on tweets by topic; the temperature, which goes with the
-   length of a text, on these films and on other sentences and tweets: texts that the text network had read, but whose
-   labels neither it nor the teachers had seen. Of the topics this holds for {config.held_topics:.0%}.
+4. The stream cell, on {config.held_share:.0%} of the films and {config.held_topics:.0%} of the topics of tweets; the
+   temperature, which goes with the length of a text, on these films and on other sentences and tweets: texts that the
+   text network had read, but whose labels neither it nor the teachers had seen.
 
 {films}
 

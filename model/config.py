@@ -83,7 +83,7 @@ class ModelConfig:
 class TrainConfig:
     """Knobs of training. Raises ConfigError with every value that is out of range."""
 
-    epochs: int = 3
+    epochs: int = 6
     label_share: float = 0.5  # of a labelled text's target; the rest is what the teacher thinks of it
     label_smoothing: float = 0.1  # of a label, spread over the classes of its corpus
     batch_tokens: int = 12_800  # tokens of a batch at most

@@ -4,8 +4,6 @@ dev films        nothing is learnt from them; `evaluate` measures on them, as on
                  chosen, the network that was measured may go on with them (`all_films`), before it is served
 held streams     films and topics of tweets whose texts are read, but whose labels only the stream cell and the
                  temperatures learn from: the text network is a stranger to them, as it is to what it will serve
-other topics     of tweets, by whose labels the text network learnt, teach the stream cell, too: there are many of them,
-                 and the text network is hardly better on them than on the held ones
 strangers' part  of the labelled texts, those that the teachers learn from: no tweet of any topic is among them
 """
 
@@ -29,7 +27,7 @@ class Parts:
     labelled: dict[str, list[Example]]  # what the text network learns from
     strangers: dict[str, list[Example]]  # of these, what the teachers learn from
     held: dict[str, list[Example]]
-    topics: list[Example]  # the tweets of all topics, with two classes: the stream cell learns from these, too
+    topics: list[Example]  # the tweets of the held topics, with two classes: the stream cell learns from these
     unlabelled: list[str]  # reviews, none of a dev film
     dev_films: list[Example] = field(default_factory=list)  # the reviews of these, where they are to be learnt from
 
@@ -68,7 +66,11 @@ def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Par
         labelled={"imdb": films, "sst2": phrases, "semeval": tweets, "airlines": airlines},
         strangers={"imdb": films, "sst2": phrases, "semeval": strangers},
         held={"imdb": held_films, "sst2": held_phrases, "semeval": held_tweets},
-        topics=[example for example in corpora["topics_2point"] if example.split == "train"],
+        topics=[
+            example
+            for example in corpora["topics_2point"]
+            if example.split == "train" and stream_position(example, seed) < config.held_topics
+        ],
         unlabelled=[example.text for example in unlabelled],
         dev_films=dev_films if config.all_films else [],
     )
