@@ -103,6 +103,7 @@ def draw_frontier(panels: Mapping[str, Sequence[Speed]], file: Path) -> None:
             panel = figure.add_subplot(num_lines, SPEED_PANELS_PER_LINE, number)
             panel.set(title=title, xlabel="tweets/s on one core")
             panel.margins(x=0.4, y=0.25)
+            panel.locator_params(axis="x", nbins=5)
             panel.xaxis.set_major_formatter("{x:,.0f}")
             best = frontier(networks)
             panel.plot([each.texts_per_s for each in best], [each.figure for each in best], color="gray", linestyle=":")
