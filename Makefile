@@ -9,6 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 ARGS :=
+THREADS := 2
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -46,7 +47,7 @@ train: setup-test ## train a checkpoint: make train ARGS="--help"
 
 train-shipped: setup-test ## repeat the training of the shipped checkpoint (hours; goes on when cut off): make train-shipped DATA=folder
 	@if [ ! -d "$(DATA)" ]; then echo "Say where the labelled corpora are: make train-shipped DATA=folder" >&2; exit 2; fi
-	$(BIN)/sentiment train --data "$(DATA)" --run runs/rehearsal
+	$(BIN)/sentiment train --data "$(DATA)" --run runs/rehearsal --set threads=$(THREADS)
 	$(BIN)/sentiment train --data "$(DATA)" --run runs/shipped --all-films runs/rehearsal
 
 clean: ## remove .venv and everything else that was built; training runs stay
