@@ -105,7 +105,7 @@ class TrainConfig:
     max_sentences: int = 250_000  # of reviews, which the teacher judges one by one
     tweet_variants: int = 4  # changed versions of each tweet that the teacher judges, too
     phrase_variants: int = 8
-    stream_epochs: int = 40
+    stream_epochs: int = 10
     stream_learning_rate: float = 3e-3
     stream_reset: float = 0.05  # chance that a stream starts anew before a text
     stream_shuffled: float = 0.2  # share of the sequences whose texts belong to no stream

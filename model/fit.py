@@ -1,29 +1,25 @@
-"""The fits of a training run: the text network on all corpora, the stream cell on whole streams, the temperature."""
+"""Two fits of a training run: the text network on all corpora, and the temperature."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor
-from torch.nn.functional import cross_entropy, softmax
+from torch.nn.functional import cross_entropy
 
-from model.batches import ABSENT, Indices, Texts, cut_batches, epoch_batches, pad, stream_sequences
+from model.batches import Indices, Texts, cut_batches, epoch_batches, pad
 from model.clipping import Clipping
-from model.config import ModelConfig, TrainConfig
-from model.network import SentimentNetwork, StreamNetwork, merge_cells
+from model.config import TrainConfig
+from model.network import SentimentNetwork
 from model.runs import RunFolder
 
 SAVE_EVERY = 500  # steps
-SEQUENCES_PER_BATCH = 64
-NUM_CELLS = 3  # that are trained apart and merged
-UNBIASING_ROUNDS = 50
 SHRINKAGE = 1e-3  # of the temperature's weights: few texts, all read rightly, would have it go to zero
 
 
@@ -115,63 +111,6 @@ def _accuracies(network: SentimentNetwork, held: dict[str, Texts]) -> dict[str, 
     return figures
 
 
-def fit_stream_cell(run: Training, corpora: Sequence[Texts], sizes: ModelConfig) -> ModelConfig:
-    """Train NUM_CELLS stream cells on corpora with streams, the rest of the network frozen, and merge them into one.
-
-    They differ in how they begin and in the order of what they learn from. The loss of what they add on average is at
-    most the average of their losses, as cross-entropy is convex in the logits.
-    `sizes`: of each cell. Returns the network's sizes with the merged cell.
-    """
-    read = [read_texts(run.network, corpus) for corpus in corpora]
-    texts = reduce(operator.add, [_unbiased(corpus, logits) for corpus, (_, logits) in zip(corpora, read, strict=True)])
-    z, text_logits = (torch.cat(parts).detach() for parts in zip(*read, strict=True))
-    cells = [_fit_cell(run, number, sizes, texts, (z, text_logits)) for number in range(NUM_CELLS)]
-    merged = replace(sizes, summary_size=NUM_CELLS * sizes.summary_size, stream_size=NUM_CELLS * sizes.stream_size)
-    run.network.stream = StreamNetwork(merged)
-    run.network.stream.load_state_dict(merge_cells(cells))
-    return merged
-
-
-def _fit_cell(
-    run: Training, number: int, sizes: ModelConfig, texts: Texts, read: tuple[Tensor, Tensor]
-) -> StreamNetwork:
-    config, (z, text_logits) = run.config, read
-    torch.manual_seed(config.seed + number)
-    cell = StreamNetwork(sizes)
-    optimizer = torch.optim.Adam(cell.parameters())
-    task = run.progress.add_task(f"stream cell {number + 1} of {NUM_CELLS}, epochs", total=config.stream_epochs)
-    for epoch in range(config.stream_epochs):
-        rng = np.random.default_rng((config.seed, number, epoch))
-        for group in optimizer.param_groups:
-            group["lr"] = config.stream_learning_rate * (1 - epoch / config.stream_epochs)
-        losses = []
-        for padded, inside in _sequence_batches(texts.streams, config, rng):
-            addend = cell(z[padded], text_logits[padded])[inside]
-            rows = padded[inside]
-            loss = corpus_loss(text_logits[rows] + addend, texts, rows)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            losses.append(loss.item())
-        run.progress.update(task, advance=1)
-        run.folder.log("stream", number * config.stream_epochs + epoch + 1, loss=float(np.mean(losses)))
-    return cell
-
-
-def _unbiased(texts: Texts, logits: Tensor) -> Texts:
-    """One corpus, with the class shares under which the text network is right about it on average.
-
-    Otherwise the cell would learn to mend the network's bias, which it can from a stream's second text on, and which
-    other data does not have.
-    """
-    log_prior = texts.log_prior.astype(np.float64)
-    shares = np.maximum(texts.targets.mean(axis=0, dtype=np.float64), np.exp(ABSENT))
-    for _ in range(UNBIASING_ROUNDS):
-        read = softmax(torch.from_numpy(log_prior) + logits.detach(), dim=1).mean(dim=0).numpy()
-        log_prior += np.log(shares / np.maximum(read, np.exp(ABSENT)))
-    return replace(texts, log_prior=log_prior.astype(np.float32))
-
-
 def fit_temperature(run: Training, held: Mapping[str, Texts]) -> None:
     """Set the temperature of least loss over texts whose labels the text network did not see, each corpus alike."""
     read = [(read_texts(run.network, texts)[1].detach(), texts) for texts in held.values()]
@@ -193,14 +132,3 @@ def fit_temperature(run: Training, held: Mapping[str, Texts]) -> None:
     weights.requires_grad = False
     constant, by_length = weights.tolist()
     run.folder.log("temperature", 0, constant=constant, by_length=by_length)
-
-
-def _sequence_batches(
-    streams: Sequence[str], config: TrainConfig, rng: np.random.Generator
-) -> Iterator[tuple[Indices, NDArray[np.bool_]]]:
-    """(sequences, longest) rows of texts, and where they are texts instead of padding, a batch at a time."""
-    sequences = stream_sequences(streams, config.stream_reset, config.stream_shuffled, rng)
-    sequences = [sequences[i] for i in rng.permutation(len(sequences))]
-    for start in range(0, len(sequences), SEQUENCES_PER_BATCH):
-        padded, lengths = pad(sequences[start : start + SEQUENCES_PER_BATCH])
-        yield padded, np.arange(padded.shape[1]) < lengths[:, None]

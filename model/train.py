@@ -4,7 +4,7 @@
     2  language model   model/language.py      the word LSTM learns which word comes next
     3  teachers         model/teaching.py      fine-tuned encoders say what they think of labelled and unlabelled texts
     4  text network     model/fit.py           word LSTM and readout learn from labels and from the teachers' opinions
-    5  stream cell      model/fit.py           on streams whose labels nothing before has seen
+    5  stream cell      model/carry.py         on streams whose labels nothing before has seen
     6  temperature      model/fit.py           on texts whose labels the text network has not seen
     7  evaluation       model/evaluate.py      on the dev parts, as `sentiment evaluate` does
 
@@ -26,12 +26,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from model.batches import Texts, encode, encode_labelled
 from model.card import model_card
+from model.carry import fit_stream_cell
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig, TrainConfig
 from model.data import FILES, read_corpora
 from model.encoder import load_pretrained
 from model.evaluate import evaluate_checkpoint
-from model.fit import Training, fit_stream_cell, fit_temperature, fit_text_network
+from model.fit import Training, fit_temperature, fit_text_network
 from model.language import fit_language_model
 from model.network import SentimentNetwork
 from model.parts import Parts, split_corpora
@@ -99,7 +100,8 @@ def finish(  # noqa: PLR0913, PLR0917 - each is a part of the checkpoint
     """The stages after the text network. `metrics`: what the evaluation must know of the films held out."""
     words, parts, tokenizer, held = reading.words, reading.parts, reading.tokenizer, reading.held
     topics = encode_labelled("topics", parts.topics, tokenizer, run.config.max_tokens)
-    sizes = fit_stream_cell(run, [held["imdb"], topics], sizes)
+    other_films = [*parts.labelled["imdb"], *parts.dev_films]
+    sizes = fit_stream_cell(run, held["imdb"], topics, other_films, sizes)
     fit_temperature(run, held)
 
     weights = run.network.tensors()

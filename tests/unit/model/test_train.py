@@ -24,7 +24,7 @@ pytest.importorskip("tokenizers", reason="training needs pip install '.[train]'"
 import tokenizers
 import torch
 
-from model import allfilms, fit, teaching
+from model import allfilms, carry, fit, teaching
 from model.allfilms import train_on_all_films
 from model.batches import Texts, encode_labelled
 from model.checkpoint import load_checkpoint
@@ -134,7 +134,7 @@ def test_a_trained_checkpoint_reads_texts_that_it_never_saw(data: Path, finished
     assert loaded.fingerprint in (checkpoint / "README.md").read_text()
     lines = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
     teachers = ["teachers of semeval", "teachers of imdb"]
-    stream = ["stream"] * fit.NUM_CELLS * CONFIG.stream_epochs
+    stream = ["stream"] * carry.NUM_CELLS * CONFIG.stream_epochs
     assert [line["stage"] for line in lines] == ["language", *teachers, "text", *stream, "temperature"]
 
 
