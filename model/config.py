@@ -108,7 +108,7 @@ class TrainConfig:
     stream_epochs: int = 10
     stream_learning_rate: float = 3e-3
     stream_reset: float = 0.05  # chance that a stream starts anew before a text
-    stream_shuffled: float = 0.2  # share of the sequences whose texts belong to no stream
+    stream_shuffled: float = 0.4  # share of the sequences whose texts belong to no stream
     dev_share: float = 0.2  # of the films: never trained on
     all_films: bool = False  # but here they are: see `train_on_all_films`
     held_share: float = 0.1  # of the films: their labels are kept for the stream cell and the temperatures
