@@ -41,10 +41,7 @@ TEACHERS = {SHORT: ("sst2", "semeval"), REVIEWS: ("imdb",)}
 """Name of each teacher, and the corpora that it learns from."""
 SHORT_SETS = ("semeval", "sst2", "airlines", "tweet variants", "phrase variants", "sentences")
 REVIEW_SETS = ("imdb", "imdb_unlabelled")
-FINE_TUNING = {
-    SHORT: TeacherConfig(epochs=3),
-    REVIEWS: TeacherConfig(epochs=2, batch_tokens=4096, max_pieces=320),  # most reviews whole
-}
+SHORT_EPOCHS, REVIEW_EPOCHS, REVIEW_PIECES = 3, 1, 144
 WITHOUT_NEUTRAL = {*REVIEW_SETS, "sst2", "phrase variants"}
 TWO_CLASSES = np.array([0.0, ABSENT, 0.0], np.float32)
 
@@ -101,7 +98,10 @@ def ask_teachers(run: Training, parts: Parts, load_encoder: LoadEncoder) -> Answ
 def _fine_tuned(
     run: Training, name: str, corpora: dict[str, list[Example]], load_encoder: LoadEncoder
 ) -> EncoderTeacher:
-    teacher = EncoderTeacher(name, *load_encoder(), replace(FINE_TUNING[name], seed=run.config.seed))
+    config = TeacherConfig(epochs=SHORT_EPOCHS, seed=run.config.seed)
+    if name == REVIEWS:
+        config = TeacherConfig(epochs=REVIEW_EPOCHS, max_pieces=REVIEW_PIECES, seed=run.config.seed)
+    teacher = EncoderTeacher(name, *load_encoder(), config)
     task = run.progress.add_task(f"teacher for {name} texts, steps", total=None)
     teacher.fit(
         corpora,
