@@ -86,7 +86,7 @@ def ask_teachers(run: Training, parts: Parts, load_encoder: LoadEncoder) -> Answ
         wanted = {name: sets[name] for name in (SHORT_SETS if teacher == SHORT else REVIEW_SETS)}
         saved = {name: run.folder.load_tensors(f"opinions-{name.replace(' ', '-')}") for name in wanted}
         if None in saved.values():
-            encoder = _fine_tuned(run, teacher, {corpus: parts.labelled[corpus] for corpus in corpora}, load_encoder)
+            encoder = _fine_tuned(run, teacher, {corpus: parts.strangers[corpus] for corpus in corpora}, load_encoder)
             for name, texts in wanted.items():
                 if saved[name] is None:
                     saved[name] = {"logits": torch.from_numpy(_judged(run, encoder, name, texts))}
