@@ -45,7 +45,7 @@ bench-engine: setup-test ## our engine beside torch, ONNX Runtime and VADER, on 
 train: setup-test ## train a checkpoint: make train ARGS="--help"
 	$(BIN)/sentiment train $(ARGS)
 
-train-shipped: setup-test ## repeat the training of the shipped checkpoint (hours; goes on when cut off): make train-shipped DATA=folder
+train-shipped: setup-test ## repeat the training of the shipped checkpoint (hours; goes on when cut off): make train-shipped DATA=folder [THREADS=2]
 	@if [ ! -d "$(DATA)" ]; then echo "Say where the labelled corpora are: make train-shipped DATA=folder" >&2; exit 2; fi
 	$(BIN)/sentiment train --data "$(DATA)" --run runs/rehearsal --set threads=$(THREADS)
 	$(BIN)/sentiment train --data "$(DATA)" --run runs/shipped --all-films runs/rehearsal
