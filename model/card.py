@@ -29,7 +29,8 @@ highest and mean hidden state; a stream LSTM of {sizes.stream_size} cells that s
    Data with two classes trains the two probabilities alone.
 4. The stream cell, on {config.held_share:.0%} of the films and {config.held_topics:.0%} of the topics of tweets; the
    temperature, which goes with the length of a text, on these films and on other sentences and tweets: texts that the
-   text network had read, but whose labels neither it nor the teachers had seen.
+   text network had read, but whose labels neither it nor the teachers had seen. From the other films the stream cell
+   learnt how labels follow each other, each standing with a review of the {config.held_share:.0%} that has that label.
 
 {films}
 

@@ -4,7 +4,7 @@
     2  language model   model/language.py      the word LSTM learns which word comes next
     3  teachers         model/teaching.py      fine-tuned encoders say what they think of labelled and unlabelled texts
     4  text network     model/fit.py           word LSTM and readout learn from labels and from the teachers' opinions
-    5  stream cell      model/carry.py         on streams whose labels nothing before has seen
+    5  stream cell      model/carry.py         on streams whose labels nothing before has seen, and dealt ones
     6  temperature      model/fit.py           on texts whose labels the text network has not seen
     7  evaluation       model/evaluate.py      on the dev parts, as `sentiment evaluate` does
 
