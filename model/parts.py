@@ -4,7 +4,6 @@ dev films        nothing is learnt from them; `evaluate` measures on them, as on
                  chosen, the network that was measured may go on with them (`all_films`), before it is served
 held streams     films and topics of tweets whose texts are read, but whose labels only the stream cell and the
                  temperatures learn from: the text network is a stranger to them, as it is to what it will serve
-strangers' part  of the labelled texts, those that the teachers learn from: no tweet of any topic is among them
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ _URL, _NO_WORD = re.compile(r"https?://\S+"), re.compile(r"\W+")
 class Parts:
     """The texts of a training run. Corpora by name: imdb, sst2, semeval, airlines."""
 
-    labelled: dict[str, list[Example]]  # what the text network learns from
-    strangers: dict[str, list[Example]]  # of these, what the teachers learn from
+    labelled: dict[str, list[Example]]  # what the teachers and the text network learn from
     held: dict[str, list[Example]]
     topics: list[Example]  # the tweets of the held topics, with two classes: the stream cell learns from these
     unlabelled: list[str]  # reviews, none of a dev film
@@ -52,7 +50,6 @@ def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Par
     airlines, _ = split_by_time(corpora["airlines"])
 
     in_topics = [example for name in ("topics_2point", "topics_5point") for example in corpora[name]]
-    of_topics = _same_texts(in_topics)
     held_topics = [
         example
         for example in in_topics
@@ -61,10 +58,8 @@ def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Par
     of_held = _same_texts(held_topics)
     held_tweets += [tweet for tweet in tweets if _same_text(tweet.text) in of_held]
     tweets = [tweet for tweet in tweets if _same_text(tweet.text) not in of_held]
-    strangers = [tweet for tweet in tweets if _same_text(tweet.text) not in of_topics]
     return Parts(
         labelled={"imdb": films, "sst2": phrases, "semeval": tweets, "airlines": airlines},
-        strangers={"imdb": films, "sst2": phrases, "semeval": strangers},
         held={"imdb": held_films, "sst2": held_phrases, "semeval": held_tweets},
         topics=[
             example

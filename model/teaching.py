@@ -41,7 +41,10 @@ TEACHERS = {SHORT: ("sst2", "semeval"), REVIEWS: ("imdb",)}
 """Name of each teacher, and the corpora that it learns from."""
 SHORT_SETS = ("semeval", "sst2", "airlines", "tweet variants", "phrase variants", "sentences")
 REVIEW_SETS = ("imdb", "imdb_unlabelled")
-SHORT_EPOCHS, REVIEW_EPOCHS, REVIEW_PIECES = 3, 1, 144
+FINE_TUNING = {
+    SHORT: TeacherConfig(epochs=3),
+    REVIEWS: TeacherConfig(epochs=2, batch_tokens=4096, max_pieces=320),  # most reviews whole
+}
 WITHOUT_NEUTRAL = {*REVIEW_SETS, "sst2", "phrase variants"}
 TWO_CLASSES = np.array([0.0, ABSENT, 0.0], np.float32)
 
@@ -86,7 +89,7 @@ def ask_teachers(run: Training, parts: Parts, load_encoder: LoadEncoder) -> Answ
         wanted = {name: sets[name] for name in (SHORT_SETS if teacher == SHORT else REVIEW_SETS)}
         saved = {name: run.folder.load_tensors(f"opinions-{name.replace(' ', '-')}") for name in wanted}
         if None in saved.values():
-            encoder = _fine_tuned(run, teacher, {corpus: parts.strangers[corpus] for corpus in corpora}, load_encoder)
+            encoder = _fine_tuned(run, teacher, {corpus: parts.labelled[corpus] for corpus in corpora}, load_encoder)
             for name, texts in wanted.items():
                 if saved[name] is None:
                     saved[name] = {"logits": torch.from_numpy(_judged(run, encoder, name, texts))}
@@ -98,10 +101,7 @@ def ask_teachers(run: Training, parts: Parts, load_encoder: LoadEncoder) -> Answ
 def _fine_tuned(
     run: Training, name: str, corpora: dict[str, list[Example]], load_encoder: LoadEncoder
 ) -> EncoderTeacher:
-    config = TeacherConfig(epochs=SHORT_EPOCHS, seed=run.config.seed)
-    if name == REVIEWS:
-        config = TeacherConfig(epochs=REVIEW_EPOCHS, max_pieces=REVIEW_PIECES, seed=run.config.seed)
-    teacher = EncoderTeacher(name, *load_encoder(), config)
+    teacher = EncoderTeacher(name, *load_encoder(), replace(FINE_TUNING[name], seed=run.config.seed))
     task = run.progress.add_task(f"teacher for {name} texts, steps", total=None)
     teacher.fit(
         corpora,

@@ -38,7 +38,7 @@ def test_a_teacher_that_guesses_does_not_count_beside_one_that_knows() -> None:
 
 def test_smoothed_labels_are_mixed_with_opinions_moved_to_the_shares_of_their_corpus() -> None:
     tweets = [Example(str(i), f"tweet {i}", label) for i, label in enumerate([0, 1, 1, 2])]
-    parts = Parts(labelled={"semeval": tweets}, strangers={}, held={}, topics=[], unlabelled=[])
+    parts = Parts(labelled={"semeval": tweets}, held={}, topics=[], unlabelled=[])
     texts = [*(tweet.text for tweet in tweets), "one held"]
     balanced = {
         "semeval": (texts, np.zeros((5, 3), np.float32)),
@@ -57,7 +57,7 @@ def test_smoothed_labels_are_mixed_with_opinions_moved_to_the_shares_of_their_co
 
 def test_a_smoothed_label_gives_nothing_to_a_class_that_its_corpus_does_not_have() -> None:
     reviews = [Example(str(i), f"review {i}", label) for i, label in enumerate([0, 2])]
-    parts = Parts(labelled={"imdb": reviews}, strangers={}, held={}, topics=[], unlabelled=[])
+    parts = Parts(labelled={"imdb": reviews}, held={}, topics=[], unlabelled=[])
     answers = {"imdb": (["bad", "good"], np.zeros((2, 3), np.float32))}
     (read,) = lessons(
         parts, answers, Tokenizer(["good"], num_buckets=2), TrainConfig(label_share=0.5, label_smoothing=0.2)
@@ -66,7 +66,7 @@ def test_a_smoothed_label_gives_nothing_to_a_class_that_its_corpus_does_not_have
 
 
 def test_opinions_of_a_corpus_without_neutral_texts_are_of_two_classes() -> None:
-    parts = Parts(labelled={}, strangers={}, held={}, topics=[], unlabelled=[])
+    parts = Parts(labelled={}, held={}, topics=[], unlabelled=[])
     (read,) = lessons(
         parts, {"imdb_unlabelled": (["a film"], np.float32([[1, 5, 1]]))}, Tokenizer(["film"], 2), TrainConfig()
     )
