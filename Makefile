@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test demo test test-unit lint faults bench bench-engine train train-shipped clean
+.PHONY: help setup setup-test demo test test-unit lint faults bench bench-engine train train-shipped labelled-data clean
 
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -45,10 +45,12 @@ bench-engine: setup-test ## our engine beside torch, ONNX Runtime and VADER, on 
 train: setup-test ## train a checkpoint: make train ARGS="--help"
 	$(BIN)/sentiment train $(ARGS)
 
-train-shipped: setup-test ## repeat the training of the shipped checkpoint (hours; goes on when cut off): make train-shipped DATA=folder [THREADS=2]
-	@if [ ! -d "$(DATA)" ]; then echo "Say where the labelled corpora are: make train-shipped DATA=folder" >&2; exit 2; fi
+train-shipped: labelled-data setup-test ## repeat the training of the shipped checkpoint (hours; goes on when cut off): make train-shipped DATA=folder [THREADS=2]
 	$(BIN)/sentiment train --data "$(DATA)" --run runs/rehearsal --set threads=$(THREADS)
 	$(BIN)/sentiment train --data "$(DATA)" --run runs/shipped --all-films runs/rehearsal
+
+labelled-data: # asked for before anything is downloaded
+	@if [ ! -d "$(DATA)" ]; then echo "Say where the labelled corpora are: make train-shipped DATA=folder" >&2; exit 2; fi
 
 clean: ## remove .venv and everything else that was built; training runs stay
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
