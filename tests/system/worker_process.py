@@ -72,11 +72,15 @@ class WorkerProcess(Server):
         with urllib.request.urlopen(f"http://{self.address}/{path}", timeout=ANSWER_TIMEOUT_S) as answer:
             return str(answer.read().decode())
 
+    def metrics(self) -> str:
+        """What /metrics says. Raises OSError where nobody answers."""
+        return self._get("metrics")
+
     def metric(self, name: str, **labels: str) -> float:
         """Sum of the samples called `sentiment_name` that have these labels. Raises OSError where nobody answers."""
         return sum(
             sample.value
-            for family in text_string_to_metric_families(self._get("metrics"))
+            for family in text_string_to_metric_families(self.metrics())
             for sample in family.samples
             if sample.name == f"sentiment_{name}" and labels.items() <= sample.labels.items()
         )

@@ -1,0 +1,82 @@
+"""The same records give the same events, states, metrics and log actions as before, and the same settings reach them.
+
+Everything is compared exactly but what the processor's instruction set may move: floats, within 1e-5.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.system.golden import GOLDEN, run_worker, surface
+from worker.stack import LocalStack
+
+TOLERANCE = 1e-5
+# The bytes of a state, spelled out once more: header, mood, and the head and the float32 arrays of the network's state.
+HEADER = struct.Struct("<BBHQq")
+MOOD = struct.Struct("<B 3d Qq I2d dQdqd dQdqd")
+NETWORK_HEAD_BYTES = 22
+CHECKSUM_BYTES = 4
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(GOLDEN.read_text())
+    return found
+
+
+def test_fixed_records_give_the_same_events_states_metrics_and_log_actions(
+    stack: LocalStack, golden: dict[str, Any], tmp_path: Path
+) -> None:
+    found = run_worker(stack, tmp_path)
+    for topic, records in golden["records"].items():
+        assert len(found["records"][topic]) == len(records), topic
+        for before, now in zip(records, found["records"][topic], strict=True):
+            _assert_same(now, before, topic)
+    assert found["states"].keys() == golden["states"].keys()
+    for key, state in golden["states"].items():
+        _assert_same_state(bytes.fromhex(found["states"][key]), bytes.fromhex(state), key)
+    assert found["metrics"]["types"] == golden["metrics"]["types"]
+    assert found["metrics"]["series"] == golden["metrics"]["series"]
+    assert found["metrics"]["values"] == golden["metrics"]["values"]
+    assert found["log_actions"] == golden["log_actions"]
+
+
+def test_settings_and_commands_are_the_same(golden: dict[str, Any]) -> None:
+    assert surface() == {name: golden[name] for name in ("settings", "commands")}
+
+
+def _assert_same(now: Any, before: Any, path: str) -> None:
+    """Equal down to the order of fields, floats within the tolerance."""
+    if isinstance(before, dict):
+        assert list(now) == list(before), path
+        for name, value in before.items():
+            _assert_same(now[name], value, f"{path}.{name}")
+    elif isinstance(before, list):
+        assert len(now) == len(before), path
+        for place, value in enumerate(before):
+            _assert_same(now[place], value, f"{path}[{place}]")
+    elif isinstance(before, float):
+        assert now == pytest.approx(before, abs=TOLERANCE), path
+    else:
+        assert now == before, path
+
+
+def _assert_same_state(now: bytes, before: bytes, key: str) -> None:
+    assert len(now) == len(before), key
+    assert now[: HEADER.size] == before[: HEADER.size], key
+    mood_bytes = HEADER.unpack_from(before)[2]
+    at = HEADER.size + mood_bytes
+    if mood_bytes:
+        moods = [MOOD.unpack(state[HEADER.size : at]) for state in (now, before)]
+        assert moods[0] == pytest.approx(moods[1], abs=TOLERANCE), key
+    head_end = at + NETWORK_HEAD_BYTES
+    assert now[at:head_end] == before[at:head_end], key
+    stream_size = struct.unpack_from("<H", before, at + 2)[0]
+    arrays = [np.frombuffer(state, "<f4", 2 * stream_size, head_end) for state in (now, before)]
+    assert arrays[0] == pytest.approx(arrays[1], abs=TOLERANCE), key
