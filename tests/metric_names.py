@@ -5,7 +5,7 @@ import re
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from worker.metrics import Metrics
+from worker.monitoring.metrics import Metrics
 
 _NAME = re.compile(r"\b(?:sentiment|process)_[a-z_]+\b")
 

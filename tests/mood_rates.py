@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
-from worker.mood import MoodState, MoodTracker, Shift
 from worker.settings import Settings
+from worker.state.mood import MoodState, MoodTracker, Shift
 
 NUM_STREAMS = 200
 NUM_STEADY_RECORDS = 1000

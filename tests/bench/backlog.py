@@ -10,10 +10,10 @@ from itertools import islice
 
 from tests import kafka_tools
 from tests.bench.rows import Backlog
-from worker.feed import send_feed
 from worker.settings import load_settings
-from worker.simulate import Feed, FeedRecord
 from worker.stack import LocalStack
+from worker.tools.feed import send_feed
+from worker.tools.simulate import Feed, FeedRecord
 
 SEED = 1
 NUM_PARTITIONS = 4

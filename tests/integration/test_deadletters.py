@@ -15,14 +15,14 @@ from kafka.errors import NoError
 
 from tests.kafka_tools import Keyed, create_topics, delete_topics, produce, read_to_end
 from tests.workplace import Workplace
-from worker.codec import format_time
-from worker.deadletters import DeadLetter, RedriveSummary, list_deadletters, redrive
 from worker.errors import DependencyError, Reason, RecordError, SentimentError, TopicsError
-from worker.headers import REDRIVEN, deadletter_headers
+from worker.kafka.producer import Output, TransactionalPublisher
 from worker.process import CrashPoints
-from worker.publisher import Output, TransactionalPublisher
+from worker.records.codec import format_time
+from worker.records.headers import REDRIVEN, deadletter_headers
 from worker.settings import Settings, load_settings
 from worker.stack.server import free_port
+from worker.tools.deadletters import DeadLetter, RedriveSummary, list_deadletters, redrive
 
 TIME_MS = 1_790_000_000_123
 SUBPROCESS_TIMEOUT_S, FORGET_TIMEOUT_S, SEND_TIMEOUT_S = 300, 120, 120
@@ -235,7 +235,7 @@ def test_a_source_that_is_gone_is_named_and_its_dead_letters_stay(make_workplace
 DYING = """
 import asyncio, os, sys
 from aiokafka import AIOKafkaProducer
-from worker.deadletters import redrive
+from worker.tools.deadletters import redrive
 from worker.settings import load_settings
 
 name, when = sys.argv[1:]

@@ -10,12 +10,12 @@ import pytest
 
 from tests.kafka_tools import read_to_end
 from tests.workplace import Workplace
-from worker.codec import Codec
 from worker.errors import DependencyError, TopicsError
-from worker.feed import feed_files, send_feed
+from worker.records.codec import Codec
 from worker.settings import load_settings
-from worker.simulate import Feed, FeedRecord
 from worker.stack.server import free_port
+from worker.tools.feed import feed_files, send_feed
+from worker.tools.simulate import Feed, FeedRecord
 
 NUM_RECORDS = 3000
 NUM_BEFORE_STOP = 500

@@ -11,13 +11,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from model import ModelConfig, StreamState
-from tests.unit.test_partition import new_partition
+from tests.unit.ownership.test_partition import new_partition
 from tests.workplace import Workplace
 from worker.errors import DependencyError
-from worker.partition import Epoch, Partition
+from worker.ownership.partition import Epoch, Partition
 from worker.settings import load_settings
-from worker.store import Claim, Standing, StateStore
-from worker.streams import StreamEntry
+from worker.state.entry import StreamEntry
+from worker.state.store import Claim, Standing, StateStore
 
 CONFIG = ModelConfig(num_words=1, num_buckets=1, embedding_size=1, hidden_size=1, summary_size=1, stream_size=2)
 FINGERPRINT = "0123456789abcdef"

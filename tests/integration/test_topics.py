@@ -9,13 +9,13 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from tests.kafka_tools import Keyed, create_topics, produce, read_to_end
 from tests.workplace import Workplace, new_workplace
 from worker.errors import DependencyError, Reason, RecordError, TopicsError
-from worker.headers import deadletter_headers
+from worker.kafka.producer import Output, TransactionalPublisher
+from worker.kafka.topics import check_topics, ensure_topics
 from worker.process import CrashPoints
-from worker.publisher import Output, TransactionalPublisher
+from worker.records.headers import deadletter_headers
 from worker.settings import load_settings
 from worker.stack import LocalStack
 from worker.stack.server import free_port
-from worker.topics import check_topics, ensure_topics
 
 LARGEST_VALUE_BYTES = (1 << 20) - 200  # the rest are the client's estimates of the batch around it
 

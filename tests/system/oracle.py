@@ -15,8 +15,8 @@ from model import ReferenceNetwork, StreamState
 from model.checkpoint import load_checkpoint
 from tests.system.inputs import Sent
 from worker.errors import Reason
-from worker.mood import MoodState, MoodTracker
 from worker.settings import Settings
+from worker.state.mood import MoodState, MoodTracker
 
 StreamKey = tuple[str, int, str]  # topic, partition, stream
 

@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 from aiokafka import TopicPartition
 
-from worker import cli, store
-from worker.events import Output
-from worker.ownership import Ownership
-from worker.publisher import TransactionalPublisher
+from worker import cli
+from worker.kafka.producer import TransactionalPublisher
+from worker.ownership.takeover import Ownership
+from worker.processing.events import Output
+from worker.state import store
 
 send = TransactionalPublisher._send
 take_over = Ownership.take_over

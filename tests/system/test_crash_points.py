@@ -1,4 +1,4 @@
-"""kill -9 between every two of the numbered steps (worker/pipeline.py): the next worker makes everything exact.
+"""kill -9 between every two of the numbered steps: the next worker makes everything exact.
 
 The workers of a test die one after the other, each at a point of its own and on what the one before it left.
 """

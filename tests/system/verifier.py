@@ -20,7 +20,7 @@ import redis
 from tests import kafka_tools
 from tests.system.oracle import Expectation, ExpectedEvent, ExpectedState, Oracle, StreamKey
 from tests.workplace import Workplace
-from worker.streams import StreamEntry
+from worker.state.entry import StreamEntry
 
 TOLERANCE = 1e-5
 LABEL_MARGIN = 2 * TOLERANCE

@@ -16,7 +16,7 @@ import pytest
 from model import InferenceEngine
 from model.data import FILES
 from tests.checkpoints import WORDS, save_tiny_checkpoint
-from worker.logs import LIBRARIES, SILENT
+from worker.monitoring.logs import LIBRARIES, SILENT
 
 DAY_MS = 86_400_000
 START_MS = 1_700_000_000_000

@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 
 from tests.bench.outcome import NUM_WARM_EVENTS, CpuAccount, Events, pace
 from tests.bench.stages import quantile, stage_times_ms
-from worker.metrics import Metrics
+from worker.monitoring.metrics import Metrics
 
 
 def test_a_quantile_is_linear_within_its_bucket_and_not_beyond_the_last_finite_bound():

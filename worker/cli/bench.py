@@ -65,7 +65,7 @@ def engine(
 
 
 def _simulated_tweets(num_texts: int) -> list[str]:
-    from worker.simulate import Feed
+    from worker.tools.simulate import Feed
 
     topic = "tweets"
     feed = Feed(SEED, num_streams=NUM_STREAMS, topics=(topic, "reviews"))

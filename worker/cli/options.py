@@ -17,7 +17,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from worker.errors import EXIT_FAILED, EXIT_MISUSED, SentimentError
-from worker.logs import configure_logs
+from worker.monitoring.logs import configure_logs
 from worker.settings import Settings, load_settings
 
 KAFKA = (*(name for name in Settings.model_fields if name.startswith("kafka")), "request_timeout_s")

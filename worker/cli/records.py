@@ -58,16 +58,16 @@ def feed(
 
 
 async def _feed_files(settings: Settings, files: list[Path], topic: str, rate: float | None) -> tuple[int, int]:
-    from worker.feed import feed_files
     from worker.stopping import stop_on_signals
+    from worker.tools.feed import feed_files
 
     return await feed_files(settings, files, topic, rate, stop_on_signals())
 
 
 async def _feed_simulated(settings: Settings, rate: float, seconds: float | None, seed: int) -> int:
-    from worker.feed import send_feed
-    from worker.simulate import Feed
     from worker.stopping import stop_on_signals
+    from worker.tools.feed import send_feed
+    from worker.tools.simulate import Feed
 
     feed = Feed(seed, rate=rate, topics=(settings.topics[0], settings.topics[-1]), start_ms=int(time.time() * 1000))
     records = islice(feed, None if seconds is None else round(seconds * rate))
@@ -87,7 +87,7 @@ def tail(
     """Follow the events as they are committed, until Ctrl-C."""
     from rich.console import Console
 
-    from worker.tail import follow, show_event, show_json, show_shift
+    from worker.tools.tail import follow, show_event, show_json, show_shift
 
     topic, show = (settings.shifts_topic, show_shift) if shifts else (settings.events_topic, show_event)
     asyncio.run(follow(settings, topic, show_json if as_json else show(Console()), from_start=from_start))
@@ -103,10 +103,10 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line for each")] = False,
 ) -> None:
     """List the dead letters that there are now, oldest first in each partition."""
-    from worker.tail import show_json
+    from worker.tools.tail import show_json
 
     async def show_all() -> None:
-        from worker.deadletters import list_deadletters
+        from worker.tools.deadletters import list_deadletters
 
         async for letter in list_deadletters(settings, reasons or []):
             if as_json:
@@ -124,7 +124,7 @@ def list_(
 @with_settings("group", *TOPICS, *KAFKA, "transaction_timeout_s", "commit_timeout_s")
 def redrive(settings: Settings, reasons: Reasons = None) -> None:
     """Send the originals of dead letters back to where they came from, each exactly once."""
-    from worker.deadletters import redrive as redrive_all
+    from worker.tools.deadletters import redrive as redrive_all
 
     num_redriven, num_foreign = asyncio.run(redrive_all(settings, reasons or []))
     print(f"{num_redriven} records sent back")

@@ -51,7 +51,7 @@ def stack(
 @with_settings(*TOPICS, "partitions", "replication", *KAFKA)
 def topics(settings: Settings) -> None:
     """Create the topics that are missing. Those that exist stay as they are."""
-    from worker.topics import check_topics, ensure_topics
+    from worker.kafka.topics import check_topics, ensure_topics
 
     created = ensure_topics(settings)
     check_topics(settings)
@@ -62,7 +62,7 @@ def topics(settings: Settings) -> None:
 @with_settings(*TOPICS, *NETWORK[:2], "redis", *KAFKA, *LOGS)
 def check(settings: Settings) -> None:
     """Say how each dependency stands, a line for each: Kafka, topics, Redis, checkpoint. Code 3: one is away."""
-    from worker.checks import check_all
+    from worker.tools.checks import check_all
 
     worst = EXIT_OK
     for finding in check_all(settings):

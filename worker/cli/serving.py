@@ -28,7 +28,7 @@ def demo(
 
     Ctrl-C stops the feed, lets the worker finish, and prints a summary.
     """
-    from worker.demo import run_demo
+    from worker.demo.run import run_demo
 
     run_demo(settings, seconds, rate, as_json=as_json)
 
@@ -55,6 +55,6 @@ def worker(
 
     Start as many as there are partitions: they share them. Health and metrics are served over HTTP.
     """
-    from worker.serve import serve
+    from worker.service.serve import serve
 
     serve(settings, until_end=until_end)

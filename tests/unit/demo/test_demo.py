@@ -1,0 +1,186 @@
+"""What a demo counts, and how it shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from tests.unit.conftest import Record
+from worker.demo.run import MAX_PORT_TRIES, as_variables, next_free_port
+from worker.demo.tally import Summary, Tally, percentiles
+from worker.demo.view import render
+from worker.errors import Reason
+from worker.records.codec import encode, format_time
+from worker.records.types import (
+    EventModel,
+    EventMood,
+    EventState,
+    MoodLevel,
+    Probabilities,
+    SentimentEvent,
+    ShiftEvent,
+    ShiftEvidence,
+    Source,
+)
+from worker.settings import load_settings
+from worker.tools.simulate import Feed, FeedRecord
+
+SETTINGS = load_settings()
+
+
+def event_of(fields: dict[str, Any], number: int = 0, age_ms: int = 0) -> Record:
+    """The event that answers a record of these fields, sent `age_ms` ago."""
+    event = SentimentEvent(
+        id=f"tweets-0-{number}",
+        stream=fields["stream"],
+        record_id=fields["id"],
+        source=Source("tweets", 0, number, format_time(round(time.time() * 1000) - age_ms)),
+        label="positive",
+        probabilities=Probabilities(0.1, 0.1, 0.8),
+        score=0.7,
+        confidence=0.8,
+        words=[],
+        mood=EventMood(0.5, 0.5, 1),
+        state=EventState(1, None),
+        model=EventModel("tiny", "0" * 16),
+        final=True,
+        latency_ms=1.0,
+    )
+    return Record(number, None, encode(event), topic=SETTINGS.events_topic)
+
+
+def dead_letter(reason: Reason) -> Record:
+    headers = {"reason": reason, "error": "e", "topic": "tweets", "partition": "0", "offset": "1"}
+    headers |= {"time": "2026-11-21T05:00:00Z", "worker-version": "0"}
+    pairs = [(f"sentiment-{name}", value.encode()) for name, value in headers.items()]
+    return Record(0, None, b"", topic=SETTINGS.deadletters_topic, headers=pairs)
+
+
+def sent(tally: Tally, *fields: dict[str, Any]) -> None:
+    """Send records of these fields."""
+    records = (FeedRecord("tweets", b"k", json.dumps(part).encode(), 0, "positive") for part in fields)
+    assert len(list(tally.sending(records))) == len(fields)
+
+
+def test_every_record_of_a_feed_is_answered_by_an_event_or_a_dead_letter() -> None:
+    tally = Tally(SETTINGS)
+    for number, record in enumerate(tally.sending(islice(Feed(3, num_streams=6, poison_share=0.1), 300))):
+        assert tally.lag == 0
+        answer = dead_letter(record.reason) if record.reason else event_of(msgspec.json.decode(record.value), number)
+        tally.read(answer)
+    summary = tally.summary(300)
+    assert summary.is_balanced
+    assert summary.events + summary.dead_letters == 300
+    assert summary.dead_letters == tally.num_dead_letters > 0
+    assert sum(line.num_records for line in tally.streams.values()) == summary.events
+
+
+def test_a_summary_that_lacks_or_repeats_an_answer_is_not_balanced() -> None:
+    assert Summary(10, 9, 1, 0, None, None).is_balanced
+    assert not Summary(10, 8, 1, 0, None, None).is_balanced
+    assert not Summary(10, 10, 1, 0, None, None).is_balanced
+
+
+def test_a_stream_shows_its_latest_text_also_of_a_review_in_pieces() -> None:
+    tally = Tally(SETTINGS)
+    pieces = [{"id": "r#0", "stream": "r", "text": text} for text in ("first ", "last")]
+    sent(tally, *pieces)
+    assert tally.lag == 2
+    tally.read(event_of(pieces[0]))
+    assert tally.streams["r"].text == "first "
+    tally.read(event_of(pieces[1]))
+    assert (tally.streams["r"].text, tally.streams["r"].mood, tally.lag) == ("last", 0.5, 0)
+
+
+def test_latency_runs_from_the_record_s_timestamp_to_now() -> None:
+    tally = Tally(SETTINGS)
+    fields = {"id": "1", "stream": "a", "text": "t"}
+    sent(tally, fields)
+    tally.read(event_of(fields, age_ms=1500))
+    (latency_ms,) = tally.latencies_ms
+    assert latency_ms >= 1499
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([], [None, None]), ([4.0], [4.0, 4.0]), ([float(n) for n in range(100, 0, -1)], [51.0, 100.0])],
+)
+def test_percentiles(values: list[float], expected: list[float | None]) -> None:
+    assert percentiles(values, (0.50, 0.99)) == expected
+
+
+def test_the_screen_shows_streams_figures_and_shifts_and_takes_no_text_for_markup() -> None:
+    tally = Tally(SETTINGS)
+    fields = {"id": "1", "stream": "@acme", "text": "[red]good[/] [/flight]"}
+    sent(tally, fields)
+    tally.read(event_of(fields))
+    tally.read(dead_letter(Reason.NO_TEXT))
+    shift = ShiftEvent(
+        id="tweets-0-9",
+        stream="@acme",
+        from_level=MoodLevel("positive", 0.6),
+        to_level=MoodLevel("negative", -0.5),
+        since="2026-11-21T05:00:00.000Z",
+        source=Source("tweets", 0, 9, "2026-11-21T05:00:09.000Z"),
+        evidence=ShiftEvidence("self_starting_cusum", 20.0, 17.0, 12),
+    )
+    tally.read(Record(0, None, encode(shift), topic=SETTINGS.shifts_topic))
+    screen = shown(tally)
+    for part in ("@acme", "[red]good[/] [/flight]", "positive +0.70", "│███···", "no_text 1", "lag 0", "Kafka k:1"):
+        assert part in screen
+    assert "@acme turned positive +0.60 to negative -0.50 since 05:00:00 (12 records)" in screen
+
+
+def test_streams_that_do_not_fit_the_screen_are_left_out() -> None:
+    tally = Tally(SETTINGS)
+    fields = [{"id": "1", "stream": f"stream-{number:02}", "text": "t"} for number in range(40)]
+    sent(tally, *fields)
+    for number, part in enumerate(fields):
+        tally.read(event_of(part, number))
+    screen = shown(tally, height=30)
+    assert len(screen.splitlines()) <= 30
+    assert len(re.findall(r"stream-\d\d", screen)) == 16
+
+
+def test_the_worker_of_a_demo_gets_the_settings_of_the_demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config = tmp_path / "sentiment.toml"
+    config.write_text('topics = ["a", "b"]\nmax_wait_ms = 2.5\ncarry = false\n[fields.a]\ntext = "data.text"\n')
+    monkeypatch.setenv("SENTIMENT_GROUP", "mine")
+    settings = load_settings(config, checkpoint=tmp_path, log_format="json")
+    for name, value in as_variables(settings).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == settings
+
+
+def test_where_the_port_of_health_is_taken_a_demo_takes_the_next_free_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert port < next_free_port("127.0.0.1", port) < port + MAX_PORT_TRIES
+    assert next_free_port("127.0.0.1", port) == port
+    assert next_free_port("127.0.0.1", 0) > 0
+
+
+def test_a_narrow_terminal_keeps_room_for_the_texts() -> None:
+    tally = Tally(SETTINGS)
+    fields = {"id": "1", "stream": "@acme", "text": "good flight today"}
+    sent(tally, fields)
+    tally.read(event_of(fields))
+    assert "good flight today" in shown(tally, width=80)
+    assert "tweets" not in shown(tally, width=80)
+    assert "tweets" in shown(tally, width=120)
+
+
+def shown(tally: Tally, height: int = 30, width: int = 120) -> str:
+    console = Console(width=width, height=height)
+    with console.capture() as captured:
+        console.print(render(tally, ["Kafka k:1"], "Ctrl-C", console))
+    return captured.get()

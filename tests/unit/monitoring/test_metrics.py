@@ -1,0 +1,190 @@
+from typing import NamedTuple, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from worker.errors import Reason
+from worker.monitoring.histogram import BatchHistogram
+from worker.monitoring.metrics import RESET_REASONS, Metrics, Outcome
+from worker.state.entry import RESET_REASONS as REASONS_OF_A_STATE
+
+TOPICS = ("tweets", "reviews")
+
+# Name and labels of every metric that the worker promises, as they are queried.
+PROMISED = {
+    "sentiment_records_total": {"topic", "outcome"},
+    "sentiment_events_total": {"label"},
+    "sentiment_batch_records_count": set(),
+    "sentiment_batch_wait_seconds_count": set(),
+    "sentiment_stage_seconds_count": {"stage"},
+    "sentiment_end_to_end_seconds_count": set(),
+    "sentiment_state_cache_total": {"result"},
+    "sentiment_flush_seconds_count": set(),
+    "sentiment_flush_lag_records": set(),
+    "sentiment_flush_lost_total": set(),
+    "sentiment_fenced_total": {"by"},
+    "sentiment_rebuilt_records_total": set(),
+    "sentiment_state_resets_total": {"reason"},
+    "sentiment_dead_letters_total": {"reason"},
+    "sentiment_shifts_total": set(),
+    "sentiment_position_kept_total": set(),
+    "sentiment_lag_records": {"topic", "partition"},
+    "sentiment_lag_seconds": set(),
+    "sentiment_inflight_records": set(),
+    "sentiment_inflight_bytes": set(),
+    "sentiment_cached_streams": set(),
+    "sentiment_unknown_token_ratio_count": set(),
+    "sentiment_score_bucket": {"le"},
+    "sentiment_model_info": {"name", "fingerprint"},
+    "sentiment_owned_partitions": set(),
+    "sentiment_last_progress_timestamp_seconds": set(),
+    "sentiment_ready": set(),
+    "process_resident_memory_bytes": set(),
+}
+
+
+class Result(NamedTuple):
+    label: str
+    score: float
+    num_tokens: int = 10
+    num_unknown: int = 0
+
+
+@pytest.fixture
+def metrics():
+    return Metrics(TOPICS)
+
+
+def value(metrics, name, **labels):
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_every_promised_metric_is_exposed_with_its_labels(metrics):
+    metrics.model("default", "0123456789abcdef")
+    metrics.lag("tweets", 0, 0)
+    samples = [sample for family in parse(generate_latest(metrics.registry).decode()) for sample in family.samples]
+    labels = {sample.name: set(sample.labels) for sample in samples}
+    assert {name: labels.get(name) for name in PROMISED} == PROMISED
+
+
+def test_the_exposition_is_valid_openmetrics_too(metrics):
+    metrics.committed("tweets", [Result("negative", -0.9)], [0.01])
+    names = {family.name for family in parse_openmetrics(openmetrics.generate_latest(metrics.registry).decode())}
+    assert {"sentiment_score", "sentiment_end_to_end_seconds"} <= names
+
+
+def test_series_of_known_labels_start_at_zero_so_that_a_rate_sees_their_first_event(metrics):
+    for topic in TOPICS:
+        for outcome in get_args(Outcome):
+            assert value(metrics, "sentiment_records_total", topic=topic, outcome=outcome) == 0
+    for reason in Reason:
+        assert value(metrics, "sentiment_dead_letters_total", reason=reason.value) == 0
+    for reason in RESET_REASONS:
+        assert value(metrics, "sentiment_state_resets_total", reason=reason) == 0
+    for by in ("kafka", "redis"):
+        assert value(metrics, "sentiment_fenced_total", by=by) == 0
+
+
+def test_the_reset_reasons_are_those_that_a_state_can_have():
+    assert (None, *RESET_REASONS) == REASONS_OF_A_STATE
+
+
+def test_a_committed_batch_is_counted_by_topic_label_score_and_delay(metrics):
+    results = [Result("positive", 0.9), Result("positive", 0.5, 4, 1), Result("negative", -0.7, 0, 0)]
+    metrics.committed("reviews", results, [0.004, 0.3, 7200.0])
+    assert value(metrics, "sentiment_records_total", topic="reviews", outcome="scored") == 3
+    assert value(metrics, "sentiment_records_total", topic="tweets", outcome="scored") == 0
+    assert value(metrics, "sentiment_events_total", label="positive") == 2
+    assert value(metrics, "sentiment_events_total", label="negative") == 1
+    assert value(metrics, "sentiment_score_bucket", le="-0.6") == 1
+    assert value(metrics, "sentiment_score_bucket", le="0.6") == 2
+    assert value(metrics, "sentiment_score_bucket", le="+Inf") == 3
+    assert value(metrics, "sentiment_end_to_end_seconds_bucket", le="0.005") == 1
+    assert value(metrics, "sentiment_end_to_end_seconds_bucket", le="3600.0") == 2
+    assert value(metrics, "sentiment_end_to_end_seconds_count") == 3
+    assert value(metrics, "sentiment_unknown_token_ratio_sum") == 0.25
+
+
+def test_a_dead_letter_is_a_record_done_and_a_reason(metrics):
+    metrics.dead_letters("tweets", [Reason.NO_TEXT, Reason.NO_TEXT, Reason.INVALID_JSON])
+    assert value(metrics, "sentiment_records_total", topic="tweets", outcome="dead_letter") == 3
+    assert value(metrics, "sentiment_dead_letters_total", reason="no_text") == 2
+    assert value(metrics, "sentiment_dead_letters_total", reason="invalid_json") == 1
+
+
+def test_a_stage_is_timed_once_for_each_batch(metrics):
+    for _ in range(2):
+        with metrics.stage("score"):
+            pass
+    assert value(metrics, "sentiment_stage_seconds_count", stage="score") == 2
+    assert value(metrics, "sentiment_stage_seconds_count", stage="commit") == 0
+
+
+def test_the_lag_of_a_partition_that_was_given_up_is_no_longer_reported(metrics):
+    metrics.lag("tweets", 3, 17)
+    assert value(metrics, "sentiment_lag_records", topic="tweets", partition="3") == 17
+    metrics.drop_lag("tweets", 3)
+    assert value(metrics, "sentiment_lag_records", topic="tweets", partition="3") is None
+    metrics.drop_lag("tweets", 3)
+
+
+def test_what_happens_to_states_is_counted(metrics):
+    metrics.cache(hits=5, misses=2)
+    metrics.cached_streams(7)
+    metrics.flush_lag(40)
+    metrics.flush_lost()
+    metrics.fenced("redis")
+    metrics.rebuilt(100)
+    metrics.state_reset("expired", 3)
+    metrics.position_kept()
+    with metrics.flushing():
+        pass
+    assert value(metrics, "sentiment_state_cache_total", result="hit") == 5
+    assert value(metrics, "sentiment_state_cache_total", result="miss") == 2
+    assert value(metrics, "sentiment_cached_streams") == 7
+    assert value(metrics, "sentiment_flush_lag_records") == 40
+    assert value(metrics, "sentiment_flush_lost_total") == 1
+    assert value(metrics, "sentiment_fenced_total", by="redis") == 1
+    assert value(metrics, "sentiment_rebuilt_records_total") == 100
+    assert value(metrics, "sentiment_state_resets_total", reason="expired") == 3
+    assert value(metrics, "sentiment_position_kept_total") == 1
+    assert value(metrics, "sentiment_flush_seconds_count") == 1
+
+
+def test_two_workers_in_one_process_keep_their_metrics_apart(metrics):
+    other = Metrics(TOPICS)
+    metrics.shifts(1)
+    assert value(metrics, "sentiment_shifts_total") == 1
+    assert value(other, "sentiment_shifts_total") == 0
+
+
+BOUNDS = (-0.5, 0.0, 0.25, 1.0)
+
+
+@given(st.lists(st.lists(st.floats(-2, 2) | st.sampled_from(BOUNDS), max_size=20), max_size=5))
+def test_a_batch_histogram_counts_as_the_librarys_own_does_one_by_one(batches):
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    batched = BatchHistogram("h", "h", BOUNDS, ours)
+    single = Histogram("h", "h", buckets=BOUNDS, registry=theirs)
+    for batch in batches:
+        batched.observe(batch)
+        for number in batch:
+            single.observe(number)
+    for bound in (*map(str, BOUNDS), "+Inf"):
+        labels = {"le": bound}
+        assert ours.get_sample_value("h_bucket", labels) == theirs.get_sample_value("h_bucket", labels)
+
+
+@given(st.lists(st.lists(st.floats(0, 2), max_size=20), max_size=5))
+def test_a_batch_histogram_has_the_sum_and_the_count_of_its_values(batches):
+    registry = CollectorRegistry()
+    histogram = BatchHistogram("h", "h", (0.0, 1.0), registry)
+    for batch in batches:
+        histogram.observe(batch)
+    assert registry.get_sample_value("h_count") == sum(map(len, batches))
+    assert registry.get_sample_value("h_sum") == pytest.approx(sum(map(sum, batches)))

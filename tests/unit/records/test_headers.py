@@ -1,0 +1,140 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.records.test_schemas import EVENT, SHIFT
+from worker import __version__
+from worker.errors import Reason, RecordError
+from worker.records.codec import parse_time
+from worker.records.headers import (
+    CUT_FROM,
+    MAX_DEADLETTER_BYTES,
+    OWN_NAMES,
+    REDRIVEN,
+    EventHeaders,
+    deadletter_headers,
+    fit_original,
+    read_deadletter_headers,
+    redriven_headers,
+)
+from worker.settings import Settings
+
+ERROR = RecordError(Reason.WRONG_TYPE, "Expected `str`, got `int` - at `text`")
+TIME_MS = 1_795_000_000_123
+
+foreign_headers = st.lists(
+    st.tuples(st.text(max_size=8).filter(lambda name: name not in OWN_NAMES), st.none() | st.binary(max_size=8))
+)
+
+
+def test_an_event_carries_the_cloudevents_attributes() -> None:
+    headers = dict(EventHeaders(Settings(group="g", events_topic="out")).of(EVENT))
+    assert headers == {
+        "ce_specversion": b"1.0",
+        "ce_type": b"sentiment.event.v1",
+        "ce_source": b"/g/out",
+        "ce_id": b"tweets-1-42",
+        "ce_time": b"2026-11-21T05:00:00.000Z",
+        "content-type": b"application/json",
+    }
+
+
+def test_an_event_and_the_shift_that_it_showed_differ_in_their_source() -> None:
+    headers = EventHeaders(Settings())
+    event, shift = dict(headers.of(EVENT)), dict(headers.of(SHIFT))
+    assert event["ce_id"] == shift["ce_id"]
+    assert event["ce_source"] != shift["ce_source"]
+    assert shift["ce_type"] == b"sentiment.shift.v1"
+
+
+def test_a_dead_letter_says_why_and_whence() -> None:
+    ours = read_deadletter_headers(deadletter_headers([], ERROR, "tweets", 3, 42, TIME_MS))
+    assert ours is not None
+    assert (ours.reason, ours.error) == (Reason.WRONG_TYPE, str(ERROR))
+    assert (ours.topic, ours.partition, ours.offset) == ("tweets", "3", "42")
+    assert parse_time(ours.time.isoformat()) == TIME_MS
+    assert (ours.worker_version, ours.redriven) == (__version__, "0")
+
+
+@given(foreign_headers)
+def test_a_record_keeps_its_own_headers_in_their_order_through_dead_letter_and_redrive(
+    headers: list[tuple[str, bytes | None]],
+) -> None:
+    dead = deadletter_headers(headers, ERROR, "tweets", 0, 1, TIME_MS)
+    assert dead[: len(headers)] == headers
+    back = redriven_headers(dead, 1)
+    assert back == [*headers, (REDRIVEN, b"1")]
+
+
+@given(foreign_headers, st.integers(1, 50))
+def test_the_second_dead_letter_replaces_our_headers_and_keeps_the_count_of_redrives(
+    headers: list[tuple[str, bytes | None]], num_redriven: int
+) -> None:
+    first = deadletter_headers(headers, ERROR, "tweets", 0, 1, TIME_MS)
+    back = redriven_headers(first, num_redriven)
+    second = deadletter_headers(back, RecordError(Reason.NO_TEXT, "none"), "tweets", 0, 7, TIME_MS)
+    names = [name for name, _ in second if name in OWN_NAMES]
+    assert sorted(names) == sorted(OWN_NAMES - {CUT_FROM})
+    ours = read_deadletter_headers(second)
+    assert ours is not None
+    assert (ours.reason, ours.offset, ours.redriven) == (Reason.NO_TEXT, "7", str(num_redriven))
+
+
+def test_a_dead_letter_of_a_dead_letter_has_each_of_our_headers_once() -> None:
+    once = deadletter_headers([("trace", b"1")], ERROR, "tweets", 0, 1, TIME_MS)
+    twice = deadletter_headers(once, ERROR, "tweets", 0, 2, TIME_MS)
+    assert len(twice) == len(once)
+    assert dict(twice)["sentiment-offset"] == b"2"
+
+
+def test_an_error_of_any_length_and_any_characters_makes_a_header() -> None:
+    error = RecordError(Reason.POISON, "\ud800" + "x" * 10_000)
+    headers = dict(deadletter_headers([], error, "tweets", 0, 1, TIME_MS))
+    assert len(headers["sentiment-error"] or b"") < 600
+
+
+@pytest.mark.parametrize("timestamp_ms", [-(2**63), -1, 2**63 - 1])
+def test_a_timestamp_out_of_the_calendar_makes_a_header_that_reads_back(timestamp_ms: int) -> None:
+    headers = deadletter_headers([], ERROR, "tweets", 0, 1, timestamp_ms)
+    assert read_deadletter_headers(headers) is not None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("sentiment-reason", b"no_text")],
+        [*deadletter_headers([], ERROR, "tweets", 0, 1, TIME_MS), ("sentiment-reason", b"\xff")],
+        [*deadletter_headers([], ERROR, "tweets", 0, 1, TIME_MS), ("sentiment-reason", b"dislike")],
+        [*deadletter_headers([], ERROR, "tweets", 0, 1, TIME_MS), ("sentiment-offset", b"first")],
+        [*deadletter_headers([], ERROR, "tweets", 0, 1, TIME_MS), ("sentiment-time", b"noon")],
+    ],
+)
+def test_headers_that_the_worker_did_not_write_are_told_apart(headers: list[tuple[str, bytes | None]]) -> None:
+    assert read_deadletter_headers(headers) is None
+
+
+def test_a_record_that_fits_becomes_a_dead_letter_as_it_is() -> None:
+    headers = [("trace", b"1")]
+    assert fit_original(b"key", b"value", headers) == (b"key", b"value", headers, None)
+
+
+@pytest.mark.parametrize("where", ["key", "value", "header"])
+def test_of_a_record_that_no_broker_would_take_a_second_time_the_beginning_is_kept(where: str) -> None:
+    huge = b"x" * (MAX_DEADLETTER_BYTES + 1)
+    record = {"key": b"k", "value": b"v", "header": b"h"} | {where: huge}
+    kept = fit_original(record["key"], record["value"], [("trace", record["header"]), (REDRIVEN, b"2")])
+    assert sum(map(len, (kept.key or b"", kept.value or b""))) <= MAX_DEADLETTER_BYTES
+    assert record["key"].startswith(kept.key or b"-")
+    assert record["value"].startswith(kept.value or b"-")
+    assert kept.headers == [(REDRIVEN, b"2")]
+    ours = read_deadletter_headers(deadletter_headers(kept.headers, ERROR, "t", 0, 1, TIME_MS, kept.cut_from))
+    assert ours is not None
+    assert ours.cut_from == str(len(huge) + len("trace") + 2 + len(REDRIVEN) + 1)
+
+
+def test_a_header_of_the_record_does_not_make_it_one_that_was_cut() -> None:
+    dead = deadletter_headers([("sentiment-cut-from", b"5")], ERROR, "tweets", 0, 1, TIME_MS)
+    ours = read_deadletter_headers(dead)
+    assert ours is not None
+    assert ours.cut_from == "0"

@@ -1,0 +1,31 @@
+import pytest
+from aiokafka.structs import OffsetAndMetadata
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.errors import Reason
+from worker.tools.deadletter_log import read_progress, write_progress
+
+progresses = st.fixed_dictionaries(dict.fromkeys(Reason, st.integers(0, 2**62)))
+
+
+@given(progresses)
+def test_the_progress_of_each_reason_is_read_back(progress: dict[str, int]) -> None:
+    committed = write_progress(progress)
+    assert read_progress(committed) == progress
+    assert committed.offset == min(progress.values())
+    assert len(committed.metadata.encode()) < 1024, "a broker takes 4096 bytes"
+
+
+def test_a_group_without_offset_begins_at_the_beginning() -> None:
+    assert read_progress(OffsetAndMetadata(-1, "")) == dict.fromkeys(Reason, 0)
+
+
+@pytest.mark.parametrize("metadata", ["", "by hand", "[]", '{"no_text": "x"}', '{"unheard_of": 3}'])
+def test_an_offset_that_somebody_set_counts_for_every_reason(metadata: str) -> None:
+    assert read_progress(OffsetAndMetadata(7, metadata)) == dict.fromkeys(Reason, 7)
+
+
+def test_a_reason_that_the_metadata_does_not_know_yet_has_come_as_far_as_the_least() -> None:
+    progress = read_progress(OffsetAndMetadata(3, '{"no_text": 9}'))
+    assert (progress[Reason.NO_TEXT], progress[Reason.POISON]) == (9, 3)

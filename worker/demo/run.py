@@ -1,0 +1,247 @@
+"""`sentiment demo`: real servers, a simulated feed, the worker as a process of its own, and what comes out of it.
+
+1. Start Kafka and Redis, create the topics.
+2. Start the worker, and wait until its /ready says yes.
+3. Feed, and read events, shifts and dead letters as any consumer would, until told to stop or the time is up.
+4. Wait, within a bound, until every record is answered: events + dead letters = records.
+5. End the worker by SIGTERM, read what it published while it drained, and sum up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from rich.console import Console
+from rich.live import Live
+
+from worker.demo.tally import Summary, Tally
+from worker.demo.view import render
+from worker.errors import EXIT_OK, DependencyError, SentimentError
+from worker.kafka.topics import ensure_topics
+from worker.settings import ENV_PREFIX, Settings
+from worker.stack import LocalStack, Server
+from worker.stopping import stop_on_signals
+from worker.tools.feed import send_feed
+from worker.tools.simulate import Feed
+from worker.tools.tail import open_reader
+
+SEED: Final = 1
+NUM_STREAMS: Final = 12  # as many as a screen shows
+POISON_SHARE: Final = 0.005
+MOOD_HALF_LIFE_S: Final = 20.0  # unless set otherwise: in a minute, a mood should be seen to move
+MAX_PORT_TRIES: Final = 100
+FINISH_TIMEOUT_S: Final = 120.0
+READ_TIMEOUT_S: Final = 60.0
+_POLL_MS = 100
+_FRAME_S = 0.25
+_PROGRESS_S = 2.0
+_ANSWER_TIMEOUT_S = 10.0
+
+
+class WorkerProcess(Server):
+    """`sentiment worker` with `settings`; it answers when it is ready, and its log is in its folder."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        super().__init__("worker", folder, settings.health_port)
+        self._settings = settings
+
+    def command(self) -> list[str]:
+        """Python behind `env`: the settings go as variables, whatever they are."""
+        variables = [f"{name}={value}" for name, value in as_variables(self._settings).items()]
+        return ["/usr/bin/env", *variables, sys.executable, "-m", "worker.cli", "worker"]
+
+    def answers(self) -> bool:
+        """Whether /ready says yes."""
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/ready", timeout=_ANSWER_TIMEOUT_S):
+                return True
+        except OSError:
+            return False
+
+    def start(self) -> None:
+        """See Server; raises SentimentError, since a worker is no dependency."""
+        try:
+            super().start()
+        except DependencyError as error:
+            raise SentimentError(str(error)) from error
+
+    def check(self, expected: int | None = None) -> None:
+        """Raises SentimentError with the end of its log unless its exit code is `expected` (None: it runs)."""
+        if self.exit_code != expected:
+            raise SentimentError(f"the worker ended with code {self.exit_code}; the end of its log:\n{self.tail()}")
+
+
+def run_demo(settings: Settings, seconds: float | None, rate: float, *, as_json: bool) -> None:
+    """Feed `rate` records a second for `seconds`, or until Ctrl-C, and print the summary.
+
+    Raises SentimentError where a record was not answered exactly once or the worker failed, DependencyError.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_OK))
+    _say("starting Kafka and Redis")
+    with LocalStack() as stack:
+        settings = _local(settings, stack)
+        ensure_topics(settings)
+        _say("starting the worker")
+        with WorkerProcess(stack.folder / "worker", settings) as worker:
+            demo = _Demo(settings, worker, is_shown=sys.stdout.isatty() and not as_json)
+            summary = asyncio.run(demo.run(seconds, rate))
+        print(msgspec.json.encode(summary).decode() if as_json else _in_words(summary))
+        if not summary.is_balanced:
+            raise SentimentError(
+                f"{summary.records} records, but {summary.events} events and {summary.dead_letters} dead letters; "
+                f"the end of the worker's log:\n{worker.tail()}"
+            )
+
+
+class _Demo:
+    """Steps 3 to 5, in one event loop."""
+
+    def __init__(self, settings: Settings, worker: WorkerProcess, *, is_shown: bool) -> None:
+        self._settings = settings
+        self._worker = worker
+        self._console = Console()
+        self._live = Live(console=self._console, auto_refresh=False) if is_shown else None
+        self._tally = Tally(settings)
+        self._hint = "Ctrl-C stops the feed, lets the worker finish, and sums up"
+        self._shown_at = 0.0
+
+    async def run(self, seconds: float | None, rate: float) -> Summary:
+        settings = self._settings
+        outputs = (settings.events_topic, settings.shifts_topic, settings.deadletters_topic)
+        stop = stop_on_signals()
+        async with open_reader(settings, outputs, from_start=True) as reader:
+            with self._live or nullcontext():
+                feeding = asyncio.create_task(self._feed(seconds, rate, stop))
+                await self._read(reader, feeding.done)
+                num_records = await feeding
+                self._hint = "the feed has ended, the worker finishes what is there"
+                await self._read(reader, lambda: self._tally.lag == 0, FINISH_TIMEOUT_S)
+                await asyncio.to_thread(self._worker.stop)
+                self._worker.check(EXIT_OK)
+                await self._read_to_end(reader)
+                self._hint = "done"
+                self._show(now=True)
+        return self._tally.summary(num_records)
+
+    async def _feed(self, seconds: float | None, rate: float, stop: asyncio.Event) -> int:
+        feed = Feed(
+            SEED,
+            num_streams=NUM_STREAMS,
+            rate=rate,
+            topics=(self._settings.topics[0], self._settings.topics[-1]),
+            start_ms=int(time.time() * 1000),
+            poison_share=POISON_SHARE,
+            max_text_bytes=self._settings.max_text_bytes,
+        )
+        records = islice(feed, None if seconds is None else round(seconds * rate))
+        return await send_feed(self._settings, self._tally.sending(records), rate, stop)
+
+    async def _read(self, reader: Any, is_done: Callable[[], bool], timeout_s: float | None = None) -> None:
+        """Until it is done or the time is up. Raises SentimentError when the worker ends meanwhile."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not is_done() and (deadline is None or time.monotonic() < deadline):
+            await self._take(reader)
+            self._worker.check()
+
+    async def _read_to_end(self, reader: Any) -> None:
+        """What is there now that the worker has ended."""
+        ends = await reader.end_offsets(reader.assignment())
+        deadline = time.monotonic() + READ_TIMEOUT_S
+        while any([await reader.position(tp) < end for tp, end in ends.items()]):
+            if time.monotonic() > deadline:
+                raise SentimentError(f"the output topics could not be read to their ends within {READ_TIMEOUT_S:g} s")
+            await self._take(reader)
+
+    async def _take(self, reader: Any) -> None:
+        for records in (await reader.getmany(timeout_ms=_POLL_MS)).values():
+            for record in records:
+                self._tally.read(record)
+        self._show()
+
+    def _show(self, *, now: bool = False) -> None:
+        """A frame of the table, or a line of progress, when it is time for one, or `now`."""
+        interval_s = _FRAME_S if self._live else _PROGRESS_S
+        if time.monotonic() - self._shown_at < interval_s and not now:
+            return
+        self._shown_at = time.monotonic()
+        if self._live:
+            self._live.update(render(self._tally, self._addresses(), self._hint, self._console), refresh=True)
+        else:
+            tally = self._tally
+            _say(
+                f"{tally.num_sent} records, {tally.num_events} events, {tally.num_dead_letters} dead letters, "
+                f"{tally.num_shifts} shifts, lag {tally.lag}"
+            )
+
+    def _addresses(self) -> list[str]:
+        health = f"http://{self._worker.address}"
+        return [
+            f"Kafka {self._settings.kafka}",
+            f"Redis {self._settings.redis}",
+            f"{health}/metrics",
+            "/ready",
+            "/live",
+        ]
+
+
+def _local(settings: Settings, stack: LocalStack) -> Settings:
+    """The same settings for the stack; where the port of health is taken, with the next free one."""
+    update = {
+        "kafka": stack.kafka,
+        "redis": stack.redis,
+        "kafka_security": "PLAINTEXT",
+        "replication": 1,
+        "health_port": next_free_port(settings.health_host, settings.health_port),
+    }
+    if "mood_half_life_s" not in settings.model_fields_set:
+        update["mood_half_life_s"] = MOOD_HALF_LIFE_S
+    return settings.model_copy(update=update)
+
+
+def next_free_port(host: str, first: int) -> int:
+    """`first`, or the next port that nobody listens on; any for 0. Raises SentimentError."""
+    for port in range(first, first + MAX_PORT_TRIES) if first else [0]:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise SentimentError(f"no free port from {first} on at {host}; choose another with --health-port")
+
+
+def as_variables(settings: Settings) -> dict[str, str]:
+    """The variables that give another process what was set in this one."""
+    values = settings.model_dump(mode="json", include=settings.model_fields_set, exclude_none=True)
+    return {ENV_PREFIX + name.upper(): _as_text(value) for name, value in values.items()}
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(value)
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def _in_words(summary: Summary) -> str:
+    latency = "" if summary.p50_ms is None else f"\nlatency: p50 {summary.p50_ms:g} ms, p99 {summary.p99_ms:g} ms"
+    return (
+        f"{summary.records:,} records: {summary.events:,} events, {summary.dead_letters:,} dead letters, "
+        f"{summary.shifts:,} shifts{latency}"
+    )
+
+
+def _say(text: str) -> None:
+    print(f"demo: {text}", file=sys.stderr, flush=True)

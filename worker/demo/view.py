@@ -1,0 +1,87 @@
+"""How a demo looks in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from worker.demo.tally import Tally, percentiles
+from worker.records.types import ShiftEvent
+from worker.tools.tail import COLORS
+
+_BAR_CELLS = 6  # on either side of neutral
+_NUM_RECENT = 1000  # latencies behind the figures on the screen
+_WIDE_COLUMNS = 100  # from here on there is room for everything
+_NUM_OTHER_LINES = 14  # of the screen, besides those of streams
+
+
+def render(tally: Tally, addresses: Sequence[str], hint: str, console: Console) -> RenderableType:
+    """The whole screen; streams that do not fit are left out."""
+    return Group(
+        Text("  ".join(addresses), "dim"),
+        _streams(tally, max(1, console.height - _NUM_OTHER_LINES), is_wide=console.width >= _WIDE_COLUMNS),
+        *(_shift(shift) for shift in tally.shifts),
+        _figures(tally),
+        Text(hint, "dim"),
+    )
+
+
+def _streams(tally: Tally, max_rows: int, *, is_wide: bool) -> Table:
+    table = Table(expand=True, box=None, padding=(0, 1))
+    table.add_column("stream", no_wrap=True, min_width=13)
+    table.add_column("mood", no_wrap=True, min_width=2 * _BAR_CELLS + 7)
+    table.add_column("reads", no_wrap=True, min_width=14)
+    table.add_column("latest text", no_wrap=True, overflow="ellipsis", ratio=1)
+    if is_wide:
+        table.add_column("topic", no_wrap=True)
+        table.add_column("records", no_wrap=True, justify="right")
+    for name, line in islice(sorted(tally.streams.items()), max_rows):
+        reading = Text(f"{line.label:<8} {line.score:+.2f}", COLORS[line.label])
+        more = (line.topic, f"{line.num_records:,}") if is_wide else ()
+        table.add_row(Text(name), _mood_bar(line.mood), reading, Text(line.text), *more)
+    return table
+
+
+def _mood_bar(mood: float) -> Text:
+    """Red to the left of the middle, green to the right."""
+    num_cells = round(abs(mood) * _BAR_CELLS)
+    left, right = (num_cells, 0) if mood < 0 else (0, num_cells)
+    return Text.assemble(
+        ("·" * (_BAR_CELLS - left), "dim"),
+        ("█" * left, COLORS["negative"]),
+        "│",
+        ("█" * right, COLORS["positive"]),
+        ("·" * (_BAR_CELLS - right), "dim"),
+        f" {mood:+.2f}",
+    )
+
+
+def _shift(shift: ShiftEvent) -> Text:
+    before, after = shift.from_level, shift.to_level
+    return Text.assemble(
+        (" shift ", "bold reverse"),
+        f" {shift.stream} turned ",
+        (f"{before.label} {before.score:+.2f}", COLORS[before.label]),
+        " to ",
+        (f"{after.label} {after.score:+.2f}", COLORS[after.label]),
+        f" since {shift.since[11:19]} ({shift.evidence.num_records} records)",
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+
+
+def _figures(tally: Tally) -> Text:
+    latencies_ms = list(tally.latencies_ms)[-_NUM_RECENT:]
+    p50_ms, p99_ms = percentiles(latencies_ms, (0.50, 0.99))
+    latency = "" if p50_ms is None else f"   latency p50 {p50_ms:.0f} ms, p99 {p99_ms:.0f} ms"
+    reasons = ", ".join(f"{reason} {count}" for reason, count in tally.reasons.most_common(3))
+    return Text.assemble(
+        (f"{tally.rate():.0f} records/s{latency}   lag {tally.lag}", "bold"),
+        f"   {tally.num_sent:,} records: {tally.num_events:,} events, {tally.num_dead_letters:,} dead letters",
+        f" ({reasons})" if reasons else "",
+        f", {tally.num_shifts} shifts",
+    )

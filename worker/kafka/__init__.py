@@ -1,0 +1,1 @@
+"""Kafka: connections, topics, the consumer inside Faust, and the transactional producers."""

@@ -1,0 +1,111 @@
+"""The topics that the worker needs: create what is missing, and say what does not fit.
+
+Events need at least as many partitions as the input topic with the most: the events of an input partition go to the
+partition of the same number (modulo their count), so with fewer, several input partitions would share one. Shifts and
+dead letters are few, and may have any number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+
+from worker.errors import TopicsError
+from worker.kafka.clients import client_options, kafka_away
+from worker.settings import Settings
+
+HOUR_MS = 3_600_000
+# What was redriven is told by a consumer group's offsets, which a broker forgets 7 days after their last commit
+# (`offsets.retention.minutes`): dead letters must be gone before that, segments roll and are deleted whole.
+# A dead letter is its record and our headers: larger than the largest record that a broker takes by default (1 MiB).
+DEADLETTER_CONFIGS = {
+    "retention.ms": str(6 * 24 * HOUR_MS),
+    "segment.ms": str(12 * HOUR_MS),
+    "max.message.bytes": str((1 << 20) + (64 << 10)),
+}
+
+
+def ensure_topics(settings: Settings) -> list[str]:
+    """Create the topics that are missing, and give their names; those that exist stay as they are.
+
+    Inputs get `settings.partitions`, outputs as many as the input with the most. Raises TopicsError when the broker
+    refuses to, and DependencyError when it does not answer.
+    """
+    inputs, outputs = settings.topics, _outputs(settings)
+    with _admin(settings) as admin:
+        counts = _partition_counts(admin, inputs + outputs)
+        most = max(counts.get(name, settings.partitions) for name in inputs)
+        missing = {name: settings.partitions for name in inputs if name not in counts}
+        missing |= {name: most for name in outputs if name not in counts}
+        if missing:
+            _create(admin, settings, missing)
+    return list(missing)
+
+
+def check_topics(settings: Settings) -> None:
+    """Raises TopicsError that names all that is missing or does not fit; DependencyError when Kafka is away."""
+    with _admin(settings) as admin:
+        counts = _partition_counts(admin, settings.topics + _outputs(settings))
+    problems = find_problems(settings, counts)
+    if problems:
+        raise TopicsError("\n".join(problems))
+
+
+def find_problems(settings: Settings, counts: Mapping[str, int]) -> list[str]:
+    """What is wrong with topics of these partition counts, and what to do about it."""
+    missing = [name for name in settings.topics + _outputs(settings) if name not in counts]
+    problems = []
+    if missing:
+        problems.append(f"missing topics: {', '.join(missing)}; `sentiment topics` creates them")
+    most, largest = max(((counts.get(name, 0), name) for name in settings.topics), key=lambda pair: pair[0])
+    num_events = counts.get(settings.events_topic, most)
+    if num_events < most:
+        problems.append(
+            f"{settings.events_topic} has {num_events} partitions, the input {largest} has {most}: events need as "
+            f"many; `kafka-topics.sh --alter --topic {settings.events_topic} --partitions {most}` adds them"
+        )
+    return problems
+
+
+def _outputs(settings: Settings) -> tuple[str, ...]:
+    return settings.events_topic, settings.shifts_topic, settings.deadletters_topic
+
+
+@contextmanager
+def _admin(settings: Settings) -> Iterator[Any]:
+    timeout_ms = int(settings.request_timeout_s * 1000)
+    options = client_options(settings) | {"bootstrap_servers": settings.kafka.split(",")}
+    try:
+        with KafkaAdminClient(**options, bootstrap_timeout_ms=timeout_ms) as admin:
+            yield admin
+    except (KafkaError, OSError) as error:
+        raise kafka_away(settings, error) from error
+
+
+def _partition_counts(admin: Any, names: tuple[str, ...]) -> dict[str, int]:
+    """Partitions of each topic that exists."""
+    found = admin.describe_topics(list(names))
+    return {topic["name"]: len(topic["partitions"]) for topic in found if topic["error_code"] == NoError.errno}
+
+
+def _create(admin: Any, settings: Settings, partitions: dict[str, int]) -> None:
+    wanted = {
+        name: {
+            "num_partitions": count,
+            "replication_factor": settings.replication,
+            "configs": DEADLETTER_CONFIGS if name == settings.deadletters_topic else {},
+        }
+        for name, count in partitions.items()
+    }
+    answer = admin.create_topics(wanted, raise_errors=False)
+    # somebody else may have created one of them meanwhile: `check_topics` judges what it is like
+    accepted = {NoError.errno, TopicAlreadyExistsError.errno}
+    refused = [topic for topic in answer["topics"] if topic["error_code"] not in accepted]
+    if refused:
+        reasons = (f"{topic['name']}: {topic['error_message'] or for_code(topic['error_code'])}" for topic in refused)
+        raise TopicsError(f"Kafka at {settings.kafka} does not create topics:\n" + "\n".join(reasons))
+    admin.wait_for_topics(list(partitions), timeout_ms=int(settings.request_timeout_s * 1000))

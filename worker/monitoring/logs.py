@@ -1,0 +1,93 @@
+"""Log lines on stderr, as text or as JSON, the libraries' through the same handler. Never a text of a record."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from worker.settings import Settings
+
+# what a call may say with `extra`, so that lines can be searched by it
+FIELDS: Final = ("action", "topic", "partition", "offset")
+# The services of Faust that worker.kafka.consumer subclasses log their starts and stops under its name.
+LIBRARIES: Final = ("aiohttp", "aiokafka", "asyncio", "faust", "mode", "numba", "py.warnings", "worker.kafka.consumer")
+# kafka-python tells at length of every try to connect, and raises what comes of it as well
+SILENT: Final = ("kafka",)
+REPEAT_S: Final = 10.0
+MAX_REMEMBERED_LINES: Final = 1000
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-11-21T05:00:00.000Z INFO worker.ownership.manager: message`, a traceback on the lines below."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
+        """RFC 3339 in UTC."""
+        return _format_time(record)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, those of FIELDS that were given, a traceback if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line = {
+            "time": _format_time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class Ration(logging.Filter):
+    """A library may say the same thing once in REPEAT_S: with a broker away, some try hundreds of times a second."""
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now_s = now_s
+        self._said_at: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written."""
+        if not record.name.startswith(LIBRARIES):
+            return True
+        now_s, line = self._now_s(), (record.name, record.getMessage())
+        if now_s - self._said_at.get(line, -REPEAT_S) < REPEAT_S:
+            return False
+        if len(self._said_at) >= MAX_REMEMBERED_LINES:
+            self._said_at.clear()
+        self._said_at[line] = now_s
+        return True
+
+
+def configure_logs(settings: Settings, *, is_service: bool = False) -> None:
+    """Send every logger of this process to stderr, in the form and from the level of the settings.
+
+    The libraries warn where `is_service`; else the command itself says what is wrong, and they keep still. At level
+    debug they tell everything but their own debugging.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Ration())
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
+    logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    logging.captureWarnings(True)
+    levels = dict.fromkeys(LIBRARIES, logging.WARNING if is_service else logging.CRITICAL)
+    levels |= dict.fromkeys(SILENT, logging.CRITICAL)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(logging.INFO if settings.log_level == "debug" else level)
+
+
+def _format_time(record: logging.LogRecord) -> str:
+    created = datetime.fromtimestamp(record.created, UTC)
+    return created.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -1,0 +1,95 @@
+"""What is published of a result: an event, a shift, a dead letter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from model import Result
+from worker.errors import RecordError
+from worker.records.codec import encode, format_time
+from worker.records.headers import EventHeaders, Header, deadletter_headers, fit_original
+from worker.records.types import (
+    EventModel,
+    EventMood,
+    EventState,
+    EventWord,
+    InputText,
+    MoodLevel,
+    Probabilities,
+    SentimentEvent,
+    ShiftEvent,
+    ShiftEvidence,
+    Source,
+)
+from worker.settings import Settings
+from worker.state.entry import StreamEntry
+from worker.state.mood import Shift, level_label
+
+_NO_MOOD = EventMood(0.0, 0.0, 0)
+
+
+class Output(NamedTuple):
+    """One record to publish."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+
+
+class EventWriter:
+    """Makes the records of the output topics."""
+
+    def __init__(self, settings: Settings, model: EventModel) -> None:
+        self._settings = settings
+        self._headers = EventHeaders(settings)
+        self._model = model
+
+    def event(self, record: Any, text: InputText, result: Result, entry: StreamEntry, now_ms: float) -> SentimentEvent:
+        """The event of `text`, whose stream stands at `entry` after it."""
+        mood = entry.mood
+        return SentimentEvent(
+            id=f"{record.topic}-{record.partition}-{record.offset}",
+            stream=text.stream,
+            record_id=text.record_id,
+            source=Source(record.topic, record.partition, record.offset, format_time(text.time_ms)),
+            label=result.label,
+            probabilities=Probabilities(*result.probabilities),
+            score=result.score,
+            confidence=result.confidence,
+            words=[EventWord(word.word, word.start, word.end, word.change) for word in result.words],
+            mood=EventMood(mood.score, mood.magnitude, mood.num_records) if mood else _NO_MOOD,
+            state=EventState(entry.num_records, entry.reset),
+            model=self._model,
+            final=text.final,
+            latency_ms=max(0.0, round(now_ms - record.timestamp, 3)),
+        )
+
+    def publish_event(self, event: SentimentEvent) -> Output:
+        """The event as a record, keyed by its stream."""
+        return self._output(self._settings.events_topic, event)
+
+    def publish_shift(self, event: SentimentEvent, shift: Shift) -> Output:
+        """The shift that `event` showed."""
+        shown = ShiftEvent(
+            id=event.id,
+            stream=event.stream,
+            from_level=MoodLevel(level_label(shift.from_score), shift.from_score),
+            to_level=MoodLevel(level_label(shift.to_score), shift.to_score),
+            since=format_time(shift.since_ms),
+            source=event.source,
+            evidence=ShiftEvidence(shift.method, shift.statistic, shift.threshold, shift.num_records),
+        )
+        return self._output(self._settings.shifts_topic, shown)
+
+    def publish_deadletter(self, record: Any, error: RecordError) -> Output:
+        """The record as it came, or its beginning where it is huge, with why it cannot be scored in its headers."""
+        key, value, kept, cut_from = fit_original(record.key, record.value, record.headers)
+        headers = deadletter_headers(
+            kept, error, record.topic, record.partition, record.offset, record.timestamp, cut_from
+        )
+        return Output(self._settings.deadletters_topic, key, value, headers)
+
+    def _output(self, topic: str, event: SentimentEvent | ShiftEvent) -> Output:
+        return Output(topic, event.stream.encode(), encode(event), self._headers.of(event))

@@ -1,0 +1,226 @@
+"""From raw records to new stream entries and what is published of them: steps 2 and 4 of a micro-batch.
+
+No server and no clock of its own: what comes out depends on the records, the entries before them and the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from model import InferenceEngine, Request, Result
+from worker.errors import Reason, RecordError
+from worker.ownership.partition import Partition
+from worker.processing.events import EventWriter, Output
+from worker.records.codec import Codec, decode_stream_key
+from worker.records.types import EventModel, InputText
+from worker.settings import Settings
+from worker.state.entry import StreamEntry
+from worker.state.mood import MoodTracker
+
+
+@dataclass(slots=True)
+class Item:
+    """One record on its way: a text to score, a stream to erase (no text, no error), or a dead letter."""
+
+    record: Any
+    stream: str = ""
+    text: InputText | None = None
+    error: RecordError | None = None
+    begins_anew: bool = False
+    reset: str | None = None
+    result: Result | None = None
+
+
+@dataclass(slots=True)
+class Slice:
+    """The records of one partition in a micro-batch, and what came of them."""
+
+    partition: Partition
+    items: list[Item]
+    changed: dict[str, StreamEntry | None] = field(default_factory=dict)
+    outputs: list[Output] = field(default_factory=list)
+    num_shifts: int = 0
+    resets: list[str] = field(default_factory=list)
+
+    @property
+    def next_offset(self) -> int:
+        """The offset after its last record."""
+        return int(self.items[-1].record.offset) + 1
+
+    @property
+    def streams(self) -> list[str]:
+        """The streams whose states it needs, each once."""
+        return list(dict.fromkeys(item.stream for item in self.items if item.error is None))
+
+    def is_silent(self, item: Item) -> bool:
+        """Whether the record was published before, and is only applied to the states again."""
+        return bool(item.record.offset < self.partition.committed)
+
+
+class Reader:
+    """Decodes, plans the scoring, and turns results into entries and outputs."""
+
+    def __init__(self, settings: Settings, engine: InferenceEngine) -> None:
+        self._engine = engine
+        self._codec = Codec(settings)
+        self._tracker = MoodTracker(settings)
+        self._writer = EventWriter(settings, EventModel(engine.name, engine.fingerprint))
+        self._ttl_ms = int(settings.state_ttl_s * 1000)
+
+    def decode(self, records: Iterable[Any]) -> list[Item]:
+        """Every record as an Item; what cannot be scored carries its error, and its neighbours go on."""
+        return [self._decode(record) for record in records]
+
+    def _decode(self, record: Any) -> Item:
+        try:
+            if record.value is None:
+                return Item(record, decode_stream_key(record.key))
+            text = self._codec.decode(
+                record.topic, record.key, record.value, record.partition, record.offset, record.timestamp
+            )
+            return Item(record, text.stream, text)
+        except RecordError as error:
+            return Item(record, error=error)
+
+    def requests(self, part: Slice) -> list[tuple[Item, Request]]:
+        """What to score, in offset order; a stream that is erased or expires on the way continues as another one."""
+        planned: list[tuple[Item, Request]] = []
+        cursors: dict[str, _Cursor] = {}
+        for item in part.items:
+            if item.error is not None:
+                continue
+            cursor = cursors.get(item.stream)
+            if cursor is None:
+                entry = part.partition.entry(item.stream)
+                cursor = cursors[item.stream] = _Cursor(part.partition, item.stream, entry)
+            text = item.text
+            if text is None:
+                cursor.restart()
+                continue
+            expires = cursor.time_ms is not None and text.time_ms - cursor.time_ms > self._ttl_ms
+            if text.final and (expires or not cursor.open) and not self._engine.has_words(text.text):
+                # the last piece of a text may well be empty; a dead letter leaves its stream as it was
+                item.error = RecordError(Reason.EMPTY_TEXT, "nothing is left of the text after normalising")
+                continue
+            if expires:
+                cursor.restart()
+                item.reset = "expired"
+            item.begins_anew = cursor.take_fresh()
+            planned.append((item, Request(cursor.key, text.text, text.final, cursor.state)))
+            cursor.advance(text)
+        return planned
+
+    def score(self, requests: Sequence[Request]) -> list[Result | RecordError]:
+        """One answer for each request, in order. A batch that fails is halved until the poisonous text stands alone.
+
+        Raises what the engine raised when it cannot read a harmless text either: then it is not the records.
+        """
+        answers = self._score(list(requests))
+        if answers and all(isinstance(answer, RecordError) for answer in answers):
+            self._engine.score([Request("probe", "good")])
+        return answers
+
+    def _score(self, requests: list[Request]) -> list[Result | RecordError]:
+        if not requests:
+            return []
+        try:
+            return list(self._engine.score(requests))
+        except Exception as error:
+            if len(requests) == 1:
+                return [RecordError(Reason.POISON, f"{type(error).__name__}: {error}")]
+        middle = len(requests) // 2
+        first = self._score(requests[:middle])
+        reached = {
+            request.stream: answer.state
+            for request, answer in zip(requests[:middle], first, strict=True)
+            if isinstance(answer, Result)
+        }
+        second = [r._replace(state=reached[r.stream]) if r.stream in reached else r for r in requests[middle:]]
+        return first + self._score(second)
+
+    def conclude(self, part: Slice, now_ms: float) -> None:
+        """Fill `changed` and `outputs` from the items' results, in offset order."""
+        for item in part.items:
+            silent = part.is_silent(item)
+            if item.error is not None:
+                if item.begins_anew:
+                    part.changed[item.stream] = None
+                if not silent:
+                    part.outputs.append(self._writer.publish_deadletter(item.record, item.error))
+            elif item.text is None:
+                part.changed[item.stream] = None
+            elif item.result is not None:
+                self._advance(part, item, item.text, item.result, now_ms, silent=silent)
+
+    def _advance(  # noqa: PLR0913 - the record, its text and its result, and the side they are on
+        self, part: Slice, item: Item, text: InputText, result: Result, now_ms: float, *, silent: bool
+    ) -> None:
+        before = None
+        if not item.begins_anew:
+            stream = item.stream
+            before = part.changed[stream] if stream in part.changed else part.partition.entry(stream)
+        mood, shift = before.mood if before else None, None
+        if text.final:
+            mood, shift = self._tracker.update(mood, result.score, text.time_ms)
+        entry = StreamEntry(
+            state=result.state,
+            mood=mood,
+            num_records=(before.num_records if before else 0) + 1,
+            time_ms=max(before.time_ms, text.time_ms) if before else text.time_ms,
+            reset=self._reset(part, item, result, before, silent=silent),
+        )
+        if not silent:
+            if entry.reset is not None:
+                part.resets.append(entry.reset)
+            event = self._writer.event(item.record, text, result, entry, now_ms)
+            part.outputs.append(self._writer.publish_event(event))
+            if shift is not None:
+                part.num_shifts += 1
+                part.outputs.append(self._writer.publish_shift(event, shift))
+            entry = entry.told()
+        part.changed[item.stream] = entry
+
+    def _reset(
+        self, part: Slice, item: Item, result: Result, before: StreamEntry | None, *, silent: bool
+    ) -> str | None:
+        """Why the stream is not what it was, as far as no event has said so: a silent record's event has."""
+        now = result.reset or item.reset
+        if now is not None:
+            return None if silent else now
+        if before is not None:
+            return before.reset
+        return "history_lost" if part.partition.unknown_past and item.stream not in part.changed else None
+
+
+class _Cursor:
+    """A stream within one micro-batch: the state it starts from, and its name for the engine."""
+
+    def __init__(self, partition: Partition, stream: str, entry: StreamEntry | None) -> None:
+        self._identity = (partition.tp, stream)
+        self._num_restarts = 0
+        self._fresh = entry is None
+        self.state = entry.state if entry else None
+        self.time_ms = entry.time_ms if entry else None
+        self.open = entry is not None and entry.state.open_text is not None
+
+    @property
+    def key(self) -> tuple[Any, int]:
+        """What the engine knows the stream as; another one after each restart."""
+        return self._identity, self._num_restarts
+
+    def restart(self) -> None:
+        """From here on the stream is empty."""
+        self._num_restarts += 1
+        self._fresh, self.state, self.time_ms, self.open = True, None, None, False
+
+    def take_fresh(self) -> bool:
+        """Whether the next text is the first since the stream was empty."""
+        fresh, self._fresh = self._fresh, False
+        return fresh
+
+    def advance(self, text: InputText) -> None:
+        """Past `text`."""
+        self.time_ms = text.time_ms if self.time_ms is None else max(self.time_ms, text.time_ms)
+        self.open = not text.final

@@ -1,0 +1,1 @@
+"""What travels on the topics: types, bytes, headers and published schemas."""

@@ -1,0 +1,133 @@
+"""Puts the worker together: a Faust app with one agent, run by `sentiment worker` or `faust -A worker.app worker`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import tempfile
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from worker.engine import load_engine
+from worker.errors import DependencyError
+from worker.kafka.clients import faust_credentials
+from worker.kafka.consumer import BatchApp
+from worker.kafka.topics import check_topics
+from worker.monitoring.health import Health, HealthServer
+from worker.monitoring.metrics import Metrics
+from worker.ownership.manager import Keeper
+from worker.ownership.takeover import Ownership
+from worker.process import CrashPoints, calm_garbage_collector, die
+from worker.processing.pipeline import Pipeline
+from worker.service.monitor import Watcher
+from worker.settings import Settings
+from worker.state.store import StateStore
+
+logger = logging.getLogger(__name__)
+
+_WATCH_S = 1.0
+_FETCH_BYTES = 1 << 20
+# A broker that has just come up may not know the topics yet; a leader that asked it then has assigned nothing to
+# anybody, and does so again only when it sees them.
+_METADATA_AGE_MS = 10_000
+
+
+def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
+    """The worker as a Faust app. `until_end`: stop well once the records that were there at the start are done.
+
+    Raises CheckpointError here; a server that is away or topics that do not fit end the process when it starts.
+    """
+    engine = load_engine(settings)
+    app = _new_app(settings)
+    metrics = Metrics(settings.topics)
+    metrics.model(engine.name, engine.fingerprint)
+    health = Health(settings, metrics)
+    server = HealthServer(settings, health, metrics)
+    crash_points = CrashPoints(settings.crash_at)
+    store = StateStore(settings, engine.config, engine.fingerprint)
+    ownership = Ownership(settings, store, metrics, crash_points, app.commit_offset)
+    keeper = Keeper(settings, store, ownership, metrics, health, crash_points, app)
+    pipeline = Pipeline(settings, engine, store, keeper, metrics, health, crash_points)
+    watcher = Watcher(settings, app, keeper, pipeline, store, metrics, health)
+
+    async def preflight() -> None:
+        engine.warm_up()
+        try:
+            await store.check()
+        except DependencyError:
+            # a stop that comes here cancels the request, which then looks like a Redis that hung up
+            if not app.should_stop:
+                raise
+        await asyncio.to_thread(check_topics, settings)
+        await server.start()
+        calm_garbage_collector()
+
+    async def flush() -> None:
+        while not app.should_stop:
+            await app.sleep(settings.flush_interval_s or _WATCH_S)
+            await keeper.flush_all()
+
+    async def watch() -> None:
+        ends = await watcher.ends() if until_end else None
+        while not app.should_stop:
+            await app.sleep(_WATCH_S)
+            await watcher.look()
+            if ends is not None and await watcher.has_reached(ends):
+                logger.info("the end is reached", extra={"action": "until_end"})
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    async def read(batches: Any) -> None:
+        async for batch in batches:
+            await _or_die(partial(pipeline.process, batch, app.done))
+
+    app.handler, app.batch_limits, app.preflight = keeper, settings, partial(_or_die, preflight)
+    app.agent(app.topic(*settings.topics, value_serializer="raw", key_serializer="raw"), name="sentiment")(read)
+    app.task(partial(_or_die, flush))
+    app.task(partial(_or_die, watch))
+    app.on_before_shutdown.connect(_closing(store, server), weak=False)
+    return app
+
+
+def _new_app(settings: Settings) -> BatchApp:
+    return BatchApp(
+        settings.group,
+        broker=[f"kafka://{server.strip()}" for server in settings.kafka.split(",")],
+        broker_credentials=faust_credentials(settings),
+        store="memory://",
+        datadir=tempfile.gettempdir() + f"/sentiment-{os.getuid()}",
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        table_standby_replicas=0,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=_FETCH_BYTES,
+        consumer_metadata_max_age_ms=_METADATA_AGE_MS,
+        consumer_group_instance_id=settings.instance_id,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.heartbeat_interval_s,
+        broker_rebalance_timeout=settings.rebalance_timeout_s,
+        broker_request_timeout=max(settings.request_timeout_s, settings.session_timeout_s + 1),
+        producer_request_timeout=settings.request_timeout_s,
+        stream_recovery_delay=0.0,
+        stream_wait_empty=True,
+    )
+
+
+async def _or_die(call: Callable[[], Awaitable[None]]) -> None:
+    """An unexpected error in a task of Faust's would be logged, and its records left behind: it ends the process."""
+    try:
+        await call()
+    except Exception as error:
+        die(error)
+
+
+def _closing(store: StateStore, server: HealthServer) -> Callable[..., Awaitable[None]]:
+    async def close(*_: Any, **__: Any) -> None:
+        await server.close()
+        await store.close()
+
+    return close

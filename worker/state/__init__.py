@@ -1,0 +1,1 @@
+"""What is kept of a stream, and how it is kept in Redis."""

@@ -1,0 +1,138 @@
+"""The topic of the dead letters, read to its present end, and how far each reason has been redriven.
+
+How far is the offset of a consumer group of the redrive's own, and its metadata: one number for each reason, so that
+the reasons passed over by one redrive can be redriven later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Collection, Iterator
+from typing import Any, Self
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from worker.errors import Reason, TopicsError
+from worker.kafka.clients import client_options, group_offsets, kafka_away
+from worker.settings import Settings
+
+POLL_MS = 200
+COORDINATOR_RETRY_S = 0.1
+
+Progress = dict[str, int]
+
+
+def redrive_group(settings: Settings) -> str:
+    """The redrive's own consumer group, and its transactional id."""
+    return f"{settings.group}-redrive"
+
+
+@contextlib.contextmanager
+def kafka_errors_translated(settings: Settings) -> Iterator[None]:
+    """Raises DependencyError for whatever says that Kafka does not answer."""
+    try:
+        yield
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise kafka_away(settings, error) from error
+
+
+class DeadLetterLog:
+    """Reads the topic of the dead letters, and how far their redrive has come."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        options = client_options(settings)
+        self._admin: Any = AIOKafkaAdminClient(**options)
+        self._consumer: Any = AIOKafkaConsumer(
+            **options, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed"
+        )
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(self.__aexit__)
+            await asyncio.wait_for(self._admin.start(), self._settings.request_timeout_s)
+            await asyncio.wait_for(self._consumer.start(), self._settings.request_timeout_s)
+            undo.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # what is left of a connection after the bound ends with the process
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._consumer.stop(), self._settings.request_timeout_s)
+        await self._admin.close()
+
+    async def ends(self) -> dict[TopicPartition, int]:
+        """Every partition and the end of what is committed in it. Raises TopicsError."""
+        name = self._settings.deadletters_topic
+        (topic,) = await self._admin.describe_topics([name])
+        if topic["error_code"]:
+            raise TopicsError(f"there is no topic {name}; `sentiment topics` creates it")
+        numbers = sorted(partition["partition"] for partition in topic["partitions"])
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets([TopicPartition(name, n) for n in numbers])
+        return ends
+
+    async def progress(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, Progress]:
+        """By partition and reason, the offset below which every dead letter was redriven."""
+        group = redrive_group(self._settings)
+        async with asyncio.timeout(self._settings.request_timeout_s):
+            while True:
+                try:
+                    found = await group_offsets(self._admin, group, tps)
+                except KafkaError as error:
+                    # a cluster that has had no group yet sets its coordinators up when it is first asked for one
+                    if not error.retriable:
+                        raise
+                    await asyncio.sleep(COORDINATOR_RETRY_S)
+                else:
+                    return {tp: read_progress(found[tp]) for tp in tps}
+
+    async def chunks(
+        self, starts: dict[TopicPartition, int], ends: dict[TopicPartition, int]
+    ) -> AsyncIterator[list[Any]]:
+        """Committed records of offsets from `starts` to below `ends`, each list of one partition and in order.
+
+        Call it once. Raises TimeoutError when a partition cannot be read on.
+        """
+        left = {tp: start for tp, start in starts.items() if start < ends[tp]}
+        self._consumer.assign(list(left))
+        for tp, start in left.items():
+            self._consumer.seek(tp, start)
+        moved_at = time.monotonic()
+        while left:
+            for tp, fetched in (await self._consumer.getmany(timeout_ms=POLL_MS)).items():
+                records = [record for record in fetched if record.offset < ends[tp]]
+                if records:
+                    yield records
+                    moved_at = time.monotonic()
+            positions = {tp: await self._position(tp) for tp in left}
+            if positions != left:
+                moved_at = time.monotonic()
+            left = {tp: position for tp, position in positions.items() if position < ends[tp]}
+            if time.monotonic() - moved_at > self._settings.request_timeout_s:
+                raise TimeoutError(f"{self._settings.deadletters_topic} cannot be read on from {left}")
+
+    async def _position(self, tp: TopicPartition) -> int:
+        position: int = await asyncio.wait_for(self._consumer.position(tp), self._settings.request_timeout_s)
+        return position
+
+
+def read_progress(committed: OffsetAndMetadata) -> Progress:
+    """From the group's offset; where its metadata does not name a reason (somebody reset it), the offset counts."""
+    if committed.offset < 0:
+        return dict.fromkeys(Reason, 0)
+    try:
+        known = msgspec.json.decode(committed.metadata, type=Progress)
+    except msgspec.DecodeError:
+        known = {}
+    return {reason: known.get(reason, committed.offset) for reason in Reason}
+
+
+def write_progress(progress: Progress) -> OffsetAndMetadata:
+    """As it is committed: below the offset, nothing is left to redrive."""
+    return OffsetAndMetadata(min(progress.values()), msgspec.json.encode(progress).decode())

@@ -1,0 +1,194 @@
+"""Records into the input topics: from files, or from any iterable (a simulated feed), at a rate that is kept.
+
+JSON lines are sent as they are, so payloads of any shape that `Settings.fields` maps will do. A row of a CSV file
+becomes a JSON object of its columns: empty cells are left out, the cells of the fields time and final get their types.
+The key of a record is its stream, the record's timestamp is the moment of sending; event time is in the payload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import csv
+import gzip
+import io
+import logging
+import re
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+
+from worker.errors import InputFileError, RecordError, TopicsError
+from worker.kafka.clients import client_options, kafka_away
+from worker.records.codec import Codec
+from worker.settings import FieldPaths, Settings
+from worker.tools.simulate import FeedRecord
+
+logger = logging.getLogger(__name__)
+
+MAX_IN_FLIGHT = 5000
+LINGER_MS = 5
+REPORT_INTERVAL_S = 2.0
+JSON_LINES, CSV = (".jsonl", ".ndjson", ".json"), (".csv",)
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+
+Lines = Iterator[tuple[int, bytes]]
+File = gzip.GzipFile | io.BufferedReader
+
+
+class FeedSummary(NamedTuple):
+    """Records that Kafka acknowledged, and lines that were refused."""
+
+    num_sent: int
+    num_refused: int
+
+
+async def feed_files(
+    settings: Settings, paths: Iterable[Path], topic: str, rate: float | None, stop: asyncio.Event
+) -> FeedSummary:
+    """Send the records of `paths` to `topic`, `rate` a second (None: as fast as Kafka takes them), until `stop`.
+
+    A line that the worker would refuse is logged with file and line, and left out. Progress is logged.
+    Raises InputFileError, TopicsError, DependencyError.
+    """
+    num_refused = 0
+
+    def refuse(message: str) -> None:
+        nonlocal num_refused
+        num_refused += 1
+        logger.error("%s", message, extra={"action": "feed_refused", "topic": topic})
+
+    records = _reporting(read_files(paths, topic, settings, refuse), topic)
+    return FeedSummary(await send_feed(settings, records, rate, stop), num_refused)
+
+
+async def send_feed(settings: Settings, records: Iterable[FeedRecord], rate: float | None, stop: asyncio.Event) -> int:
+    """Send `records`, `rate` a second, until they end or `stop` is set; gives the number that Kafka acknowledged.
+
+    Order per stream is kept and none is written twice (idempotent producer). At most MAX_IN_FLIGHT are unanswered.
+    Raises TopicsError when a topic is missing, DependencyError when Kafka does not answer.
+    """
+    producer: Any = AIOKafkaProducer(**client_options(settings), enable_idempotence=True, linger_ms=LINGER_MS)
+    try:
+        await asyncio.wait_for(producer.start(), settings.request_timeout_s)
+        return await _send_all(producer, records, rate, stop)
+    except UnknownTopicOrPartitionError as error:
+        raise TopicsError("the input topics are missing; `sentiment topics` creates them") from error
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise kafka_away(settings, error) from error
+    finally:
+        await _stop(producer, settings.request_timeout_s)
+
+
+async def _stop(producer: Any, timeout_s: float) -> None:
+    """Close the connection; every answer was awaited before, so that what a bound cuts short is of no matter."""
+    with contextlib.suppress(TimeoutError, KafkaError):
+        await asyncio.wait_for(producer.stop(), timeout_s)
+
+
+async def _send_all(producer: Any, records: Iterable[FeedRecord], rate: float | None, stop: asyncio.Event) -> int:
+    in_flight: deque[asyncio.Future[Any]] = deque()
+    num_sent = 0
+    started = time.monotonic()
+    for record in records:
+        if rate is not None:
+            await _wait_until(started + num_sent / rate, stop)
+        if stop.is_set():
+            break
+        in_flight.append(await producer.send(record.topic, record.value, record.key))
+        num_sent += 1
+        if len(in_flight) >= MAX_IN_FLIGHT:
+            await in_flight.popleft()
+    await asyncio.gather(*in_flight)
+    return num_sent
+
+
+async def _wait_until(due: float, stop: asyncio.Event) -> None:
+    """Sleep to the moment `due` of the monotonic clock, or to `stop`."""
+    delay_s = due - time.monotonic()
+    if delay_s <= 0:
+        return
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), delay_s)
+
+
+def read_files(
+    paths: Iterable[Path], topic: str, settings: Settings, refuse: Callable[[str], None]
+) -> Iterator[FeedRecord]:
+    """The records of the files, in order. `refuse` is called with file, line and reason of each that is no good.
+
+    Raises InputFileError when a file is missing, cut short or of no known kind.
+    """
+    codec = Codec(settings)
+    fields = settings.fields.get(topic, FieldPaths())
+    for path in paths:
+        for line, value in _read_values(path, fields):
+            now_ms = int(time.time() * 1000)
+            try:
+                text = codec.decode(topic, None, value, 0, line, now_ms)
+            except RecordError as error:
+                refuse(f"{path}:{line}: {error.reason}: {error}")
+            else:
+                yield FeedRecord(topic, text.stream.encode(), value, text.time_ms)
+
+
+def _read_values(path: Path, fields: FieldPaths) -> Lines:
+    """Line number and payload of each record of a file."""
+    kind = next((suffix.lower() for suffix in reversed(path.suffixes) if suffix.lower() != ".gz"), "")
+    if kind not in JSON_LINES + CSV:
+        raise InputFileError(f"{path}: its name should end in {', '.join(JSON_LINES + CSV)}, each also with .gz")
+    try:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            yield from _csv_values(path, file, fields) if kind in CSV else _json_values(file)
+    except OSError as error:
+        raise InputFileError(f"{path}: {error.strerror or error}") from error
+    except (EOFError, zlib.error) as error:
+        raise InputFileError(f"{path}: {error}") from error
+
+
+def _json_values(file: File) -> Lines:
+    for line, content in enumerate(file, start=1):
+        if content.strip():
+            yield line, content.strip()
+
+
+def _csv_values(path: Path, file: File, fields: FieldPaths) -> Lines:
+    rows = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
+    try:
+        for row in rows:
+            if None in row:
+                raise InputFileError(f"{path}:{rows.line_num}: more cells than the header has columns")
+            yield rows.line_num, msgspec.json.encode(_typed(row, fields))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputFileError(f"{path}, soon after line {rows.line_num}: {error}") from error
+
+
+def _typed(row: dict[str, str], fields: FieldPaths) -> dict[str, Any]:
+    """The cells that are not empty; a number in the field time and a truth value in the field final become such."""
+    payload: dict[str, Any] = {name: cell for name, cell in row.items() if cell}
+    if NUMBER.fullmatch(row.get(fields.time) or ""):
+        payload[fields.time] = float(row[fields.time])
+    final = (row.get(fields.final) or "").lower()
+    if final in TRUTHS:
+        payload[fields.final] = TRUTHS[final]
+    return payload
+
+
+def _reporting(records: Iterable[FeedRecord], topic: str) -> Iterator[FeedRecord]:
+    """The same records; how many there were is logged now and then."""
+    reported = time.monotonic()
+    num_read = 0
+    for num_read, record in enumerate(records, start=1):
+        yield record
+        if time.monotonic() - reported >= REPORT_INTERVAL_S:
+            reported = time.monotonic()
+            logger.info("fed %d records to %s", num_read, topic, extra={"action": "feed", "topic": topic})
+    logger.info("fed %d records to %s, the end", num_read, topic, extra={"action": "feed", "topic": topic})

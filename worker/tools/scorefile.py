@@ -1,0 +1,165 @@
+"""`sentiment score`: lines of text in, one JSON line of sentiment out for each, in their order. Needs no server.
+
+A line that begins with `{` is a record as it would stand on an input topic, any other is a text.
+The texts of a stream continue each other, as they do in the worker; a line that names no stream stands alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol, cast
+
+import msgspec
+from msgspec import Struct
+
+from model import InferenceEngine, Request, Result, StreamState
+from worker.errors import InputFileError, Reason, RecordError
+from worker.records.codec import Codec
+from worker.records.types import EventWord, Probabilities
+from worker.settings import Settings
+
+READ_BYTES: Final = 1 << 18
+MAX_LINE_BYTES: Final = 1 << 24
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+# stands for the topic and the key that a line does not have
+_NOWHERE: Final = "\0"
+
+_encode = msgspec.json.encode
+
+
+class Readable(Protocol):
+    """A binary file."""
+
+    def read1(self, size: int, /) -> bytes:
+        """What is there, at most `size` bytes; empty at the end."""
+
+
+class ScoredLine(Struct, frozen=True, gc=False):
+    """What was read in a line. `id` is the record's, else the line's number; `stream` None: it stands alone."""
+
+    id: str
+    stream: str | None
+    label: str
+    score: float
+    probabilities: Probabilities
+    words: list[EventWord]
+
+
+class RefusedLine(Struct, frozen=True, gc=False):
+    """A line that cannot be scored: its number, and an error that begins with what a dead letter's reason would be."""
+
+    id: str
+    error: str
+
+
+class _Planned(NamedTuple):
+    id: str
+    request: Request
+
+
+def read_lines(file: Readable) -> Iterator[list[bytes]]:
+    """The lines of `file` without their ends, as many at once as are there, so that a slow pipe is answered at once.
+
+    Of a line that is far too long only MAX_LINE_BYTES + 1 bytes are kept.
+    """
+    rest = b""
+    while chunk := file.read1(READ_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        rest = rest[: MAX_LINE_BYTES + 1]
+        if lines:
+            yield lines
+    if rest:
+        yield [rest]
+
+
+class LineScorer:
+    """Scores lines, batch after batch. Between batches it keeps about 1 KB for each stream, and nothing else."""
+
+    def __init__(self, settings: Settings, engine: InferenceEngine) -> None:
+        self._codec = Codec(settings)
+        self._engine = engine
+        self._carry = settings.carry
+        self._states: dict[str, StreamState] = {}
+        self._open: set[str | int] = set()  # streams whose text goes on
+        self.num_lines = 0
+        self.num_refused = 0
+
+    def score(self, lines: Iterable[bytes]) -> list[ScoredLine | RefusedLine]:
+        """One answer for each line, in order."""
+        plan = [self._plan(line) for line in lines]
+        planned = [line for line in plan if isinstance(line, _Planned)]
+        results = self._engine.score([line.request for line in planned])
+        for line, result in zip(planned, results, strict=True):
+            self._keep(line.request.stream, result.state)
+        self.num_refused += len(plan) - len(planned)
+        scored = (_scored(line, result) for line, result in zip(planned, results, strict=True))
+        return [next(scored) if isinstance(line, _Planned) else line for line in plan]
+
+    def _plan(self, line: bytes) -> _Planned | RefusedLine:
+        self.num_lines += 1
+        number = self.num_lines
+        try:
+            return self._request(number, line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line)
+        except RecordError as error:
+            return RefusedLine(str(number), f"{error.reason}: {error}")
+
+    def _request(self, number: int, line: bytes) -> _Planned:
+        alone = f"{_NOWHERE}{number}"
+        text = self._codec.decode(_NOWHERE, alone.encode(), _payload(line), 0, number, int(time.time() * 1000))
+        stream = number if text.stream == alone else text.stream
+        if text.final and stream not in self._open and not self._engine.has_words(text.text):
+            raise RecordError(Reason.EMPTY_TEXT, "nothing is left of the text after normalising")
+        (self._open.discard if text.final else self._open.add)(stream)
+        record_id = str(number) if text.record_id == f"{_NOWHERE}-0-{number}" else text.record_id
+        return _Planned(record_id, Request(stream, text.text, text.final, self._states.get(text.stream)))
+
+    def _keep(self, stream: object, state: StreamState) -> None:
+        if not isinstance(stream, str):
+            self._open.discard(stream)
+        elif self._carry or state.open_text:
+            self._states[stream] = state
+        else:
+            self._states.pop(stream, None)
+
+
+def _payload(line: bytes) -> bytes:
+    """The record that a line stands for. Raises RecordError: INVALID_UTF8, TEXT_TOO_LONG."""
+    if len(line) > MAX_LINE_BYTES:
+        raise RecordError(Reason.TEXT_TOO_LONG, f"the line has more than {MAX_LINE_BYTES} bytes")
+    if line.lstrip().startswith(b"{"):
+        return line
+    try:
+        return _encode({"text": line.decode()})
+    except UnicodeDecodeError as error:
+        raise RecordError(Reason.INVALID_UTF8, f"byte {error.start} of the line is not UTF-8") from None
+
+
+def _scored(line: _Planned, result: Result) -> ScoredLine:
+    stream = line.request.stream
+    return ScoredLine(
+        line.id,
+        stream if isinstance(stream, str) else None,
+        result.label,
+        result.score,
+        Probabilities(*result.probabilities),
+        [EventWord(word.word, word.start, word.end, word.change) for word in result.words],
+    )
+
+
+def open_lines(file: str) -> AbstractContextManager[Readable]:
+    """The file called `file`, or standard input for `-`. Raises InputFileError."""
+    if file == "-":
+        return nullcontext(cast(Readable, sys.stdin.buffer))
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise InputFileError(f"{file}: {error.strerror}") from error
+
+
+def encode_lines(answers: Iterable[ScoredLine | RefusedLine]) -> bytes:
+    """JSON lines."""
+    return b"".join(_encode(answer) + b"\n" for answer in answers)

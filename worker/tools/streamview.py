@@ -1,0 +1,117 @@
+"""One stream's state, for people: look at it in Redis, and erase it by way of Kafka, so that a replay honours it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from faust.types import TP
+from msgspec import Struct
+from redis.exceptions import RedisError
+
+from model import load_checkpoint
+from worker.errors import SentimentError, TopicsError
+from worker.kafka.clients import Log, client_options, kafka_away
+from worker.records.codec import format_time
+from worker.records.types import EventMood
+from worker.settings import Settings
+from worker.state.entry import StreamEntry
+from worker.state.store import StateStore, redis_away
+
+
+class NetworkView(Struct):
+    """The network's state: texts it has read, lengths of its vectors, and whether a text is still going on."""
+
+    num_texts: int
+    hidden_norm: float
+    cell_norm: float
+    has_open_text: bool
+
+
+class EntryView(Struct):
+    """What is kept of a stream; see worker/state/entry.py."""
+
+    num_records: int
+    time: str
+    mood: EventMood | None
+    network: NetworkView
+    reset: str | None
+
+
+class StreamView(Struct):
+    """A stream's entry in Redis, and where the states of its partition stand there; see worker/state/store.py."""
+
+    stream: str
+    topic: str
+    partition: int
+    epoch: tuple[int, int]
+    position: int | None
+    lineage: str
+    entry: EntryView
+
+
+async def show_state(settings: Settings, topic: str, stream: str) -> StreamView:
+    """The state of `stream` as it was last flushed. Raises SentimentError where Redis has none, DependencyError."""
+    num_partitions = await _count_partitions(settings, topic)
+    checkpoint = load_checkpoint(settings.checkpoint)
+    fingerprint = checkpoint.fingerprint_in(settings.precision)
+    store = StateStore(settings, checkpoint.config, fingerprint)
+    try:
+        for number in range(num_partitions):
+            found = await store.find(TP(topic, number), stream)
+            if found is not None:
+                epoch, position, lineage, entry = found
+                return StreamView(stream, topic, number, epoch, position, lineage, _view(entry))
+    except (RedisError, OSError) as error:
+        raise redis_away(settings, error) from error
+    finally:
+        await store.close()
+    raise SentimentError(
+        f"Redis has no state of stream {stream!r} in {topic} for group {settings.group!r} and model {checkpoint.name} "
+        f"({fingerprint}); a state appears up to flush_interval_s after its first event"
+    )
+
+
+async def erase_state(settings: Settings, topic: str, stream: str) -> tuple[int, int]:
+    """Send a null value for `stream` to `topic`; gives the partition and offset where it stands.
+
+    The key decides the partition, as it does for Kafka's own clients. Raises TopicsError, DependencyError.
+    """
+    await _count_partitions(settings, topic)
+    producer: Any = AIOKafkaProducer(**client_options(settings), enable_idempotence=True)
+    try:
+        await asyncio.wait_for(producer.start(), settings.request_timeout_s)
+        sent = await asyncio.wait_for(producer.send_and_wait(topic, None, stream.encode()), settings.request_timeout_s)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise kafka_away(settings, error) from error
+    finally:
+        await producer.stop()
+    return sent.partition, sent.offset
+
+
+async def _count_partitions(settings: Settings, topic: str) -> int:
+    async with Log(settings) as log:
+        counts = await log.partition_counts()
+    if topic not in counts:
+        there = sorted(name for name in counts if not name.startswith("__"))
+        raise TopicsError(f"there is no topic {topic}; there are {', '.join(there) or 'none'}")
+    return counts[topic]
+
+
+def _view(entry: StreamEntry) -> EntryView:
+    state, mood = entry.state, entry.mood
+    return EntryView(
+        num_records=entry.num_records,
+        time=format_time(entry.time_ms),
+        mood=EventMood(mood.score, mood.magnitude, mood.num_records) if mood else None,
+        network=NetworkView(
+            state.num_texts,
+            float(np.linalg.norm(state.hidden)),
+            float(np.linalg.norm(state.cell)),
+            state.open_text is not None,
+        ),
+        reset=entry.reset,
+    )

@@ -1,0 +1,108 @@
+"""Follows the output topics as any consumer would that only wants what is certain: read_committed, without a group."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.text import Text
+
+from worker.errors import TopicsError
+from worker.kafka.clients import Log, client_options, kafka_away
+from worker.records.types import SentimentEvent, ShiftEvent
+from worker.settings import Settings
+from worker.stopping import stop_on_signals
+
+_POLL_MS = 200
+COLORS = {"negative": "red", "neutral": "yellow", "positive": "green"}
+
+
+@asynccontextmanager
+async def open_reader(settings: Settings, topics: Sequence[str], *, from_start: bool) -> AsyncIterator[Any]:
+    """An aiokafka consumer of every partition of `topics`, at their beginning or their end.
+
+    Raises DependencyError when Kafka does not answer, TopicsError when a topic is missing.
+    """
+    async with Log(settings) as log:
+        counts = await log.partition_counts()
+    missing = [topic for topic in topics if topic not in counts]
+    if missing:
+        raise TopicsError(f"missing topics: {', '.join(missing)}; `sentiment topics` creates them")
+    consumer: Any = AIOKafkaConsumer(
+        **client_options(settings), isolation_level="read_committed", enable_auto_commit=False
+    )
+    try:
+        await asyncio.wait_for(consumer.start(), settings.request_timeout_s)
+        consumer.assign([TopicPartition(topic, number) for topic in topics for number in range(counts[topic])])
+        await (consumer.seek_to_beginning() if from_start else consumer.seek_to_end())
+        yield consumer
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise kafka_away(settings, error) from error
+    finally:
+        await consumer.stop()
+
+
+async def follow(settings: Settings, topic: str, show: Callable[[bytes], None], *, from_start: bool) -> None:
+    """Hand the value of every record of `topic` to `show`, until Ctrl-C or SIGTERM."""
+    stop = stop_on_signals()
+    async with open_reader(settings, [topic], from_start=from_start) as consumer:
+        while not stop.is_set():
+            for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
+                for record in records:
+                    show(record.value)
+
+
+def show_json(value: bytes) -> None:
+    """The value as it is, on a line of its own."""
+    sys.stdout.buffer.write(value + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def show_event(console: Console) -> Callable[[bytes], None]:
+    """Shows a sentiment event in a line."""
+
+    def line(event: SentimentEvent) -> Text:
+        return Text.assemble(
+            (f"{event.source.time}  {event.source.topic:<8} {event.stream:<20} ", ""),
+            (f"{event.label:<8} {event.score:+.2f}", COLORS[event.label]),
+            f"  mood {event.mood.score:+.2f}  ",
+            (", ".join(word.word for word in event.words), "dim"),
+        )
+
+    return _shower(console, SentimentEvent, line)
+
+
+def show_shift(console: Console) -> Callable[[bytes], None]:
+    """Shows a shift event in a line."""
+
+    def line(shift: ShiftEvent) -> Text:
+        before, after = shift.from_level, shift.to_level
+        return Text.assemble(
+            f"{shift.source.time}  {shift.source.topic:<8} {shift.stream:<20} ",
+            (f"{before.label} {before.score:+.2f}", COLORS[before.label]),
+            " -> ",
+            (f"{after.label} {after.score:+.2f}", COLORS[after.label]),
+            f"  since {shift.since}",
+        )
+
+    return _shower(console, ShiftEvent, line)
+
+
+def _shower(console: Console, kind: type[Any], line: Callable[[Any], Text]) -> Callable[[bytes], None]:
+    decoder = msgspec.json.Decoder(kind)
+
+    def show(value: bytes) -> None:
+        try:
+            shown = line(decoder.decode(value))
+        except msgspec.DecodeError as error:
+            shown = Text(f"a record that is no {kind.__name__}: {error}", "red")
+        console.print(shown, soft_wrap=True)
+
+    return show
