@@ -15,10 +15,8 @@ import msgspec
 from worker import __version__
 from worker.errors import RecordError
 from worker.records.codec import format_time
-from worker.records.types import DeadLetterHeaders, SentimentEvent, ShiftEvent
+from worker.records.types import DeadLetterHeaders, Header, SentimentEvent, ShiftEvent
 from worker.settings import Settings
-
-Header = tuple[str, bytes | None]
 
 REDRIVEN, CUT_FROM = "sentiment-redriven", "sentiment-cut-from"
 OWN_NAMES = frozenset(DeadLetterHeaders.__struct_encode_fields__)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
@@ -15,6 +17,33 @@ Count = Annotated[int, Meta(ge=0)]
 DecimalText = Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
 MAX_NAME_CHARS = 1024  # names go into keys, headers and events, which a broker does not take at any size
 Name = Annotated[str, Meta(max_length=MAX_NAME_CHARS)]
+
+
+Header = tuple[str, bytes | None]
+
+
+class TopicPartition(NamedTuple):
+    """Names one partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+class OutputRecord(NamedTuple):
+    """One record to publish; the input partition that it belongs to decides its partition."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+
+
+class ResetReason(StrEnum):
+    """Why a stream began again without a past; the value is the event's and the metric's label."""
+
+    HISTORY_LOST = "history_lost"
+    EXPIRED = "expired"
+    NOT_FINITE = "not_finite"
 
 
 class InputRecord(Struct, frozen=True, gc=False):
