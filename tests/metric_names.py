@@ -22,3 +22,8 @@ def exposed_names() -> set[str]:
 def names_in(query: str) -> set[str]:
     """The worker's metrics that a PromQL query names."""
     return set(_NAME.findall(query))
+
+
+def value_of(metrics: Metrics, name: str, **labels: str) -> float | None:
+    """The present value of one series."""
+    return metrics.registry.get_sample_value(name, labels)

@@ -1,4 +1,4 @@
-"""Dead letters listed and redriven, on a real broker; they are written by the publisher that the worker has."""
+"""Dead letters listed and redriven, on a real broker; they are written by the producer that the worker has."""
 
 import asyncio
 import subprocess
@@ -9,17 +9,18 @@ from typing import Any, NamedTuple
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from faust.types import TP
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.errors import NoError
 
 from tests.kafka_tools import Keyed, create_topics, delete_topics, produce, read_to_end
 from tests.workplace import Workplace
 from worker.errors import DependencyError, Reason, RecordError, SentimentError, TopicsError
-from worker.kafka.producer import Output, TransactionalPublisher
+from worker.kafka.producer import ExactlyOnceProducer
 from worker.process import CrashPoints
 from worker.records.codec import format_time
 from worker.records.headers import REDRIVEN, deadletter_headers
+from worker.records.types import OutputRecord
+from worker.records.types import TopicPartition as InputPartition
 from worker.settings import Settings, load_settings
 from worker.stack.server import free_port
 from worker.tools.deadletters import DeadLetter, RedriveSummary, list_deadletters, redrive
@@ -46,14 +47,15 @@ def bury(workplace: Workplace, bad: Iterable[Bad], partition: int = 0, first_off
     """Make dead letters of `bad` records of the first input topic, each in a transaction of its own."""
 
     async def publish() -> None:
-        publisher = TransactionalPublisher(workplace.settings, TP(workplace.topic, partition), CrashPoints(None))
-        await publisher.start()
+        tp = InputPartition(workplace.topic, partition)
+        producer = ExactlyOnceProducer(workplace.settings, tp, CrashPoints(None))
+        await producer.start()
         for offset, one in enumerate(bad, start=first_offset):
             error = RecordError(one.reason, f"because of {one.reason}")
             headers = deadletter_headers(one.headers, error, workplace.topic, partition, offset, TIME_MS + offset)
-            output = Output(workplace.settings.deadletters_topic, one.key, one.value, headers)
-            await publisher.publish([output], offset + 1)
-        await publisher.stop()
+            output = OutputRecord(workplace.settings.deadletters_topic, one.key, one.value, headers)
+            await producer.publish([output], offset + 1)
+        await producer.stop()
 
     asyncio.run(publish())
 

@@ -6,29 +6,21 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from faust.types import TP
 from redis import Redis
 from redis.exceptions import RedisError
 
-from model import ModelConfig, StreamState
-from tests.unit.ownership.test_partition import new_partition
+from tests.factories import CONFIG, FIRST_EPOCH, TWEETS, new_entry, new_partition, take
 from tests.workplace import Workplace
 from worker.errors import DependencyError
-from worker.ownership.partition import Epoch, Partition
+from worker.ownership.partition import Partition
 from worker.settings import load_settings
 from worker.state.entry import StreamEntry
-from worker.state.store import Claim, Standing, StateStore
+from worker.state.store import Claim, Epoch, Fence, StateStore, Verdict
 
-CONFIG = ModelConfig(num_words=1, num_buckets=1, embedding_size=1, hidden_size=1, summary_size=1, stream_size=2)
 FINGERPRINT = "0123456789abcdef"
-TPS = TP("tweets", 0)
 BOUND_S = 120
 
 Scenario = Callable[[StateStore], Awaitable[None]]
-
-
-def entry(num_records: int) -> StreamEntry:
-    return StreamEntry(StreamState.empty(CONFIG), None, num_records, 0)
 
 
 @pytest.fixture
@@ -53,29 +45,34 @@ def run(workplace: Workplace) -> Callable[[Scenario], None]:
     return run_scenario
 
 
-FIRST_EPOCH = Epoch(5, 0)
-
-
 async def own(store: StateStore, epoch: Epoch = FIRST_EPOCH, lineage: str = "5.0.1") -> Partition:
-    claim = await store.claim(TPS, epoch, lineage)
+    claim = await store.claim(TWEETS, epoch, lineage)
     assert not claim.fenced
-    return new_partition(tp=TPS, epoch=claim.epoch, lineage=claim.lineage, position=claim.position)
+    start = claim.position or 0
+    return new_partition(
+        epoch=claim.epoch, lineage=claim.lineage, position=claim.position, start=start, committed=start
+    )
 
 
-async def flush(store: StateStore, partition: Partition, offset: int, **entries: StreamEntry | None) -> Standing:
+async def flush(store: StateStore, partition: Partition, offset: int, **entries: StreamEntry | None) -> Verdict:
+    take(partition, offset)
     partition.apply(entries, offset)
-    return await store.flush(partition)
+    snapshot = partition.snapshot()
+    verdict = await store.flush(TWEETS, *snapshot)
+    if verdict is Verdict.OK:
+        partition.flushed(snapshot)
+    return verdict
 
 
 def test_what_is_flushed_is_read_again_with_its_position(run: Callable[[Scenario], None]) -> None:
     async def scenario(store: StateStore) -> None:
         partition = await own(store)
-        assert await flush(store, partition, 3, a=entry(2), b=entry(1)) is Standing.OK
-        assert (partition.position, partition.dirty) == (3, {})
-        standing, found = await store.read(partition, ["b", "never", "a"])
-        assert standing is Standing.OK
+        assert await flush(store, partition, 3, a=new_entry(2), b=new_entry(1)) is Verdict.OK
+        assert (partition.position, partition.num_dirty) == (3, 0)
+        verdict, found = await store.read(TWEETS, partition.fence, ["b", "never", "a"])
+        assert verdict is Verdict.OK
         assert [e.num_records if e else None for e in found] == [1, None, 2]
-        claim = await store.claim(TPS, Epoch(5, 1), "5.1.1")
+        claim = await store.claim(TWEETS, Epoch(5, 1), "5.1.1")
         assert claim == Claim(False, Epoch(5, 1), 3, "5.0.1")
 
     run(scenario)
@@ -86,12 +83,12 @@ def test_an_owner_with_a_lower_epoch_is_fenced(run: Callable[[Scenario], None], 
     async def scenario(store: StateStore) -> None:
         old = await own(store)
         new = await own(store, newer)
-        assert await flush(store, old, 1, a=entry(1)) is Standing.FENCED
-        assert old.dirty
-        assert (await store.read(old, ["a"]))[0] is Standing.FENCED
-        assert (await store.claim(TPS, Epoch(5, 0), "x")).fenced
-        standing, found = await store.read(new, ["a"])
-        assert (standing, found) == (Standing.OK, [None])
+        assert await flush(store, old, 1, a=new_entry(1)) is Verdict.FENCED
+        assert old.num_dirty
+        assert (await store.read(TWEETS, old.fence, ["a"]))[0] is Verdict.FENCED
+        assert (await store.claim(TWEETS, Epoch(5, 0), "x")).fenced
+        verdict, found = await store.read(TWEETS, new.fence, ["a"])
+        assert (verdict, found) == (Verdict.OK, [None])
 
     run(scenario)
 
@@ -99,10 +96,10 @@ def test_an_owner_with_a_lower_epoch_is_fenced(run: Callable[[Scenario], None], 
 def test_a_redis_that_forgot_is_told_apart_from_one_that_fences(run: Callable[[Scenario], None], redis: Redis) -> None:
     async def scenario(store: StateStore) -> None:
         partition = await own(store)
-        await flush(store, partition, 1, a=entry(1))
+        await flush(store, partition, 1, a=new_entry(1))
         redis.delete(*redis.scan_iter("*tweets:0}*", count=1000))
-        assert await flush(store, partition, 2, a=entry(2)) is Standing.LOST
-        assert (await store.read(partition, ["a"]))[0] is Standing.LOST
+        assert await flush(store, partition, 2, a=new_entry(2)) is Verdict.LOST
+        assert (await store.read(TWEETS, partition.fence, ["a"]))[0] is Verdict.LOST
 
     run(scenario)
 
@@ -110,14 +107,14 @@ def test_a_redis_that_forgot_is_told_apart_from_one_that_fences(run: Callable[[S
 def test_a_redis_that_was_rolled_back_is_lost_also_for_reads(run: Callable[[Scenario], None], redis: Redis) -> None:
     async def scenario(store: StateStore) -> None:
         partition = await own(store)
-        await flush(store, partition, 1, a=entry(1))
+        await flush(store, partition, 1, a=new_entry(1))
         keys = list(redis.scan_iter("*tweets:0}*", count=1000))
         snapshot = {key: redis.dump(key) for key in keys}
-        await flush(store, partition, 2, a=entry(2))
+        await flush(store, partition, 2, a=new_entry(2))
         for key, value in snapshot.items():
             redis.restore(key, 0, value, replace=True)
-        assert (await store.read(partition, ["a"]))[0] is Standing.LOST
-        assert await flush(store, partition, 3, a=entry(3)) is Standing.LOST
+        assert (await store.read(TWEETS, partition.fence, ["a"]))[0] is Verdict.LOST
+        assert await flush(store, partition, 3, a=new_entry(3)) is Verdict.LOST
 
     run(scenario)
 
@@ -125,11 +122,11 @@ def test_a_redis_that_was_rolled_back_is_lost_also_for_reads(run: Callable[[Scen
 def test_a_new_lineage_does_not_see_the_states_of_the_old_one(run: Callable[[Scenario], None]) -> None:
     async def scenario(store: StateStore) -> None:
         partition = await own(store)
-        await flush(store, partition, 1, a=entry(1))
-        claim = await store.claim(TPS, Epoch(5, 1), "5.1.1", anew=True)
+        await flush(store, partition, 1, a=new_entry(1))
+        claim = await store.claim(TWEETS, Epoch(5, 1), "5.1.1", new_lineage=True)
         assert claim == Claim(False, Epoch(5, 1), None, "5.1.1")
-        anew = new_partition(tp=TPS, epoch=claim.epoch, lineage=claim.lineage)
-        assert await store.read(anew, ["a"]) == (Standing.OK, [None])
+        fence = Fence(claim.epoch, claim.lineage, claim.position)
+        assert await store.read(TWEETS, fence, ["a"]) == (Verdict.OK, [None])
 
     run(scenario)
 
@@ -137,7 +134,7 @@ def test_a_new_lineage_does_not_see_the_states_of_the_old_one(run: Callable[[Sce
 def test_an_erased_stream_is_gone_from_redis(run: Callable[[Scenario], None], redis: Redis) -> None:
     async def scenario(store: StateStore) -> None:
         partition = await own(store)
-        await flush(store, partition, 1, gone=entry(1))
+        await flush(store, partition, 1, gone=new_entry(1))
         await flush(store, partition, 2, gone=None)
         assert not list(redis.scan_iter("*tweets:0}*gone", count=1000))
 
@@ -148,7 +145,7 @@ def test_states_and_position_expire_as_garbage_only_after_twice_the_time_to_live
     run: Callable[[Scenario], None], workplace: Workplace, redis: Redis
 ) -> None:
     async def scenario(store: StateStore) -> None:
-        await flush(store, await own(store), 1, a=entry(1))
+        await flush(store, await own(store), 1, a=new_entry(1))
 
     run(scenario)
     keys = list(redis.scan_iter(f"{{{workplace.settings.group}:*", count=1000))
@@ -160,11 +157,11 @@ def test_without_a_number_from_kafka_each_claim_is_higher_also_after_redis_forgo
     run: Callable[[Scenario], None], redis: Redis
 ) -> None:
     async def scenario(store: StateStore) -> None:
-        first = (await store.claim(TPS, None, "a")).epoch
-        second = (await store.claim(TPS, None, "b")).epoch
+        first = (await store.claim(TWEETS, None, "a")).epoch
+        second = (await store.claim(TWEETS, None, "b")).epoch
         redis.delete(*redis.scan_iter("*tweets:0}*", count=1000))
         await asyncio.sleep(0.002)
-        third = (await store.claim(TPS, None, "c")).epoch
+        third = (await store.claim(TWEETS, None, "c")).epoch
         assert first < second < third
 
     run(scenario)
@@ -173,10 +170,10 @@ def test_without_a_number_from_kafka_each_claim_is_higher_also_after_redis_forgo
 def test_bytes_that_this_version_cannot_read_count_as_lost(run: Callable[[Scenario], None], redis: Redis) -> None:
     async def scenario(store: StateStore) -> None:
         partition = await own(store)
-        await flush(store, partition, 1, a=entry(1))
+        await flush(store, partition, 1, a=new_entry(1))
         (key,) = redis.scan_iter("*tweets:0}*:a", count=1000)
         redis.set(key, b"\x63 from another version")
-        assert (await store.read(partition, ["a"]))[0] is Standing.LOST
+        assert (await store.read(TWEETS, partition.fence, ["a"]))[0] is Verdict.LOST
 
     run(scenario)
 

@@ -2,17 +2,17 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from faust.types import TP
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from tests.kafka_tools import Keyed, create_topics, produce, read_to_end
 from tests.workplace import Workplace, new_workplace
 from worker.errors import DependencyError, Reason, RecordError, TopicsError
-from worker.kafka.producer import Output, TransactionalPublisher
+from worker.kafka.producer import ExactlyOnceProducer
 from worker.kafka.topics import check_topics, ensure_topics
 from worker.process import CrashPoints
 from worker.records.headers import deadletter_headers
+from worker.records.types import OutputRecord, TopicPartition
 from worker.settings import load_settings
 from worker.stack import LocalStack
 from worker.stack.server import free_port
@@ -73,12 +73,12 @@ def test_the_largest_record_that_a_broker_takes_fits_as_a_dead_letter(bare: Work
     value = b"x" * LARGEST_VALUE_BYTES
     produce(bare.settings.kafka, bare.topic, [Keyed(b"@acme", value, 0)])
     error = RecordError(Reason.TEXT_TOO_LONG, "e" * 1000)
-    output = Output(
+    output = OutputRecord(
         bare.settings.deadletters_topic, b"@acme", value, deadletter_headers((), error, bare.topic, 0, 0, 0)
     )
 
     async def publish() -> None:
-        publisher = TransactionalPublisher(bare.settings, TP(bare.topic, 0), CrashPoints(None))
+        publisher = ExactlyOnceProducer(bare.settings, TopicPartition(bare.topic, 0), CrashPoints(None))
         await publisher.start()
         await publisher.publish([output], 1)
         await publisher.stop()

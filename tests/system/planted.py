@@ -13,63 +13,61 @@ import msgspec
 from aiokafka import TopicPartition
 
 from worker import cli
-from worker.kafka.producer import TransactionalPublisher
-from worker.ownership.takeover import Ownership
-from worker.processing.events import Output
+from worker.kafka.producer import ExactlyOnceProducer, ProducerRecord, TransactionalProducer
+from worker.ownership import takeover
 from worker.state import store
 
-send = TransactionalPublisher._send
-take_over = Ownership.take_over
 script = store._script
+plan_takeover = takeover.plan_takeover
 
-Outputs = Iterable[Output]
+Records = Iterable[ProducerRecord]
 
 
-def planted_in_send(change: Callable[[list[Output]], Outputs]) -> Callable[[], None]:
+def planted_in_send(change: Callable[[list[ProducerRecord]], Records]) -> Callable[[], None]:
     """A bug in what is published."""
 
     def plant() -> None:
-        inner = TransactionalPublisher._send
+        inner = TransactionalProducer.send
 
-        async def changed(self: TransactionalPublisher, outputs: Outputs) -> None:
-            await inner(self, change(list(outputs)))
+        async def changed(self: TransactionalProducer, records: Records) -> None:
+            await inner(self, change(list(records)))
 
-        TransactionalPublisher._send = changed  # type: ignore[method-assign]
+        TransactionalProducer.send = changed  # type: ignore[method-assign]
 
     return plant
 
 
-def is_letter(output: Output) -> bool:
+def is_letter(record: ProducerRecord) -> bool:
     """Whether it is a dead letter."""
-    return any(name == "sentiment-reason" for name, _ in output.headers)
+    return any(name == "sentiment-reason" for name, _ in record.headers)
 
 
-def nudged(output: Output) -> Output:
+def nudged(record: ProducerRecord) -> ProducerRecord:
     """A score that is off by a little more than the tolerance."""
-    if is_letter(output) or output.value is None:
-        return output
-    event = msgspec.json.decode(output.value)
-    return output._replace(value=msgspec.json.encode(event | {"score": event["score"] + 2e-5}))
+    if is_letter(record) or record.value is None:
+        return record
+    event = msgspec.json.decode(record.value)
+    return record._replace(value=msgspec.json.encode(event | {"score": event["score"] + 2e-5}))
 
 
 def offset_first() -> None:
     """Commit the offset, then publish: what Faust's own acknowledgements do when an agent fails."""
 
-    async def publish(self: TransactionalPublisher, outputs: Outputs, next_offset: int) -> None:
-        await self._producer.begin_transaction()
-        offsets = {TopicPartition(*self._tp): next_offset}
-        await self._producer.send_offsets_to_transaction(offsets, self._settings.group)
-        await self._producer.commit_transaction()
+    async def commit(self: ExactlyOnceProducer, records: Records, offsets: Any, group: str) -> None:
+        await self._client.begin_transaction()
+        of_client = {TopicPartition(*tp): offset for tp, offset in offsets.items()}
+        await self._client.send_offsets_to_transaction(of_client, group)
+        await self._client.commit_transaction()
         self._crash_points.reach("produced")
-        await self._producer.begin_transaction()
-        await self._send(outputs)
-        await self._producer.commit_transaction()
+        await self._client.begin_transaction()
+        await self.send(records)
+        await self._client.commit_transaction()
 
-    TransactionalPublisher.publish = publish  # type: ignore[method-assign]
+    ExactlyOnceProducer.commit = commit  # type: ignore[method-assign]
 
 
 def lost_is_ok() -> None:
-    """A flush that makes a missing epoch anew and goes on, instead of saying that Redis lost the states."""
+    """A flush that writes a missing epoch again and goes on, instead of answering that Redis lost the states."""
 
     def changed(name: str) -> str:
         text = script(name)
@@ -90,20 +88,18 @@ def lost_is_ok() -> None:
 def no_replay() -> None:
     """Go on at C with the states of P."""
 
-    async def changed(self: Ownership, tps: Any) -> Any:
-        owned = await take_over(self, tps)
-        for partition in owned.values():
-            partition.taken = partition.applied = partition.committed
-        return owned
+    def changed(*arguments: Any) -> Any:
+        plan = plan_takeover(*arguments)
+        return plan._replace(start=plan.committed)
 
-    Ownership.take_over = changed  # type: ignore[method-assign]
+    takeover.plan_takeover = changed
 
 
 BUGS: dict[str, Callable[[], None]] = {
-    "twice": planted_in_send(lambda outputs: outputs + outputs[:1]),
+    "twice": planted_in_send(lambda records: records + records[:1]),
     "backwards": planted_in_send(reversed),
-    "no_letters": planted_in_send(lambda outputs: [one for one in outputs if not is_letter(one)]),
-    "nudged": planted_in_send(lambda outputs: map(nudged, outputs)),
+    "no_letters": planted_in_send(lambda records: [one for one in records if not is_letter(one)]),
+    "nudged": planted_in_send(lambda records: map(nudged, records)),
     "offset_first": offset_first,
     "lost_is_ok": lost_is_ok,
     "no_replay": no_replay,

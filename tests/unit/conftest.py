@@ -1,4 +1,4 @@
-"""What the unit tests of the worker share: a small engine, and records as the consumer delivers them."""
+"""What the unit tests share: a small engine, a data directory, and logs that are the same afterwards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import logging
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +16,6 @@ from model import InferenceEngine
 from model.data import FILES
 from tests.checkpoints import WORDS, save_tiny_checkpoint
 from worker.monitoring.logs import LIBRARIES, SILENT
-
-DAY_MS = 86_400_000
-START_MS = 1_700_000_000_000
-
-
-@dataclass
-class Record:
-    """The fields of aiokafka's ConsumerRecord that the worker reads."""
-
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    topic: str = "tweets"
-    partition: int = 0
-    timestamp: int = START_MS
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
-
-
-def text_record(offset: int, stream: str, text: str, **fields: Any) -> Record:
-    """A record whose event time is `offset` seconds after START_MS, unless `time` is among `fields`."""
-    fields = {"text": text, "time": (START_MS + 1000 * offset) / 1000} | fields
-    return Record(offset, stream.encode(), json.dumps(fields).encode())
-
-
-def erasure(offset: int, stream: str) -> Record:
-    """A null value."""
-    return Record(offset, stream.encode(), None)
 
 
 @pytest.fixture(scope="session")

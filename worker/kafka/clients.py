@@ -11,17 +11,20 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import faust
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
-from faust.types import TP
+from aiokafka.structs import OffsetAndMetadata
 
 from worker.errors import DependencyError
+from worker.records.types import TopicPartition
+from worker.retries import retry
 from worker.settings import Settings
 
 Answer = TypeVar("Answer")
 
-_RETRY_S = 0.1
+RETRY_S = 0.1
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -59,18 +62,25 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext:
 def kafka_away(settings: Settings, error: BaseException) -> DependencyError:
     """The error that says that Kafka is away, and what to do."""
     advice = "Start it (`sentiment stack` runs a local one), or name another with --kafka (SENTIMENT_KAFKA)"
-    # what aiokafka and kafka-python raise begins with its name, other errors may say nothing at all
+    # Errors of aiokafka and kafka-python begin with their name; others may have no text at all.
     return DependencyError("Kafka", settings.kafka, f"does not answer ({str(error) or type(error).__name__})", advice)
 
 
-async def group_offsets(admin: Any, group: str, tps: Collection[TopicPartition]) -> Mapping[TopicPartition, Any]:
+def is_passing_error(error: Exception) -> bool:
+    """Whether Kafka may answer the same request well in a moment."""
+    return isinstance(error, KafkaError) and bool(error.retriable)
+
+
+async def group_offsets(
+    admin: Any, group: str, tps: Collection[TopicPartition]
+) -> dict[TopicPartition, OffsetAndMetadata]:
     """The offsets and metadata that `group` has committed; a negative offset where it has none. Raises KafkaError."""
-    found: Mapping[TopicPartition, Any] = await admin.list_consumer_group_offsets(group, partitions=list(tps))
+    found = await admin.list_consumer_group_offsets(group, partitions=[KafkaTopicPartition(*tp) for tp in tps])
     if not found.keys() >= set(tps):
         # aiokafka overlooks the error of a coordinator that still loads the group, or has lost it to another broker:
-        # its answer names no partition, which must not be taken for a group without offsets
-        raise GroupCoordinatorNotAvailableError(f"the offsets of group {group} are not told")
-    return found
+        # its answer names no partition, and must not pass for a group without offsets.
+        raise GroupCoordinatorNotAvailableError(f"the coordinator did not answer for the offsets of group {group}")
+    return {tp: found[tp] for tp in tps}
 
 
 class Log:
@@ -100,51 +110,48 @@ class Log:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for close in (self._reader.stop, self._admin.close):
-            # what is left of a connection after the bound ends with the process
+            # What is left of a connection after the bound ends with the process.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(close(), self._settings.request_timeout_s)
 
     async def _ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
         """The answer. A broker that has just come up, or a coordinator that has just moved, is asked again."""
         bound_s = self._settings.request_timeout_s
-        give_up_at = asyncio.get_running_loop().time() + bound_s
-        while True:
-            try:
-                return await asyncio.wait_for(question(), bound_s)
-            except (KafkaError, TimeoutError) as error:
-                is_passing = isinstance(error, KafkaError) and error.retriable
-                if not is_passing or asyncio.get_running_loop().time() > give_up_at:
-                    raise kafka_away(self._settings, error) from error
-            await asyncio.sleep(_RETRY_S)
+        try:
+            return await retry(
+                lambda: asyncio.wait_for(question(), bound_s),
+                is_passing=is_passing_error,
+                wait_s=RETRY_S,
+                timeout_s=bound_s,
+            )
+        except (KafkaError, TimeoutError) as error:
+            raise kafka_away(self._settings, error) from error
 
     async def partition_counts(self) -> Mapping[str, int]:
         """Partitions of every topic that the cluster has."""
         topics = await self._ask(self._admin.describe_topics)
         return {topic["topic"]: len(topic["partitions"]) for topic in topics}
 
-    async def committed(self, tps: Collection[TP]) -> dict[TP, int | None]:
+    async def committed(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         """The group's offsets, C; None where it has none."""
-        wanted = [TopicPartition(*tp) for tp in tps]
-        found = await self._ask(lambda: group_offsets(self._admin, self._settings.group, wanted))
-        offsets = {tp: found[TopicPartition(*tp)].offset for tp in tps}
-        return {tp: offset if offset >= 0 else None for tp, offset in offsets.items()}
+        found = await self._ask(lambda: group_offsets(self._admin, self._settings.group, tps))
+        return {tp: entry.offset if entry.offset >= 0 else None for tp, entry in found.items()}
 
-    async def starts(self, tps: Collection[TP]) -> dict[TP, int]:
+    async def starts(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """The first offset that the log still holds."""
-        wanted = [TopicPartition(*tp) for tp in tps]
+        wanted = [KafkaTopicPartition(*tp) for tp in tps]
         found = await self._ask(lambda: self._reader.beginning_offsets(wanted))
-        return {tp: found[TopicPartition(*tp)] for tp in tps}
+        return {tp: found[tp] for tp in tps}
 
-    async def ends(self, tps: Collection[TP]) -> dict[TP, int]:
+    async def ends(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset after the last record."""
-        wanted = [TopicPartition(*tp) for tp in tps]
+        wanted = [KafkaTopicPartition(*tp) for tp in tps]
         found = await self._ask(lambda: self._reader.end_offsets(wanted))
-        return {tp: found[TopicPartition(*tp)] for tp in tps}
+        return {tp: found[tp] for tp in tps}
 
-    async def since(self, tps: Collection[TP], age_s: float) -> dict[TP, int | None]:
+    async def since(self, tps: Collection[TopicPartition], age_s: float) -> dict[TopicPartition, int | None]:
         """The first offset whose record is at most `age_s` old by its timestamp; None where there is none."""
         time_ms = int((time.time() - age_s) * 1000)
-        times = dict.fromkeys((TopicPartition(*tp) for tp in tps), time_ms)
+        times = dict.fromkeys((KafkaTopicPartition(*tp) for tp in tps), time_ms)
         found = await self._ask(lambda: self._reader.offsets_for_times(times))
-        entries = {tp: found.get(TopicPartition(*tp)) for tp in tps}
-        return {tp: entry.offset if entry is not None else None for tp, entry in entries.items()}
+        return {tp: found[tp].offset if found.get(tp) is not None else None for tp in tps}

@@ -7,23 +7,29 @@ import contextlib
 import time
 from typing import Any, Protocol
 
-from faust.types import TP
+from worker.records.types import TopicPartition
+
+Records = dict[TopicPartition, list[Any]]
+"""Raw records (aiokafka's ConsumerRecord) by partition, in offset order."""
 
 
 class BatchLimits(Protocol):
     """The settings that bound what is fetched and not done."""
 
-    max_batch: int
-    max_inflight_records: int
-    max_inflight_bytes: int
+    @property
+    def max_batch(self) -> int: ...  # noqa: D102
+    @property
+    def max_inflight_records(self) -> int: ...  # noqa: D102
+    @property
+    def max_inflight_bytes(self) -> int: ...  # noqa: D102
 
 
 class MicroBatch:
-    """Records per partition, in offset order. It grows until it is taken; dropped before, it is empty."""
+    """Records of several partitions. It grows until it is taken; a batch that is dropped before is empty."""
 
     def __init__(self, max_records: int) -> None:
         self._max_records = max_records
-        self._records: dict[TP, list[Any]] = {}
+        self._records: Records = {}
         self._full = asyncio.Event()
         self.num_records = 0
         self.closed = False
@@ -34,7 +40,7 @@ class MicroBatch:
         """Whether it has its number of records."""
         return self.num_records >= self._max_records
 
-    def add(self, tp: TP, records: list[Any]) -> list[Any]:
+    def add(self, tp: TopicPartition, records: list[Any]) -> list[Any]:
         """Take in as many of `records` as fit; the rest is returned."""
         fitting = records[: self._max_records - self.num_records]
         self._records.setdefault(tp, []).extend(fitting)
@@ -49,7 +55,7 @@ class MicroBatch:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), max_wait_s)
 
-    def take(self) -> dict[TP, list[Any]]:
+    def take(self) -> Records:
         """Its records, once; it grows no more."""
         records, self._records = self._records, {}
         self.closed = True

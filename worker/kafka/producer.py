@@ -1,20 +1,21 @@
-"""A transactional producer for each owned partition: its results and the group's offset, in one transaction."""
+"""Producers of the worker: whole batches of records and the group's offsets, in one transaction or after each other."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol, Self
 
 import aiokafka.producer.sender
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
+from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
-from faust.types import TP
 
-from worker.errors import SentimentError, UndecidedCommitError
+from worker.errors import UndecidedCommitError
+from worker.kafka.assignment import CommitOffset
 from worker.kafka.clients import client_options, kafka_away
 from worker.process import CrashPoints
-from worker.processing.events import Output
+from worker.records.types import Header, OutputRecord, TopicPartition
 from worker.settings import Settings
 
 # A broker that still finishes the last transaction answers the next one's first request with a retriable error.
@@ -23,34 +24,31 @@ aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.001
 _RETRY_BACKOFF_MS = 4
 _MAX_BATCH_BYTES = 1 << 18
 
-CommitOffset = Callable[[TP, int], Awaitable[None]]
-
 
 class FencedError(Exception):
-    """Another worker owns the partition now, or the broker ended a transaction that took too long: drop it."""
+    """Another producer has taken over the transactional id, or the broker ended a transaction that took too long."""
 
 
-class Publisher(Protocol):
-    """Publishes the results of one partition."""
+class ProducerRecord(NamedTuple):
+    """A record and where it goes.
 
-    async def publish(self, outputs: Iterable[Output], next_offset: int) -> None:
-        """Publish `outputs` and commit `next_offset` for the group, as one; returns when both are certain.
+    partition: modulo the number of partitions of the topic. timestamp_ms: None for the present.
+    """
 
-        Raises FencedError, or UndecidedCommitError when nobody knows whether it happened.
-        """
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Iterable[Header]
+    timestamp_ms: int | None = None
 
-    async def stop(self) -> None:
-        """Close the connection, within a bound."""
 
+class BatchProducer:
+    """Sends whole batches. Unlike aiokafka's `send`, they also take a record that has neither key nor value."""
 
-class _PartitionProducer:
-    """What both kinds share: sending whole batches to the output partition that matches the input partition."""
-
-    def __init__(self, settings: Settings, tp: TP, crash_points: CrashPoints, **options: Any) -> None:
+    def __init__(self, settings: Settings, **options: Any) -> None:
         self._settings = settings
-        self._tp = tp
-        self._crash_points = crash_points
-        self._producer: Any = AIOKafkaProducer(
+        self._client: Any = AIOKafkaProducer(
             **client_options(settings),
             linger_ms=0,
             max_batch_size=_MAX_BATCH_BYTES,
@@ -60,9 +58,9 @@ class _PartitionProducer:
         self._num_partitions: dict[str, int] = {}
 
     async def start(self) -> None:
-        """Connect; raises DependencyError when Kafka does not answer within the request timeout."""
+        """Connect. Raises DependencyError when Kafka does not answer within the request timeout."""
         try:
-            await asyncio.wait_for(self._producer.start(), self._settings.request_timeout_s)
+            await asyncio.wait_for(self._client.start(), self._settings.request_timeout_s)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.stop()
             raise kafka_away(self._settings, error) from error
@@ -70,91 +68,145 @@ class _PartitionProducer:
     async def stop(self) -> None:
         """Close the connection; what is left of it after the bound ends with the process."""
         try:
-            await asyncio.wait_for(self._producer.stop(), self._settings.request_timeout_s / 2)
+            await asyncio.wait_for(self._client.stop(), self._settings.request_timeout_s / 2)
         except (TimeoutError, KafkaError):
             return
 
-    async def _send(self, outputs: Iterable[Output]) -> None:
-        batches: dict[str, Any] = {}
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        """The partitions of a topic. Raises UnknownTopicOrPartitionError."""
+        partitions: set[int] = await self._client.partitions_for(topic)
+        return partitions
+
+    async def send(self, records: Iterable[ProducerRecord]) -> None:
+        """Send `records`, those of a partition in their order; returns when every delivery is acknowledged."""
+        batches: dict[tuple[str, int], Any] = {}
         deliveries = []
-        for topic, key, value, headers in outputs:
-            batch = batches.get(topic)
-            if batch is None or batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
-                if batch is not None:
-                    deliveries.append(await self._send_batch(batch, topic))
-                batch = batches[topic] = self._producer.create_batch()
-                # the first record of a batch fits, whatever its size: the topic's limit decides
-                batch.append(key=key, value=value, timestamp=None, headers=headers)
-        for topic, batch in batches.items():
-            deliveries.append(await self._send_batch(batch, topic))
+        for topic, partition, key, value, headers, timestamp_ms in records:
+            tp = topic, partition
+            fields = {"key": key, "value": value, "timestamp": timestamp_ms, "headers": headers}
+            if tp not in batches or batches[tp].append(**fields) is None:
+                if tp in batches:
+                    deliveries.append(await self._send_batch(tp, batches[tp]))
+                batches[tp] = self._client.create_batch()
+                # The first record of a batch fits, whatever its size: the topic's limit decides.
+                batches[tp].append(**fields)
+        deliveries += [await self._send_batch(tp, batch) for tp, batch in batches.items()]
         for delivery in deliveries:
             await delivery
-        self._crash_points.reach("produced")
 
-    async def _send_batch(self, batch: Any, topic: str) -> Any:
-        return await self._producer.send_batch(batch, topic, partition=await self._output_partition(topic))
-
-    async def _output_partition(self, topic: str) -> int:
+    async def _send_batch(self, tp: tuple[str, int], batch: Any) -> Any:
+        topic, partition = tp
         if topic not in self._num_partitions:
-            self._num_partitions[topic] = len(await self._producer.partitions_for(topic))
-        return int(self._tp.partition % self._num_partitions[topic])
+            self._num_partitions[topic] = len(await self.partitions_for(topic))
+        return await self._client.send_batch(batch, topic, partition=partition % self._num_partitions[topic])
 
 
-class TransactionalPublisher(_PartitionProducer):
-    """Events and offset in one Kafka transaction, under a transactional id of group, topic and partition.
+class TransactionalProducer(BatchProducer):
+    """Records and a group's offsets in one Kafka transaction.
 
-    Starting a second one with the same id fences the first and ends what it had open.
+    Starting a second producer with the same transactional id fences the first and ends what it had open.
     """
 
-    def __init__(self, settings: Settings, tp: TP, crash_points: CrashPoints) -> None:
+    def __init__(self, settings: Settings, transactional_id: str, crash_points: CrashPoints) -> None:
         super().__init__(
             settings,
-            tp,
-            crash_points,
-            transactional_id=f"{settings.group}-{tp.topic}-{tp.partition}",
+            transactional_id=transactional_id,
             transaction_timeout_ms=int(settings.transaction_timeout_s * 1000),
         )
+        self._crash_points = crash_points
 
     @property
     def producer_number(self) -> tuple[int, int]:
         """Kafka's number of this producer: (producer id, producer epoch), higher for each start of the same id."""
-        manager = self._producer._txn_manager
+        manager = self._client._txn_manager
         return manager.producer_id, manager.producer_epoch
 
-    async def publish(self, outputs: Iterable[Output], next_offset: int) -> None:
-        """See Publisher. Every delivery is awaited before the offset goes in, else a failed one would commit it."""
+    async def commit(
+        self, records: Iterable[ProducerRecord], offsets: Mapping[TopicPartition, Any], group: str
+    ) -> None:
+        """Publish `records` and commit `offsets` (of aiokafka's kinds) for `group`, as one.
+
+        Every delivery is awaited before the offsets go in: a failed one would be committed with them. Raises
+        FencedError, and UndecidedCommitError when the outcome is unknown.
+        """
         try:
             async with asyncio.timeout(self._settings.commit_timeout_s):
-                await self._producer.begin_transaction()
-                await self._send(outputs)
-                offsets = {TopicPartition(*self._tp): next_offset}
-                await self._producer.send_offsets_to_transaction(offsets, self._settings.group)
-                await self._producer.commit_transaction()
+                await self._client.begin_transaction()
+                await self.send(records)
+                self._crash_points.reach("produced")
+                of_client = {KafkaTopicPartition(*tp): offset for tp, offset in offsets.items()}
+                await self._client.send_offsets_to_transaction(of_client, group)
+                await self._client.commit_transaction()
         except ProducerFenced as error:
             raise FencedError from error
         except (KafkaError, TimeoutError) as error:
-            raise _undecided(self._tp, next_offset, error) from error
+            raise _undecided(offsets, error) from error
 
 
-class PlainPublisher(_PartitionProducer):
+class PartitionProducer(Protocol):
+    """Publishes the results of one partition."""
+
+    async def publish(self, outputs: Iterable[OutputRecord], next_offset: int) -> None:
+        """Publish `outputs` and commit `next_offset` for the group; returns when both are certain.
+
+        Raises FencedError, and UndecidedCommitError when the outcome is unknown.
+        """
+
+    async def stop(self) -> None:
+        """Close the connection, within a bound."""
+
+
+class ExactlyOnceProducer(TransactionalProducer):
+    """Events and offset in one transaction, under a transactional id of group, topic and partition."""
+
+    def __init__(self, settings: Settings, tp: TopicPartition, crash_points: CrashPoints) -> None:
+        super().__init__(settings, f"{settings.group}-{tp.topic}-{tp.partition}", crash_points)
+        self.tp = tp
+
+    async def publish(self, outputs: Iterable[OutputRecord], next_offset: int) -> None:
+        """See PartitionProducer."""
+        await self.commit(_routed(outputs, self.tp), {self.tp: next_offset}, self._settings.group)
+
+
+class AtLeastOnceProducer(BatchProducer):
     """Events, then the offset: for brokers that forbid transactions. A crash between the two emits events twice."""
 
-    def __init__(self, settings: Settings, tp: TP, crash_points: CrashPoints, commit_offset: CommitOffset) -> None:
-        super().__init__(settings, tp, crash_points, enable_idempotence=True)
+    def __init__(
+        self, settings: Settings, tp: TopicPartition, crash_points: CrashPoints, commit_offset: CommitOffset
+    ) -> None:
+        super().__init__(settings, enable_idempotence=True)
+        self.tp = tp
+        self._crash_points = crash_points
         self._commit_offset = commit_offset
 
-    async def publish(self, outputs: Iterable[Output], next_offset: int) -> None:
-        """See Publisher."""
+    async def publish(self, outputs: Iterable[OutputRecord], next_offset: int) -> None:
+        """See PartitionProducer."""
         try:
             async with asyncio.timeout(self._settings.commit_timeout_s):
-                await self._send(outputs)
-                await self._commit_offset(self._tp, next_offset)
+                await self.send(_routed(outputs, self.tp))
+                self._crash_points.reach("produced")
+                await self._commit_offset(self.tp, next_offset)
         except (KafkaError, TimeoutError) as error:
-            raise _undecided(self._tp, next_offset, error) from error
+            raise _undecided({self.tp: next_offset}, error) from error
 
 
-def _undecided(tp: TP, next_offset: int, error: BaseException) -> SentimentError:
+def _routed(outputs: Iterable[OutputRecord], tp: TopicPartition) -> Iterator[ProducerRecord]:
+    """To the output partitions that match the input partition, so that order per stream holds."""
+    return (ProducerRecord(topic, tp.partition, key, value, headers) for topic, key, value, headers in outputs)
+
+
+def _undecided(offsets: Mapping[TopicPartition, Any], error: BaseException) -> UndecidedCommitError:
+    places = ", ".join(
+        f"{tp.topic}-{tp.partition} up to offset {getattr(offset, 'offset', offset)}" for tp, offset in offsets.items()
+    )
     return UndecidedCommitError(
-        f"commit of {tp.topic}-{tp.partition} up to offset {next_offset} is undecided "
-        f"({type(error).__name__}: {error}); whoever owns the partition next takes over from what Kafka has"
+        f"the commit of {places} is undecided ({type(error).__name__}: {error}): it happened whole or not at all. What "
+        "runs next, a worker or the same command again, goes on from what Kafka has"
     )

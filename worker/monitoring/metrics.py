@@ -15,11 +15,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from model import LABELS
 from worker.errors import Reason
 from worker.monitoring.histogram import BatchHistogram
+from worker.records.types import ResetReason
 
 Outcome = Literal["scored", "dead_letter", "erased"]
 FencedBy = Literal["kafka", "redis"]
 Stage = Literal["decode", "load", "score", "commit"]
-RESET_REASONS: Final = ("history_lost", "expired", "not_finite")
 
 _STEP_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _END_TO_END_S: Final = (*_STEP_S[3:], 30.0, 60.0, 300.0, 3600.0)
@@ -120,7 +120,7 @@ class Metrics:
             "fenced", "Partitions dropped: another worker owns them.", "by", get_args(FencedBy)
         )
         self._rebuilt = self._counter("rebuilt_records", "Records applied to states without being published.")
-        self._resets = self._counter("state_resets", "Streams that began anew.", "reason", RESET_REASONS)
+        self._resets = self._counter("state_resets", "Streams that began anew.", "reason", ResetReason)
         self._position_kept = self._counter(
             "position_kept", "Partitions whose offset in Kafka was gone, continued at the position in Redis."
         )
@@ -199,7 +199,7 @@ class Metrics:
         """So many records below the commit were applied to states, unpublished."""
         self._rebuilt.inc(count)
 
-    def state_reset(self, reason: str, count: int = 1) -> None:
+    def state_reset(self, reason: ResetReason, count: int = 1) -> None:
         """So many streams began anew."""
         self._resets.labels(reason).inc(count)
 

@@ -1,106 +1,241 @@
 """An owned partition: where it stands in Kafka and in Redis, and the states of its streams.
 
-Four offsets, each the next one not yet ...   (position <= applied <= taken; applied < committed while rebuilding)
+Four offsets, each the next one that is not yet ...
     taken       taken by the pipeline
-    applied     in the states of the cache
+    applied     in the states in memory
     committed   published: the group's offset, C
     position    in the states in Redis, P
+
+At all times position <= applied <= taken and applied <= committed; applied < committed while states are rebuilt.
+Nobody but the partition moves them: `take`, `apply`, `flushed`, `rewrite` and `reset` do, and check that they may.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from faust.types import TP
-
-from worker.kafka.producer import Publisher
+from worker.kafka.producer import PartitionProducer
+from worker.monitoring.metrics import FencedBy
+from worker.records.types import TopicPartition
 from worker.state.entry import StreamEntry
+from worker.state.store import Fence
 
+Entries = dict[str, StreamEntry | None]
+"""Stream -> its entry; None: the stream is known to have none."""
 
-class Epoch(NamedTuple):
-    """Number of an ownership, compared as a pair: Kafka's producer id and producer epoch of the transactional id."""
-
-    producer_id: int
-    producer_epoch: int
-
-
-# ends the name of a lineage that was rebuilt from a log without its beginning
 PARTIAL = "~"
+"""Ends the name of a lineage that was rebuilt from a log without its beginning."""
 
 
-@dataclass(slots=True)
+class Snapshot(NamedTuple):
+    """What one flush writes: entries, the position that they stand for, and the fence that must stand in Redis."""
+
+    fence: Fence
+    entries: Entries
+    position: int
+
+
 class Partition:
-    """One partition while this worker owns it. Only the event loop touches it."""
+    """One partition while this worker owns it. Only the event loop touches it.
 
-    tp: TP
-    publisher: Publisher
-    epoch: Epoch
-    lineage: str
-    taken: int
-    applied: int
-    committed: int
-    position: int | None
-    complete: bool
-    owned: bool = True
-    lost: bool = False
-    states: OrderedDict[str, StreamEntry | None] = field(default_factory=OrderedDict)
-    pending: dict[str, StreamEntry | None] = field(default_factory=dict)
-    dirty: dict[str, StreamEntry | None] = field(default_factory=dict)
-    # a read must not see a flush half known: done in Redis, its position not yet here
-    redis_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    redis_lock: held around a request to Redis and the change that follows from its answer, so that no read sees a
+    flush half known: done in Redis, its position not yet here.
+    """
+
+    def __init__(  # noqa: PLR0913 - where a partition stands has that many parts
+        self,
+        tp: TopicPartition,
+        producer: PartitionProducer,
+        fence: Fence,
+        *,
+        start: int,
+        committed: int,
+        on_dropped: Callable[[Partition, FencedBy], None],
+    ) -> None:
+        """`start` is the first offset to read. Without a position in `fence`, memory starts complete and empty."""
+        self.tp = tp
+        self.producer = producer
+        self.redis_lock = asyncio.Lock()
+        self._fence = fence
+        self._taken = self._applied = start
+        self._committed = committed
+        self._on_dropped = on_dropped
+        self._owned = True
+        self._lost = False
+        self._complete = fence.position is None
+        self._states: OrderedDict[str, StreamEntry | None] = OrderedDict()
+        self._pending: Entries = {}
+        self._dirty: Entries = {}
+        self._check_order()
+
+    def __str__(self) -> str:
+        return f"{self.tp.topic}-{self.tp.partition}"
 
     @property
-    def unknown_past(self) -> bool:
+    def taken(self) -> int:
+        """The next offset that the pipeline has not taken."""
+        return self._taken
+
+    @property
+    def applied(self) -> int:
+        """The next offset whose record is not in the states in memory."""
+        return self._applied
+
+    @property
+    def committed(self) -> int:
+        """C: the next offset whose record is not published."""
+        return self._committed
+
+    @property
+    def position(self) -> int | None:
+        """P: the next offset whose record is not in the states in Redis; None before the first flush of a lineage."""
+        return self._fence.position
+
+    @property
+    def fence(self) -> Fence:
+        """What this worker last wrote to Redis."""
+        return self._fence
+
+    @property
+    def owned(self) -> bool:
+        """Whether this worker may still publish and flush for the partition."""
+        return self._owned
+
+    @property
+    def lost(self) -> bool:
+        """Whether a flush found that Redis lost the states, and they are not written again yet."""
+        return self._lost
+
+    @property
+    def complete(self) -> bool:
+        """Whether memory holds every state of the partition."""
+        return self._complete
+
+    @property
+    def num_dirty(self) -> int:
+        """States in memory that Redis does not have yet."""
+        return len(self._dirty)
+
+    @property
+    def num_cached(self) -> int:
+        """States in memory."""
+        return len(self._states)
+
+    @property
+    def has_unknown_past(self) -> bool:
         """Whether the states were rebuilt from a log whose beginning was gone: first-seen streams may have had one."""
-        return self.lineage.endswith(PARTIAL)
+        return self._fence.lineage.endswith(PARTIAL)
+
+    @property
+    def is_flushed(self) -> bool:
+        """Whether Redis has all that memory has."""
+        return not self._dirty and self.position == self._applied
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every record that was taken is published."""
+        return self._taken <= self._committed
+
+    def _check_order(self) -> None:
+        offsets = f"{self}: position {self.position}, applied {self._applied}, taken {self._taken}"
+        assert (self.position or 0) <= self._applied <= self._taken, offsets
+        assert self._applied <= self._committed, f"{offsets}, committed {self._committed}"
+
+    # records and their states, in the order of the numbered steps
+
+    def take(self, records: Iterable[Any]) -> list[Any]:
+        """The records that were not taken before, which are taken now; a fetch may cross a seek and repeat some."""
+        new = [record for record in records if record.offset >= self._taken]
+        if new:
+            self._taken = new[-1].offset + 1
+        return new
 
     def knows(self, stream: str) -> bool:
         """Whether the stream's state is in memory, its absence included."""
-        return self.complete or stream in self.pending or stream in self.states
+        return self._complete or stream in self._pending or stream in self._states
 
     def entry(self, stream: str) -> StreamEntry | None:
-        """The stream's latest state, those still being committed included; call it for streams that are known."""
-        if stream in self.pending:
-            return self.pending[stream]
-        if stream in self.states:
-            self.states.move_to_end(stream)
-            return self.states[stream]
+        """The latest state of a known stream, whether its commit is over or under way."""
+        if stream in self._pending:
+            return self._pending[stream]
+        if stream in self._states:
+            self._states.move_to_end(stream)
+            return self._states[stream]
         return None
 
     def remember(self, found: Iterable[tuple[str, StreamEntry | None]]) -> None:
-        """Take in what Redis answered for streams that were not known."""
-        self.states.update(found)
+        """Keep what Redis answered for streams that were not known."""
+        self._states.update(found)
 
-    def apply(self, changed: dict[str, StreamEntry | None], offset: int) -> None:
-        """Make `changed` the states at `offset`: their records are committed, or were before (a rebuild)."""
+    def stage(self, changed: Mapping[str, StreamEntry | None]) -> None:
+        """Show `changed` to the next micro-batch while the commit of their records is under way."""
+        self._pending.update(changed)
+
+    def apply(self, changed: Mapping[str, StreamEntry | None], offset: int) -> None:
+        """Make `changed` the states at `offset`, once their records are committed, now or before (a rebuild)."""
+        assert self._applied <= offset, f"{self}: applied {self._applied} would go back to {offset}"
         for stream, entry in changed.items():
-            if self.pending.get(stream) is entry:
-                self.pending.pop(stream, None)
-            self.states[stream] = entry
-            self.states.move_to_end(stream)
-        self.dirty.update(changed)
-        self.applied = offset
-        self.committed = max(self.committed, offset)
+            if self._pending.get(stream) is entry:
+                self._pending.pop(stream, None)
+            self._states[stream] = entry
+            self._states.move_to_end(stream)
+        self._dirty.update(changed)
+        self._applied = offset
+        self._committed = max(self._committed, offset)
+        self._check_order()
 
     def evict(self, max_streams: int) -> None:
         """Over `max_streams`, forget the least recently used tenth; what Redis does not have yet stays."""
-        if len(self.states) <= max_streams:
+        if len(self._states) <= max_streams:
             return
-        num_victims = len(self.states) - max_streams + max_streams // 10
-        flushed = (s for s in self.states if s not in self.dirty and s not in self.pending)
+        num_victims = len(self._states) - max_streams + max_streams // 10
+        flushed = (s for s in self._states if s not in self._dirty and s not in self._pending)
         for stream in list(islice(flushed, num_victims)):
-            del self.states[stream]
-            self.complete = False
+            del self._states[stream]
+            self._complete = False
 
-    def restart(self, lineage: str, start: int) -> None:
+    # Redis
+
+    def snapshot(self) -> Snapshot:
+        """What a flush has to write now."""
+        return Snapshot(self._fence, dict(self._dirty), self._applied)
+
+    def flushed(self, snapshot: Snapshot) -> None:
+        """Redis has taken `snapshot`; entries that changed since remain dirty."""
+        assert snapshot.fence == self._fence, f"{self}: flushed under {snapshot.fence}, not under {self._fence}"
+        self._fence = self._fence._replace(position=snapshot.position)
+        for stream, entry in snapshot.entries.items():
+            if self._dirty.get(stream) is entry:
+                self._dirty.pop(stream, None)
+        self._check_order()
+
+    def mark_lost(self) -> None:
+        """A flush found that Redis lost the states: no other flush is tried until they are written again."""
+        self._lost = True
+
+    def rewrite(self, lineage: str) -> None:
+        """Under a new `lineage`, Redis has nothing: make every state in memory, which must be complete, dirty again."""
+        assert self._complete, f"{self}: states that are not in memory cannot be written again"
+        self._fence = self._fence._replace(lineage=lineage, position=None)
+        self._lost = False
+        self._dirty.update(self._states)
+
+    def reset(self, lineage: str, start: int) -> None:
         """Forget every state and go back to `start`; what is below `committed` will be applied without publishing."""
-        self.states.clear()
-        self.pending.clear()
-        self.dirty.clear()
-        self.lineage, self.position, self.complete, self.lost = lineage, None, True, False
-        self.taken = self.applied = start
+        self._states.clear()
+        self._pending.clear()
+        self._dirty.clear()
+        self._fence = self._fence._replace(lineage=lineage, position=None)
+        self._complete, self._lost = True, False
+        self._taken = self._applied = start
+        self._check_order()
+
+    def drop(self, fenced_by: FencedBy) -> None:
+        """Another worker owns the partition: nothing of it is published or flushed from here on."""
+        if self._owned:
+            self._owned = False
+            self._on_dropped(self, fenced_by)

@@ -3,7 +3,7 @@
     7a  start the transactional producer: Kafka fences whoever held the partition and ends what was open
     7b  raise the epoch in Redis: flushes of the old owner are refused; read P, the position of the states there
     7c  read C, the group's offset, once after all producers have started: nobody can move it any more
-    8   go on at min(P, C); what lies between P and C is applied without publishing
+    8   go on at min(P, C) (`plan_takeover`); what lies between P and C is applied without publishing
 
 Dying anywhere in here leaves an epoch that the next owner raises again, and nothing else.
 """
@@ -12,89 +12,102 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
 from aiokafka.errors import KafkaError
-from faust.types import TP
 from redis.exceptions import RedisError
 
 from worker.errors import OwnershipError
+from worker.kafka.assignment import Assignment, CommitOffset
 from worker.kafka.clients import Log, kafka_away
-from worker.kafka.producer import CommitOffset, PlainPublisher, TransactionalPublisher
-from worker.monitoring.metrics import Metrics
-from worker.ownership.partition import PARTIAL, Epoch, Partition
+from worker.kafka.producer import AtLeastOnceProducer, ExactlyOnceProducer
+from worker.monitoring.metrics import FencedBy, Metrics
+from worker.ownership.partition import PARTIAL, Partition
+from worker.ownership.plan import LogBounds, Plan, PlanWarning, Rebuild, plan_rebuild, plan_takeover
 from worker.process import CrashPoints
+from worker.records.types import TopicPartition
+from worker.retries import retry
 from worker.settings import Settings
-from worker.state.store import Claim, StateStore, redis_away
+from worker.state.store import Claim, Epoch, Fence, StateStore, redis_away
 
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+OnDropped = Callable[[Partition, FencedBy], None]
 
-# of the session timeout: a take-over may last so long, and a Redis that does not answer is asked again for so long
+# Shares of the session timeout: a longer take-over would only end in the next rebalance, and one that waits longer
+# for Redis would not end in time.
 _TAKE_OVER_SHARE, _REDIS_SHARE = 0.8, 0.3
 _REDIS_RETRY_S = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class LogBounds:
-    """What the log and the group say of a partition: `committed` is C, `start` the first offset that is left."""
+class TakeOver:
+    """Makes the calls of steps 7 and 8, and those that follow when Redis loses the states of an owned partition."""
 
-    committed: int | None
-    start: int
-    lookback: int | None
-
-
-class Ownership:
-    """Takes partitions over, and begins a partition's states anew."""
-
-    def __init__(
-        self, settings: Settings, store: StateStore, metrics: Metrics, crash_points: CrashPoints, commit: CommitOffset
-    ) -> None:
+    def __init__(self, settings: Settings, store: StateStore, metrics: Metrics, crash_points: CrashPoints) -> None:
         self._settings = settings
         self._store = store
         self._metrics = metrics
         self._crash_points = crash_points
-        self._crash = crash_points.reach
-        self._commit = commit
         self._num_lineages = 0
 
-    async def take_over(self, tps: set[TP]) -> dict[TP, Partition]:
-        """Own `tps`: fence, learn the offsets, decide where each begins.
+    async def take_over(self, assignment: Assignment, on_dropped: OnDropped) -> dict[TopicPartition, Partition]:
+        """Own the assigned partitions: fence, learn the offsets, decide where each begins.
 
-        Raises DependencyError when Kafka or Redis do not answer in time, OwnershipError when another owner is newer.
+        `on_dropped` is called when one of them turns out to be another worker's. Raises DependencyError when Kafka or
+        Redis do not answer in time, OwnershipError when Redis knows a newer owner.
         """
-        # a callback longer than the session would only end in the next rebalance
-        bound_s = self._settings.session_timeout_s * _TAKE_OVER_SHARE
-        publishers: list[TransactionalPublisher | PlainPublisher] = [self._publisher(tp) for tp in tps]
+        tps = assignment.tps
+        producers = [self._new_producer(tp, assignment.commit_offset) for tp in tps]
         try:
-            async with asyncio.timeout(bound_s):
-                await asyncio.gather(*(publisher.start() for publisher in publishers))
-                self._crash("fenced")
-                claims = await asyncio.gather(*(self._claim(tp, p) for tp, p in zip(tps, publishers, strict=True)))
-                self._crash("claimed")
-                bounds = await self._bounds(tps)
+            async with asyncio.timeout(self._settings.session_timeout_s * _TAKE_OVER_SHARE):
+                await asyncio.gather(*(producer.start() for producer in producers))
+                self._crash_points.reach("fenced")
+                claims = await asyncio.gather(*(self._claim(producer) for producer in producers))
+                self._crash_points.reach("claimed")
+                read = await self._read_log(tps)
                 owned = {
-                    tp: await self._partition(tp, publisher, claim, bounds[tp])
-                    for tp, publisher, claim in zip(tps, publishers, claims, strict=True)
+                    producer.tp: await self._own(producer, claim, plan_takeover(claim, *read[producer.tp]), on_dropped)
+                    for producer, claim in zip(producers, claims, strict=True)
                 }
         except (RedisError, ConnectionError) as error:
             raise redis_away(self._settings, error) from error
         except (KafkaError, TimeoutError) as error:
             raise kafka_away(self._settings, error) from error
-        self._crash("planned")
+        self._crash_points.reach("planned")
         return owned
 
-    def _publisher(self, tp: TP) -> TransactionalPublisher | PlainPublisher:
-        if self._settings.delivery == "exactly_once":
-            return TransactionalPublisher(self._settings, tp, self._crash_points)
-        return PlainPublisher(self._settings, tp, self._crash_points, self._commit)
+    async def rebuild(self, partition: Partition) -> bool:
+        """Begin the states of an owned partition again, back in the log below C. Answers whether Redis fenced us."""
+        _, log = (await self._read_log([partition.tp]))[partition.tp]
+        rebuild = plan_rebuild(partition.committed, log)
+        async with partition.redis_lock:
+            claim = await self._claim_new_lineage(partition.tp, partition.fence.epoch, partial=rebuild.partial)
+            partition.reset(claim.lineage, rebuild.start)
+        self._warn_of_rebuild(partition.tp, rebuild, partition.committed)
+        return claim.fenced
 
-    async def _claim(self, tp: TP, publisher: TransactionalPublisher | PlainPublisher) -> Claim:
-        epoch = Epoch(*publisher.producer_number) if isinstance(publisher, TransactionalPublisher) else None
-        lineage = self._new_lineage(epoch, partial=False)
+    async def rewrite(self, partition: Partition) -> bool:
+        """Make every state in memory dirty again, under a new lineage. Answers whether Redis fenced us."""
+        async with partition.redis_lock:
+            epoch, partial = partition.fence.epoch, partition.has_unknown_past
+            claim = await self._claim_new_lineage(partition.tp, epoch, partial=partial)
+            if not claim.fenced:
+                partition.rewrite(claim.lineage)
+            return claim.fenced
+
+    def _new_producer(
+        self, tp: TopicPartition, commit_offset: CommitOffset
+    ) -> ExactlyOnceProducer | AtLeastOnceProducer:
+        if self._settings.delivery == "exactly_once":
+            return ExactlyOnceProducer(self._settings, tp, self._crash_points)
+        return AtLeastOnceProducer(self._settings, tp, self._crash_points, commit_offset)
+
+    async def _claim(self, producer: ExactlyOnceProducer | AtLeastOnceProducer) -> Claim:
+        tp = producer.tp
+        epoch = Epoch(*producer.producer_number) if isinstance(producer, ExactlyOnceProducer) else None
+        lineage = self._name_lineage(epoch, partial=False)
         claim = await self._ask_redis(lambda: self._store.claim(tp, epoch, lineage))
         if claim.fenced:
             raise OwnershipError(
@@ -105,86 +118,54 @@ class Ownership:
             )
         return claim
 
-    def _new_lineage(self, epoch: Epoch | None, *, partial: bool) -> str:
+    async def _claim_new_lineage(self, tp: TopicPartition, epoch: Epoch, *, partial: bool) -> Claim:
+        """The claim of a new lineage; its name stands in the answer even where Redis fenced us."""
+        lineage = self._name_lineage(epoch, partial=partial)
+        claim = await self._store.claim(tp, epoch, lineage, new_lineage=True)
+        return claim._replace(lineage=lineage)
+
+    def _name_lineage(self, epoch: Epoch | None, *, partial: bool) -> str:
         self._num_lineages += 1
         name = ".".join(map(str, (*(epoch or ("free",)), self._num_lineages)))
         return name + PARTIAL if partial else name
 
-    async def _bounds(self, tps: set[TP]) -> dict[TP, LogBounds]:
+    async def _read_log(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, tuple[int | None, LogBounds]]:
+        """For each partition the group's offset, and what the log holds."""
         async with Log(self._settings) as log:
             committed = await log.committed(tps)
             starts = await log.starts(tps)
             lookbacks = await log.since(tps, self._settings.rebuild_lookback_s)
-        return {tp: LogBounds(committed[tp], starts[tp], lookbacks[tp]) for tp in tps}
+        return {tp: (committed[tp], LogBounds(starts[tp], lookbacks[tp])) for tp in tps}
 
-    async def _partition(
-        self, tp: TP, publisher: TransactionalPublisher | PlainPublisher, claim: Claim, bounds: LogBounds
+    async def _own(
+        self, producer: ExactlyOnceProducer | AtLeastOnceProducer, claim: Claim, plan: Plan, on_dropped: OnDropped
     ) -> Partition:
-        position, start = claim.position, bounds.start
-        committed = bounds.committed
-        if committed is None:
-            committed = start if position is None else max(position, start)
-            if position is not None:
-                self._warn(tp, "offset_gone", f"the group has no offset; going on at {committed}, where the states are")
+        tp, fence = producer.tp, Fence(claim.epoch, claim.lineage, claim.position)
+        for warning in plan.warnings:
+            self._warn(tp, warning)
+            if warning.action == "offset_gone":
                 self._metrics.position_kept()
-        if committed < start:
-            self._warn(tp, "records_gone", f"records {committed} to {start - 1} left the log before they were read")
-            committed = start
-        partition = Partition(
-            tp=tp,
-            publisher=publisher,
-            epoch=claim.epoch,
-            lineage=claim.lineage,
-            taken=position or 0,
-            applied=position or 0,
-            committed=committed,
-            position=position,
-            complete=position is None,
-        )
-        if position is None or position > committed or position < start:
-            # no states, or states of records that the group wants again, or a gap that the log cannot fill
-            await self._ask_redis(lambda: self._begin_anew(partition, bounds))
-        return partition
+        if plan.rebuild is not None:
+            partial = plan.rebuild.partial
+            fresh = await self._ask_redis(lambda: self._claim_new_lineage(tp, claim.epoch, partial=partial))
+            fence = Fence(claim.epoch, fresh.lineage, None)
+            self._warn_of_rebuild(tp, plan.rebuild, plan.committed)
+        return Partition(tp, producer, fence, start=plan.start, committed=plan.committed, on_dropped=on_dropped)
 
     async def _ask_redis(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Redis' answer. Connections to one that was restarted fail once each, and it may be on its way up."""
-        give_up_at = asyncio.get_running_loop().time() + self._settings.session_timeout_s * _REDIS_SHARE
-        while True:
-            try:
-                return await call()
-            except (RedisError, OSError):
-                if asyncio.get_running_loop().time() > give_up_at:
-                    raise
-                await asyncio.sleep(_REDIS_RETRY_S)
+        """Redis' answer. Connections to a restarted Redis fail once each, and it may be on its way up."""
+        return await retry(
+            call,
+            is_passing=lambda error: isinstance(error, RedisError | OSError),
+            wait_s=_REDIS_RETRY_S,
+            timeout_s=self._settings.session_timeout_s * _REDIS_SHARE,
+        )
 
-    async def rebuild(self, partition: Partition) -> bool:
-        """Begin the states of an owned partition anew, back in the log below C. Answers whether Redis fenced us."""
-        bounds = (await self._bounds({partition.tp}))[partition.tp]
-        return await self._begin_anew(partition, bounds)
+    def _warn_of_rebuild(self, tp: TopicPartition, rebuild: Rebuild, committed: int) -> None:
+        if rebuild.start < committed:
+            records = f"{rebuild.start} to {committed - 1}"
+            self._warn(tp, PlanWarning("rebuild", f"states are rebuilt from the records {records}"))
 
-    async def rewrite(self, partition: Partition) -> bool:
-        """Make every state in memory dirty again, under a new lineage. Answers whether Redis fenced us."""
-        async with partition.redis_lock:
-            lineage = self._new_lineage(partition.epoch, partial=partition.unknown_past)
-            claim = await self._store.claim(partition.tp, partition.epoch, lineage, anew=True)
-            if not claim.fenced:
-                partition.lineage, partition.position, partition.lost = lineage, None, False
-                partition.dirty.update(partition.states)
-            return claim.fenced
-
-    async def _begin_anew(self, partition: Partition, bounds: LogBounds) -> bool:
-        # no record within the lookback: nothing to rebuild from
-        lookback = partition.committed if bounds.lookback is None else bounds.lookback
-        start = min(max(bounds.start, lookback), partition.committed)
-        async with partition.redis_lock:
-            lineage = self._new_lineage(partition.epoch, partial=start > 0)
-            claim = await self._store.claim(partition.tp, partition.epoch, lineage, anew=True)
-            partition.restart(lineage, start)
-        if start < partition.committed:
-            records = f"{start} to {partition.committed - 1}"
-            self._warn(partition.tp, "rebuild", f"states are rebuilt from the records {records}")
-        return claim.fenced
-
-    def _warn(self, tp: TP, action: str, message: str) -> None:
-        extra = {"action": action, "topic": tp.topic, "partition": tp.partition}
-        logger.warning("%s-%d: %s", tp.topic, tp.partition, message, extra=extra)
+    def _warn(self, tp: TopicPartition, warning: PlanWarning) -> None:
+        extra = {"action": warning.action, "topic": tp.topic, "partition": tp.partition}
+        logger.warning("%s-%d: %s", tp.topic, tp.partition, warning.message, extra=extra)

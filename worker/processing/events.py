@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from model import Result
 from worker.errors import RecordError
 from worker.records.codec import encode, format_time
-from worker.records.headers import EventHeaders, Header, deadletter_headers, fit_original
+from worker.records.headers import EventHeaders, deadletter_headers, fit_original
 from worker.records.types import (
     EventModel,
     EventMood,
@@ -16,6 +15,7 @@ from worker.records.types import (
     EventWord,
     InputText,
     MoodLevel,
+    OutputRecord,
     Probabilities,
     SentimentEvent,
     ShiftEvent,
@@ -27,15 +27,6 @@ from worker.state.entry import StreamEntry
 from worker.state.mood import Shift, level_label
 
 _NO_MOOD = EventMood(0.0, 0.0, 0)
-
-
-class Output(NamedTuple):
-    """One record to publish."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[Header]
 
 
 class EventWriter:
@@ -66,11 +57,11 @@ class EventWriter:
             latency_ms=max(0.0, round(now_ms - record.timestamp, 3)),
         )
 
-    def publish_event(self, event: SentimentEvent) -> Output:
+    def publish_event(self, event: SentimentEvent) -> OutputRecord:
         """The event as a record, keyed by its stream."""
         return self._output(self._settings.events_topic, event)
 
-    def publish_shift(self, event: SentimentEvent, shift: Shift) -> Output:
+    def publish_shift(self, event: SentimentEvent, shift: Shift) -> OutputRecord:
         """The shift that `event` showed."""
         shown = ShiftEvent(
             id=event.id,
@@ -83,13 +74,13 @@ class EventWriter:
         )
         return self._output(self._settings.shifts_topic, shown)
 
-    def publish_deadletter(self, record: Any, error: RecordError) -> Output:
+    def publish_deadletter(self, record: Any, error: RecordError) -> OutputRecord:
         """The record as it came, or its beginning where it is huge, with why it cannot be scored in its headers."""
         key, value, kept, cut_from = fit_original(record.key, record.value, record.headers)
         headers = deadletter_headers(
             kept, error, record.topic, record.partition, record.offset, record.timestamp, cut_from
         )
-        return Output(self._settings.deadletters_topic, key, value, headers)
+        return OutputRecord(self._settings.deadletters_topic, key, value, headers)
 
-    def _output(self, topic: str, event: SentimentEvent | ShiftEvent) -> Output:
-        return Output(topic, event.stream.encode(), encode(event), self._headers.of(event))
+    def _output(self, topic: str, event: SentimentEvent | ShiftEvent) -> OutputRecord:
+        return OutputRecord(topic, event.stream.encode(), encode(event), self._headers.of(event))

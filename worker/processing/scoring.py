@@ -12,9 +12,9 @@ from typing import Any
 from model import InferenceEngine, Request, Result
 from worker.errors import Reason, RecordError
 from worker.ownership.partition import Partition
-from worker.processing.events import EventWriter, Output
+from worker.processing.events import EventWriter
 from worker.records.codec import Codec, decode_stream_key
-from worker.records.types import EventModel, InputText
+from worker.records.types import EventModel, InputText, OutputRecord, ResetReason
 from worker.settings import Settings
 from worker.state.entry import StreamEntry
 from worker.state.mood import MoodTracker
@@ -22,14 +22,17 @@ from worker.state.mood import MoodTracker
 
 @dataclass(slots=True)
 class Item:
-    """One record on its way: a text to score, a stream to erase (no text, no error), or a dead letter."""
+    """One record on its way: a text to score, a stream to erase (no text, no error), or a dead letter.
+
+    starts_empty: whether it is the first of its stream since the stream was empty. reset: why the stream was emptied.
+    """
 
     record: Any
     stream: str = ""
     text: InputText | None = None
     error: RecordError | None = None
-    begins_anew: bool = False
-    reset: str | None = None
+    starts_empty: bool = False
+    reset: ResetReason | None = None
     result: Result | None = None
 
 
@@ -40,9 +43,9 @@ class Slice:
     partition: Partition
     items: list[Item]
     changed: dict[str, StreamEntry | None] = field(default_factory=dict)
-    outputs: list[Output] = field(default_factory=list)
+    outputs: list[OutputRecord] = field(default_factory=list)
     num_shifts: int = 0
-    resets: list[str] = field(default_factory=list)
+    resets: list[ResetReason] = field(default_factory=list)
 
     @property
     def next_offset(self) -> int:
@@ -54,13 +57,13 @@ class Slice:
         """The streams whose states it needs, each once."""
         return list(dict.fromkeys(item.stream for item in self.items if item.error is None))
 
-    def is_silent(self, item: Item) -> bool:
+    def is_replayed(self, item: Item) -> bool:
         """Whether the record was published before, and is only applied to the states again."""
         return bool(item.record.offset < self.partition.committed)
 
 
-class Reader:
-    """Decodes, plans the scoring, and turns results into entries and outputs."""
+class Scorer:
+    """Decodes records, plans and does the scoring, and turns results into entries and outputs."""
 
     def __init__(self, settings: Settings, engine: InferenceEngine) -> None:
         self._engine = engine
@@ -84,30 +87,30 @@ class Reader:
         except RecordError as error:
             return Item(record, error=error)
 
-    def requests(self, part: Slice) -> list[tuple[Item, Request]]:
+    def plan(self, work: Slice) -> list[tuple[Item, Request]]:
         """What to score, in offset order; a stream that is erased or expires on the way continues as another one."""
         planned: list[tuple[Item, Request]] = []
         cursors: dict[str, _Cursor] = {}
-        for item in part.items:
+        for item in work.items:
             if item.error is not None:
                 continue
             cursor = cursors.get(item.stream)
             if cursor is None:
-                entry = part.partition.entry(item.stream)
-                cursor = cursors[item.stream] = _Cursor(part.partition, item.stream, entry)
+                entry = work.partition.entry(item.stream)
+                cursor = cursors[item.stream] = _Cursor(work.partition, item.stream, entry)
             text = item.text
             if text is None:
                 cursor.restart()
                 continue
             expires = cursor.time_ms is not None and text.time_ms - cursor.time_ms > self._ttl_ms
             if text.final and (expires or not cursor.open) and not self._engine.has_words(text.text):
-                # the last piece of a text may well be empty; a dead letter leaves its stream as it was
+                # Only the last piece of a text may be empty. A dead letter leaves its stream as it was.
                 item.error = RecordError(Reason.EMPTY_TEXT, "nothing is left of the text after normalising")
                 continue
             if expires:
                 cursor.restart()
-                item.reset = "expired"
-            item.begins_anew = cursor.take_fresh()
+                item.reset = ResetReason.EXPIRED
+            item.starts_empty = cursor.take_fresh()
             planned.append((item, Request(cursor.key, text.text, text.final, cursor.state)))
             cursor.advance(text)
         return planned
@@ -115,7 +118,7 @@ class Reader:
     def score(self, requests: Sequence[Request]) -> list[Result | RecordError]:
         """One answer for each request, in order. A batch that fails is halved until the poisonous text stands alone.
 
-        Raises what the engine raised when it cannot read a harmless text either: then it is not the records.
+        Raises what the engine raised when it cannot read a harmless text either: the records are not to blame then.
         """
         answers = self._score(list(requests))
         if answers and all(isinstance(answer, RecordError) for answer in answers):
@@ -140,27 +143,22 @@ class Reader:
         second = [r._replace(state=reached[r.stream]) if r.stream in reached else r for r in requests[middle:]]
         return first + self._score(second)
 
-    def conclude(self, part: Slice, now_ms: float) -> None:
+    def conclude(self, work: Slice, now_ms: float) -> None:
         """Fill `changed` and `outputs` from the items' results, in offset order."""
-        for item in part.items:
-            silent = part.is_silent(item)
+        for item in work.items:
             if item.error is not None:
-                if item.begins_anew:
-                    part.changed[item.stream] = None
-                if not silent:
-                    part.outputs.append(self._writer.publish_deadletter(item.record, item.error))
+                if item.starts_empty:
+                    work.changed[item.stream] = None
+                if not work.is_replayed(item):
+                    work.outputs.append(self._writer.publish_deadletter(item.record, item.error))
             elif item.text is None:
-                part.changed[item.stream] = None
+                work.changed[item.stream] = None
             elif item.result is not None:
-                self._advance(part, item, item.text, item.result, now_ms, silent=silent)
+                work.changed[item.stream] = self._advance(work, item, item.text, item.result, now_ms)
 
-    def _advance(  # noqa: PLR0913 - the record, its text and its result, and the side they are on
-        self, part: Slice, item: Item, text: InputText, result: Result, now_ms: float, *, silent: bool
-    ) -> None:
-        before = None
-        if not item.begins_anew:
-            stream = item.stream
-            before = part.changed[stream] if stream in part.changed else part.partition.entry(stream)
+    def _advance(self, work: Slice, item: Item, text: InputText, result: Result, now_ms: float) -> StreamEntry:
+        """The stream's entry after `item`, whose event and shift go to the outputs unless it is replayed."""
+        before = _entry_before(work, item)
         mood, shift = before.mood if before else None, None
         if text.final:
             mood, shift = self._tracker.update(mood, result.score, text.time_ms)
@@ -169,29 +167,36 @@ class Reader:
             mood=mood,
             num_records=(before.num_records if before else 0) + 1,
             time_ms=max(before.time_ms, text.time_ms) if before else text.time_ms,
-            reset=self._reset(part, item, result, before, silent=silent),
+            reset=_unreported_reset(work, item, result, before),
         )
-        if not silent:
-            if entry.reset is not None:
-                part.resets.append(entry.reset)
-            event = self._writer.event(item.record, text, result, entry, now_ms)
-            part.outputs.append(self._writer.publish_event(event))
-            if shift is not None:
-                part.num_shifts += 1
-                part.outputs.append(self._writer.publish_shift(event, shift))
-            entry = entry.told()
-        part.changed[item.stream] = entry
+        if work.is_replayed(item):
+            return entry
+        if entry.reset is not None:
+            work.resets.append(entry.reset)
+        event = self._writer.event(item.record, text, result, entry, now_ms)
+        work.outputs.append(self._writer.publish_event(event))
+        if shift is not None:
+            work.num_shifts += 1
+            work.outputs.append(self._writer.publish_shift(event, shift))
+        return entry.reported()
 
-    def _reset(
-        self, part: Slice, item: Item, result: Result, before: StreamEntry | None, *, silent: bool
-    ) -> str | None:
-        """Why the stream is not what it was, as far as no event has said so: a silent record's event has."""
-        now = result.reset or item.reset
-        if now is not None:
-            return None if silent else now
-        if before is not None:
-            return before.reset
-        return "history_lost" if part.partition.unknown_past and item.stream not in part.changed else None
+
+def _entry_before(work: Slice, item: Item) -> StreamEntry | None:
+    if item.starts_empty:
+        return None
+    stream = item.stream
+    return work.changed[stream] if stream in work.changed else work.partition.entry(stream)
+
+
+def _unreported_reset(work: Slice, item: Item, result: Result, before: StreamEntry | None) -> ResetReason | None:
+    """The reset reason that no event has reported yet, or None. The event of a replayed record has reported its own."""
+    reason = ResetReason(result.reset) if result.reset is not None else item.reset
+    if reason is not None:
+        return None if work.is_replayed(item) else reason
+    if before is not None:
+        return before.reset
+    is_first_seen = work.partition.has_unknown_past and item.stream not in work.changed
+    return ResetReason.HISTORY_LOST if is_first_seen else None
 
 
 class _Cursor:

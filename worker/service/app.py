@@ -12,26 +12,28 @@ from functools import partial
 from typing import Any
 
 from worker.engine import load_engine
-from worker.errors import DependencyError
+from worker.kafka.assignment import PartitionHandler
 from worker.kafka.clients import faust_credentials
 from worker.kafka.consumer import BatchApp
 from worker.kafka.topics import check_topics
 from worker.monitoring.health import Health, HealthServer
 from worker.monitoring.metrics import Metrics
-from worker.ownership.manager import Keeper
-from worker.ownership.takeover import Ownership
+from worker.ownership.checkpointer import Checkpointer
+from worker.ownership.manager import PartitionManager
+from worker.ownership.processing_lock import ProcessingLock
+from worker.ownership.takeover import TakeOver
 from worker.process import CrashPoints, calm_garbage_collector, die
 from worker.processing.pipeline import Pipeline
-from worker.service.monitor import Watcher
+from worker.service.monitor import Monitor
 from worker.settings import Settings
 from worker.state.store import StateStore
 
 logger = logging.getLogger(__name__)
 
-_WATCH_S = 1.0
+_LOOK_S = 1.0
 _FETCH_BYTES = 1 << 20
-# A broker that has just come up may not know the topics yet; a leader that asked it then has assigned nothing to
-# anybody, and does so again only when it sees them.
+# A broker that has just come up may not know the topics yet. A group leader that asked it then has assigned nothing
+# to anybody, and assigns again only when it sees them.
 _METADATA_AGE_MS = 10_000
 
 
@@ -41,60 +43,60 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     Raises CheckpointError here; a server that is away or topics that do not fit end the process when it starts.
     """
     engine = load_engine(settings)
-    app = _new_app(settings)
     metrics = Metrics(settings.topics)
     metrics.model(engine.name, engine.fingerprint)
     health = Health(settings, metrics)
     server = HealthServer(settings, health, metrics)
     crash_points = CrashPoints(settings.crash_at)
     store = StateStore(settings, engine.config, engine.fingerprint)
-    ownership = Ownership(settings, store, metrics, crash_points, app.commit_offset)
-    keeper = Keeper(settings, store, ownership, metrics, health, crash_points, app)
-    pipeline = Pipeline(settings, engine, store, keeper, metrics, health, crash_points)
-    watcher = Watcher(settings, app, keeper, pipeline, store, metrics, health)
+    lock = ProcessingLock()
+    takeover = TakeOver(settings, store, metrics, crash_points)
+    checkpointer = Checkpointer(settings, store, takeover, lock, metrics, health, crash_points)
+    manager = PartitionManager(settings, takeover, checkpointer, lock, metrics, health)
 
     async def preflight() -> None:
         engine.warm_up()
-        try:
-            await store.check()
-        except DependencyError:
-            # a stop that comes here cancels the request, which then looks like a Redis that hung up
-            if not app.should_stop:
-                raise
+        await store.check()
         await asyncio.to_thread(check_topics, settings)
         await server.start()
         calm_garbage_collector()
 
+    app = _new_app(settings, manager, preflight)
+    pipeline = Pipeline(settings, engine, app, manager, checkpointer, lock, metrics, health, crash_points)
+    monitor = Monitor(settings, app, manager, pipeline, store, metrics, health)
+
     async def flush() -> None:
         while not app.should_stop:
-            await app.sleep(settings.flush_interval_s or _WATCH_S)
-            await keeper.flush_all()
+            await app.sleep(settings.flush_interval_s or _LOOK_S)
+            await pipeline.flush()
 
-    async def watch() -> None:
-        ends = await watcher.ends() if until_end else None
+    async def look() -> None:
+        ends = await monitor.read_ends() if until_end else None
         while not app.should_stop:
-            await app.sleep(_WATCH_S)
-            await watcher.look()
-            if ends is not None and await watcher.has_reached(ends):
+            await app.sleep(_LOOK_S)
+            await monitor.look()
+            if ends is not None and await monitor.has_reached(ends):
                 logger.info("the end is reached", extra={"action": "until_end"})
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 
-    async def read(batches: Any) -> None:
+    async def process(batches: Any) -> None:
         async for batch in batches:
-            await _or_die(partial(pipeline.process, batch, app.done))
+            await _or_die(partial(pipeline.process, batch))
 
-    app.handler, app.batch_limits, app.preflight = keeper, settings, partial(_or_die, preflight)
-    app.agent(app.topic(*settings.topics, value_serializer="raw", key_serializer="raw"), name="sentiment")(read)
+    app.agent(app.topic(*settings.topics, value_serializer="raw", key_serializer="raw"), name="sentiment")(process)
     app.task(partial(_or_die, flush))
-    app.task(partial(_or_die, watch))
+    app.task(partial(_or_die, look))
     app.on_before_shutdown.connect(_closing(store, server), weak=False)
     return app
 
 
-def _new_app(settings: Settings) -> BatchApp:
+def _new_app(settings: Settings, handler: PartitionHandler, preflight: Callable[[], Awaitable[None]]) -> BatchApp:
     return BatchApp(
         settings.group,
+        handler=handler,
+        limits=settings,
+        preflight=preflight,
         broker=[f"kafka://{server.strip()}" for server in settings.kafka.split(",")],
         broker_credentials=faust_credentials(settings),
         store="memory://",
@@ -118,7 +120,7 @@ def _new_app(settings: Settings) -> BatchApp:
 
 
 async def _or_die(call: Callable[[], Awaitable[None]]) -> None:
-    """An unexpected error in a task of Faust's would be logged, and its records left behind: it ends the process."""
+    """Faust would only log an unexpected error in one of its tasks and leave its records behind: end the process."""
     try:
         await call()
     except Exception as error:

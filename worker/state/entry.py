@@ -8,34 +8,36 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from model import ModelConfig, StateError, StreamState
+from worker.records.types import ResetReason
 from worker.state.mood import MoodState
 
 FORMAT_VERSION = 1
 _HEADER = struct.Struct("<BBHQq")  # version, reset reason, mood bytes, records, last event time in ms
-RESET_REASONS = (None, "history_lost", "expired", "not_finite")
+# A state holds the index of its reason.
+_RESET_REASONS = (None, ResetReason.HISTORY_LOST, ResetReason.EXPIRED, ResetReason.NOT_FINITE)
 
 
 class StreamEntry(Struct, frozen=True, gc=False):
-    """The network's state of a stream, its mood, and how far it has come.
+    """The network's state of a stream, its mood, and the number and time of its records.
 
     num_records: records in the state since it was last empty. time_ms: the latest event time among them.
-    mood: None until a text is whole. reset: why the stream began anew, until an event has said so.
+    mood: None until a text is whole. reset: the reset reason that no event has reported yet, or None.
     """
 
     state: StreamState
     mood: MoodState | None
     num_records: int
     time_ms: int
-    reset: str | None = None
+    reset: ResetReason | None = None
 
-    def told(self) -> StreamEntry:
-        """The same entry once an event has carried its reset reason."""
+    def reported(self) -> StreamEntry:
+        """The same entry once an event has reported its reset reason."""
         return self if self.reset is None else replace(self, reset=None)
 
     def to_bytes(self, fingerprint: str) -> bytes:
         """Header, mood, then the network's state with the model's `fingerprint`."""
         mood = self.mood.to_bytes() if self.mood else b""
-        reason = RESET_REASONS.index(self.reset)
+        reason = _RESET_REASONS.index(self.reset)
         header = _HEADER.pack(FORMAT_VERSION, reason, len(mood), self.num_records, self.time_ms)
         return header + mood + self.state.to_bytes(fingerprint)
 
@@ -52,5 +54,5 @@ class StreamEntry(Struct, frozen=True, gc=False):
             mood=MoodState.from_bytes(data[_HEADER.size : mood_end]) if mood_bytes else None,
             num_records=num_records,
             time_ms=time_ms,
-            reset=RESET_REASONS[reason],
+            reset=_RESET_REASONS[reason],
         )

@@ -1,7 +1,7 @@
 """The topic of the dead letters, read to its present end, and how far each reason has been redriven.
 
-How far is the offset of a consumer group of the redrive's own, and its metadata: one number for each reason, so that
-the reasons passed over by one redrive can be redriven later.
+The progress is kept in the offset of the redrive's own consumer group and in its metadata: one number for each reason,
+so that the reasons that one redrive passes over can be redriven later.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from typing import Any, Self
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from worker.errors import Reason, TopicsError
-from worker.kafka.clients import client_options, group_offsets, kafka_away
+from worker.kafka.clients import RETRY_S, client_options, group_offsets, is_passing_error, kafka_away
+from worker.records.types import TopicPartition
+from worker.retries import retry
 from worker.settings import Settings
 
 POLL_MS = 200
-COORDINATOR_RETRY_S = 0.1
 
 Progress = dict[str, int]
 
@@ -35,7 +37,7 @@ def redrive_group(settings: Settings) -> str:
 
 @contextlib.contextmanager
 def kafka_errors_translated(settings: Settings) -> Iterator[None]:
-    """Raises DependencyError for whatever says that Kafka does not answer."""
+    """Raise DependencyError for every error that means that Kafka does not answer."""
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
@@ -62,7 +64,7 @@ class DeadLetterLog:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # what is left of a connection after the bound ends with the process
+        # What is left of a connection after the bound ends with the process.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._consumer.stop(), self._settings.request_timeout_s)
         await self._admin.close()
@@ -74,23 +76,19 @@ class DeadLetterLog:
         if topic["error_code"]:
             raise TopicsError(f"there is no topic {name}; `sentiment topics` creates it")
         numbers = sorted(partition["partition"] for partition in topic["partitions"])
-        ends: dict[TopicPartition, int] = await self._consumer.end_offsets([TopicPartition(name, n) for n in numbers])
-        return ends
+        ends = await self._consumer.end_offsets([KafkaTopicPartition(name, number) for number in numbers])
+        return {TopicPartition(*tp): end for tp, end in ends.items()}
 
     async def progress(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, Progress]:
         """By partition and reason, the offset below which every dead letter was redriven."""
-        group = redrive_group(self._settings)
-        async with asyncio.timeout(self._settings.request_timeout_s):
-            while True:
-                try:
-                    found = await group_offsets(self._admin, group, tps)
-                except KafkaError as error:
-                    # a cluster that has had no group yet sets its coordinators up when it is first asked for one
-                    if not error.retriable:
-                        raise
-                    await asyncio.sleep(COORDINATOR_RETRY_S)
-                else:
-                    return {tp: read_progress(found[tp]) for tp in tps}
+        # A cluster that has had no group yet sets its coordinators up when it is first asked for one.
+        found = await retry(
+            lambda: group_offsets(self._admin, redrive_group(self._settings), tps),
+            is_passing=is_passing_error,
+            wait_s=RETRY_S,
+            timeout_s=self._settings.request_timeout_s,
+        )
+        return {tp: read_progress(entry) for tp, entry in found.items()}
 
     async def chunks(
         self, starts: dict[TopicPartition, int], ends: dict[TopicPartition, int]
@@ -100,9 +98,9 @@ class DeadLetterLog:
         Call it once. Raises TimeoutError when a partition cannot be read on.
         """
         left = {tp: start for tp, start in starts.items() if start < ends[tp]}
-        self._consumer.assign(list(left))
+        self._consumer.assign([KafkaTopicPartition(*tp) for tp in left])
         for tp, start in left.items():
-            self._consumer.seek(tp, start)
+            self._consumer.seek(KafkaTopicPartition(*tp), start)
         moved_at = time.monotonic()
         while left:
             for tp, fetched in (await self._consumer.getmany(timeout_ms=POLL_MS)).items():
@@ -118,7 +116,9 @@ class DeadLetterLog:
                 raise TimeoutError(f"{self._settings.deadletters_topic} cannot be read on from {left}")
 
     async def _position(self, tp: TopicPartition) -> int:
-        position: int = await asyncio.wait_for(self._consumer.position(tp), self._settings.request_timeout_s)
+        position: int = await asyncio.wait_for(
+            self._consumer.position(KafkaTopicPartition(*tp)), self._settings.request_timeout_s
+        )
         return position
 
 

@@ -13,25 +13,20 @@ when another one starts; the later one reads the progress after fencing.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Collection
 from typing import Any, NamedTuple, Self
 
 import msgspec
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, ProducerFenced, UnknownTopicOrPartitionError
+from aiokafka.errors import UnknownTopicOrPartitionError
 
-from worker.errors import Reason, SentimentError, TopicsError, UndecidedCommitError
-from worker.kafka.clients import client_options
+from worker.errors import Reason, SentimentError, TopicsError
+from worker.kafka.producer import FencedError, ProducerRecord, TransactionalProducer
+from worker.process import CrashPoints
 from worker.records.codec import EPOCH, MILLISECOND, format_time
 from worker.records.headers import read_deadletter_headers, redriven_headers
-from worker.records.types import Count, DeadLetterHeaders, Source
+from worker.records.types import Count, DeadLetterHeaders, Source, TopicPartition
 from worker.settings import Settings
 from worker.tools.deadletter_log import DeadLetterLog, Progress, kafka_errors_translated, redrive_group, write_progress
-
-MAX_BATCH_BYTES = 1 << 18
-RETRY_BACKOFF_MS = 4  # a broker that still finishes the last transaction lets the next one wait so long
 
 Letter = tuple[Any, DeadLetterHeaders]
 
@@ -84,8 +79,8 @@ async def redrive(settings: Settings, reasons: Collection[Reason] = ()) -> Redri
     chosen = frozenset(reasons or Reason)
     num_redriven = num_foreign = 0
     with kafka_errors_translated(settings):
-        # the producer first: it fences a redrive that still runs, whose progress could move after it was read
-        async with _Sender(settings) as sender, DeadLetterLog(settings) as log:
+        # The producer starts first: it fences a redrive that still runs and could still move the progress.
+        async with _Redriver(settings) as redriver, DeadLetterLog(settings) as log:
             ends = await log.ends()
             progress = await log.progress(ends)
             starts = {tp: min(progress[tp][reason] for reason in chosen) for tp in ends}
@@ -94,7 +89,7 @@ async def redrive(settings: Settings, reasons: Collection[Reason] = ()) -> Redri
                 due, foreign = _sort_out(chunk, chosen, progress[tp])
                 progress[tp] |= {reason: max(progress[tp][reason], reached) for reason in chosen}
                 if due:
-                    await sender.send_back(due, tp, progress[tp])
+                    await redriver.send_back(due, tp, progress[tp])
                 num_redriven += len(due)
                 num_foreign += foreign
     return RedriveSummary(num_redriven, num_foreign)
@@ -140,82 +135,45 @@ def _time_ms(ours: DeadLetterHeaders) -> int:
     return (ours.time - EPOCH) // MILLISECOND
 
 
-class _Sender:
+class _Redriver:
     """Sends originals back, in transactions with the progress."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._producer: Any = AIOKafkaProducer(
-            **client_options(settings),
-            transactional_id=redrive_group(settings),
-            transaction_timeout_ms=int(settings.transaction_timeout_s * 1000),
-            max_batch_size=MAX_BATCH_BYTES,
-            retry_backoff_ms=RETRY_BACKOFF_MS,
-        )
+        self._group = redrive_group(settings)
+        self._producer = TransactionalProducer(settings, self._group, CrashPoints(settings.crash_at))
 
     async def __aenter__(self) -> Self:
-        async with contextlib.AsyncExitStack() as undo:
-            undo.push_async_callback(self.__aexit__)
-            await asyncio.wait_for(self._producer.start(), self._settings.request_timeout_s)
-            undo.pop_all()
+        await self._producer.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # what is left of the connection ends with the process; an open transaction aborts
-        with contextlib.suppress(TimeoutError, KafkaError):
-            await asyncio.wait_for(self._producer.stop(), self._settings.request_timeout_s)
+        await self._producer.stop()
 
     async def send_back(self, letters: list[Letter], tp: TopicPartition, progress: Progress) -> None:
         """Send the originals of `letters` and commit `progress` of their partition `tp`, as one."""
         for source in {(ours.topic, int(ours.partition)) for _, ours in letters}:
             await self._check_source(*source)
+        originals = (_original(record, ours) for record, ours in letters)
         try:
-            async with asyncio.timeout(self._settings.commit_timeout_s):
-                await self._producer.begin_transaction()
-                await self._send(letters)
-                await self._producer.send_offsets_to_transaction(
-                    {tp: write_progress(progress)}, redrive_group(self._settings)
-                )
-                await self._producer.commit_transaction()
-        except ProducerFenced as error:
+            await self._producer.commit(originals, {tp: write_progress(progress)}, self._group)
+        except FencedError as error:
             raise SentimentError("another redrive of the same group has taken over") from error
-        except (KafkaError, TimeoutError) as error:
-            raise UndecidedCommitError(
-                f"whether the last dead letters of {tp.topic}-{tp.partition} were redriven is undecided "
-                f"({type(error).__name__}: {error}); run it again: it goes on from what Kafka has"
-            ) from error
 
     async def _check_source(self, topic: str, partition: int) -> None:
         try:
-            there = await self._producer.partitions_for(topic)
+            partitions = await self._producer.partitions_for(topic)
         except UnknownTopicOrPartitionError:
-            there = set()
-        if partition not in there:
+            partitions = set()
+        if partition not in partitions:
             raise TopicsError(f"dead letters came from {topic}-{partition}, which is not there any more")
 
-    async def _send(self, letters: list[Letter]) -> None:
-        """In batches: unlike `send`, they also take a record that has neither key nor value."""
-        batches: dict[tuple[str, int], Any] = {}
-        deliveries = []
-        for record, ours in letters:
-            target = ours.topic, int(ours.partition)
-            original = {
-                "key": record.key,
-                "value": record.value,
-                "timestamp": _time_ms(ours),
-                "headers": redriven_headers(record.headers, int(ours.redriven) + 1),
-            }
-            if target not in batches or batches[target].append(**original) is None:
-                if target in batches:
-                    deliveries.append(await self._send_batch(target, batches[target]))
-                batches[target] = self._producer.create_batch()
-                # the first record of a batch fits, whatever its size: the topic's limit decides
-                batches[target].append(**original)
-        for target, batch in batches.items():
-            deliveries.append(await self._send_batch(target, batch))
-        for delivery in deliveries:
-            await delivery
 
-    async def _send_batch(self, target: tuple[str, int], batch: Any) -> Any:
-        topic, partition = target
-        return await self._producer.send_batch(batch, topic, partition=partition)
+def _original(record: Any, ours: DeadLetterHeaders) -> ProducerRecord:
+    return ProducerRecord(
+        ours.topic,
+        int(ours.partition),
+        record.key,
+        record.value,
+        redriven_headers(record.headers, int(ours.redriven) + 1),
+        _time_ms(ours),
+    )

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from faust.types import TP
 from msgspec import Struct
 from redis.exceptions import RedisError
 
@@ -16,7 +15,7 @@ from model import load_checkpoint
 from worker.errors import SentimentError, TopicsError
 from worker.kafka.clients import Log, client_options, kafka_away
 from worker.records.codec import format_time
-from worker.records.types import EventMood
+from worker.records.types import EventMood, TopicPartition
 from worker.settings import Settings
 from worker.state.entry import StreamEntry
 from worker.state.store import StateStore, redis_away
@@ -61,10 +60,10 @@ async def show_state(settings: Settings, topic: str, stream: str) -> StreamView:
     store = StateStore(settings, checkpoint.config, fingerprint)
     try:
         for number in range(num_partitions):
-            found = await store.find(TP(topic, number), stream)
+            found = await store.find(TopicPartition(topic, number), stream)
             if found is not None:
-                epoch, position, lineage, entry = found
-                return StreamView(stream, topic, number, epoch, position, lineage, _view(entry))
+                epoch, lineage, position = found.fence
+                return StreamView(stream, topic, number, epoch, position, lineage, _view(found.entry))
     except (RedisError, OSError) as error:
         raise redis_away(settings, error) from error
     finally:

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from tests.unit.conftest import Record
+from tests.factories import Record
 from worker.demo.run import MAX_PORT_TRIES, as_variables, next_free_port
 from worker.demo.tally import Summary, Tally, percentiles
 from worker.demo.view import render

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     GroupCoordinatorNotAvailableError,
@@ -16,13 +15,13 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
 )
 from aiokafka.structs import OffsetAndMetadata
-from faust.types import TP
 
 from worker.errors import DependencyError
 from worker.kafka.clients import Log
+from worker.records.types import TopicPartition
 from worker.settings import load_settings
 
-FIRST, SECOND = TP("tweets", 0), TP("tweets", 1)
+FIRST, SECOND = TopicPartition("tweets", 0), TopicPartition("tweets", 1)
 TOLD = {TopicPartition(*FIRST): OffsetAndMetadata(7, ""), TopicPartition(*SECOND): OffsetAndMetadata(-1, "")}
 BOUND_S = 60
 NEVER_S = 3600
@@ -57,7 +56,7 @@ def ask(client: Any, question: Callable[[Log], Awaitable[Any]], request_timeout_
     return asyncio.run(asyncio.wait_for(question(log), BOUND_S))
 
 
-def committed(log: Log) -> Awaitable[dict[TP, int | None]]:
+def committed(log: Log) -> Awaitable[dict[TopicPartition, int | None]]:
     return log.committed([FIRST, SECOND])
 
 

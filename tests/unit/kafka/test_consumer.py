@@ -1,44 +1,31 @@
-"""Batches that grow while they wait, and the private names of Faust that this depends on."""
+"""Batches that grow while they wait, what a seek drops, and how an assignment that fails ends."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.producer import sender
-from aiokafka.producer.transaction_manager import TransactionManager
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from tests.unit.conftest import Record
-from worker.kafka.consumer import PRIVATE_NAMES, BatchConsumer
+from tests.factories import Record
+from worker.kafka import consumer as consumer_module
+from worker.kafka.assignment import Assignment
+from worker.kafka.consumer import BatchConsumer
 from worker.kafka.microbatch import MicroBatch, size_bytes
+from worker.records.types import TopicPartition
 
-FIRST, SECOND = TP("tweets", 0), TP("tweets", 1)
+FIRST, SECOND = TopicPartition("tweets", 0), TopicPartition("tweets", 1)
 BOUND_S = 60
+
+Partitions = list[TopicPartition]
 
 
 def records(count: int, start: int = 0) -> list[Any]:
     return [Record(start + n, b"key", b"value") for n in range(count)]
-
-
-@pytest.mark.parametrize(("owner", "name"), PRIVATE_NAMES, ids=lambda value: getattr(value, "__name__", value))
-def test_faust_still_has_the_private_name(owner: type, name: str) -> None:
-    assert hasattr(owner, name)
-
-
-def test_faust_and_aiokafka_are_the_versions_that_were_read() -> None:
-    assert version("faust-streaming") == "0.15.3"
-    assert version("aiokafka").startswith("0.14.")
-
-
-def test_aiokafka_still_has_the_private_names() -> None:
-    assert hasattr(sender, "BACKOFF_OVERRIDE")
-    assert hasattr(TransactionManager, "producer_id")
-    assert hasattr(TransactionManager, "producer_epoch")
 
 
 def test_a_batch_takes_in_what_fits_and_returns_the_rest() -> None:
@@ -57,7 +44,7 @@ def test_a_full_batch_is_not_waited_for() -> None:
 
 
 def test_a_batch_that_waits_keeps_growing_until_it_is_taken() -> None:
-    async def scenario() -> dict[TP, list[Any]]:
+    async def scenario() -> dict[TopicPartition, list[Any]]:
         batch = MicroBatch(max_records=4)
         batch.add(FIRST, records(2))
         filling = asyncio.create_task(batch.fill(max_wait_s=3600))
@@ -98,7 +85,7 @@ class BareConsumer(BatchConsumer):
         self._in_flight_records = self._in_flight_bytes = 0
         self._seek_number, self._waiting = 1, []
         self._fetches = [(self._seek_number, {FIRST: records(2)})]
-        self.delivered: list[TP] = []
+        self.delivered: list[TopicPartition] = []
         self.stop_flow()
 
     async def _wait_next_records(self, **_: float) -> Any:
@@ -110,14 +97,16 @@ class BareConsumer(BatchConsumer):
     async def wait(self, event: asyncio.Event) -> None:
         await event.wait()
 
-    def _deliver(self, tp: TP, records: list[Any]) -> None:
+    def _deliver(self, tp: TopicPartition, records: list[Any]) -> None:
         self.delivered.append(tp)
 
 
-def delivered(before_the_flow_goes_on: Callable[[BareConsumer], None]) -> tuple[list[TP], list[TP]]:
+def delivered(
+    before_the_flow_goes_on: Callable[[BareConsumer], None],
+) -> tuple[list[TopicPartition], list[TopicPartition]]:
     """What is delivered while the flow is stopped, and after it went on."""
 
-    async def scenario() -> tuple[list[TP], list[TP]]:
+    async def scenario() -> tuple[Partitions, Partitions]:
         consumer = BareConsumer()
         draining = asyncio.create_task(consumer._drain_messages(consumer))
         for _ in range(10):
@@ -138,3 +127,50 @@ def test_what_is_fetched_behind_a_seek_waits_for_the_flow_to_go_on() -> None:
 
 def test_what_waits_for_the_flow_is_dropped_when_another_seek_comes_first() -> None:
     assert delivered(BareConsumer._drop_fetched) == ([], [])
+
+
+class FakeHandler:
+    """Fails to take partitions over."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.assignments: list[Assignment] = []
+
+    async def on_assigned(self, assignment: Assignment) -> None:
+        self.assignments.append(assignment)
+        raise self.error
+
+
+def assign(handler: FakeHandler, monkeypatch: pytest.MonkeyPatch, *, stopping_after: bool) -> None:
+    """An assignment of one partition; the app is stopping by the time at which the handler has failed."""
+    consumer = BareConsumer()
+    app: Any = SimpleNamespace(should_stop=False, commit_offset=None)
+    consumer.app = app
+    fake: Any = handler
+    consumer._handler = fake
+
+    async def on_assigned(assignment: Assignment) -> None:
+        app.should_stop = stopping_after
+        await FakeHandler.on_assigned(handler, assignment)
+
+    monkeypatch.setattr(handler, "on_assigned", on_assigned)
+
+    async def nothing(*_: Any) -> None: ...
+
+    monkeypatch.setattr(driver.Consumer, "on_partitions_assigned", nothing)
+    asyncio.run(asyncio.wait_for(consumer.on_partitions_assigned({TP("tweets", 0)}), BOUND_S))
+
+
+def test_partitions_that_cannot_be_taken_over_end_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(error: BaseException) -> None:
+        raise SystemExit(str(error))
+
+    monkeypatch.setattr(consumer_module, "die", end)
+    handler = FakeHandler(ValueError("no epoch"))
+    with pytest.raises(SystemExit, match="no epoch"):
+        assign(handler, monkeypatch, stopping_after=False)
+    assert handler.assignments[0].tps == {FIRST}
+
+
+def test_partitions_that_come_while_the_worker_stops_are_left_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    assign(FakeHandler(ValueError("closed")), monkeypatch, stopping_after=True)

@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from worker.errors import Reason
 from worker.monitoring.histogram import BatchHistogram
-from worker.monitoring.metrics import RESET_REASONS, Metrics, Outcome
-from worker.state.entry import RESET_REASONS as REASONS_OF_A_STATE
+from worker.monitoring.metrics import Metrics, Outcome
+from worker.records.types import ResetReason
 
 TOPICS = ("tweets", "reviews")
 
@@ -84,14 +84,10 @@ def test_series_of_known_labels_start_at_zero_so_that_a_rate_sees_their_first_ev
             assert value(metrics, "sentiment_records_total", topic=topic, outcome=outcome) == 0
     for reason in Reason:
         assert value(metrics, "sentiment_dead_letters_total", reason=reason.value) == 0
-    for reason in RESET_REASONS:
+    for reason in ResetReason:
         assert value(metrics, "sentiment_state_resets_total", reason=reason) == 0
     for by in ("kafka", "redis"):
         assert value(metrics, "sentiment_fenced_total", by=by) == 0
-
-
-def test_the_reset_reasons_are_those_that_a_state_can_have():
-    assert (None, *RESET_REASONS) == REASONS_OF_A_STATE
 
 
 def test_a_committed_batch_is_counted_by_topic_label_score_and_delay(metrics):
@@ -140,7 +136,7 @@ def test_what_happens_to_states_is_counted(metrics):
     metrics.flush_lost()
     metrics.fenced("redis")
     metrics.rebuilt(100)
-    metrics.state_reset("expired", 3)
+    metrics.state_reset(ResetReason.EXPIRED, 3)
     metrics.position_kept()
     with metrics.flushing():
         pass

@@ -1,75 +1,80 @@
-"""What a partition remembers of its streams, and what it may forget."""
+"""What a partition remembers of its streams, what it may forget, and the order of its offsets."""
 
 from __future__ import annotations
 
-from faust.types import TP
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from model import ModelConfig, StreamState
-from worker.ownership.partition import PARTIAL, Epoch, Partition
-from worker.state.entry import StreamEntry
-
-CONFIG = ModelConfig(num_words=1, num_buckets=1, embedding_size=1, hidden_size=1, summary_size=1, stream_size=2)
-
-
-class NoPublisher:
-    async def publish(self, outputs: object, next_offset: int) -> None: ...
-
-    async def stop(self) -> None: ...
+from tests.factories import FIRST_EPOCH, Record, new_entry, new_partition, take
+from worker.ownership.partition import PARTIAL, Partition, Snapshot
+from worker.state.store import Fence
 
 
-def new_partition(**changes: object) -> Partition:
-    values = {
-        "tp": TP("tweets", 0),
-        "publisher": NoPublisher(),
-        "epoch": Epoch(1, 0),
-        "lineage": "1.0.1",
-        "taken": 0,
-        "applied": 0,
-        "committed": 0,
-        "position": None,
-        "complete": True,
-    }
-    return Partition(**(values | changes))
+def applied(partition: Partition, *names: str) -> Partition:
+    """`partition` with a record of each name taken, committed and applied."""
+    end = partition.applied + len(names)
+    take(partition, end)
+    partition.apply({name: new_entry() for name in names}, end)
+    return partition
 
 
-def entry(num_records: int) -> StreamEntry:
-    return StreamEntry(StreamState.empty(CONFIG), None, num_records, 0)
+def flush(partition: Partition) -> None:
+    partition.flushed(partition.snapshot())
 
 
 def test_a_state_that_is_being_committed_is_what_the_next_batch_sees() -> None:
-    partition = new_partition()
-    old, new = entry(1), entry(2)
-    partition.apply({"a": old}, 1)
-    partition.pending["a"] = new
+    partition = applied(new_partition(), "a")
+    new = new_entry(2)
+    partition.stage({"a": new})
     assert partition.entry("a") is new
 
 
-def test_a_commit_leaves_the_later_pending_state_of_the_same_stream_in_place() -> None:
+def test_a_commit_leaves_the_later_staged_state_of_the_same_stream_in_place() -> None:
     partition = new_partition()
-    first, second = entry(1), entry(2)
-    partition.pending["a"] = second
+    first, second = new_entry(1), new_entry(2)
+    partition.stage({"a": first})
+    partition.stage({"a": second})
+    take(partition, 1)
     partition.apply({"a": first}, 1)
     assert partition.entry("a") is second
-    assert partition.dirty == {"a": first}
+    assert partition.snapshot().entries == {"a": first}
 
 
-def test_only_committed_states_are_dirty() -> None:
+def test_only_committed_states_are_flushed() -> None:
     partition = new_partition()
-    partition.pending["a"] = entry(1)
-    assert not partition.dirty
+    partition.stage({"a": new_entry()})
+    assert partition.snapshot().entries == {}
+    assert not partition.num_dirty
+
+
+def test_records_that_a_fetch_repeats_are_taken_once() -> None:
+    partition = new_partition()
+    records = [Record(offset, None, None) for offset in range(4)]
+    assert partition.take(records[:3]) == records[:3]
+    assert partition.take(records) == records[3:]
+    assert partition.take(records) == []
+    assert partition.taken == 4
 
 
 def test_a_partition_whose_memory_is_complete_knows_that_a_stream_has_no_state() -> None:
     assert new_partition().knows("never seen")
-    assert not new_partition(complete=False).knows("never seen")
+    assert not new_partition(position=0).knows("never seen")
+
+
+def test_what_redis_answered_is_known_from_then_on() -> None:
+    partition = new_partition(position=0)
+    entry = new_entry()
+    partition.remember([("a", entry), ("b", None)])
+    assert partition.knows("a")
+    assert partition.knows("b")
+    assert (partition.entry("a"), partition.entry("b")) == (entry, None)
 
 
 def test_an_evicted_stream_makes_the_memory_incomplete() -> None:
-    partition = new_partition()
-    partition.apply({"a": entry(1), "b": entry(1)}, 2)
-    partition.dirty.clear()
+    partition = applied(new_partition(), "a", "b")
+    flush(partition)
     partition.evict(max_streams=1)
     assert not partition.knows("a")
     assert partition.knows("b")
@@ -78,33 +83,165 @@ def test_an_evicted_stream_makes_the_memory_incomplete() -> None:
 
 @given(
     names=st.lists(st.text("abcdefgh", min_size=1, max_size=2), min_size=1, max_size=40),
-    num_dirty=st.integers(0, 20),
+    later=st.lists(st.text("abcdefgh", min_size=1, max_size=2), max_size=20),
     max_streams=st.integers(1, 20),
 )
-def test_what_redis_does_not_have_is_never_evicted(names: list[str], num_dirty: int, max_streams: int) -> None:
-    partition = new_partition()
-    partition.apply({name: entry(1) for name in names}, len(names))
-    unflushed = dict(list(partition.dirty.items())[:num_dirty])
-    partition.dirty = dict(unflushed)
+def test_what_redis_does_not_have_is_never_evicted(names: list[str], later: list[str], max_streams: int) -> None:
+    partition = applied(new_partition(), *names)
+    flush(partition)
+    applied(partition, *later)
     partition.evict(max_streams)
-    assert unflushed.keys() <= partition.states.keys()
+    assert all(partition.entry(name) is not None for name in later)
+    assert partition.snapshot().entries.keys() == set(later)
 
 
-def test_a_restart_goes_back_without_forgetting_what_was_published() -> None:
-    partition = new_partition(position=7, taken=9, applied=9, committed=9)
-    partition.apply({"a": entry(1)}, 9)
-    partition.restart("1.0.2", 3)
+def test_a_state_that_changed_during_a_flush_is_flushed_again() -> None:
+    partition = applied(new_partition(), "a", "b")
+    snapshot = partition.snapshot()
+    applied(partition, "a")
+    partition.flushed(snapshot)
+    assert partition.position == 2
+    assert partition.snapshot().entries.keys() == {"a"}
+
+
+def test_a_flush_under_another_fence_cannot_be_taken_for_this_one() -> None:
+    partition = applied(new_partition(), "a")
+    snapshot = partition.snapshot()
+    partition.rewrite("5.0.2")
+    with pytest.raises(AssertionError, match=r"5\.0\.1"):
+        partition.flushed(snapshot)
+
+
+def test_a_reset_goes_back_without_forgetting_what_was_published() -> None:
+    partition = applied(new_partition(position=7, start=7, committed=9), "a", "b")
+    partition.mark_lost()
+    partition.reset("5.0.2", 3)
     assert (partition.taken, partition.applied, partition.committed, partition.position) == (3, 3, 9, None)
     assert partition.entry("a") is None
-    assert not partition.dirty
+    assert partition.complete
+    assert not partition.lost
+    assert not partition.num_dirty
+
+
+def test_a_rewrite_makes_every_state_dirty_under_a_new_lineage() -> None:
+    partition = applied(new_partition(), "a", "b")
+    flush(partition)
+    partition.mark_lost()
+    partition.rewrite("5.0.2")
+    assert not partition.lost
+    snapshot = partition.snapshot()
+    assert snapshot.fence == Fence(FIRST_EPOCH, "5.0.2", None)
+    assert snapshot.entries.keys() == {"a", "b"}
+
+
+def test_states_that_are_not_all_in_memory_cannot_be_rewritten() -> None:
+    with pytest.raises(AssertionError, match="not in memory"):
+        new_partition(position=0).rewrite("5.0.2")
 
 
 def test_a_rebuild_below_the_commit_does_not_move_the_commit_back() -> None:
     partition = new_partition(committed=9)
-    partition.apply({"a": entry(1)}, 4)
+    take(partition, 4)
+    partition.apply({"a": new_entry()}, 4)
     assert (partition.applied, partition.committed) == (4, 9)
 
 
 def test_the_name_of_a_lineage_tells_whether_the_past_is_unknown() -> None:
-    assert new_partition(lineage="1.0.2" + PARTIAL).unknown_past
-    assert not new_partition(lineage="1.0.2").unknown_past
+    assert new_partition(lineage="1.0.2" + PARTIAL).has_unknown_past
+    assert not new_partition(lineage="1.0.2").has_unknown_past
+
+
+def test_a_partition_is_dropped_once_however_often_it_is_fenced() -> None:
+    dropped: list[str] = []
+    partition = new_partition(dropped=dropped)
+    partition.drop("redis")
+    partition.drop("kafka")
+    assert not partition.owned
+    assert dropped == ["redis"]
+
+
+@pytest.mark.parametrize(
+    ("position", "start", "committed"),
+    [(5, 4, 9), (None, 5, 4)],
+    ids=["position beyond applied", "applied beyond committed"],
+)
+def test_offsets_out_of_order_are_refused(position: int | None, start: int, committed: int) -> None:
+    with pytest.raises(AssertionError, match=r"tweets-0: position"):
+        new_partition(position=position, start=start, committed=committed)
+
+
+def test_records_that_were_not_taken_cannot_be_applied() -> None:
+    with pytest.raises(AssertionError, match="applied 1, taken 0"):
+        new_partition().apply({}, 1)
+
+
+class PartitionCalls(RuleBasedStateMachine):
+    """Any sequence of the calls that the worker makes keeps the offsets in order and loses no state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.partition = new_partition(position=2, start=2, committed=4)
+        self.batches: list[tuple[dict[str, object], int]] = []
+        self.snapshot: Snapshot | None = None
+        self.num_lineages = 1
+
+    def next_lineage(self) -> str:
+        self.num_lineages += 1
+        return f"5.0.{self.num_lineages}"
+
+    @rule(count=st.integers(1, 5), overlap=st.integers(0, 3), names=st.lists(st.sampled_from("abc"), min_size=1))
+    def take_and_stage(self, count: int, overlap: int, names: list[str]) -> None:
+        first = max(0, self.partition.taken - overlap)
+        offsets = range(first, self.partition.taken + count)
+        new = self.partition.take([Record(offset, None, None) for offset in offsets])
+        assert len(new) == count
+        changed = {name: new_entry() for name in names}
+        self.partition.stage(changed)
+        self.batches.append((dict(changed), self.partition.taken))
+
+    @precondition(lambda self: self.batches)
+    @rule()
+    def commit_and_apply(self) -> None:
+        changed, offset = self.batches.pop(0)
+        self.partition.apply(changed, offset)  # type: ignore[arg-type]
+
+    @precondition(lambda self: self.snapshot is None)
+    @rule()
+    def begin_a_flush(self) -> None:
+        self.snapshot = self.partition.snapshot()
+
+    @precondition(lambda self: self.snapshot is not None)
+    @rule(ok=st.booleans())
+    def end_the_flush(self, ok: bool) -> None:
+        assert self.snapshot is not None
+        if ok:
+            self.partition.flushed(self.snapshot)
+        else:
+            self.partition.mark_lost()
+        self.snapshot = None
+
+    @rule(max_streams=st.integers(1, 3))
+    def evict(self, max_streams: int) -> None:
+        self.partition.evict(max_streams)
+
+    @precondition(lambda self: self.snapshot is None and not self.batches)
+    @rule(back=st.integers(0, 9))
+    def recover(self, back: int) -> None:
+        if self.partition.complete:
+            self.partition.rewrite(self.next_lineage())
+        else:
+            self.partition.reset(self.next_lineage(), max(0, self.partition.committed - back))
+
+    @invariant()
+    def offsets_are_in_order(self) -> None:
+        partition = self.partition
+        assert (partition.position or 0) <= partition.applied <= partition.taken
+        assert partition.applied <= partition.committed
+
+    @invariant()
+    def what_is_staged_or_dirty_is_known(self) -> None:
+        known = {*self.partition.snapshot().entries, *(name for changed, _ in self.batches for name in changed)}
+        assert all(self.partition.knows(name) for name in known)
+
+
+TestPartitionCalls = PartitionCalls.TestCase

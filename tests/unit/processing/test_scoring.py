@@ -12,12 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import InferenceEngine, Request, Result
-from tests.unit.conftest import DAY_MS, START_MS, Record, erasure, text_record
-from tests.unit.ownership.test_partition import new_partition
+from tests.factories import DAY_MS, START_MS, Record, erasure, new_partition, text_record
 from worker.errors import RecordError
 from worker.ownership.partition import PARTIAL, Partition
-from worker.processing.events import Output
-from worker.processing.scoring import Reader, Slice
+from worker.processing.scoring import Scorer, Slice
+from worker.records.types import OutputRecord
 from worker.settings import Settings, load_settings
 from worker.state.entry import StreamEntry
 
@@ -29,27 +28,28 @@ def read(
     records: Sequence[Record],
     partition: Partition | None = None,
     settings: Settings | None = None,
-    reader: Reader | None = None,
+    scorer: Scorer | None = None,
 ) -> Slice:
     """Steps 2 and 4 for `records`, applied to `partition`."""
-    reader = reader or Reader(settings or load_settings(), engine)
-    part = Slice(partition or new_partition(), reader.decode(records))
-    planned = reader.requests(part)
-    for (item, _), answer in zip(planned, reader.score([request for _, request in planned]), strict=True):
+    scorer = scorer or Scorer(settings or load_settings(), engine)
+    partition = partition or new_partition()
+    work = Slice(partition, scorer.decode(partition.take(records)))
+    planned = scorer.plan(work)
+    for (item, _), answer in zip(planned, scorer.score([request for _, request in planned]), strict=True):
         if isinstance(answer, RecordError):
             item.error = answer
         else:
             item.result = answer
-    reader.conclude(part, now_ms=START_MS)
-    part.partition.apply(part.changed, part.next_offset)
-    return part
+    scorer.conclude(work, now_ms=START_MS)
+    work.partition.apply(work.changed, work.next_offset)
+    return work
 
 
-def events(part: Slice) -> list[dict[str, Any]]:
-    return [json.loads(o.value) for o in part.outputs if o.topic == "sentiment.events" and o.value]
+def events(work: Slice) -> list[dict[str, Any]]:
+    return [json.loads(o.value) for o in work.outputs if o.topic == "sentiment.events" and o.value]
 
 
-def reasons(outputs: Sequence[Output]) -> list[str]:
+def reasons(outputs: Sequence[OutputRecord]) -> list[str]:
     return [dict(o.headers)["sentiment-reason"].decode() for o in outputs if o.topic == "sentiment.deadletters"]
 
 
@@ -62,9 +62,9 @@ def same(left: StreamEntry | None, right: StreamEntry | None) -> bool:
 
 
 def test_each_record_yields_one_event_with_its_place_as_id(tiny_engine: InferenceEngine) -> None:
-    part = read(tiny_engine, [text_record(n, "a", TEXTS[n % 5]) for n in range(7)])
-    assert [event["id"] for event in events(part)] == [f"tweets-0-{n}" for n in range(7)]
-    assert [event["state"]["num_records"] for event in events(part)] == [1, 2, 3, 4, 5, 6, 7]
+    work = read(tiny_engine, [text_record(n, "a", TEXTS[n % 5]) for n in range(7)])
+    assert [event["id"] for event in events(work)] == [f"tweets-0-{n}" for n in range(7)]
+    assert [event["state"]["num_records"] for event in events(work)] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_the_state_before_a_text_bears_on_its_event(tiny_engine: InferenceEngine) -> None:
@@ -97,14 +97,14 @@ def test_records_below_the_commit_change_states_and_publish_nothing(tiny_engine:
     once = new_partition()
     read(tiny_engine, records, once)
     rebuilt = new_partition(committed=3)
-    part = read(tiny_engine, records, rebuilt)
-    assert [event["id"] for event in events(part)] == ["tweets-0-3", "tweets-0-4"]
+    work = read(tiny_engine, records, rebuilt)
+    assert [event["id"] for event in events(work)] == ["tweets-0-3", "tweets-0-4"]
     assert same(rebuilt.entry("a"), once.entry("a"))
 
 
 def test_a_null_value_erases_the_stream_between_two_of_its_texts(tiny_engine: InferenceEngine) -> None:
-    part = read(tiny_engine, [text_record(0, "a", "great"), erasure(1, "a"), text_record(2, "a", "great")])
-    before, after = events(part)
+    work = read(tiny_engine, [text_record(0, "a", "great"), erasure(1, "a"), text_record(2, "a", "great")])
+    before, after = events(work)
     assert after["state"]["num_records"] == 1
     assert after["probabilities"] == pytest.approx(before["probabilities"], abs=1e-5)
 
@@ -113,10 +113,10 @@ def test_an_erased_stream_leaves_nothing(tiny_engine: InferenceEngine) -> None:
     partition = new_partition()
     read(tiny_engine, [text_record(0, "a", "great"), erasure(1, "a")], partition)
     assert partition.entry("a") is None
-    assert partition.dirty == {"a": None}
+    assert partition.snapshot().entries == {"a": None}
 
 
-def test_a_stream_silent_for_longer_than_its_time_to_live_begins_anew(tiny_engine: InferenceEngine) -> None:
+def test_a_stream_silent_for_longer_than_its_time_to_live_starts_empty(tiny_engine: InferenceEngine) -> None:
     late = (START_MS + 31 * DAY_MS) / 1000
     first, second, third = (
         text_record(0, "a", "great"),
@@ -149,15 +149,15 @@ def test_an_expiry_that_an_event_has_told_is_not_told_again_after_a_rebuild(tiny
 
 
 def test_a_dead_letter_leaves_its_stream_as_it_was_however_late_it_is(tiny_engine: InferenceEngine) -> None:
-    part = read(tiny_engine, [text_record(0, "a", "great"), late_record(1, " "), text_record(2, "a", "great")])
-    assert reasons(part.outputs) == ["empty_text"]
-    assert [event["state"]["num_records"] for event in events(part)] == [1, 2]
+    work = read(tiny_engine, [text_record(0, "a", "great"), late_record(1, " "), text_record(2, "a", "great")])
+    assert reasons(work.outputs) == ["empty_text"]
+    assert [event["state"]["num_records"] for event in events(work)] == [1, 2]
 
 
 def test_a_stream_whose_past_left_the_log_says_so_in_its_first_event(tiny_engine: InferenceEngine) -> None:
     partition = new_partition(lineage="1.0.1" + PARTIAL, committed=1)
-    part = read(tiny_engine, [text_record(0, "a", "great"), text_record(1, "a", "great")], partition)
-    (event,) = events(part)
+    work = read(tiny_engine, [text_record(0, "a", "great"), text_record(1, "a", "great")], partition)
+    (event,) = events(work)
     assert event["state"] == {"num_records": 2, "reset": "history_lost"}
     (event,) = events(read(tiny_engine, [text_record(2, "a", "great")], partition))
     assert event["state"]["reset"] is None
@@ -165,11 +165,11 @@ def test_a_stream_whose_past_left_the_log_says_so_in_its_first_event(tiny_engine
 
 def test_dead_letters_keep_their_record_and_their_neighbours_are_scored(tiny_engine: InferenceEngine) -> None:
     bad = Record(1, b"a", b"\xff\xfe", headers=[("trace", b"1")])
-    part = read(tiny_engine, [text_record(0, "a", "great"), bad, text_record(2, "a", "great")])
-    (letter,) = [output for output in part.outputs if output.topic == "sentiment.deadletters"]
+    work = read(tiny_engine, [text_record(0, "a", "great"), bad, text_record(2, "a", "great")])
+    (letter,) = [output for output in work.outputs if output.topic == "sentiment.deadletters"]
     assert (letter.key, letter.value, letter.headers[0]) == (b"a", b"\xff\xfe", ("trace", b"1"))
-    assert reasons(part.outputs) == ["invalid_utf8"]
-    assert [event["state"]["num_records"] for event in events(part)] == [1, 2]
+    assert reasons(work.outputs) == ["invalid_utf8"]
+    assert [event["state"]["num_records"] for event in events(work)] == [1, 2]
 
 
 def test_a_text_of_which_nothing_is_left_is_a_dead_letter(tiny_engine: InferenceEngine) -> None:
@@ -180,12 +180,12 @@ def test_pieces_of_a_text_give_at_the_last_what_the_whole_gives(tiny_engine: Inf
     text = "the film was not very good, so sad"
     (whole,) = events(read(tiny_engine, [text_record(0, "a", text)]))
     pieces = [text_record(n, "a", text[n * 9 : (n + 1) * 9], final=False) for n in range(4)]
-    part = read(tiny_engine, [*pieces, text_record(4, "a", "")])
-    assert reasons(part.outputs) == []
-    last = events(part)[-1]
+    work = read(tiny_engine, [*pieces, text_record(4, "a", "")])
+    assert reasons(work.outputs) == []
+    last = events(work)[-1]
     assert last["probabilities"] == pytest.approx(whole["probabilities"], abs=1e-5)
     assert last["mood"] == pytest.approx(whole["mood"], abs=1e-5)
-    assert [event["mood"]["num_records"] for event in events(part)] == [0, 0, 0, 0, 1]
+    assert [event["mood"]["num_records"] for event in events(work)] == [0, 0, 0, 0, 1]
 
 
 class Allergic:
@@ -212,15 +212,15 @@ def test_poison_stands_alone_and_the_others_are_as_if_it_had_not_come(
     allergic: Any = Allergic(tiny_engine)
     names = ["a" if n % 3 else "b" for n in range(12)]
     records = [text_record(n, names[n], "poison" if n in poisoned else TEXTS[n % 5]) for n in range(12)]
-    part = read(allergic, records, reader=Reader(load_settings(), allergic))
+    work = read(allergic, records, scorer=Scorer(load_settings(), allergic))
     clean = read(tiny_engine, [record for n, record in enumerate(records) if n not in poisoned])
-    assert reasons(part.outputs) == ["poison"] * len(poisoned)
-    assert [e["score"] for e in events(part)] == pytest.approx([e["score"] for e in events(clean)], abs=1e-5)
-    assert [e["state"] for e in events(part)] == [e["state"] for e in events(clean)]
+    assert reasons(work.outputs) == ["poison"] * len(poisoned)
+    assert [e["score"] for e in events(work)] == pytest.approx([e["score"] for e in events(clean)], abs=1e-5)
+    assert [e["state"] for e in events(work)] == [e["state"] for e in events(clean)]
 
 
 def test_an_engine_that_reads_nothing_at_all_is_no_fault_of_the_records(tiny_engine: InferenceEngine) -> None:
     broken: Any = Allergic(tiny_engine)
     broken.allergens = ("",)
     with pytest.raises(ValueError, match="cannot read this"):
-        read(broken, [text_record(0, "a", "great")], reader=Reader(load_settings(), broken))
+        read(broken, [text_record(0, "a", "great")], scorer=Scorer(load_settings(), broken))

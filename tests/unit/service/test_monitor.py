@@ -6,35 +6,44 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from faust.types import TP
-
-from worker.service.monitor import Watcher
+from worker.records.types import TopicPartition
+from worker.service.monitor import Monitor
 from worker.settings import load_settings
 
-TWEETS = TP("tweets", 0)
+TWEETS = TopicPartition("tweets", 0)
+
+
+class FakePartition:
+    """Where a partition stands, at one look after the other."""
+
+    taken = committed = 0
+
+    @property
+    def is_idle(self) -> bool:
+        return self.taken <= self.committed
 
 
 class Consumer:
-    """What the watcher asks a consumer: its position in the one partition that it has, and what is in flight."""
+    """What the monitor asks a consumer: its position in the one partition that it has, and what is in flight."""
 
     def __init__(self, position: int, num_in_flight: int = 0) -> None:
         self.position = position
         self.in_flight = (num_in_flight, 100 * num_in_flight)
 
-    async def places(self) -> dict[TP, tuple[int, int]]:
+    async def read_positions(self) -> dict[TopicPartition, tuple[int, int]]:
         return {TWEETS: (self.position, 5)}
 
 
 def looks(consumer: Consumer, *standings: tuple[int, int], end: int = 5) -> list[bool]:
-    """What the watcher says at one look for each (taken, committed) of the partition."""
-    partition = SimpleNamespace(taken=0, committed=0)
+    """What the monitor says at one look for each (taken, committed) of the partition."""
+    partition = FakePartition()
     parts: Any = SimpleNamespace(consumer=consumer, partitions={TWEETS: partition})
-    watcher = Watcher(load_settings(), parts, parts, parts, parts, parts, parts)
+    monitor = Monitor(load_settings(), parts, parts, parts, parts, parts, parts)
 
     async def look_all() -> list[bool]:
         answers = []
         for partition.taken, partition.committed in standings:
-            answers.append(await watcher.has_reached({TWEETS: end}))
+            answers.append(await monitor.has_reached({TWEETS: end}))
         return answers
 
     return asyncio.run(look_all())

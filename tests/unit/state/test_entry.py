@@ -6,22 +6,23 @@ import numpy as np
 import pytest
 
 from model import ModelConfig, StateError, StreamState
+from worker.records.types import ResetReason
 from worker.settings import load_settings
-from worker.state.entry import RESET_REASONS, StreamEntry
+from worker.state.entry import StreamEntry
 from worker.state.mood import MoodTracker
 
 CONFIG = ModelConfig(num_words=1, num_buckets=1, embedding_size=1, hidden_size=1, summary_size=1, stream_size=2)
 FINGERPRINT = "0123456789abcdef"
 
 
-def new_entry(reset: str | None = None) -> StreamEntry:
+def new_entry(reset: ResetReason | None = None) -> StreamEntry:
     mood, _ = MoodTracker(load_settings()).update(None, 0.5, 1_700_000_000_000)
     carried = np.array([[0.25, -0.5], [1.0, 2.0]], np.float32)
     return StreamEntry(StreamState(carried, 3), mood, 3, 1_700_000_000_000, reset)
 
 
-@pytest.mark.parametrize("reset", RESET_REASONS)
-def test_an_entry_survives_its_bytes(reset: str | None) -> None:
+@pytest.mark.parametrize("reset", [None, *ResetReason])
+def test_an_entry_survives_its_bytes(reset: ResetReason | None) -> None:
     entry = new_entry(reset)
     back = StreamEntry.from_bytes(entry.to_bytes(FINGERPRINT), CONFIG, FINGERPRINT)
     assert (back.mood, back.num_records, back.time_ms, back.reset) == (
@@ -39,7 +40,7 @@ def test_an_entry_without_mood_survives_its_bytes() -> None:
 
 
 def test_the_header_is_the_golden_one() -> None:
-    assert new_entry("expired").to_bytes(FINGERPRINT)[:20].hex() == "01028d0003000000000000000068e5cf8b010000"
+    assert new_entry(ResetReason.EXPIRED).to_bytes(FINGERPRINT)[:20].hex() == "01028d0003000000000000000068e5cf8b010000"
 
 
 def test_bytes_of_another_version_are_refused_with_the_version() -> None:
@@ -60,4 +61,4 @@ def test_the_state_of_another_model_is_refused() -> None:
 
 
 def test_a_reset_is_told_once() -> None:
-    assert new_entry("expired").told().reset is None
+    assert new_entry(ResetReason.EXPIRED).reported().reset is None

@@ -1,0 +1,100 @@
+"""`sentiment check` looks at each dependency and goes on after one that fails; the servers are fakes here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worker.errors import EXIT_DEPENDENCY, EXIT_FAILED, EXIT_OK, DependencyError, TopicsError
+from worker.settings import Settings, load_settings
+from worker.tools import checks
+from worker.tools.checks import Finding, check_all
+
+
+class FakeLog:
+    """A cluster of three topics."""
+
+    error: Exception | None = None
+
+    def __init__(self, _: Settings) -> None:
+        pass
+
+    async def __aenter__(self) -> FakeLog:
+        if self.error is not None:
+            raise self.error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def partition_counts(self) -> dict[str, int]:
+        return {"tweets": 4, "reviews": 4, "sentiment.events": 4}
+
+
+class FakeStateStore:
+    """A Redis that is well, or raises `error`."""
+
+    error: Exception | None = None
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    async def check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeLog, "error", None)
+    monkeypatch.setattr(FakeStateStore, "error", None)
+    monkeypatch.setattr(checks, "Log", FakeLog)
+    monkeypatch.setattr(checks, "StateStore", FakeStateStore)
+    monkeypatch.setattr(checks, "check_topics", lambda _: None)
+
+
+def found(checkpoint: Path) -> dict[str, Finding]:
+    return {finding.name: finding for finding in check_all(load_settings(checkpoint=checkpoint))}
+
+
+def test_four_dependencies_that_are_well_are_four_findings(tiny_checkpoint: Path) -> None:
+    findings = found(tiny_checkpoint)
+    assert list(findings) == ["kafka", "topics", "redis", "checkpoint"]
+    assert {finding.exit_code for finding in findings.values()} == {EXIT_OK}
+    assert "3 topics" in findings["kafka"].detail
+    assert "fingerprint" in findings["checkpoint"].detail
+
+
+def test_without_kafka_the_topics_are_not_looked_at_and_the_others_are(tiny_checkpoint: Path) -> None:
+    FakeLog.error = DependencyError("Kafka", "here", "does not answer", "Start it")
+    findings = found(tiny_checkpoint)
+    assert findings["kafka"].exit_code == findings["topics"].exit_code == EXIT_DEPENDENCY
+    assert "without Kafka" in findings["topics"].detail
+    assert findings["redis"].exit_code == EXIT_OK
+
+
+def test_topics_that_do_not_fit_are_a_failure_of_theirs(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Settings) -> None:
+        raise TopicsError("missing topics: tweets")
+
+    monkeypatch.setattr(checks, "check_topics", refuse)
+    findings = found(tiny_checkpoint)
+    assert findings["topics"] == Finding("topics", "missing topics: tweets", EXIT_FAILED)
+
+
+def test_a_redis_that_is_away_is_named(tiny_checkpoint: Path) -> None:
+    FakeStateStore.error = DependencyError("Redis", "there", "does not answer", "Start it")
+    findings = found(tiny_checkpoint)
+    assert findings["redis"].exit_code == EXIT_DEPENDENCY
+    assert "there" in findings["redis"].detail
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    findings = found(tmp_path / "absent")
+    assert findings["checkpoint"].exit_code == EXIT_FAILED
+    assert "absent" in findings["checkpoint"].detail

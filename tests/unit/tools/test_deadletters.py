@@ -1,0 +1,172 @@
+"""Which dead letters a redrive sends, and what it commits; Kafka is a fake here, real in tests/integration."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, ClassVar
+
+import pytest
+from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
+
+from tests.factories import START_MS, Record
+from worker.errors import DependencyError, Reason, RecordError, SentimentError, TopicsError
+from worker.kafka.producer import FencedError, ProducerRecord
+from worker.records.headers import deadletter_headers
+from worker.records.types import TopicPartition
+from worker.settings import load_settings
+from worker.tools import deadletters
+from worker.tools.deadletter_log import Progress, read_progress
+from worker.tools.deadletters import RedriveSummary, list_deadletters, redrive
+
+LETTERS = TopicPartition("sentiment.deadletters", 0)
+
+
+def letter(offset: int, reason: Reason, *, cut_from: int | None = None) -> Record:
+    """A dead letter of the record at offset 100 + `offset` of tweets-1."""
+    error = RecordError(reason, f"because of {reason}")
+    headers = deadletter_headers([("trace", b"1")], error, "tweets", 1, 100 + offset, START_MS, cut_from)
+    return Record(offset, b"a", b"value", LETTERS.topic, LETTERS.partition, headers=headers)  # type: ignore[arg-type]
+
+
+class FakeLetters:
+    """The topic of the dead letters."""
+
+    records: Iterable[Record] = ()
+    done: ClassVar[Progress] = {}
+    error: Exception | None = None
+
+    def __init__(self, _: Any) -> None:
+        pass
+
+    async def __aenter__(self) -> FakeLetters:
+        if self.error is not None:
+            raise self.error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def ends(self) -> dict[TopicPartition, int]:
+        return {LETTERS: len(list(self.records))}
+
+    async def progress(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, Progress]:
+        return {tp: dict.fromkeys(Reason, 0) | self.done for tp in tps}
+
+    async def chunks(self, starts: Any, _: Any) -> AsyncIterator[list[Record]]:
+        chunk = [record for record in self.records if record.offset >= starts[LETTERS]]
+        if chunk:
+            yield chunk
+
+
+class FakeRedriveProducer:
+    """Notes what is committed."""
+
+    committed: ClassVar[list[tuple[list[ProducerRecord], Progress]]] = []
+    partitions: ClassVar[set[int]] = {0, 1}
+    error: Exception | None = None
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        if not self.partitions:
+            raise UnknownTopicOrPartitionError(topic)
+        return self.partitions
+
+    async def commit(self, records: Iterable[ProducerRecord], offsets: Any, group: str) -> None:
+        if self.error is not None:
+            raise self.error
+        assert group == "sentiment-redrive"
+        self.committed.append((list(records), read_progress(offsets[LETTERS])))
+
+
+@pytest.fixture(autouse=True)
+def kafka(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeLetters, "records", [letter(0, Reason.NO_TEXT), letter(1, Reason.POISON)])
+    monkeypatch.setattr(FakeLetters, "done", {})
+    monkeypatch.setattr(FakeLetters, "error", None)
+    monkeypatch.setattr(FakeRedriveProducer, "committed", [])
+    monkeypatch.setattr(FakeRedriveProducer, "partitions", {0, 1})
+    monkeypatch.setattr(FakeRedriveProducer, "error", None)
+    monkeypatch.setattr(deadletters, "DeadLetterLog", FakeLetters)
+    monkeypatch.setattr(deadletters, "TransactionalProducer", FakeRedriveProducer)
+
+
+def redriven(*reasons: Reason) -> RedriveSummary:
+    return asyncio.run(redrive(load_settings(), reasons))
+
+
+def listed(*reasons: Reason) -> list[Any]:
+    async def collect() -> list[Any]:
+        return [one async for one in list_deadletters(load_settings(), reasons)]
+
+    return asyncio.run(collect())
+
+
+def test_originals_go_back_to_their_partition_with_their_time_and_own_headers() -> None:
+    assert redriven() == RedriveSummary(2, 0)
+    ((records, progress),) = FakeRedriveProducer.committed
+    assert records[0] == ProducerRecord(
+        "tweets", 1, b"a", b"value", [("trace", b"1"), ("sentiment-redriven", b"1")], START_MS
+    )
+    assert progress == dict.fromkeys(Reason, 2)
+
+
+def test_only_the_reasons_that_were_asked_for_go_back_and_progress() -> None:
+    assert redriven(Reason.POISON) == RedriveSummary(1, 0)
+    ((records, progress),) = FakeRedriveProducer.committed
+    assert len(records) == 1
+    assert (progress[Reason.POISON], progress[Reason.NO_TEXT]) == (2, 0)
+
+
+def test_what_was_redriven_is_not_redriven_again() -> None:
+    FakeLetters.done = dict.fromkeys(Reason, 2)
+    assert redriven() == RedriveSummary(0, 0)
+    assert FakeRedriveProducer.committed == []
+
+
+def test_a_record_that_no_worker_wrote_is_counted_and_left() -> None:
+    FakeLetters.records = [Record(0, b"a", b"by hand", *LETTERS)]
+    assert redriven() == RedriveSummary(0, 1)
+    (found,) = listed()
+    assert (found.reason, found.pending) == (None, False)
+
+
+def test_what_is_left_of_a_cut_record_is_not_sent_for_its_original() -> None:
+    FakeLetters.records = [letter(0, Reason.TEXT_TOO_LONG, cut_from=5_000_000)]
+    assert redriven() == RedriveSummary(0, 0)
+
+
+def test_a_list_names_where_each_came_from_and_whether_a_redrive_would_send_it() -> None:
+    FakeLetters.done = {Reason.NO_TEXT: 1}
+    first, second = listed()
+    assert (first.reason, first.pending, second.reason, second.pending) == (
+        *(Reason.NO_TEXT, False),
+        *(Reason.POISON, True),
+    )
+    assert second.source.offset == 101
+    assert [found.id for found in listed(Reason.POISON)] == ["sentiment.deadletters-0-1"]
+
+
+@pytest.mark.parametrize("partitions", [{0}, set()], ids=["partition", "topic"])
+def test_a_source_that_is_gone_is_named(partitions: set[int]) -> None:
+    FakeRedriveProducer.partitions = partitions
+    with pytest.raises(TopicsError, match="tweets-1"):
+        redriven()
+
+
+def test_another_redrive_that_took_over_is_said() -> None:
+    FakeRedriveProducer.error = FencedError()
+    with pytest.raises(SentimentError, match="another redrive"):
+        redriven()
+
+
+def test_a_kafka_that_is_away_is_named() -> None:
+    FakeLetters.error = KafkaConnectionError("no broker")
+    with pytest.raises(DependencyError, match="no broker"):
+        redriven()
