@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from model.checkpoint import load_checkpoint
 from model.config import LABELS, ModelConfig, TrainConfig
-from model.data import Example, read_examples
-from model.engine import InferenceEngine, Result, Word
+from model.data.corpora import Example, read_examples
+from model.data.phrases import Phrase, PhraseGrammar, make_phrases
 from model.errors import (
     CheckpointError,
     ComparisonError,
@@ -23,25 +23,25 @@ from model.errors import (
     UnknownWordError,
     VectorFileError,
 )
-from model.evaluate import Evaluation, Row, evaluate_checkpoint
-from model.phrases import Phrase, PhraseGrammar, make_phrases
-from model.reading import Request
+from model.evaluation.evaluate import Evaluation, Row, evaluate_checkpoint
+from model.inference.batch import Request
+from model.inference.engine import InferenceEngine, Result, Word
+from model.inference.state import OpenText, StreamState
 from model.reference import ReferenceNetwork
-from model.state import OpenText, StreamState
 
 if TYPE_CHECKING:
-    from model.allfilms import train_on_all_films
+    from model.baselines import PRESETS, Outcome, Preset, find_preset, run_preset
+    from model.baselines.plain_numpy.chars import Speller
+    from model.baselines.table import System, compare_presets
+    from model.baselines.word_model import WordModel
     from model.bench.engine import measure_engine, num_bench_texts
     from model.bench.rows import Bar, BenchRow, BenchSpeed, EngineBench
-    from model.compare import Compared, compare_checkpoints
-    from model.explain import Deletion, measure_named_words
-    from model.presets import PRESETS, Outcome, Preset, find_preset, run_preset
-    from model.presets.chars import Speller
-    from model.presets.table import System, compare_presets
-    from model.presets.wordmodel import WordModel
-    from model.train import train_checkpoint
-    from model.vectorfiles import WordVectors, load_vectors
-    from model.vectors import Neighbour, neighbours, read_texts, read_vocabulary, train_vectors
+    from model.evaluation.compare import Compared, compare_checkpoints
+    from model.evaluation.explain import Deletion, measure_named_words
+    from model.training.all_films import train_on_all_films
+    from model.training.train import train_checkpoint
+    from model.vectors.vector_files import WordVectors, load_vectors
+    from model.vectors.word2vec import Neighbour, neighbours, read_texts, read_vocabulary, train_vectors
 
 __all__ = [
     "LABELS",
@@ -102,34 +102,34 @@ __all__ = [
 ]
 
 _LAZY = {
-    "PRESETS": "presets",
+    "PRESETS": "baselines",
     "Bar": "bench.rows",
     "BenchRow": "bench.rows",
     "BenchSpeed": "bench.rows",
-    "Compared": "compare",
-    "Deletion": "explain",
+    "Compared": "evaluation.compare",
+    "Deletion": "evaluation.explain",
     "EngineBench": "bench.rows",
-    "Neighbour": "vectors",
-    "Outcome": "presets",
-    "Preset": "presets",
-    "Speller": "presets.chars",
-    "System": "presets.table",
-    "WordModel": "presets.wordmodel",
-    "WordVectors": "vectorfiles",
-    "compare_checkpoints": "compare",
-    "compare_presets": "presets.table",
-    "find_preset": "presets",
-    "load_vectors": "vectorfiles",
+    "Neighbour": "vectors.word2vec",
+    "Outcome": "baselines",
+    "Preset": "baselines",
+    "Speller": "baselines.plain_numpy.chars",
+    "System": "baselines.table",
+    "WordModel": "baselines.word_model",
+    "WordVectors": "vectors.vector_files",
+    "compare_checkpoints": "evaluation.compare",
+    "compare_presets": "baselines.table",
+    "find_preset": "baselines",
+    "load_vectors": "vectors.vector_files",
     "measure_engine": "bench.engine",
-    "measure_named_words": "explain",
-    "neighbours": "vectors",
+    "measure_named_words": "evaluation.explain",
+    "neighbours": "vectors.word2vec",
     "num_bench_texts": "bench.engine",
-    "read_texts": "vectors",
-    "read_vocabulary": "vectors",
-    "run_preset": "presets",
-    "train_checkpoint": "train",
-    "train_on_all_films": "allfilms",
-    "train_vectors": "vectors",
+    "read_texts": "vectors.word2vec",
+    "read_vocabulary": "vectors.word2vec",
+    "run_preset": "baselines",
+    "train_checkpoint": "training.train",
+    "train_on_all_films": "training.all_films",
+    "train_vectors": "vectors.word2vec",
 }
 """Name -> module that defines it."""
 

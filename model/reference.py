@@ -15,8 +15,8 @@ import numpy as np
 from model.cells import CELLS, Array, Pass, Weights, layer_backward, run_layer
 from model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
 from model.config import LABELS, NUM_POOLED
-from model.state import OpenText, StreamState
-from model.tokenizer import Tokenizer, cut_piece
+from model.inference.state import OpenText, StreamState
+from model.text.tokenizer import Tokenizer, cut_piece
 
 Tensors = dict[str, Array]
 

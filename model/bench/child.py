@@ -13,7 +13,7 @@ import time
 from model.bench.contestants import Work, ours
 from model.bench.work import random_tweets, random_weights
 from model.config import ModelConfig
-from model.kernels.recurrence import PRECISIONS
+from model.inference.kernels.recurrence import PRECISIONS
 
 
 def main() -> None:

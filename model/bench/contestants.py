@@ -16,10 +16,10 @@ import numpy as np
 from model.bench.work import Texts
 from model.checkpoint import Weights
 from model.config import ModelConfig
-from model.kernels.cpu import CpuNetwork
-from model.kernels.recurrence import PRECISIONS, Precision
-from model.schedule import IntArray, plan_rows, schedule
-from model.state import FloatArray, WordState
+from model.inference.kernels.cpu import CpuNetwork
+from model.inference.kernels.recurrence import PRECISIONS, Precision
+from model.inference.schedule import IntArray, plan_rows, schedule
+from model.inference.state import FloatArray, WordState
 
 PRODUCTS = "products"
 

@@ -23,12 +23,12 @@ from model.bench.contestants import Work
 from model.bench.rows import Bar, BenchRow
 from model.bench.torch_peers import network, pack
 from model.bench.work import Texts, exact_hidden
-from model.devices import check_device
 from model.errors import ComparisonError
-from model.kernels.cpu import CpuNetwork
-from model.kernels.cuda import CudaNetwork
-from model.schedule import IntArray, schedule
-from model.state import FloatArray, WordState
+from model.inference.devices import check_device
+from model.inference.kernels.cpu import CpuNetwork
+from model.inference.kernels.cuda import CudaNetwork
+from model.inference.schedule import IntArray, schedule
+from model.inference.state import FloatArray, WordState
 
 BATCHES = {1: Bar(1.0), 16: Bar(1.0), 64: Bar(1.0), 1024: Bar(1.5)}
 TOLERANCES = {"float32": 1e-4, "tf32": 3e-2}  # of our logits and cuDNN's hidden states, from those in float32

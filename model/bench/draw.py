@@ -10,7 +10,7 @@ import numpy as np
 
 from model.bench.rows import EngineBench
 from model.bench.series import of_one_size
-from model.plots import figure_to
+from model.evaluation.plots import figure_to
 
 _ROOFS = {"memory": "tab:red", "cache": "tab:orange"}
 _OURS = "tab:blue"

@@ -28,8 +28,8 @@ from model.bench.whole import measure_whole
 from model.bench.work import VOCABULARY, random_tweets, random_weights
 from model.checkpoint import find_checkpoint, load_checkpoint
 from model.config import ModelConfig
-from model.engine import MAX_BATCH_CHARS
-from model.plots import check_plot_file
+from model.evaluation.plots import check_plot_file
+from model.inference.engine import MAX_BATCH_CHARS
 
 HIDDEN_SIZES = (128, 256)
 

@@ -12,8 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from model.engine import MAX_BATCH_CHARS, MAX_BATCH_REQUESTS, InferenceEngine
-from model.reading import Request
+from model.inference.batch import Request
+from model.inference.engine import MAX_BATCH_CHARS, MAX_BATCH_REQUESTS, InferenceEngine
 
 _FIRST_CHAR, _NUM_CHARS = 0x4E00, 20_000
 

@@ -14,8 +14,8 @@ from model.bench.rows import Bar, BenchRow
 from model.bench.work import exact_hidden, texts_of
 from model.checkpoint import Weights
 from model.config import ModelConfig
-from model.kernels.recurrence import PRECISIONS
-from model.state import DoubleArray
+from model.inference.kernels.recurrence import PRECISIONS
+from model.inference.state import DoubleArray
 
 NUM_TOKENS = 20
 MOST_MS = {256: Bar(1.0, is_least=False)}

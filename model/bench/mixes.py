@@ -13,8 +13,8 @@ from model.bench.rows import Bar, BenchRow
 from model.bench.work import MEAN_TOKENS, Texts, random_tweets, texts_of
 from model.checkpoint import Weights
 from model.config import ModelConfig
-from model.kernels.cpu import CpuNetwork
-from model.kernels.recurrence import PRECISIONS
+from model.inference.kernels.cpu import CpuNetwork
+from model.inference.kernels.recurrence import PRECISIONS
 
 REVIEW_TOKENS, SHORT_TOKENS, LONG_TOKENS = 230, 5, 500
 LEAST_SHARE = Bar(0.85)

@@ -19,8 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from model.bench.contestants import Contestant, Work
-from model.schedule import IntArray
-from model.state import FloatArray
+from model.inference.schedule import IntArray
+from model.inference.state import FloatArray
 
 GROUPS = (16, 32, 64)  # texts
 _OPSET, _IR_VERSION = 17, 9

@@ -14,8 +14,8 @@ from model.bench.rows import Bar, BenchRow, BenchSpeed
 from model.bench.work import Texts, exact_hidden
 from model.config import NUM_GATES
 from model.errors import ComparisonError
-from model.kernels.recurrence import PRECISIONS
-from model.state import FloatArray
+from model.inference.kernels.recurrence import PRECISIONS
+from model.inference.state import FloatArray
 
 TOLERANCE = 1e-4  # of hidden states in float32
 

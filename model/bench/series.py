@@ -15,7 +15,7 @@ from model.bench.rounds import best_seconds
 from model.bench.work import texts_of
 from model.checkpoint import Weights
 from model.config import NUM_GATES, ModelConfig
-from model.kernels.recurrence import PRECISIONS
+from model.inference.kernels.recurrence import PRECISIONS
 
 BATCHES = (1, 4, 16, 64, 256)
 NUM_TOKENS = 20  # of every text, so that a batch keeps its size to the end

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from model.bench.contestants import Contestant, Work
-from model.schedule import IntArray
-from model.state import FloatArray
+from model.inference.schedule import IntArray
+from model.inference.state import FloatArray
 
 INT8_ENGINES = ("x86", "onednn")
 

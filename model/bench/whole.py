@@ -12,11 +12,11 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 from model.bench.rounds import best_seconds, cpu_seconds
 from model.bench.rows import Bar, BenchRow
 from model.checkpoint import Checkpoint
-from model.engine import InferenceEngine, Result
 from model.errors import ComparisonError
-from model.kernels.recurrence import PRECISIONS, Precision
-from model.reading import Request
-from model.tokenizer import Tokenizer, cut_piece
+from model.inference.batch import Request
+from model.inference.engine import InferenceEngine, Result
+from model.inference.kernels.recurrence import PRECISIONS, Precision
+from model.text.tokenizer import Tokenizer, cut_piece
 
 AGAINST_VADER = Bar(2.0)
 TOKENISING_US = Bar(5.0, is_least=False)

@@ -14,8 +14,8 @@ import numpy as np
 from model.cells import Lstm
 from model.checkpoint import Weights
 from model.config import ModelConfig
-from model.schedule import IntArray, starts_of
-from model.state import DoubleArray, FloatArray
+from model.inference.schedule import IntArray, starts_of
+from model.inference.state import DoubleArray, FloatArray
 
 SEED = 20
 VOCABULARY = 30_000

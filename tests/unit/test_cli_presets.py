@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="presets need pip install '.[train]'")
 pytest.importorskip("gensim", reason="presets need pip install '.[train]'")
 pytest.importorskip("matplotlib", reason="plots need pip install '.[train]'")
 
-from model.presets import PRESETS
+from model.baselines import PRESETS
 from worker.cli import app
 from worker.errors import EXIT_FAILED, EXIT_MISUSED, EXIT_OK
 

@@ -11,7 +11,7 @@ from model.bench.contestants import Work
 from model.bench.rows import Bar
 from model.bench.work import random_tweets, random_weights
 from model.config import ModelConfig
-from model.kernels.cpu import CpuNetwork
+from model.inference.kernels.cpu import CpuNetwork
 
 
 @pytest.fixture

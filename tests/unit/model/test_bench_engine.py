@@ -26,7 +26,7 @@ from model.bench.rows import Bar  # noqa: E402
 from model.bench.whole import pieces_of, with_hot_stream  # noqa: E402
 from model.bench.work import exact_hidden, random_tweets, random_weights, texts_of  # noqa: E402
 from model.errors import ComparisonError  # noqa: E402
-from model.kernels.recurrence import PRECISIONS  # noqa: E402
+from model.inference.kernels.recurrence import PRECISIONS  # noqa: E402
 
 PEERS = {"padded", "packed", "packed_int8"} | {
     f"ort_{precision}_{way}" for precision in ("float32", "int8") for way in ("bucketed", "ahead")

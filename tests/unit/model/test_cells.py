@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.baselines.recurrent import RecurrentNetwork
 from model.cells import CELLS, Array, Weights, layers_backward, run_layer, run_layers
-from model.recurrent import RecurrentNetwork
 
 NUM_INPUTS, NUM_CELLS = 3, 4
 CLOSE = {"rtol": 0, "atol": 1e-6}

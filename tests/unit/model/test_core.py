@@ -34,7 +34,7 @@ def test_training_without_its_packages_says_what_to_install(name: str) -> None:
 
 def test_every_name_that_is_exported_exists() -> None:
     for name in model.__all__:
-        if not model._LAZY.get(name, "").startswith(("train", "presets")):  # they need torch
+        if not model._LAZY.get(name, "").startswith(("training.", "baselines")):  # they need torch
             assert getattr(model, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'absent'"):
         model.absent  # noqa: B018
