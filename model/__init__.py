@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from model.baselines.plain_numpy.chars import Speller
     from model.baselines.table import System, compare_presets
     from model.baselines.word_model import WordModel
-    from model.bench.engine import measure_engine, num_bench_texts
-    from model.bench.rows import Bar, BenchRow, BenchSpeed, EngineBench
     from model.evaluation.compare import Compared, compare_checkpoints
     from model.evaluation.explain import Deletion, measure_named_words
     from model.training.all_films import train_on_all_films
@@ -46,16 +44,12 @@ if TYPE_CHECKING:
 __all__ = [
     "LABELS",
     "PRESETS",
-    "Bar",
-    "BenchRow",
-    "BenchSpeed",
     "CheckpointError",
     "Compared",
     "ComparisonError",
     "ConfigError",
     "DataError",
     "Deletion",
-    "EngineBench",
     "Evaluation",
     "Example",
     "InferenceEngine",
@@ -88,10 +82,8 @@ __all__ = [
     "load_checkpoint",
     "load_vectors",
     "make_phrases",
-    "measure_engine",
     "measure_named_words",
     "neighbours",
-    "num_bench_texts",
     "read_examples",
     "read_texts",
     "read_vocabulary",
@@ -103,12 +95,8 @@ __all__ = [
 
 _LAZY = {
     "PRESETS": "baselines",
-    "Bar": "bench.rows",
-    "BenchRow": "bench.rows",
-    "BenchSpeed": "bench.rows",
     "Compared": "evaluation.compare",
     "Deletion": "evaluation.explain",
-    "EngineBench": "bench.rows",
     "Neighbour": "vectors.word2vec",
     "Outcome": "baselines",
     "Preset": "baselines",
@@ -120,10 +108,8 @@ _LAZY = {
     "compare_presets": "baselines.table",
     "find_preset": "baselines",
     "load_vectors": "vectors.vector_files",
-    "measure_engine": "bench.engine",
     "measure_named_words": "evaluation.explain",
     "neighbours": "vectors.word2vec",
-    "num_bench_texts": "bench.engine",
     "read_texts": "vectors.word2vec",
     "read_vocabulary": "vectors.word2vec",
     "run_preset": "baselines",
@@ -141,5 +127,4 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f"model.{module}"), name)
     except ModuleNotFoundError as error:
-        what, extra = ("the bench", "bench") if module.startswith("bench.") else ("training", "train")
-        raise ModelError(f"{what} needs packages that serving does not ({error}): pip install '.[{extra}]'") from error
+        raise ModelError(f"training needs packages that serving does not ({error}): pip install '.[train]'") from error
