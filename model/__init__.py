@@ -30,9 +30,9 @@ from model.inference.state import OpenText, StreamState
 from model.reference import ReferenceNetwork
 
 if TYPE_CHECKING:
-    from model.baselines import PRESETS, Outcome, Preset, find_preset, run_preset
+    from model.baselines import BASELINES, Baseline, Outcome, find_baseline, run_baseline
     from model.baselines.plain_numpy.chars import Speller
-    from model.baselines.table import System, compare_presets
+    from model.baselines.table import System, compare_baselines
     from model.baselines.word_model import WordModel
     from model.evaluation.compare import Compared, compare_checkpoints
     from model.evaluation.explain import Deletion, measure_named_words
@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from model.vectors.word2vec import Neighbour, neighbours, read_texts, read_vocabulary, train_vectors
 
 __all__ = [
+    "BASELINES",
     "LABELS",
-    "PRESETS",
+    "Baseline",
     "CheckpointError",
     "Compared",
     "ComparisonError",
@@ -60,7 +61,6 @@ __all__ = [
     "Outcome",
     "Phrase",
     "PhraseGrammar",
-    "Preset",
     "ReferenceNetwork",
     "Request",
     "Result",
@@ -75,10 +75,10 @@ __all__ = [
     "Word",
     "WordModel",
     "WordVectors",
+    "compare_baselines",
     "compare_checkpoints",
-    "compare_presets",
     "evaluate_checkpoint",
-    "find_preset",
+    "find_baseline",
     "load_checkpoint",
     "load_vectors",
     "make_phrases",
@@ -87,32 +87,32 @@ __all__ = [
     "read_examples",
     "read_texts",
     "read_vocabulary",
-    "run_preset",
+    "run_baseline",
     "train_checkpoint",
     "train_on_all_films",
     "train_vectors",
 ]
 
 _LAZY = {
-    "PRESETS": "baselines",
+    "BASELINES": "baselines",
     "Compared": "evaluation.compare",
     "Deletion": "evaluation.explain",
     "Neighbour": "vectors.word2vec",
     "Outcome": "baselines",
-    "Preset": "baselines",
+    "Baseline": "baselines",
     "Speller": "baselines.plain_numpy.chars",
     "System": "baselines.table",
     "WordModel": "baselines.word_model",
     "WordVectors": "vectors.vector_files",
     "compare_checkpoints": "evaluation.compare",
-    "compare_presets": "baselines.table",
-    "find_preset": "baselines",
+    "compare_baselines": "baselines.table",
+    "find_baseline": "baselines",
     "load_vectors": "vectors.vector_files",
     "measure_named_words": "evaluation.explain",
     "neighbours": "vectors.word2vec",
     "read_texts": "vectors.word2vec",
     "read_vocabulary": "vectors.word2vec",
-    "run_preset": "baselines",
+    "run_baseline": "baselines",
     "train_checkpoint": "training.train",
     "train_on_all_films": "training.all_films",
     "train_vectors": "vectors.word2vec",

@@ -1,15 +1,15 @@
-"""What a preset is: a system of the literature by name, with its knobs, its published figure and how it is run.
+"""A baseline: a system of the literature by name, with its hyperparameters, its published figure and how it is run.
 
-A preset's module defines a frozen dataclass of its knobs, below `Knobs`, a function
+A baseline's module defines a frozen dataclass of its hyperparameters, below `BaselineConfig`, a function
 
-    run(knobs, data, folder, on_progress) -> Outcome
+    run(config, data, folder, on_progress) -> Outcome
 
-and `PRESETS`, a tuple of `Preset`, that `model/baselines/__init__.py` adds to the registry. In `run`
+and `BASELINES`, a tuple of `Baseline`, that `model/baselines/__init__.py` adds to the registry. In `run`
 
 - `data` is the data folder, or None: then the texts come from the grammar of `model/data/phrases.py`, and a note
   says so;
-- `folder` exists, holds `config.json` with these very knobs, and takes what the run writes; a run that was cut off
-  finds there what it wrote;
+- `folder` exists, holds `config.json` with these very hyperparameters, and takes what the run writes; a run that was
+  cut off finds there what it wrote;
 - `on_progress(share, line)` is told now and then how much is done, in 0..1, and what is going on.
 """
 
@@ -26,15 +26,16 @@ from model.clipping import KINDS as CLIPPINGS
 from model.clipping import Clipping
 from model.errors import ConfigError
 
-KnobValue = int | float | str | bool
+ConfigValue = int | float | str | bool
 OnProgress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Knobs:
-    """Knobs that every preset has; each one adds its own. Raises ConfigError with every value that is out of range.
+class BaselineConfig:
+    """Hyperparameters that every baseline has; each one adds its own.
 
-    A knob is a whole number of at least 1, a finite number above 0, a switch or a word, as its default shows.
+    A hyperparameter is a whole number of at least 1, a finite number above 0, a switch or a word, as its default shows.
+    Raises ConfigError with every value that is out of range.
     """
 
     seed: int = 1
@@ -72,16 +73,16 @@ class Knobs:
         """Names (keys of model.data.FILES) of what the run reads from a data folder; none: it needs no such folder."""
         return ()
 
-    def to_dict(self) -> dict[str, KnobValue]:
+    def to_dict(self) -> dict[str, ConfigValue]:
         """As plain data, for JSON."""
         return asdict(self)
 
 
-K = TypeVar("K", bound=Knobs)
+K = TypeVar("K", bound=BaselineConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preset(Generic[K]):
+class Baseline(Generic[K]):
     """A system of the literature."""
 
     name: str
@@ -89,15 +90,15 @@ class Preset(Generic[K]):
     metric: str  # the figure of the outcome that is compared with the published one
     published: float | None  # in the unit of that figure; None: none was published
     source: str  # of the published figure, or of the system
-    knobs: K  # as published
-    quick: Mapping[str, KnobValue]  # what makes of it a run of seconds
+    config: K  # as published
+    quick: Mapping[str, ConfigValue]  # what makes of it a run of seconds
     run: Callable[[K, Path | None, Path, OnProgress], Outcome]
 
-    def knobs_with(self, changes: Mapping[str, KnobValue], *, quick: bool = False) -> K:
-        """The knobs, the quick ones if asked for, with changes on top. Raises ConfigError."""
-        unknown = sorted(changes.keys() - self.knobs.to_dict().keys())
+    def config_with(self, changes: Mapping[str, ConfigValue], *, quick: bool = False) -> K:
+        """The config, the quick one if asked for, with changes on top. Raises ConfigError."""
+        unknown = sorted(changes.keys() - self.config.to_dict().keys())
         if unknown:
-            known = ", ".join(self.knobs.to_dict())
-            raise ConfigError(f"{self.name} has no knob {', '.join(map(repr, unknown))}; it has {known}")
+            known = ", ".join(self.config.to_dict())
+            raise ConfigError(f"{self.name} has no hyperparameter {', '.join(map(repr, unknown))}; it has {known}")
         values: dict[str, Any] = {**(self.quick if quick else {}), **changes}
-        return replace(self.knobs, **values)
+        return replace(self.config, **values)

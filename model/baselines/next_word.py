@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from model.baselines.baseline import Knobs, OnProgress, Preset
+from model.baselines.baseline import Baseline, BaselineConfig, OnProgress
 from model.baselines.outcome import Outcome, Point
 from model.baselines.word_model import SPECIAL, UNKNOWN, WordModel, WordNetwork, make_words, tokens_of
 from model.data.phrases import make_phrases
@@ -34,8 +34,8 @@ EPOCHS = "epochs.pt"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageKnobs(Knobs):
-    """Knobs of `lm`."""
+class NextWordConfig(BaselineConfig):
+    """Hyperparameters of `lm`."""
 
     text: str = ""  # a text file in UTF-8; none: phrases of the grammar
     num_phrases: int = 4000  # where there is no file
@@ -52,36 +52,38 @@ class LanguageKnobs(Knobs):
     learning_rate: float = 2e-3
     clip: str = "global-norm"
 
-    zero_allowed: ClassVar[frozenset[str]] = Knobs.zero_allowed | {"dropout"}
+    zero_allowed: ClassVar[frozenset[str]] = BaselineConfig.zero_allowed | {"dropout"}
 
     def problems(self) -> list[str]:  # noqa: D102
-        problems = Knobs.problems(self)
+        problems = BaselineConfig.problems(self)
         problems += [f"{name} must be below 1" for name in ("dropout", "held_share") if getattr(self, name) >= 1]
         if self.max_words <= len(SPECIAL):
             problems.append(f"max_words must be above {len(SPECIAL)}")
         return problems
 
 
-def run(knobs: LanguageKnobs, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
+def run(config: NextWordConfig, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
     """Train on the text, going on from the epoch that the folder holds; `data` is not read."""
-    torch.set_num_threads(knobs.threads)
-    tokens = tokens_of(read_lines(Path(knobs.text)) if knobs.text else _phrases(knobs))
-    num_train = len(tokens) - int(len(tokens) * knobs.held_share)
-    words = make_words(tokens[:num_train], knobs.min_count, knobs.max_words)
-    torch.manual_seed(knobs.seed)
-    sizes = knobs.embedding_size, knobs.hidden_size, knobs.num_layers
-    model = WordModel(words, WordNetwork(len(words), *sizes, knobs.dropout))
+    torch.set_num_threads(config.threads)
+    tokens = tokens_of(read_lines(Path(config.text)) if config.text else _phrases(config))
+    num_train = len(tokens) - int(len(tokens) * config.held_share)
+    words = make_words(tokens[:num_train], config.min_count, config.max_words)
+    torch.manual_seed(config.seed)
+    sizes = config.embedding_size, config.hidden_size, config.num_layers
+    model = WordModel(words, WordNetwork(len(words), *sizes, config.dropout))
     train, held = (torch.tensor(model.encode(part)) for part in (tokens[:num_train], tokens[num_train:]))
-    _check_length(knobs, len(train), len(held))
+    _check_length(config, len(train), len(held))
 
     before = perplexity(model, held)
-    training = _Training(model, knobs, folder)
+    training = _Training(model, config, folder)
     training.load()
-    while training.num_epochs < knobs.epochs:
-        point = training.run_epoch(_columns(train, knobs.batch_size))
-        on_progress(training.num_epochs / knobs.epochs, f"loss {point.loss:.3f}, perplexity {math.exp(point.loss):.1f}")
+    while training.num_epochs < config.epochs:
+        point = training.run_epoch(_columns(train, config.batch_size))
+        on_progress(
+            training.num_epochs / config.epochs, f"loss {point.loss:.3f}, perplexity {math.exp(point.loss):.1f}"
+        )
     model.save(folder)
-    source = knobs.text or "no file: phrases of the project's own grammar"
+    source = config.text or "no file: phrases of the project's own grammar"
     return Outcome(
         figures={
             "perplexity": perplexity(model, held),
@@ -128,20 +130,20 @@ def perplexity(model: WordModel, ids: Tensor) -> float:
 class _Training:
     """A training in progress."""
 
-    def __init__(self, model: WordModel, knobs: LanguageKnobs, folder: Path) -> None:
-        self.model, self._knobs, self._file = model, knobs, folder / EPOCHS
-        self._optimizer = torch.optim.Adam(model.network.parameters(), lr=knobs.learning_rate)
+    def __init__(self, model: WordModel, config: NextWordConfig, folder: Path) -> None:
+        self.model, self._config, self._file = model, config, folder / EPOCHS
+        self._optimizer = torch.optim.Adam(model.network.parameters(), lr=config.learning_rate)
         self.num_epochs, self.seconds = 0, 0.0
         self.curve: list[Point] = []
 
     def run_epoch(self, columns: Tensor) -> Point:
         """Read the columns (batch, time) once, and save where the training stands."""
         began = time.process_time()
-        torch.manual_seed(self._knobs.seed * 1_000_003 + self.num_epochs)  # of the dropout, so that it repeats exactly
+        torch.manual_seed(self._config.seed * 1_000_003 + self.num_epochs)  # of the dropout, so that it repeats exactly
         self.model.network.train()
         state, loss, num_right, num_tokens = None, 0.0, 0, 0
         num_done = self.curve[-1].step if self.curve else 0
-        for inputs, targets in _windows(columns, self._knobs.num_steps):
+        for inputs, targets in _windows(columns, self._config.num_steps):
             logits, state = self.model.network(inputs, None if state is None else state.detach())
             step_loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
             self._descend(step_loss)
@@ -159,7 +161,7 @@ class _Training:
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = (parameter.grad for parameter in self.model.network.parameters())
-        self._knobs.clipping.apply(gradient.numpy() for gradient in gradients if gradient is not None)
+        self._config.clipping.apply(gradient.numpy() for gradient in gradients if gradient is not None)
         self._optimizer.step()
 
     def _save(self) -> None:
@@ -200,27 +202,27 @@ def _windows(ids: Tensor, num_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
         yield ids[..., start:stop], ids[..., start + 1 : stop + 1]
 
 
-def _check_length(knobs: LanguageKnobs, num_train: int, num_held: int) -> None:
-    needed = knobs.batch_size * (knobs.num_steps + 1)
+def _check_length(config: NextWordConfig, num_train: int, num_held: int) -> None:
+    needed = config.batch_size * (config.num_steps + 1)
     if num_train < needed or num_held < 2:
         raise DataError(
-            f"{knobs.text or 'the phrases'}: {num_train} tokens to learn from and {num_held} held out are less than "
+            f"{config.text or 'the phrases'}: {num_train} tokens to learn from and {num_held} held out are less than "
             f"one batch ({needed}) and 2: take more text, or a smaller batch_size or num_steps"
         )
 
 
-def _phrases(knobs: LanguageKnobs) -> list[str]:
-    return [phrase.text for phrase in make_phrases(knobs.seed, knobs.num_phrases)]
+def _phrases(config: NextWordConfig) -> list[str]:
+    return [phrase.text for phrase in make_phrases(config.seed, config.num_phrases)]
 
 
-PRESETS = (
-    Preset(
+BASELINES = (
+    Baseline(
         name="lm",
         description="next word of any text file: LSTM, full softmax; completes prompts",
         metric="perplexity",
         published=None,
         source="Zaremba et al. 2014, Recurrent Neural Network Regularization",
-        knobs=LanguageKnobs(),
+        config=NextWordConfig(),
         quick={"num_phrases": 600, "embedding_size": 32, "hidden_size": 32, "batch_size": 8, "num_steps": 16}
         | {"learning_rate": 1e-2},
         run=run,

@@ -1,4 +1,4 @@
-"""What a run of a preset found, as plain data: `outcome.json` of its folder, a row of a table, a curve of a plot."""
+"""What a run of a baseline found, as plain data: `outcome.json` of its folder, a row of a table, a curve of a plot."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What every preset's run returns."""
+    """What every baseline's run returns."""
 
     figures: Mapping[str, float]  # by name, as "test accuracy" (a share in 0..1) or "perplexity"
     num_parameters: int  # trained and frozen

@@ -28,7 +28,7 @@ UNKNOWN, LINE = SPECIAL = ("<unknown>", "<line>")
 """What stands for every word that the vocabulary lacks, and for the end of a line."""
 
 SIZES = ("embedding_size", "hidden_size", "num_layers")
-"""Knobs of the run that the network's shape follows from."""
+"""Hyperparameters of the run that the network's shape follows from."""
 
 
 class WordNetwork(nn.Module):
@@ -60,9 +60,9 @@ class WordModel:
     def load(cls, run: Path) -> Self:
         """The model of a finished run. Raises ConfigError for a folder that is none of `lm`."""
         try:
-            knobs = json.loads((run / "config.json").read_bytes())
+            config = json.loads((run / "config.json").read_bytes())
             words = (run / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
-            embedding_size, hidden_size, num_layers = (knobs[name] for name in SIZES)
+            embedding_size, hidden_size, num_layers = (config[name] for name in SIZES)
             network = WordNetwork(len(words), embedding_size, hidden_size, num_layers, dropout=0.0)
             network.load_state_dict(load((run / "network.safetensors").read_bytes()))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

@@ -1,4 +1,4 @@
-"""Plots of training runs, of presets and of the frontier between speed and accuracy. Needs matplotlib when it draws.
+"""Plots of training runs, of baselines and of the frontier between speed and accuracy. Needs matplotlib when it draws.
 
 SVG without fonts: text stays text. The same figures give the same file, so that one that is kept shows what changed.
 """

@@ -25,7 +25,7 @@ from safetensors.torch import save
 from torch.nn.functional import cross_entropy
 
 from model.baselines.baseline import OnProgress
-from model.baselines.classifiers.classifier_network import NUM_CLASSES, ClassifierKnobs, TextClassifier
+from model.baselines.classifiers.classifier_network import NUM_CLASSES, ClassifierConfig, TextClassifier
 from model.baselines.classifiers.vocabulary import Ids, Words
 from model.baselines.outcome import Outcome, Point
 from model.errors import ConfigError
@@ -64,16 +64,16 @@ class _Progress:
 
 
 def train_classifier(
-    network: TextClassifier, texts: Dataset, knobs: ClassifierKnobs, folder: Path, on_progress: OnProgress
+    network: TextClassifier, texts: Dataset, config: ClassifierConfig, folder: Path, on_progress: OnProgress
 ) -> Outcome:
     """Train, going on from the step that the folder holds, and measure."""
     test = texts.test
-    progress = _fit(network, texts.train, knobs, folder, on_progress)
+    progress = _fit(network, texts.train, config, folder, on_progress)
     on_progress(1.0, "test")
-    guesses = classify(network, test.ids, knobs.batch_texts)
+    guesses = classify(network, test.ids, config.batch_texts)
     batches = [
         float((guesses[rows] == test.targets[rows]).mean())
-        for rows in np.split(np.arange(len(guesses)), range(knobs.batch_texts, len(guesses), knobs.batch_texts))
+        for rows in np.split(np.arange(len(guesses)), range(config.batch_texts, len(guesses), config.batch_texts))
     ]
     write_whole(folder / "test_batches.json", json.dumps(batches).encode())
     write_whole(folder / "network.safetensors", save({name: tensor.data for name, tensor in network.trained().items()}))
@@ -111,17 +111,17 @@ def keep_vocabulary(folder: Path, words: Words) -> None:
 
 
 def _fit(
-    network: TextClassifier, train: Rows, knobs: ClassifierKnobs, folder: Path, on_progress: OnProgress
+    network: TextClassifier, train: Rows, config: ClassifierConfig, folder: Path, on_progress: OnProgress
 ) -> _Progress:
-    torch.set_num_threads(knobs.threads)
-    optimizer = torch.optim.Adam(network.trained().values(), lr=knobs.learning_rate)
+    torch.set_num_threads(config.threads)
+    optimizer = torch.optim.Adam(network.trained().values(), lr=config.learning_rate)
     progress = _load(folder, network, optimizer)
-    plan = _batches(len(train.ids), knobs)
+    plan = _batches(len(train.ids), config)
     point_steps = max(LEAST_STEPS, -(-len(plan) // NUM_POINTS))
     began = time.process_time() - progress.seconds
     for start in range(progress.step, len(plan), point_steps):
         steps = range(start, min(start + point_steps, len(plan)))
-        found = [_train_step(network, optimizer, train.some(plan[step]), knobs, step) for step in steps]
+        found = [_train_step(network, optimizer, train.some(plan[step]), config, step) for step in steps]
         loss, accuracy = np.mean(found, axis=0).tolist()
         progress.step, progress.seconds = steps.stop, time.process_time() - began
         progress.curve.append(Point(progress.step, loss, accuracy))
@@ -130,24 +130,24 @@ def _fit(
     return progress
 
 
-def _batches(num_texts: int, knobs: ClassifierKnobs) -> list[NDArray[np.int64]]:
+def _batches(num_texts: int, config: ClassifierConfig) -> list[NDArray[np.int64]]:
     """The rows of every step, in another order in each epoch."""
-    bounds = range(knobs.batch_texts, num_texts, knobs.batch_texts)
-    orders = (np.random.default_rng((knobs.seed, epoch)).permutation(num_texts) for epoch in range(knobs.epochs))
+    bounds = range(config.batch_texts, num_texts, config.batch_texts)
+    orders = (np.random.default_rng((config.seed, epoch)).permutation(num_texts) for epoch in range(config.epochs))
     return [batch for order in orders for batch in np.split(order, bounds)]
 
 
 def _train_step(
-    network: TextClassifier, optimizer: torch.optim.Optimizer, texts: Rows, knobs: ClassifierKnobs, step: int
+    network: TextClassifier, optimizer: torch.optim.Optimizer, texts: Rows, config: ClassifierConfig, step: int
 ) -> tuple[float, float]:
     """Loss and accuracy of the texts of one step."""
-    torch.manual_seed(knobs.seed * 1_000_003 + step)  # of the dropout, so that a step repeats exactly
+    torch.manual_seed(config.seed * 1_000_003 + step)  # of the dropout, so that a step repeats exactly
     targets = torch.from_numpy(texts.targets)
     logits = network(torch.from_numpy(texts.ids))
     loss = cross_entropy(logits, targets)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    knobs.clipping.apply(
+    config.clipping.apply(
         parameter.grad.numpy() for parameter in network.trained().values() if parameter.grad is not None
     )
     optimizer.step()

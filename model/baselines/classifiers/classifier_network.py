@@ -1,4 +1,4 @@
-"""The network of the small classifiers of the literature, and its knobs: embedding, recurrent layers, softmax."""
+"""The network of the small classifiers of the literature (embedding, recurrent layers, softmax) and its config."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from model.baselines.baseline import Knobs
+from model.baselines.baseline import BaselineConfig
 from model.baselines.classifiers.vocabulary import NUM_SPECIAL, SIDES
 from model.baselines.recurrent import RecurrentNetwork
 from model.cells import CELLS
@@ -19,8 +19,8 @@ NUM_CLASSES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierKnobs(Knobs):
-    """Knobs of a small classifier."""
+class ClassifierConfig(BaselineConfig):
+    """Hyperparameters of a small classifier."""
 
     cell: str = "rnn"  # a key of cells.CELLS
     num_words: int = 10_000  # of the vocabulary at most
@@ -35,11 +35,11 @@ class ClassifierKnobs(Knobs):
     learning_rate: float = 1e-3
     num_texts: int = 0  # for training, drawn at random; 0: all
 
-    zero_allowed: ClassVar[frozenset[str]] = Knobs.zero_allowed | {"dropout", "num_texts"}
+    zero_allowed: ClassVar[frozenset[str]] = BaselineConfig.zero_allowed | {"dropout", "num_texts"}
 
     def problems(self) -> list[str]:
         """What is wrong with the values."""
-        problems = Knobs.problems(self)
+        problems = BaselineConfig.problems(self)
         if self.cell not in CELLS:
             problems.append(f"cell must be one of {', '.join(CELLS)}")
         if self.zeros not in SIDES:
@@ -53,22 +53,22 @@ class TextClassifier(nn.Module):
     """Reads the state behind the last word of a row, padding or not."""
 
     def __init__(
-        self, knobs: ClassifierKnobs, num_words: int, rows: NDArray[np.float32] | None = None, *, frozen: bool = False
+        self, config: ClassifierConfig, num_words: int, rows: NDArray[np.float32] | None = None, *, frozen: bool = False
     ) -> None:
         """rows: what the embedding starts from, (special + words, size); None: at random."""
         super().__init__()
-        self.embedding = nn.Embedding(NUM_SPECIAL + num_words, knobs.embedding_size)
+        self.embedding = nn.Embedding(NUM_SPECIAL + num_words, config.embedding_size)
         if rows is None:
             nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
         else:
             self.embedding.weight.data.copy_(torch.from_numpy(rows))
         self.embedding.weight.requires_grad_(not frozen)
-        between = knobs.dropout if knobs.num_layers > 1 else 0.0
+        between = config.dropout if config.num_layers > 1 else 0.0
         self.recurrent = RecurrentNetwork(
-            knobs.cell, knobs.embedding_size, knobs.hidden_size, knobs.num_layers, between
+            config.cell, config.embedding_size, config.hidden_size, config.num_layers, between
         )
-        self.dropout = nn.Dropout(knobs.dropout)
-        self.readout = nn.Linear(knobs.hidden_size, NUM_CLASSES)
+        self.dropout = nn.Dropout(config.dropout)
+        self.readout = nn.Linear(config.hidden_size, NUM_CLASSES)
         _start_as_keras(self.recurrent)
 
     def forward(self, ids: Tensor) -> Tensor:

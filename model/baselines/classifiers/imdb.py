@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from model.baselines.baseline import OnProgress, Preset
+from model.baselines.baseline import Baseline, OnProgress
 from model.baselines.classifiers.classifier import Dataset, Rows, keep_vocabulary, train_classifier
-from model.baselines.classifiers.classifier_network import ClassifierKnobs, TextClassifier
+from model.baselines.classifiers.classifier_network import ClassifierConfig, TextClassifier
 from model.baselines.classifiers.embedding import embed, word_vectors
 from model.baselines.classifiers.vocabulary import Words, encode, most_frequent, words_of
 from model.baselines.datasets import Corpus, generated_phrases, read_reviews
@@ -24,8 +24,8 @@ QUICK = {"num_texts": 400, "epochs": 1, "text_words": 20, "batch_texts": 24}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReviewKnobs(ClassifierKnobs):
-    """Knobs of the classifiers of reviews that learn their own embedding."""
+class ReviewConfig(ClassifierConfig):
+    """Hyperparameters of the classifiers of reviews that learn their own embedding."""
 
     def corpora(self) -> tuple[str, ...]:
         """What is read from a data folder."""
@@ -33,35 +33,35 @@ class ReviewKnobs(ClassifierKnobs):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrozenKnobs(ReviewKnobs):
-    """Knobs of the classifier whose embedding is made of pretrained vectors and not trained."""
+class FrozenVectorsConfig(ReviewConfig):
+    """Hyperparameters of the classifier whose embedding is made of pretrained vectors and not trained."""
 
     vectors: str = ""  # a file of word vectors; none: word2vec of the training texts stands in
 
 
-def run_recurrent(knobs: ReviewKnobs, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
+def run_recurrent(config: ReviewConfig, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
     """Train one of `imdb-rnn`, `imdb-lstm`, `imdb-gru`."""
-    corpus = _read(data, knobs)
+    corpus = _read(data, config)
     train = [words_of(text) for text in corpus.train.texts]
-    vocabulary = most_frequent(train, knobs.num_words)
+    vocabulary = most_frequent(train, config.num_words)
     keep_vocabulary(folder, vocabulary)
-    torch.manual_seed(knobs.seed)
-    network = TextClassifier(knobs, len(vocabulary))
-    outcome = train_classifier(network, _rows(corpus, train, vocabulary, knobs), knobs, folder, on_progress)
+    torch.manual_seed(config.seed)
+    network = TextClassifier(config, len(vocabulary))
+    outcome = train_classifier(network, _rows(corpus, train, vocabulary, config), config, folder, on_progress)
     return replace(outcome, notes=(corpus.note,))
 
 
-def run_frozen(knobs: FrozenKnobs, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
+def run_frozen(config: FrozenVectorsConfig, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
     """Train `imdb-frozen-vectors`; the vocabulary is that of the vectors."""
-    corpus = _read(data, knobs)
+    corpus = _read(data, config)
     train = [words_of(text) for text in corpus.train.texts]
     on_progress(0.0, "word vectors")
-    vectors = word_vectors(knobs.vectors, knobs.embedding_size, train, folder, knobs.seed)
-    embedding = embed(vectors, vectors.words, knobs.embedding_size)
+    vectors = word_vectors(config.vectors, config.embedding_size, train, folder, config.seed)
+    embedding = embed(vectors, vectors.words, config.embedding_size)
     keep_vocabulary(folder, vectors.words)
-    torch.manual_seed(knobs.seed)
-    network = TextClassifier(knobs, len(vectors.words), embedding.rows, frozen=True)
-    outcome = train_classifier(network, _rows(corpus, train, vectors.words, knobs), knobs, folder, on_progress)
+    torch.manual_seed(config.seed)
+    network = TextClassifier(config, len(vectors.words), embedding.rows, frozen=True)
+    outcome = train_classifier(network, _rows(corpus, train, vectors.words, config), config, folder, on_progress)
     in_texts = list({word for text in train for word in text})
     num_missing = len(vectors.missing(in_texts))
     notes = [
@@ -69,43 +69,43 @@ def run_frozen(knobs: FrozenKnobs, data: Path | None, folder: Path, on_progress:
         f"{vectors.file.name} ({vectors.kind}): {len(vectors.words):,} words, {vectors.size} numbers each; "
         f"{num_missing:,} of the {len(in_texts):,} words of the training texts have no vector",
     ]
-    if not knobs.vectors:
+    if not config.vectors:
         notes.append("word2vec of the training texts stands in for pretrained vectors")
     return replace(outcome, notes=tuple(notes))
 
 
-def _read(data: Path | None, knobs: ReviewKnobs) -> Corpus:
-    corpus = read_reviews(data) if data else generated_phrases(knobs.seed)
-    return corpus.with_some(knobs.num_texts, knobs.seed)
+def _read(data: Path | None, config: ReviewConfig) -> Corpus:
+    corpus = read_reviews(data) if data else generated_phrases(config.seed)
+    return corpus.with_some(config.num_texts, config.seed)
 
 
-def _rows(corpus: Corpus, train: Sequence[Words], vocabulary: Words, knobs: ReviewKnobs) -> Dataset:
+def _rows(corpus: Corpus, train: Sequence[Words], vocabulary: Words, config: ReviewConfig) -> Dataset:
     """Training and test texts as ids."""
     test = (words_of(text) for text in corpus.test.texts)
-    ids = (encode(texts, vocabulary, knobs.text_words, knobs.zeros) for texts in (train, test))
+    ids = (encode(texts, vocabulary, config.text_words, config.zeros) for texts in (train, test))
     return Dataset(Rows(next(ids), corpus.train.targets), Rows(next(ids), corpus.test.targets))
 
 
-def _recurrent(cell: str, source: str, published: float | None = None) -> Preset[ReviewKnobs]:
-    return Preset(
+def _recurrent(cell: str, source: str, published: float | None = None) -> Baseline[ReviewConfig]:
+    return Baseline(
         name=f"imdb-{cell}",
         description=f"reviews by two layers of 64 cells ({cell}), 10,000 words, 80 of a review",
         metric="test accuracy",
         published=published,
         source=source,
-        knobs=ReviewKnobs(cell=cell),
+        config=ReviewConfig(cell=cell),
         quick=QUICK,
         run=run_recurrent,
     )
 
 
-FROZEN = Preset(
+FROZEN = Baseline(
     name="imdb-frozen-vectors",
     description="reviews by frozen pretrained 50-d vectors and an LSTM of 64 cells, 250 words of a review",
     metric="test accuracy",
     published=None,
     source="Pennington et al. 2014, GloVe (the vectors)",
-    knobs=FrozenKnobs(
+    config=FrozenVectorsConfig(
         cell="lstm",
         text_words=250,
         zeros="end",
@@ -118,7 +118,7 @@ FROZEN = Preset(
     quick=QUICK,
     run=run_frozen,
 )
-PRESETS: tuple[Preset[Any], ...] = (
+BASELINES: tuple[Baseline[Any], ...] = (
     FROZEN,
     _recurrent("rnn", "SimpleRNN on the reviews of Maas et al. 2011, another split", published=0.7902),
     _recurrent("lstm", "Hochreiter and Schmidhuber 1997, Long Short-Term Memory"),

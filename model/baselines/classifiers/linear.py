@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from model.baselines.baseline import Knobs, OnProgress, Preset
+from model.baselines.baseline import Baseline, BaselineConfig, OnProgress
 from model.baselines.datasets import generated_phrases
 from model.baselines.outcome import Outcome
 from model.data.corpora import DEV_SHARE, SPLIT_SEED, Example, read_corpora, split_by_stream, split_by_time
@@ -28,27 +28,27 @@ NUM_FOLDS = 5  # of the streams: opinions of texts that the classifier learnt fr
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearKnobs(Knobs):
-    """Knobs of the linear classifier."""
+class LinearConfig(BaselineConfig):
+    """Hyperparameters of the linear classifier."""
 
     regularisation: float = 4.0  # C: the higher, the less of it
     min_texts: int = 2  # a word or pair counts that so many texts have
     num_texts: int = 0  # of each corpus to train on; 0: all
 
-    zero_allowed = Knobs.zero_allowed | {"num_texts"}
+    zero_allowed = BaselineConfig.zero_allowed | {"num_texts"}
 
     def corpora(self) -> tuple[str, ...]:
         """What is read from a data folder."""
         return ("imdb", "semeval", "semeval_dev", "airlines")
 
 
-def run(knobs: LinearKnobs, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
+def run(config: LinearConfig, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
     """Train one classifier for each corpus, and measure it as `sentiment evaluate` measures a checkpoint."""
     start_s = time.process_time()
     if data is None:
         on_progress(0.0, "generated phrases")
-        corpus = generated_phrases(knobs.seed)
-        classifier = _classifier(knobs).fit(corpus.train.texts, corpus.train.targets)
+        corpus = generated_phrases(config.seed)
+        classifier = _classifier(config).fit(corpus.train.texts, corpus.train.targets)
         figures = {"accuracy": float(classifier.score(corpus.test.texts, corpus.test.targets))}
         return Outcome(
             figures=figures,
@@ -57,14 +57,14 @@ def run(knobs: LinearKnobs, data: Path | None, folder: Path, on_progress: OnProg
             notes=(corpus.note,),
         )
 
-    corpora = read_corpora(data, knobs.corpora())
+    corpora = read_corpora(data, config.corpora())
     early, late = split_by_time(corpora["airlines"])
     figures, num_weights = {}, 0
     for number, (name, train, test) in enumerate(
         [("semeval_dev", corpora["semeval"], corpora["semeval_dev"]), ("airlines", early, late)]
     ):
         on_progress(number / 4, name)
-        classifier = _classifier(knobs, balanced=True).fit(*_columns(_some(train, knobs)))
+        classifier = _classifier(config, balanced=True).fit(*_columns(_some(train, config)))
         num_weights += _num_weights(classifier)
         texts, labels = _columns(test)
         guesses = classifier.predict(texts)
@@ -72,7 +72,7 @@ def run(knobs: LinearKnobs, data: Path | None, folder: Path, on_progress: OnProg
         figures[f"{name} macro recall"] = float(np.mean(recalls))
     on_progress(0.5, "imdb")
     test, train = split_by_stream(corpora["imdb"], (DEV_SHARE,), SPLIT_SEED)
-    reviews, num_of_reviews = _read_reviews(_some(train, knobs), test, knobs)
+    reviews, num_of_reviews = _read_reviews(_some(train, config), test, config)
     note = f"imdb: trained on {len(train):,} reviews, tested on {len(test):,} of other films"
     return Outcome(
         figures={"accuracy": reviews["reset"]} | {f"imdb {mode}": share for mode, share in reviews.items()} | figures,
@@ -83,12 +83,12 @@ def run(knobs: LinearKnobs, data: Path | None, folder: Path, on_progress: OnProg
 
 
 def _read_reviews(
-    train: Sequence[Example], test: Sequence[Example], knobs: LinearKnobs
+    train: Sequence[Example], test: Sequence[Example], config: LinearConfig
 ) -> tuple[dict[str, float], int]:
     """Accuracy of each review alone, and of each with what the film's earlier reviews made the classifier think."""
     texts, labels = _columns(train)
     streams = [example.stream or example.id for example in train]
-    classifier = _classifier(knobs)
+    classifier = _classifier(config)
     folds = GroupKFold(NUM_FOLDS)
     opinions = cross_val_predict(classifier, texts, labels, groups=streams, cv=folds, method="decision_function")
     classifier.fit(texts, labels)
@@ -96,7 +96,7 @@ def _read_reviews(
     test_opinions = classifier.decision_function(test_texts)
     carried = LogisticRegression().fit(_with_past(opinions, streams), labels)
     test_streams = [example.stream or example.id for example in test]
-    dealt = np.random.default_rng(knobs.seed).permutation(len(test))
+    dealt = np.random.default_rng(config.seed).permutation(len(test))
     shuffled = [test_streams[i] for i in dealt]
     return {
         "reset": float(classifier.score(test_texts, test_labels)),
@@ -116,10 +116,10 @@ def _with_past(opinions: NDArray[np.float64], streams: Sequence[str]) -> NDArray
     return columns
 
 
-def _classifier(knobs: LinearKnobs, *, balanced: bool = False) -> Pipeline:
-    words = TfidfVectorizer(ngram_range=(1, 2), min_df=knobs.min_texts, sublinear_tf=True, dtype=np.float32)
+def _classifier(config: LinearConfig, *, balanced: bool = False) -> Pipeline:
+    words = TfidfVectorizer(ngram_range=(1, 2), min_df=config.min_texts, sublinear_tf=True, dtype=np.float32)
     weight = "balanced" if balanced else None
-    return make_pipeline(words, LogisticRegression(C=knobs.regularisation, class_weight=weight, max_iter=200))
+    return make_pipeline(words, LogisticRegression(C=config.regularisation, class_weight=weight, max_iter=200))
 
 
 def _num_weights(classifier: Pipeline) -> int:
@@ -127,10 +127,10 @@ def _num_weights(classifier: Pipeline) -> int:
     return int(regression.coef_.size + regression.intercept_.size)
 
 
-def _some(examples: list[Example], knobs: LinearKnobs) -> list[Example]:
-    if not 0 < knobs.num_texts < len(examples):
+def _some(examples: list[Example], config: LinearConfig) -> list[Example]:
+    if not 0 < config.num_texts < len(examples):
         return examples
-    rows = np.random.default_rng(knobs.seed).permutation(len(examples))[: knobs.num_texts]
+    rows = np.random.default_rng(config.seed).permutation(len(examples))[: config.num_texts]
     return [examples[row] for row in np.sort(rows)]
 
 
@@ -138,14 +138,14 @@ def _columns(examples: Sequence[Example]) -> tuple[list[str], NDArray[np.intp]]:
     return [example.text for example in examples], np.array([example.label for example in examples], np.intp)
 
 
-PRESETS: tuple[Preset[Any], ...] = (
-    Preset(
+BASELINES: tuple[Baseline[Any], ...] = (
+    Baseline(
         name="tfidf-linear",
         description="Logistic regression on words and word pairs, with a running mean as its state",
         metric="accuracy",
         published=None,
         source="Wang and Manning 2012, Baselines and Bigrams",
-        knobs=LinearKnobs(),
+        config=LinearConfig(),
         quick={"num_texts": 400},
         run=run,
     ),

@@ -19,7 +19,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from model.baselines.baseline import Knobs, OnProgress, Preset
+from model.baselines.baseline import Baseline, BaselineConfig, OnProgress
 from model.baselines.outcome import Outcome, Point
 from model.baselines.plain_numpy.numpy_rnn import PlainRnn
 from model.cells import Array
@@ -31,8 +31,8 @@ STEPS_PER_POINT = 10  # of the curve
 
 
 @dataclass(frozen=True, kw_only=True)
-class CharKnobs(Knobs):
-    """Knobs of `char-rnn`."""
+class CharConfig(BaselineConfig):
+    """Hyperparameters of `char-rnn`."""
 
     word: str = "hello"
     hidden_size: int = 16
@@ -43,7 +43,7 @@ class CharKnobs(Knobs):
     clip_at: float = 5.0
 
     def problems(self) -> list[str]:  # noqa: D102
-        problems = Knobs.problems(self)
+        problems = BaselineConfig.problems(self)
         if len(self.word) < 2:
             problems.append(f"word must have at least 2 letters, so that one follows another, not {self.word!r}")
         elif len(self.word) > MAX_LETTERS:
@@ -77,8 +77,8 @@ class Speller:
     def load(cls, run: Path) -> Self:
         """The network of a finished run. Raises ConfigError for a folder that is none of `char-rnn`."""
         try:
-            knobs = json.loads((run / "config.json").read_bytes())
-            return cls(knobs["word"], PlainRnn.from_tensors(load_file(run / "network.safetensors")))
+            config = json.loads((run / "config.json").read_bytes())
+            return cls(config["word"], PlainRnn.from_tensors(load_file(run / "network.safetensors")))
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise ConfigError(f"{run}: holds no finished run of char-rnn") from error
 
@@ -111,21 +111,21 @@ class Speller:
         return "".join(letters[number] for number in spelt)
 
 
-def run(knobs: CharKnobs, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
+def run(config: CharConfig, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
     """Train until the word is spelt, at most `max_steps`; `data` is not read."""
     started = time.process_time()
-    num_letters = len(set(knobs.word))
-    network = PlainRnn.random(num_letters, knobs.hidden_size, num_letters, np.random.default_rng(knobs.seed))
-    speller = Speller(knobs.word, network)
-    curve = tuple(_train(speller, knobs, on_progress))
+    num_letters = len(set(config.word))
+    network = PlainRnn.random(num_letters, config.hidden_size, num_letters, np.random.default_rng(config.seed))
+    speller = Speller(config.word, network)
+    curve = tuple(_train(speller, config, on_progress))
     write_whole(folder / "network.safetensors", save(network.tensors()))
     spelt, num_steps = speller.spell(), curve[-1].step
     note = f"spells {spelt!r} after {num_steps} steps"
-    if spelt != knobs.word:
-        note += f", not {knobs.word!r}: raise max_steps or hidden_size, or try another seed"
-    num_right = sum(one == other for one, other in zip(spelt, knobs.word, strict=True))
+    if spelt != config.word:
+        note += f", not {config.word!r}: raise max_steps or hidden_size, or try another seed"
+    num_right = sum(one == other for one, other in zip(spelt, config.word, strict=True))
     return Outcome(
-        figures={"letters right": num_right / len(knobs.word), "steps": num_steps},
+        figures={"letters right": num_right / len(config.word), "steps": num_steps},
         num_parameters=network.num_parameters,
         seconds=time.process_time() - started,
         curve=curve,
@@ -133,36 +133,36 @@ def run(knobs: CharKnobs, data: Path | None, folder: Path, on_progress: OnProgre
     )
 
 
-def _train(speller: Speller, knobs: CharKnobs, on_progress: OnProgress) -> Iterator[Point]:
+def _train(speller: Speller, config: CharConfig, on_progress: OnProgress) -> Iterator[Point]:
     """Until each next letter has its probability, so that the network's own guesses cannot lead it astray."""
     ids = [speller.letters.index(letter) for letter in speller.word]
     targets = np.eye(len(speller.letters))[ids[1:]]
     weights = speller.network.tensors()
     squares = {name: np.zeros_like(weight) for name, weight in weights.items()}  # of the gradients, summed over steps
-    for step in range(knobs.max_steps + 1):
+    for step in range(config.max_steps + 1):
         reading = speller.network.read(ids[:-1])
         found = (reading.probabilities * targets).sum(axis=1)
-        is_done = step == knobs.max_steps or found.min() >= knobs.min_probability
+        is_done = step == config.max_steps or found.min() >= config.min_probability
         if is_done or step % STEPS_PER_POINT == 0:
-            on_progress(step / knobs.max_steps, f"step {step}: spells {speller.spell()!r}")
+            on_progress(step / config.max_steps, f"step {step}: spells {speller.spell()!r}")
             yield Point(step, -float(np.log(found).mean()), float((reading.logits.argmax(axis=1) == ids[1:]).mean()))
         if is_done:
             break
         gradients = speller.network.gradients(reading, (reading.probabilities - targets) / len(targets)).tensors()
-        knobs.clipping.apply(gradients.values())
+        config.clipping.apply(gradients.values())
         for name, gradient in gradients.items():
             squares[name] += gradient**2
-            weights[name] -= knobs.learning_rate * gradient / np.sqrt(squares[name] + 1e-8)
+            weights[name] -= config.learning_rate * gradient / np.sqrt(squares[name] + 1e-8)
 
 
-PRESETS = (
-    Preset(
+BASELINES = (
+    Baseline(
         name="char-rnn",
         description="letters of a word: RNN in plain numpy that learns to spell it",
         metric="letters right",
         published=None,
         source="Karpathy 2015, The Unreasonable Effectiveness of Recurrent Neural Networks",
-        knobs=CharKnobs(),
+        config=CharConfig(),
         quick={},
         run=run,
     ),

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from safetensors.numpy import save
 
-from model.baselines.baseline import Knobs, OnProgress, Preset
+from model.baselines.baseline import Baseline, BaselineConfig, OnProgress
 from model.baselines.outcome import Outcome, Point
 from model.baselines.plain_numpy.numpy_rnn import PlainRnn, Reading
 from model.cells import Array
@@ -37,8 +37,8 @@ MAX_PHRASES = 90  # of the 108 that the grammar makes of these words, so that dr
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhraseKnobs(Knobs):
-    """Knobs of `phrases-numpy`."""
+class ShortPhraseConfig(BaselineConfig):
+    """Hyperparameters of `phrases-numpy`."""
 
     num_train: int = 58
     num_test: int = 20
@@ -49,7 +49,7 @@ class PhraseKnobs(Knobs):
     clip_at: float = 1.0
 
     def problems(self) -> list[str]:  # noqa: D102
-        problems = Knobs.problems(self)
+        problems = BaselineConfig.problems(self)
         if self.num_train + self.num_test > MAX_PHRASES:
             problems.append(
                 f"num_train and num_test must be at most {MAX_PHRASES} together: there are few such phrases"
@@ -80,15 +80,15 @@ def draw_phrases(seed: int, num_phrases: int) -> list[ShortPhrase]:
     return list(drawn.values())
 
 
-def run(knobs: PhraseKnobs, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
+def run(config: ShortPhraseConfig, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
     """Train on the first phrases drawn, and test on the others; `data` is not read."""
     started = time.process_time()
-    phrases = draw_phrases(knobs.seed, knobs.num_train + knobs.num_test)
-    train, test = phrases[: knobs.num_train], phrases[knobs.num_train :]
-    rng = np.random.default_rng(knobs.seed)
-    network = PlainRnn.random(len(WORDS), knobs.hidden_size, len(CLASSES), rng)
+    phrases = draw_phrases(config.seed, config.num_train + config.num_test)
+    train, test = phrases[: config.num_train], phrases[config.num_train :]
+    rng = np.random.default_rng(config.seed)
+    network = PlainRnn.random(len(WORDS), config.hidden_size, len(CLASSES), rng)
     weights, curve = network.tensors(), []
-    for epoch in range(1, knobs.epochs + 1):
+    for epoch in range(1, config.epochs + 1):
         loss, num_right = 0.0, 0
         for place in rng.permutation(len(train)):
             reading, d_logits = read_phrase(network, train[place])
@@ -96,11 +96,11 @@ def run(knobs: PhraseKnobs, data: Path | None, folder: Path, on_progress: OnProg
             loss -= float(np.log(probability))
             num_right += int(probability > 0.5)
             gradients = network.gradients(reading, d_logits).tensors()
-            knobs.clipping.apply(gradients.values())
+            config.clipping.apply(gradients.values())
             for name, gradient in gradients.items():
-                weights[name] -= knobs.learning_rate * gradient
+                weights[name] -= config.learning_rate * gradient
         curve.append(Point(epoch * len(train), loss / len(train), num_right / len(train)))
-        on_progress(epoch / knobs.epochs, f"epoch {epoch}: loss {curve[-1].loss:.4f}, {curve[-1].accuracy:.1%} right")
+        on_progress(epoch / config.epochs, f"epoch {epoch}: loss {curve[-1].loss:.4f}, {curve[-1].accuracy:.1%} right")
     write_whole(folder / "network.safetensors", save(network.tensors()))
     return Outcome(
         figures={"test accuracy": accuracy(network, test), "train accuracy": accuracy(network, train)},
@@ -129,14 +129,14 @@ def _counted(phrases: Sequence[ShortPhrase]) -> str:
     return f"{len(phrases)} ({sum(phrase.negated for phrase in phrases)} with a negation)"
 
 
-PRESETS = (
-    Preset(
+BASELINES = (
+    Baseline(
         name="phrases-numpy",
         description="short phrases with negation, RNN in plain numpy, gradients by hand",
         metric="test accuracy",
         published=1.0,
         source="Zhou 2019, An Introduction to Recurrent Neural Networks for Beginners (58 and 20 phrases of his own)",
-        knobs=PhraseKnobs(),
+        config=ShortPhraseConfig(),
         quick={},
         run=run,
     ),

@@ -25,7 +25,7 @@ def test_serving_and_evaluating_import_nothing_that_only_training_needs() -> Non
     assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.parametrize("name", ["train_checkpoint", "run_preset"])
+@pytest.mark.parametrize("name", ["train_checkpoint", "run_baseline"])
 def test_training_without_its_packages_says_what_to_install(name: str) -> None:
     run = _python(f"from model import {name}")
     assert run.returncode != 0

@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("torch", reason="presets need pip install '.[train]'")
+pytest.importorskip("torch", reason="baselines need pip install '.[train]'")
 
-from model.baselines import Outcome, find_preset, run_preset
+from model.baselines import Outcome, find_baseline, run_baseline
 from model.baselines.plain_numpy.chars import MAX_LETTERS, Speller, Step
 from model.baselines.plain_numpy.numpy_rnn import PlainRnn
 from model.errors import ConfigError
 
-PRESET = find_preset("char-rnn")
+BASELINE = find_baseline("char-rnn")
 WORDS = st.text("abcde \u4f60\u597d", min_size=2, max_size=8)
 
 
-def spell(folder: Path, **knobs: int | float | str) -> tuple[Outcome, Speller]:
-    outcome = run_preset(PRESET, PRESET.knobs_with(knobs), None, folder)
+def spell(folder: Path, **config: int | float | str) -> tuple[Outcome, Speller]:
+    outcome = run_baseline(BASELINE, BASELINE.config_with(config), None, folder)
     return outcome, Speller.load(folder)
 
 
@@ -30,10 +30,10 @@ def test_it_is_trained_until_it_spells_the_word_from_its_first_letter(tmp_path: 
     outcome, speller = spell(tmp_path, word=word)
     assert speller.spell() == word
     assert outcome.figures["letters right"] == 1
-    assert outcome.figures["steps"] < PRESET.knobs.max_steps
+    assert outcome.figures["steps"] < BASELINE.config.max_steps
     assert f"spells {word!r}" in outcome.notes[0]
     shares = [step.probabilities[speller.letters.index(step.target)] for step in speller.forward_steps()]
-    assert min(shares) >= PRESET.knobs.min_probability
+    assert min(shares) >= BASELINE.config.min_probability
 
 
 def test_a_bound_on_the_steps_ends_a_training_that_fails_and_says_what_to_do(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_a_bound_on_the_steps_ends_a_training_that_fails_and_says_what_to_do(tmp
 
 
 @pytest.mark.parametrize(
-    ("knobs", "problem"),
+    ("config", "problem"),
     [
         ({"word": ""}, "word must have at least 2 letters"),
         ({"word": "h"}, "word must have at least 2 letters, so that one follows another, not 'h'"),
@@ -55,9 +55,9 @@ def test_a_bound_on_the_steps_ends_a_training_that_fails_and_says_what_to_do(tmp
         ({"hidden_size": 0, "max_steps": 0}, "hidden_size must be above 0; max_steps must be above 0"),
     ],
 )
-def test_words_that_cannot_be_learnt_are_refused(knobs: dict[str, str | int | float], problem: str) -> None:
+def test_words_that_cannot_be_learnt_are_refused(config: dict[str, str | int | float], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
-        PRESET.knobs_with(knobs)
+        BASELINE.config_with(config)
 
 
 def test_a_folder_without_a_finished_run_is_refused(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="presets need pip install '.[train]'")
-pytest.importorskip("gensim", reason="presets need pip install '.[train]'")
+pytest.importorskip("torch", reason="baselines need pip install '.[train]'")
+pytest.importorskip("gensim", reason="baselines need pip install '.[train]'")
 
 from safetensors.numpy import load_file
 
-from model.baselines import PRESETS, Outcome, run_preset
+from model.baselines import BASELINES, Outcome, run_baseline
 from model.baselines.classifiers.sentiment140 import read_sentiment140
 from model.baselines.classifiers.vocabulary import (
     PADDING,
@@ -38,13 +38,13 @@ class CutError(Exception):
     """Stands for a kill."""
 
 
-def _run(name: str, folder: Path, data: Path | None = None, cut: float = 2.0, **knobs: Any) -> Outcome:
+def _run(name: str, folder: Path, data: Path | None = None, cut: float = 2.0, **config: Any) -> Outcome:
     def on_progress(share: float, line: str) -> None:
         if share >= cut:
             raise CutError
 
-    preset = PRESETS[name]
-    return run_preset(preset, preset.knobs_with(SMALL | knobs, quick=True), data, folder, on_progress)
+    baseline = BASELINES[name]
+    return run_baseline(baseline, baseline.config_with(SMALL | config, quick=True), data, folder, on_progress)
 
 
 def _write_corpora(data: Path, rows: Sequence[dict[str, object]], *names: str) -> Path:
@@ -101,8 +101,8 @@ def test_the_batches_of_the_test_texts_make_up_the_whole_figure(tmp_path: Path) 
 def test_gradients_clipped_to_almost_nothing_leave_the_network_as_it_was(kind: str, tmp_path: Path) -> None:
     tensors = []
     for epochs in (1, 2):
-        knobs = {"clip": kind, "clip_at": 1e-13, "learning_rate": 1e-4, "epochs": epochs}  # far below Adam's epsilon
-        _run("imdb-rnn", tmp_path / str(epochs), **knobs)
+        config = {"clip": kind, "clip_at": 1e-13, "learning_rate": 1e-4, "epochs": epochs}  # far below Adam's epsilon
+        _run("imdb-rnn", tmp_path / str(epochs), **config)
         tensors.append(load_file(tmp_path / str(epochs) / "network.safetensors"))
     for name, tensor in tensors[0].items():
         np.testing.assert_allclose(tensors[1][name], tensor, rtol=0, atol=1e-6)
@@ -246,7 +246,7 @@ def test_sentiment140_is_split_by_user_and_needs_no_data_folder(tmp_path: Path) 
     file = _sentiment140(tmp_path, num_users=60)
     outcome = _run("tweets-simple-rnn", tmp_path / "run", sentiment140=str(file), num_texts=0)
     assert "of other users" in outcome.notes[0]
-    assert not PRESETS["tweets-simple-rnn"].knobs_with({"sentiment140": str(file)}).corpora()
+    assert not BASELINES["tweets-simple-rnn"].config_with({"sentiment140": str(file)}).corpora()
 
 
 def test_words_are_lower_case_and_without_punctuation() -> None:
@@ -290,10 +290,10 @@ def test_texts_too_few_for_vectors_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("knobs", "problem"),
+    ("config", "problem"),
     [({"cell": "mlp"}, "cell must be"), ({"zeros": "left"}, "zeros must be"), ({"dropout": 1.0}, "below 1")],
 )
-def test_knobs_that_no_classifier_can_have_are_refused(knobs: dict[str, Any], problem: str) -> None:
+def test_hyperparameters_that_no_classifier_can_have_are_refused(config: dict[str, Any], problem: str) -> None:
     for name in CLASSIFIERS:
         with pytest.raises(ConfigError, match=problem):
-            PRESETS[name].knobs_with(knobs)
+            BASELINES[name].config_with(config)

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="training needs pip install '.[train]'")
 
-from model.baselines.classifiers.linear import LinearKnobs, _read_reviews, _with_past
+from model.baselines.classifiers.linear import LinearConfig, _read_reviews, _with_past
 from model.data.corpora import Example
 
 
@@ -32,7 +32,7 @@ def test_a_past_helps_where_films_are_good_or_bad_and_not_where_streams_are_deal
                 examples.append(Example(f"{film}/{number}", f"a {words} film", 2 * good, f"film {film}"))
         return examples
 
-    figures, num_weights = _read_reviews(films(0), films(100), LinearKnobs())
+    figures, num_weights = _read_reviews(films(0), films(100), LinearConfig())
     assert num_weights > 4
     assert figures["carried"] > figures["reset"] + 0.1
     assert figures["shuffled"] < figures["carried"] - 0.1

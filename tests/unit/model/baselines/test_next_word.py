@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="presets need pip install '.[train]'")
+pytest.importorskip("torch", reason="baselines need pip install '.[train]'")
 
 import torch
 
-from model.baselines import Outcome, find_preset, run_preset
-from model.baselines.next_word import LanguageKnobs, perplexity, read_lines
+from model.baselines import Outcome, find_baseline, run_baseline
+from model.baselines.next_word import NextWordConfig, perplexity, read_lines
 from model.baselines.word_model import LINE, SPECIAL, UNKNOWN, WordModel, WordNetwork, make_words, tokens_of
 from model.errors import ConfigError, DataError, UnknownWordError
 from model.text.tokenizer import Tokenizer
 
 CHINESE = Path(__file__).with_name("toy_corpus_zh.txt")
-PRESET = find_preset("lm")
-KNOBS = LanguageKnobs(
+BASELINE = find_baseline("lm")
+KNOBS = NextWordConfig(
     text=str(CHINESE),
     embedding_size=32,
     hidden_size=48,
@@ -38,7 +38,7 @@ KNOBS = LanguageKnobs(
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model trained on the Chinese corpus."""
     folder = tmp_path_factory.mktemp("runs") / "zh"
-    run_preset(PRESET, KNOBS, None, folder)
+    run_baseline(BASELINE, KNOBS, None, folder)
     return folder
 
 
@@ -48,7 +48,7 @@ def model(run: Path) -> WordModel:
 
 
 def test_training_lowers_the_perplexity_of_the_part_of_the_text_that_is_held_out(run: Path) -> None:
-    outcome = run_preset(PRESET, KNOBS, None, run)
+    outcome = run_baseline(BASELINE, KNOBS, None, run)
     num_words = len((run / "vocabulary.txt").read_text().split("\n"))
     assert outcome.figures["perplexity untrained"] == pytest.approx(num_words, rel=0.2)
     assert 1 < outcome.figures["perplexity"] < outcome.figures["perplexity untrained"] / 10
@@ -93,17 +93,17 @@ def test_words_of_a_prompt_that_the_text_lacks_are_named(model: WordModel) -> No
 
 
 def test_a_run_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
-    knobs = replace(KNOBS, epochs=3)
+    config = replace(KNOBS, epochs=3)
 
     def stop(share: float, line: str) -> None:
         if share > 0.5:
             raise KeyboardInterrupt
 
-    whole = run_preset(PRESET, knobs, None, tmp_path / "whole")
+    whole = run_baseline(BASELINE, config, None, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        run_preset(PRESET, knobs, None, tmp_path / "cut", stop)
+        run_baseline(BASELINE, config, None, tmp_path / "cut", stop)
     lines: list[str] = []
-    again: Outcome = run_preset(PRESET, knobs, None, tmp_path / "cut", lambda share, line: lines.append(line))
+    again: Outcome = run_baseline(BASELINE, config, None, tmp_path / "cut", lambda share, line: lines.append(line))
     assert len(lines) == 1
     assert again.curve == whole.curve
     assert again.figures == whole.figures
@@ -112,12 +112,12 @@ def test_a_run_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(tmp_pa
 def test_a_run_does_not_go_on_with_another_text(tmp_path: Path) -> None:
     file = tmp_path / "text.txt"
     file.write_text(CHINESE.read_text())
-    knobs = replace(KNOBS, text=str(file), epochs=1)
-    run_preset(PRESET, knobs, None, tmp_path / "run")
+    config = replace(KNOBS, text=str(file), epochs=1)
+    run_baseline(BASELINE, config, None, tmp_path / "run")
     (tmp_path / "run" / "outcome.json").unlink()
     file.write_text(CHINESE.read_text().replace("猫", "虎"))
     with pytest.raises(DataError, match="began with another text"):
-        run_preset(PRESET, knobs, None, tmp_path / "run")
+        run_baseline(BASELINE, config, None, tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_file_that_is_no_text_or_too_short_is_refused(tmp_path: Path, content:
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(DataError, match=problem) as caught:
-        run_preset(PRESET, replace(KNOBS, text=str(file)), None, tmp_path / "run")
+        run_baseline(BASELINE, replace(KNOBS, text=str(file)), None, tmp_path / "run")
     assert str(file) in str(caught.value)
 
 
@@ -145,11 +145,11 @@ def test_a_folder_is_no_text(tmp_path: Path) -> None:
         read_lines(tmp_path)
 
 
-def test_knobs_out_of_range_are_refused_together() -> None:
+def test_hyperparameters_out_of_range_are_refused_together() -> None:
     with pytest.raises(ConfigError, match=r"dropout must be below 1; held_share must be below 1; max_words must be"):
-        LanguageKnobs(dropout=1.0, held_share=1.5, max_words=2)
+        NextWordConfig(dropout=1.0, held_share=1.5, max_words=2)
     with pytest.raises(ConfigError, match="clip must be one of"):
-        LanguageKnobs(clip="hard")
+        NextWordConfig(clip="hard")
 
 
 def test_a_folder_without_a_finished_run_is_refused(tmp_path: Path) -> None:

@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("torch", reason="presets need pip install '.[train]'")
+pytest.importorskip("torch", reason="baselines need pip install '.[train]'")
 
-from model.baselines import find_preset, run_preset
+from model.baselines import find_baseline, run_baseline
 from model.baselines.plain_numpy.numpy_rnn import PlainRnn
 from model.baselines.plain_numpy.short_phrases import (
     CLASSES,
     WORDS,
-    PhraseKnobs,
     ShortPhrase,
+    ShortPhraseConfig,
     draw_phrases,
     read_phrase,
 )
 from model.errors import ConfigError
 
-PRESET = find_preset("phrases-numpy")
+BASELINE = find_baseline("phrases-numpy")
 NEGATIONS = {WORDS.index(word) for word in WORDS if word in ("not", "never", "anything", "far")}
 GOOD = {WORDS.index(word) for word in ("great", "excellent")}
 
@@ -43,8 +43,8 @@ def test_a_seed_fixes_the_phrases() -> None:
 
 
 def test_every_phrase_that_it_never_saw_is_read_right(tmp_path: Path) -> None:
-    assert (PRESET.knobs.num_train, PRESET.knobs.num_test) == (58, 20)
-    outcome = run_preset(PRESET, PRESET.knobs, None, tmp_path)
+    assert (BASELINE.config.num_train, BASELINE.config.num_test) == (58, 20)
+    outcome = run_baseline(BASELINE, BASELINE.config, None, tmp_path)
     assert outcome.figures == {"test accuracy": 1, "train accuracy": 1}
     assert outcome.curve[0].loss > 10 * outcome.curve[-1].loss
     assert "58 (" in outcome.notes[0]
@@ -53,7 +53,7 @@ def test_every_phrase_that_it_never_saw_is_read_right(tmp_path: Path) -> None:
 
 def test_more_phrases_than_there_are_is_refused() -> None:
     with pytest.raises(ConfigError, match="num_train and num_test must be at most"):
-        PhraseKnobs(num_train=500)
+        ShortPhraseConfig(num_train=500)
 
 
 @settings(max_examples=20)

@@ -185,7 +185,7 @@ def test_only_a_finished_run_goes_on_with_all_films(
 
 
 @pytest.mark.parametrize("kind", ["value", "norm", "global-norm"])
-def test_clipping_is_a_knob_of_both_trainings(kind: str, data: Path, tmp_path: Path) -> None:
+def test_clipping_is_a_hyperparameter_of_both_trainings(kind: str, data: Path, tmp_path: Path) -> None:
     """Gradients cut down to almost nothing, far below Adam's epsilon, leave every weight as it began."""
     steps = {"epochs": 1, "language_epochs": 1, "stream_epochs": 0}
     unclipped = replace(CONFIG, **steps, learning_rate=1e-30, language_learning_rate=1e-30)
