@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from model.evaluation.explain import Deletion, measure_named_words
     from model.training.all_films import train_on_all_films
     from model.training.train import train_checkpoint
+    from model.vectors.neighbours import Neighbour, neighbours, read_vocabulary
     from model.vectors.vector_files import WordVectors, load_vectors
-    from model.vectors.word2vec import Neighbour, neighbours, read_texts, read_vocabulary, train_vectors
+    from model.vectors.word2vec import read_texts, train_vectors
 
 __all__ = [
     "BASELINES",
@@ -97,7 +98,7 @@ _LAZY = {
     "BASELINES": "baselines",
     "Compared": "evaluation.compare",
     "Deletion": "evaluation.explain",
-    "Neighbour": "vectors.word2vec",
+    "Neighbour": "vectors.neighbours",
     "Outcome": "baselines",
     "Baseline": "baselines",
     "Speller": "baselines.plain_numpy.chars",
@@ -109,9 +110,9 @@ _LAZY = {
     "find_baseline": "baselines",
     "load_vectors": "vectors.vector_files",
     "measure_named_words": "evaluation.explain",
-    "neighbours": "vectors.word2vec",
+    "neighbours": "vectors.neighbours",
     "read_texts": "vectors.word2vec",
-    "read_vocabulary": "vectors.word2vec",
+    "read_vocabulary": "vectors.neighbours",
     "run_baseline": "baselines",
     "train_checkpoint": "training.train",
     "train_on_all_films": "training.all_films",

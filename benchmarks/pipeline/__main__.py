@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.pipeline.backlog import produce
-from benchmarks.pipeline.programs import OURS, PROGRAMS, STOCK_FAUST, Row, run
+from benchmarks.pipeline.programs import OURS, PROGRAMS, STOCK_FAUST, ProgramResult, run
 from benchmarks.pipeline.report import as_json, print_table
 from model.checkpoint import DEFAULT_CHECKPOINT
 from tests.checkpoints import save_tiny_checkpoint
@@ -24,7 +24,7 @@ from worker.stack import LocalStack
 MIN_RECORDS = 100
 
 
-def measure(stack: LocalStack, checkpoint: Path | None, args: argparse.Namespace, folder: Path) -> list[Row]:
+def measure(stack: LocalStack, checkpoint: Path | None, args: argparse.Namespace, folder: Path) -> list[ProgramResult]:
     """All rows; the first run, of which nothing is kept, warms the broker up."""
     backlog = produce(stack, args.records, args.streams)
     short = produce(stack, min(args.faust_records, args.records), args.streams)

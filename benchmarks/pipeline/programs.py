@@ -79,7 +79,7 @@ PROGRAMS = (OURS, STOCK_FAUST, TORCH_BATCHES, AT_LEAST_ONCE, FLUSH_ALWAYS)
 
 
 @dataclass
-class Row:
+class ProgramResult:
     """What came of one program; `skipped` says why there is nothing."""
 
     program: Program
@@ -95,13 +95,13 @@ class Row:
         return len(self.events.times_ms) == len(self.events.labels) == self.num_records
 
 
-def run(stack: LocalStack, program: Program, backlog: Backlog, checkpoint: Path | None, folder: Path) -> Row:
+def run(stack: LocalStack, program: Program, backlog: Backlog, checkpoint: Path | None, folder: Path) -> ProgramResult:
     """Let `program` read the whole backlog, in a group and to topics of its own.
 
     Raises AssertionError with the end of its output when it fails or takes too long.
     """
     if reason := program.missing():
-        return Row(program, skipped=reason)
+        return ProgramResult(program, skipped=reason)
     workplace = new_workplace(stack, topics=(backlog.topic,), **program.settings)
     outputs = [topic for topic in workplace.all_topics if topic != backlog.topic]
     kafka_tools.create_topics(stack.kafka, dict.fromkeys(outputs, workplace.settings.partitions))
@@ -116,7 +116,7 @@ def run(stack: LocalStack, program: Program, backlog: Backlog, checkpoint: Path 
     assert process.exit_code == 0, f"{program.name} ended with {process.exit_code}\n{process.tail()}"
     events = asyncio.run(read_events(stack.kafka, workplace.settings.events_topic, workplace.settings.partitions))
     kafka_tools.delete_topics(stack.kafka, outputs)
-    return Row(
+    return ProgramResult(
         program,
         num_records=backlog.num_records,
         events=events,

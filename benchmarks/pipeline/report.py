@@ -11,12 +11,12 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.pipeline.programs import Row
+from benchmarks.pipeline.programs import ProgramResult
 
 TABLE_WIDTH = 118
 
 
-def print_table(rows: Sequence[Row]) -> None:
+def print_table(rows: Sequence[ProgramResult]) -> None:
     """Ratios ("x") are against the first row: how many times as fast, and how many times the CPU time."""
     table = Table(title=f"{rows[0].num_records:,} tweets, {os.cpu_count()} cores", box=SIMPLE, pad_edge=False)
     table.add_column("program")
@@ -32,11 +32,11 @@ def print_table(rows: Sequence[Row]) -> None:
     console.print("\na micro-batch of ours, ms   " + "   ".join(_stages(rows[0])))
 
 
-def _stages(row: Row) -> list[str]:
+def _stages(row: ProgramResult) -> list[str]:
     return [f"{stage} p50 {p50_ms:.1f} p99 {p99_ms:.1f}" for stage, (p50_ms, p99_ms) in row.stages_ms.items()]
 
 
-def _cells(row: Row, ours: Row) -> list[str]:
+def _cells(row: ProgramResult, ours: ProgramResult) -> list[str]:
     name = row.program.name
     if row.pace is None or ours.pace is None:
         return [f"{name}: skipped, {row.skipped}"]
@@ -54,13 +54,13 @@ def _cells(row: Row, ours: Row) -> list[str]:
     ]
 
 
-def same_labels(row: Row, ours: Row) -> float:
+def same_labels(row: ProgramResult, ours: ProgramResult) -> float:
     """Share of the row's records to which our worker gave the same label."""
     labels = row.events.labels
     return sum(ours.events.labels.get(name) == label for name, label in labels.items()) / max(len(labels), 1)
 
 
-def as_json(rows: Sequence[Row]) -> dict[str, Any]:
+def as_json(rows: Sequence[ProgramResult]) -> dict[str, Any]:
     """Everything that the table shows, and the stages of every row."""
     ours = rows[0]
     return {

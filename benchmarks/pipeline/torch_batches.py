@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from model import LABELS
 from model.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from model.text.tokenizer import Tokenizer
-from model.training.network import SentimentNetwork
+from model.training.torch_network import SentimentNetwork
 from worker.settings import Settings, load_settings
 
 MAX_BATCH = 256

@@ -24,7 +24,7 @@ from torch.nn.functional import cross_entropy
 
 from model.baselines.baseline import Baseline, BaselineConfig, OnProgress
 from model.baselines.outcome import Outcome, Point
-from model.baselines.word_model import SPECIAL, UNKNOWN, WordModel, WordNetwork, make_words, tokens_of
+from model.baselines.word_model import SPECIAL, UNKNOWN, NextWordNetwork, WordModel, make_words, tokens_of
 from model.data.phrases import make_phrases
 from model.errors import DataError
 from model.files import write_whole
@@ -70,7 +70,7 @@ def run(config: NextWordConfig, data: Path | None, folder: Path, on_progress: On
     words = make_words(tokens[:num_train], config.min_count, config.max_words)
     torch.manual_seed(config.seed)
     sizes = config.embedding_size, config.hidden_size, config.num_layers
-    model = WordModel(words, WordNetwork(len(words), *sizes, config.dropout))
+    model = WordModel(words, NextWordNetwork(len(words), *sizes, config.dropout))
     train, held = (torch.tensor(model.encode(part)) for part in (tokens[:num_train], tokens[num_train:]))
     _check_length(config, len(train), len(held))
 

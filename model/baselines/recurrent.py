@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from model.cells import CELLS, Weights
+from model.cells import CELLS, LayerWeights
 
 _MODULES: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -47,9 +47,9 @@ class RecurrentNetwork(nn.Module):
         outputs, state = self(x[:, None], state)
         return outputs[:, 0], state
 
-    def to_numpy(self) -> list[Weights]:
+    def to_numpy(self) -> list[LayerWeights]:
         """The weights of each layer, as `cells.py` takes them."""
         return [
-            Weights(*(parameter.detach().double().cpu().numpy().copy() for parameter in layer))
+            LayerWeights(*(parameter.detach().double().cpu().numpy().copy() for parameter in layer))
             for layer in self.layers.all_weights
         ]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from model.baselines.recurrent import RecurrentNetwork
 from model.errors import ConfigError, UnknownWordError
 from model.files import write_whole
-from model.text.detokenize import join_words
+from model.text.detokenize import detokenize
 from model.text.tokenizer import Tokenizer
 
 UNKNOWN, LINE = SPECIAL = ("<unknown>", "<line>")
@@ -31,7 +31,7 @@ SIZES = ("embedding_size", "hidden_size", "num_layers")
 """Hyperparameters of the run that the network's shape follows from."""
 
 
-class WordNetwork(nn.Module):
+class NextWordNetwork(nn.Module):
     """Embedding, LSTM layers, and the logits of the next word."""
 
     def __init__(self, num_words: int, embedding_size: int, hidden_size: int, num_layers: int, dropout: float) -> None:
@@ -51,7 +51,7 @@ class WordNetwork(nn.Module):
 class WordModel:
     """A network and the words that it knows."""
 
-    def __init__(self, words: Sequence[str], network: WordNetwork) -> None:
+    def __init__(self, words: Sequence[str], network: NextWordNetwork) -> None:
         self.words = list(words)
         self.network = network
         self._ids = {word: number for number, word in enumerate(words)}
@@ -63,7 +63,7 @@ class WordModel:
             config = json.loads((run / "config.json").read_bytes())
             words = (run / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
             embedding_size, hidden_size, num_layers = (config[name] for name in SIZES)
-            network = WordNetwork(len(words), embedding_size, hidden_size, num_layers, dropout=0.0)
+            network = NextWordNetwork(len(words), embedding_size, hidden_size, num_layers, dropout=0.0)
             network.load_state_dict(load((run / "network.safetensors").read_bytes()))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise ConfigError(f"{run}: holds no finished run of lm") from error
@@ -94,7 +94,7 @@ class WordModel:
             if self.words[number] == LINE:
                 break
             added.append(self.words[number])
-        return prompt.rstrip() + join_words([*tokens, *added])[len(join_words(tokens)) :]
+        return prompt.rstrip() + detokenize([*tokens, *added])[len(detokenize(tokens)) :]
 
     @torch.no_grad()
     def _continue(self, ids: list[int], temperature: float, rng: np.random.Generator) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Who may learn what from the corpora: the parts of a training run, cut so that no stream is in two of them.
+"""Who may learn what from the corpora: the splits of a training run, cut so that no stream is in two of them.
 
 dev films        nothing is learnt from them; `evaluate` measures on them, as on the published dev corpora. Once all is
                  chosen, the network that was measured may go on with them (`all_films`), before it is served
@@ -20,7 +20,7 @@ _URL, _NO_WORD = re.compile(r"https?://\S+"), re.compile(r"\W+")
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Splits:
     """The texts of a training run. Corpora by name: imdb, sst2, semeval, airlines."""
 
     labelled: dict[str, list[Example]]  # what the teachers and the text network learn from
@@ -40,8 +40,8 @@ class Parts:
         return texts | {"imdb_unlabelled": self.unlabelled}
 
 
-def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Parts:
-    """Cut the corpora of a data folder into the parts of a run."""
+def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Splits:
+    """Cut the corpora of a data folder into the splits of a run."""
     seed = config.split_seed
     dev_films, held_films, films = split_by_stream(corpora["imdb"], (config.dev_share, config.held_share), seed)
     _, unlabelled = split_by_stream(corpora["imdb_unlabelled"], (config.dev_share,), seed)
@@ -58,7 +58,7 @@ def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Par
     of_held = _same_texts(held_topics)
     held_tweets += [tweet for tweet in tweets if _same_text(tweet.text) in of_held]
     tweets = [tweet for tweet in tweets if _same_text(tweet.text) not in of_held]
-    return Parts(
+    return Splits(
         labelled={"imdb": films, "sst2": phrases, "semeval": tweets, "airlines": airlines},
         held={"imdb": held_films, "sst2": held_phrases, "semeval": held_tweets},
         topics=[

@@ -117,9 +117,9 @@ def _check_splits(loaded: Mapping[str, Checkpoint]) -> None:
     splits = {name: split for name, split in splits.items() if split[0]}  # the others are not measured on films
     if len(set(splits.values())) > 1:
         (first, (dev_share, split_seed)), *_ = splits.items()
-        told = "; ".join(f"{name}: dev_share={share}, split_seed={seed}" for name, (share, seed) in splits.items())
+        listed = "; ".join(f"{name}: dev_share={share}, split_seed={seed}" for name, (share, seed) in splits.items())
         raise ComparisonError(
             "these checkpoints held different films out of their training, so that each would be measured on films "
-            f"that another one learnt from ({told}). Compare those of one split, or train the others again as {first} "
-            f"was: sentiment train --set dev_share={dev_share} --set split_seed={split_seed}"
+            f"that another one learnt from ({listed}). Compare those of one split, or train the others again as "
+            f"{first} was: sentiment train --set dev_share={dev_share} --set split_seed={split_seed}"
         )

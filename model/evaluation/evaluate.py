@@ -116,10 +116,10 @@ def evaluate_checkpoint(
     )
 
 
-def _read_evaluation(told: Mapping[str, Any]) -> Evaluation:
+def _read_evaluation(values: Mapping[str, Any]) -> Evaluation:
     """An evaluation from what `to_dict` made of it."""
-    rows = (Row(**row | {"confusion": tuple(map(tuple, row["confusion"]))}) for row in told["rows"])
-    return Evaluation(**{**told, "rows": tuple(rows), "rehearsal": None})
+    rows = (Row(**row | {"confusion": tuple(map(tuple, row["confusion"]))}) for row in values["rows"])
+    return Evaluation(**{**values, "rows": tuple(rows), "rehearsal": None})
 
 
 def held_out_split(metrics: Mapping[str, Any]) -> tuple[float, int]:

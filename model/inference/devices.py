@@ -18,7 +18,10 @@ from model.inference.state import FloatArray
 Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "int8", "tf32", "bf16"]
 
-PRECISIONS: dict[Device, tuple[Precision, ...]] = {"cpu": recurrence.PRECISIONS, "cuda": ("float32", "tf32", "bf16")}
+PRECISIONS: dict[Device, tuple[Precision, ...]] = {
+    "cpu": recurrence.CPU_PRECISIONS,
+    "cuda": ("float32", "tf32", "bf16"),
+}
 """Device -> what its recurrent products may be in; float32 is exact on each."""
 
 _LEAST_CAPABILITY = {"float32": (7, 0), "tf32": (8, 0), "bf16": (8, 0)}  # of a GPU: Volta, Ampere
@@ -70,4 +73,4 @@ def make_network(
             config, weights, precision=precision
         )
         return network
-    return CpuNetwork(config, weights, precision=cast(recurrence.Precision, precision), threads=threads)
+    return CpuNetwork(config, weights, precision=cast(recurrence.CpuPrecision, precision), threads=threads)

@@ -21,7 +21,7 @@ _QUOTES = "\u201c\u201d"
 _WIDE = str.maketrans(",;:!?()", "\uff0c\uff1b\uff1a\uff01\uff1f\uff08\uff09")
 
 
-def join_words(words: Iterable[str]) -> str:
+def detokenize(words: Iterable[str]) -> str:
     """One text. What is joined of more words begins with what is joined of fewer."""
     text, num_quotes = "", 0
     for word in words:

@@ -19,11 +19,11 @@ from model.evaluation.plots import check_plot_file
 from model.files import read_settings
 from model.text.tokenizer import Tokenizer
 from model.training.batches import encode_labelled
-from model.training.distillation.soft_targets import calibrate, labelled_texts, lessons, read_opinions
-from model.training.fit import Training, fit_text_network
-from model.training.network import SentimentNetwork
+from model.training.distillation.soft_targets import calibrate, labelled_texts, load_teacher_logits, make_soft_targets
+from model.training.fit import TrainingRun, fit_text_network
 from model.training.run_folder import RunFolder
-from model.training.train import Reading, encode_held, finish, new_network, shown_progress
+from model.training.torch_network import SentimentNetwork
+from model.training.train import PreparedData, encode_held, finish, new_network, shown_progress
 
 RATE_SHARE = 0.2  # of the learning rate: the network is not to forget what it learnt from texts without labels
 
@@ -42,20 +42,20 @@ def train_on_all_films(
     config = replace(before, all_films=True)
     sizes = replace(sizes, num_words=len(checkpoint.words))
     torch.set_num_threads(config.threads)
-    parts = split_corpora(read_corpora(data, FILES), config)
-    answers = read_opinions(finished, labelled_texts(parts))
+    splits = split_corpora(read_corpora(data, FILES), config)
+    teacher_logits = load_teacher_logits(finished, labelled_texts(splits))
     folder = RunFolder(run, sizes, config)
     check_plot_file(run / "curve.svg")
     with shown_progress(show_progress) as progress:
         tokenizer = Tokenizer(checkpoint.words, sizes.num_buckets)
-        training = Training(_text_network(checkpoint, sizes, config), config, folder, progress)
-        targets = lessons(parts, calibrate(training, parts, answers, tokenizer), tokenizer, config)
-        targets.append(encode_labelled("imdb", parts.dev_films, tokenizer, config.max_tokens))
-        reading = Reading(checkpoint.words, tokenizer, parts, encode_held(parts, tokenizer))
+        training = TrainingRun(_text_network(checkpoint, sizes, config), config, folder, progress)
+        targets = make_soft_targets(splits, calibrate(training, splits, teacher_logits, tokenizer), tokenizer, config)
+        targets.append(encode_labelled("imdb", splits.dev_films, tokenizer, config.max_tokens))
+        prepared = PreparedData(checkpoint.words, tokenizer, splits, encode_held(splits, tokenizer))
         once_more = replace(config, epochs=1, learning_rate=RATE_SHARE * config.learning_rate)
-        fit_text_network(replace(training, config=once_more), targets, reading.held)
+        fit_text_network(replace(training, config=once_more), targets, prepared.held)
         metrics = {"dev_share": 0.0, "split_seed": config.split_seed, "rehearsal": checkpoint.metrics}
-        finish(training, reading, sizes, data, name, metrics)
+        finish(training, prepared, sizes, data, name, metrics)
     return folder.checkpoint
 
 

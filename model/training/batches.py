@@ -22,7 +22,7 @@ LENGTH_JITTER = 0.1  # relative: batches hold texts of about one length, but not
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class EncodedTexts:
     """Encoded texts of one or more corpora."""
 
     ids: list[Ids]  # each at least one token long
@@ -47,8 +47,8 @@ class Texts:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __add__(self, other: Texts) -> Texts:
-        return Texts(
+    def __add__(self, other: EncodedTexts) -> EncodedTexts:
+        return EncodedTexts(
             self.ids + other.ids,
             np.concatenate([self.targets, other.targets]),
             np.concatenate([self.log_prior, other.log_prior]),
@@ -63,12 +63,12 @@ def encode(texts: Sequence[str], tokenizer: Tokenizer, max_tokens: int | None = 
 
 def encode_labelled(
     corpus: str, examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int | None = None
-) -> Texts:
+) -> EncodedTexts:
     """One corpus, every example of it labelled. Raises DataError where it has less than two classes."""
     classes_of(examples, corpus)
     targets = np.eye(NUM_CLASSES, dtype=np.float32)[np.array([example.label for example in examples])]
     ids = encode([example.text for example in examples], tokenizer, max_tokens)
-    return Texts.of_corpus(corpus, ids, targets, [example.stream or "" for example in examples])
+    return EncodedTexts.of_corpus(corpus, ids, targets, [example.stream or "" for example in examples])
 
 
 def pad(ids: Sequence[NDArray[np.signedinteger[Any]]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -79,7 +79,7 @@ def pad(ids: Sequence[NDArray[np.signedinteger[Any]]]) -> tuple[NDArray[np.int64
     return padded, lengths
 
 
-def cut_batches(order: Indices, texts: Texts, max_tokens: int, max_texts: int) -> Iterator[Indices]:
+def cut_batches(order: Indices, texts: EncodedTexts, max_tokens: int, max_texts: int) -> Iterator[Indices]:
     """`order` cut into runs that hold at most `max_texts` and, once padded, `max_tokens` (one text always fits)."""
     start, longest = 0, 0
     for end, index in enumerate(order):
@@ -92,7 +92,7 @@ def cut_batches(order: Indices, texts: Texts, max_tokens: int, max_texts: int) -
 
 
 def epoch_batches(
-    rows: Indices, texts: Texts, max_tokens: int, max_texts: int, rng: np.random.Generator
+    rows: Indices, texts: EncodedTexts, max_tokens: int, max_texts: int, rng: np.random.Generator
 ) -> list[Indices]:
     """The batches of one epoch over `rows`: texts of similar length together, the batches in random order."""
     lengths = np.array([len(texts.ids[row]) for row in rows])
@@ -106,7 +106,7 @@ def stream_sequences(
 ) -> list[Indices]:
     """The sequences of one epoch: each stream's texts in random order, cut before a text with `reset_chance`.
 
-    In `shuffled_share` of the sequences the texts are dealt anew among those sequences, so that they belong to no
+    In `shuffled_share` of the sequences the texts are shuffled among those sequences, so that they belong to no
     stream: what the cell must not mistake for one.
     """
     members: dict[str, list[int]] = {}
@@ -118,8 +118,8 @@ def stream_sequences(
         sequences += np.split(rng.permutation(indices), cuts)
     chosen = np.flatnonzero(rng.random(len(sequences)) < shuffled_share)
     if len(chosen):
-        dealt = rng.permutation(np.concatenate([sequences[i] for i in chosen]))
+        shuffled = rng.permutation(np.concatenate([sequences[i] for i in chosen]))
         ends = np.cumsum([len(sequences[i]) for i in chosen])[:-1]
-        for i, sequence in zip(chosen, np.split(dealt, ends), strict=True):
+        for i, sequence in zip(chosen, np.split(shuffled, ends), strict=True):
             sequences[i] = sequence
     return sequences

@@ -15,16 +15,16 @@ from torch.nn.functional import cross_entropy
 
 from model.clipping import Clipping
 from model.config import TrainConfig
-from model.training.batches import Indices, Texts, cut_batches, epoch_batches, pad
-from model.training.network import SentimentNetwork
+from model.training.batches import EncodedTexts, Indices, cut_batches, epoch_batches, pad
 from model.training.run_folder import RunFolder
+from model.training.torch_network import SentimentNetwork
 
 SAVE_EVERY = 500  # steps
 SHRINKAGE = 1e-3  # of the temperature's weights: few texts, all read rightly, would have it go to zero
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class TrainingRun:
     """A run in progress: its network, its knobs, where it keeps its files and shows how far it is."""
 
     network: SentimentNetwork
@@ -39,7 +39,7 @@ def fast_arithmetic() -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, enabled=bool(native.get("amx_bf16") or native.get("avx512_bf16")))
 
 
-def fit_text_network(run: Training, corpora: Sequence[Texts], held: dict[str, Texts]) -> None:
+def fit_text_network(run: TrainingRun, corpora: Sequence[EncodedTexts], held: dict[str, EncodedTexts]) -> None:
     """Train the word network and the readout; goes on from the last saved step. Held texts are only measured."""
     config = run.config
     texts = reduce(operator.add, corpora)
@@ -82,14 +82,14 @@ def learning_rate(step: int, num_steps: int, config: TrainConfig) -> float:
     return config.learning_rate * min(1.0, (step + 1) / (config.warmup_steps + 1)) * (1 - step / num_steps)
 
 
-def corpus_loss(logits: Tensor, texts: Texts, rows: Indices) -> Tensor:
+def corpus_loss(logits: Tensor, texts: EncodedTexts, rows: Indices) -> Tensor:
     """Mean cross-entropy of the logits of texts `rows`, each under the class shares of its own corpus."""
     log_prior, targets = torch.from_numpy(texts.log_prior[rows]), torch.from_numpy(texts.targets[rows])
     return cross_entropy(logits + log_prior, targets)
 
 
 @torch.no_grad()
-def read_texts(network: SentimentNetwork, texts: Texts) -> tuple[Tensor, Tensor]:
+def read_texts(network: SentimentNetwork, texts: EncodedTexts) -> tuple[Tensor, Tensor]:
     """(texts, 3 hidden) summaries and (texts, classes) logits, without dropout."""
     network.eval()
     z = torch.empty(len(texts), network.readout.in_features)
@@ -102,7 +102,7 @@ def read_texts(network: SentimentNetwork, texts: Texts) -> tuple[Tensor, Tensor]
     return z, logits
 
 
-def _accuracies(network: SentimentNetwork, held: dict[str, Texts]) -> dict[str, float]:
+def _accuracies(network: SentimentNetwork, held: dict[str, EncodedTexts]) -> dict[str, float]:
     figures = {}
     for name, texts in held.items():
         _, logits = read_texts(network, texts)
@@ -111,7 +111,7 @@ def _accuracies(network: SentimentNetwork, held: dict[str, Texts]) -> dict[str, 
     return figures
 
 
-def fit_temperature(run: Training, held: Mapping[str, Texts]) -> None:
+def fit_temperature(run: TrainingRun, held: Mapping[str, EncodedTexts]) -> None:
     """Set the temperature of least loss over texts whose labels the text network did not see, each corpus alike."""
     read = [(read_texts(run.network, texts)[1].detach(), texts) for texts in held.values()]
     lengths = [torch.tensor([len(ids) for ids in texts.ids]) for _, texts in read]

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.training.batches import Ids
-from model.training.fit import Training, clip_gradients, fast_arithmetic
-from model.training.network import WordNetwork
+from model.training.fit import TrainingRun, clip_gradients, fast_arithmetic
+from model.training.torch_network import WordNetwork
 
 HELD_EVERY = 200  # texts: one of so many only measures
 SAVE_EVERY = 500  # steps
@@ -76,7 +76,7 @@ def windows(texts: Sequence[Ids], num_rows: int, num_tokens: int, rng: np.random
         yield rows[:, start : start + num_tokens + 1]
 
 
-def fit_language_model(run: Training, texts: Sequence[Ids]) -> None:
+def fit_language_model(run: TrainingRun, texts: Sequence[Ids]) -> None:
     """Train the word network to say the next word; goes on from the last saved step. One text in 200 is held out."""
     config, word = run.config, run.network.word
     held, read = texts[::HELD_EVERY], [text for number, text in enumerate(texts) if number % HELD_EVERY]

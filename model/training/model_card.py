@@ -89,8 +89,8 @@ def model_card(sizes: ModelConfig, config: TrainConfig, evaluation: Evaluation) 
 
 def _rehearsal(rehearsal: Evaluation) -> str:
     rows = [row for row in rehearsal.rows if row.corpus == "imdb"]
-    told = _REHEARSAL.format(rehearsal=rehearsal, rows=_rows(rows), confusions=_confusions(rows))
-    return f"\n{told}"
+    section = _REHEARSAL.format(rehearsal=rehearsal, rows=_rows(rows), confusions=_confusions(rows))
+    return f"\n{section}"
 
 
 def _rows(rows: Iterable[Row]) -> str:

@@ -1,4 +1,4 @@
-"""The stream cell's fit: on streams whose labels the text network has not seen, and on streams dealt from these.
+"""The stream cell's fit: on streams whose labels the text network has not seen, and on streams resampled from these.
 
 Of the texts that it learnt from, the text network is surer and more often right than it will be of those that it is to
 serve: a cell that learnt from these would trust it too much, and films whose labels are held back are few. How labels
@@ -21,9 +21,9 @@ from torch.nn.functional import softmax
 
 from model.config import ModelConfig, TrainConfig
 from model.data.corpora import Example
-from model.training.batches import ABSENT, Indices, Texts, pad, stream_sequences
-from model.training.fit import Training, corpus_loss, read_texts
-from model.training.network import StreamNetwork, merge_cells
+from model.training.batches import ABSENT, EncodedTexts, Indices, pad, stream_sequences
+from model.training.fit import TrainingRun, corpus_loss, read_texts
+from model.training.torch_network import StreamNetwork, merge_cells
 
 SEQUENCES_PER_BATCH = 64
 NUM_CELLS = 3  # that are trained apart and merged
@@ -34,7 +34,7 @@ UNBIASING_ROUNDS = 50
 class ReadTexts:
     """Texts, and what the text network makes of them."""
 
-    texts: Texts
+    texts: EncodedTexts
     z: Tensor  # (texts, 3 hidden)
     logits: Tensor  # (texts, classes)
 
@@ -44,20 +44,20 @@ class ReadTexts:
 
 
 def fit_stream_cell(
-    run: Training, films: Texts, topics: Texts, other_films: Sequence[Example], sizes: ModelConfig
+    run: TrainingRun, films: EncodedTexts, topics: EncodedTexts, other_films: Sequence[Example], sizes: ModelConfig
 ) -> ModelConfig:
     """Train NUM_CELLS stream cells, the rest of the network frozen, and merge them into one.
 
     `films` and `topics` are those whose labels are held back; of `other_films` only the labels count. The cells differ
-    in how they begin and in what is dealt to them, and in its order. The loss of what they add on average is at most
-    the average of their losses, as cross-entropy is convex in the logits.
+    in how they begin, in the streams resampled for them, and in their order. The loss of what they add on average is at
+    most the average of their losses, as cross-entropy is convex in the logits.
     `sizes`: of each cell. Returns the network's sizes with the merged cell.
     """
     held_films, held_topics = (_read(run, texts) for texts in (films, topics))
     cells = []
     for number in range(NUM_CELLS):
-        dealt = deal(other_films, held_films, np.random.default_rng((run.config.seed, number)))
-        learnt = reduce(operator.add, map(_unbiased, (held_films, held_topics, dealt)))
+        resampled = resample_streams(other_films, held_films, np.random.default_rng((run.config.seed, number)))
+        learnt = reduce(operator.add, map(_unbiased, (held_films, held_topics, resampled)))
         cells.append(_fit_cell(run, number, sizes, learnt))
     merged = replace(sizes, summary_size=NUM_CELLS * sizes.summary_size, stream_size=NUM_CELLS * sizes.stream_size)
     run.network.stream = StreamNetwork(merged)
@@ -65,7 +65,7 @@ def fit_stream_cell(
     return merged
 
 
-def deal(examples: Sequence[Example], held: ReadTexts, rng: np.random.Generator) -> ReadTexts:
+def resample_streams(examples: Sequence[Example], held: ReadTexts, rng: np.random.Generator) -> ReadTexts:
     """The streams and labels of `examples`, but in the place of each a text of `held` that has its label.
 
     Examples with a label that no held text has are left out.
@@ -78,8 +78,8 @@ def deal(examples: Sequence[Example], held: ReadTexts, rng: np.random.Generator)
     for label, pool in pools.items():
         of_label = wanted == label
         rows[of_label] = rng.choice(pool, np.count_nonzero(of_label))
-    texts = Texts.of_corpus(
-        "dealt",
+    texts = EncodedTexts.of_corpus(
+        "resampled",
         [held.texts.ids[row] for row in rows],
         held.texts.targets[rows],
         [example.stream or "" for example in chosen],
@@ -87,12 +87,12 @@ def deal(examples: Sequence[Example], held: ReadTexts, rng: np.random.Generator)
     return ReadTexts(texts, held.z[rows], held.logits[rows])
 
 
-def _read(run: Training, texts: Texts) -> ReadTexts:
+def _read(run: TrainingRun, texts: EncodedTexts) -> ReadTexts:
     z, logits = read_texts(run.network, texts)
     return ReadTexts(texts, z.detach(), logits.detach())
 
 
-def _fit_cell(run: Training, number: int, sizes: ModelConfig, read: ReadTexts) -> StreamNetwork:
+def _fit_cell(run: TrainingRun, number: int, sizes: ModelConfig, read: ReadTexts) -> StreamNetwork:
     config, texts = run.config, read.texts
     torch.manual_seed(config.seed + number)
     cell = StreamNetwork(sizes)

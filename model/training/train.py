@@ -6,7 +6,7 @@
     4  text network     fit.py                      word LSTM and readout learn from labels and from the soft targets
     5  stream cell      stream_cell.py              on streams whose labels nothing before has seen, and resampled ones
     6  temperature      fit.py                      on texts whose labels the text network has not seen
-    7  evaluation       evaluation/evaluate.py      on the dev parts, as `sentiment evaluate` does
+    7  evaluation       evaluation/evaluate.py      on the dev splits, as `sentiment evaluate` does
 
 Every stage leaves its result in the run folder, and a run that was cut off goes on from there.
 """
@@ -27,19 +27,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from model.checkpoint import save_checkpoint
 from model.config import ModelConfig, TrainConfig
 from model.data.corpora import FILES, read_corpora
-from model.data.splits import Parts, split_corpora
+from model.data.splits import Splits, split_corpora
 from model.evaluation.evaluate import evaluate_checkpoint
 from model.evaluation.plots import check_plot_file, draw_run
 from model.text.tokenizer import Tokenizer
-from model.training.batches import Texts, encode, encode_labelled
+from model.training.batches import EncodedTexts, encode, encode_labelled
 from model.training.distillation.encoder import load_pretrained
-from model.training.distillation.soft_targets import LoadEncoder, ask_teachers, calibrate, lessons
-from model.training.fit import Training, fit_temperature, fit_text_network
+from model.training.distillation.soft_targets import LoadEncoder, calibrate, make_soft_targets, run_teachers
+from model.training.fit import TrainingRun, fit_temperature, fit_text_network
 from model.training.language_model import fit_language_model
 from model.training.model_card import model_card
-from model.training.network import SentimentNetwork
 from model.training.run_folder import RunFolder
 from model.training.stream_cell import fit_stream_cell
+from model.training.torch_network import SentimentNetwork
 from model.vectors.word2vec import make_tokenizer
 
 DEFAULT_SIZES = ModelConfig()
@@ -67,40 +67,40 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, four have default
     check_plot_file(run / "curve.svg")
     with shown_progress(show_progress) as progress:
         with _shown(progress, "vocabulary and ids"):
-            parts = split_corpora(corpora, config)
-            read = _language_texts(parts, config)
+            splits = split_corpora(corpora, config)
+            read = _language_texts(splits, config)
             words, tokenizer = make_tokenizer(read, sizes.num_words, sizes.num_buckets)
             folder.check_words(words)
             sizes = replace(sizes, num_words=len(words))
-        training = Training(new_network(sizes, config), config, folder, progress)
+        training = TrainingRun(new_network(sizes, config), config, folder, progress)
         fit_language_model(training, [ids for ids in encode(read, tokenizer) if len(ids)])
-        answers = ask_teachers(training, parts, load_encoder)
+        teacher_logits = run_teachers(training, splits, load_encoder)
         with _shown(progress, "a linear classifier's opinions of the reviews"):
-            answers = calibrate(training, parts, answers, tokenizer)
-        held = encode_held(parts, tokenizer)
-        fit_text_network(training, lessons(parts, answers, tokenizer, config), held)
+            teacher_logits = calibrate(training, splits, teacher_logits, tokenizer)
+        held = encode_held(splits, tokenizer)
+        fit_text_network(training, make_soft_targets(splits, teacher_logits, tokenizer, config), held)
         metrics = {"dev_share": config.dev_share, "split_seed": config.split_seed}
-        finish(training, Reading(words, tokenizer, parts, held), sizes, data, name, metrics)
+        finish(training, PreparedData(words, tokenizer, splits, held), sizes, data, name, metrics)
     return folder.checkpoint
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PreparedData:
     """How a network reads, and what the stages after it learn from."""
 
     words: Sequence[str]
     tokenizer: Tokenizer
-    parts: Parts
-    held: dict[str, Texts]
+    splits: Splits
+    held: dict[str, EncodedTexts]
 
 
 def finish(  # noqa: PLR0913, PLR0917 - each is a part of the checkpoint
-    run: Training, reading: Reading, sizes: ModelConfig, data: Path, name: str, metrics: Mapping[str, Any]
+    run: TrainingRun, prepared: PreparedData, sizes: ModelConfig, data: Path, name: str, metrics: Mapping[str, Any]
 ) -> None:
     """The stages after the text network. `metrics`: what the evaluation must know of the films held out."""
-    words, parts, tokenizer, held = reading.words, reading.parts, reading.tokenizer, reading.held
-    topics = encode_labelled("topics", parts.topics, tokenizer, run.config.max_tokens)
-    other_films = [*parts.labelled["imdb"], *parts.dev_films]
+    words, splits, tokenizer, held = prepared.words, prepared.splits, prepared.tokenizer, prepared.held
+    topics = encode_labelled("topics", splits.topics, tokenizer, run.config.max_tokens)
+    other_films = [*splits.labelled["imdb"], *splits.dev_films]
     sizes = fit_stream_cell(run, held["imdb"], topics, other_films, sizes)
     fit_temperature(run, held)
 
@@ -126,16 +126,16 @@ def new_network(sizes: ModelConfig, config: TrainConfig) -> SentimentNetwork:
     )
 
 
-def _language_texts(parts: Parts, config: TrainConfig) -> list[str]:
+def _language_texts(splits: Splits, config: TrainConfig) -> list[str]:
     """What the vocabulary and the language model are made from."""
     tweets = {"semeval", "airlines"}
-    repeated = {name: config.language_tweets if name in tweets else 1 for name in parts.all_texts}
-    return [text for name, texts in parts.all_texts.items() for text in texts * repeated[name]]
+    repeated = {name: config.language_tweets if name in tweets else 1 for name in splits.all_texts}
+    return [text for name, texts in splits.all_texts.items() for text in texts * repeated[name]]
 
 
-def encode_held(parts: Parts, tokenizer: Tokenizer) -> dict[str, Texts]:
+def encode_held(splits: Splits, tokenizer: Tokenizer) -> dict[str, EncodedTexts]:
     """Whole, as texts are served: how long they are is what the temperature goes by."""
-    return {name: encode_labelled(name, part, tokenizer) for name, part in parts.held.items()}
+    return {name: encode_labelled(name, part, tokenizer) for name, part in splits.held.items()}
 
 
 def shown_progress(shown: bool) -> Progress:

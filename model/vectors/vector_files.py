@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import UnknownWordError, VectorFileError
-from model.vectors.word2vec import Neighbour, import_gensim
+from model.vectors.neighbours import Neighbour
+from model.vectors.word2vec import import_gensim
 
 GLOVE_TEXT, WORD2VEC_TEXT, WORD2VEC_BINARY = "GloVe text", "word2vec text", "word2vec binary"
 NUMBER_BYTES = 4  # of a number in the binary format, a float32
@@ -105,7 +106,7 @@ def load_vectors(file: Path) -> WordVectors:
     return WordVectors(file, kind, words, vectors)
 
 
-class _Row(NamedTuple):
+class _VectorRow(NamedTuple):
     """A word, the bytes of its float32 numbers, and where it stands, for messages."""
 
     word: str
@@ -121,7 +122,7 @@ def _open(file: Path) -> io.BufferedReader:
     return io.BufferedReader(gzip.open(file) if magic == b"\x1f\x8b" else file.open("rb", buffering=0))
 
 
-def _open_rows(file: Path, handle: io.BufferedReader) -> tuple[str, int, Iterator[_Row]]:
+def _open_rows(file: Path, handle: io.BufferedReader) -> tuple[str, int, Iterator[_VectorRow]]:
     """The format, the size of a vector, and the rows to come."""
     first = handle.readline()
     fields = first.split()
@@ -143,7 +144,7 @@ def _open_rows(file: Path, handle: io.BufferedReader) -> tuple[str, int, Iterato
     return GLOVE_TEXT, size, _text_rows(file, chain([first], handle), size, 1)
 
 
-def _text_rows(file: Path, lines: Iterator[bytes] | BinaryIO, size: int, first_line: int) -> Iterator[_Row]:
+def _text_rows(file: Path, lines: Iterator[bytes] | BinaryIO, size: int, first_line: int) -> Iterator[_VectorRow]:
     """A word and its numbers a line. A word may hold spaces, so the numbers are counted from the end."""
     for number, line in enumerate(lines, start=first_line):
         place = f"line {number}"
@@ -153,12 +154,12 @@ def _text_rows(file: Path, lines: Iterator[bytes] | BinaryIO, size: int, first_l
             num_numbers = len(line.split()[1:])
             raise VectorFileError(f"{file}, {place}: {num_numbers} numbers, where a vector has {size}")
         try:
-            yield _Row(word.decode(), array("f", map(float, numbers)).tobytes(), place)
+            yield _VectorRow(word.decode(), array("f", map(float, numbers)).tobytes(), place)
         except ValueError as error:  # a UnicodeDecodeError is one
             raise VectorFileError(f"{file}, {place}: {error}") from error
 
 
-def _binary_rows(file: Path, handle: BinaryIO, size: int, num_words: int) -> Iterator[_Row]:
+def _binary_rows(file: Path, handle: BinaryIO, size: int, num_words: int) -> Iterator[_VectorRow]:
     """A word, a space and its numbers; some writers put a line feed between rows."""
     for number in range(1, num_words + 1):
         word = bytearray()
@@ -168,12 +169,12 @@ def _binary_rows(file: Path, handle: BinaryIO, size: int, num_words: int) -> Ite
         if len(numbers) < size * NUMBER_BYTES:
             raise VectorFileError(f"{file}, word {number}: the file ends here, and its head says {num_words:,} words")
         try:
-            yield _Row(word.lstrip(b"\n").decode(), numbers, f"word {number}")
+            yield _VectorRow(word.lstrip(b"\n").decode(), numbers, f"word {number}")
         except UnicodeDecodeError as error:
             raise VectorFileError(f"{file}, word {number}: {error}") from error
 
 
-def _counted(file: Path, num_words: int, rows: Iterator[_Row]) -> Iterator[_Row]:
+def _counted(file: Path, num_words: int, rows: Iterator[_VectorRow]) -> Iterator[_VectorRow]:
     """The rows, which must be as many as the head says."""
     num_rows = 0
     for row in rows:
@@ -183,7 +184,7 @@ def _counted(file: Path, num_words: int, rows: Iterator[_Row]) -> Iterator[_Row]
         raise VectorFileError(f"{file}: its head says {num_words:,} words, and there are {num_rows:,}")
 
 
-def _collect(file: Path, size: int, rows: Iterator[_Row]) -> tuple[list[str], NDArray[np.float32]]:
+def _collect(file: Path, size: int, rows: Iterator[_VectorRow]) -> tuple[list[str], NDArray[np.float32]]:
     places: dict[str, str] = {}
     numbers = bytearray()
     for word, row, place in rows:

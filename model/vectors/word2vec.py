@@ -1,7 +1,4 @@
-"""Word vectors: made, with the vocabulary, from texts; and which of a network's words are alike.
-
-Only the making needs gensim, which is imported when it is asked for.
-"""
+"""Word vectors, made with the vocabulary from texts. Needs gensim, which is imported when it is first used."""
 
 from __future__ import annotations
 
@@ -12,62 +9,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.checkpoint import DEFAULT_CHECKPOINT, VOCABULARY, load_checkpoint
 from model.config import ModelConfig
 from model.data.corpora import DEV_SHARE, SPLIT_SEED, read_corpora, read_examples, split_by_stream
-from model.errors import DataError, ModelError, UnknownWordError
-from model.text.normalise import ALLCAPS, LONG, split_chunk
+from model.errors import DataError, ModelError
+from model.text.normalise import split_chunk
 from model.text.tokenizer import Tokenizer, build_vocabulary, cut
 
 VECTOR_STD = 0.35  # of all entries: the scale at which the LSTM's gates start to work
 NUM_BUCKETS = 2048  # for words beyond the vocabulary, so that they are not taken out from between their neighbours
-
-
-class Neighbour(NamedTuple):
-    """A word of the vocabulary, and the cosine between its vector and that of the word asked for, in -1..1."""
-
-    word: str
-    similarity: float
-
-
-def neighbours(checkpoint: Path | None, texts: Iterable[str], max_words: int = 10) -> dict[str, list[Neighbour]]:
-    """The words of a checkpoint (None: the packaged one) whose vectors are nearest to those of the words in `texts`.
-
-    Texts are normalised as the network reads them, so that one may hold several words; each is a key, and has at most
-    `max_words` neighbours, nearest first, itself not among them. Raises CheckpointError, and UnknownWordError that
-    names every text without a word and every word that the vocabulary lacks.
-    """
-    folder = checkpoint or DEFAULT_CHECKPOINT
-    loaded = load_checkpoint(folder)
-    rows = {word: row for row, word in enumerate(loaded.words)}
-    asked, unknown = [], []
-    for text in texts:
-        words = _normalise(text, rows)
-        asked += [word for word in words if word in rows]
-        unknown += [word for word in words if word not in rows] if words else [text]
-    if unknown:
-        raise UnknownWordError(
-            f"{loaded.name} has no vector for {', '.join(map(repr, unknown))}: "
-            f"ask for words that {folder / VOCABULARY} lists"
-        )
-    vectors = loaded.weights["word.embedding.weight"][: len(rows)]
-    directions = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    nearest = {}
-    for word in asked:
-        similarities = directions @ directions[rows[word]]
-        order = [row for row in np.argsort(-similarities, kind="stable") if row != rows[word]][:max_words]
-        nearest[word] = [Neighbour(loaded.words[row], float(similarities[row])) for row in order]
-    return nearest
-
-
-def _normalise(text: str, known: Iterable[str]) -> list[str]:
-    """The words of `text` without the marks of how they were written; a line of the vocabulary, as <url>, is itself."""
-    return [text] if text in known else [word for word in Tokenizer.split(text) if word not in (LONG, ALLCAPS)]
 
 
 def train_vectors(  # noqa: PLR0913 - two are what to do, the others have defaults
@@ -120,11 +74,6 @@ def read_texts(file: Path) -> list[str]:
     if not texts:
         raise DataError(f"{file}: no texts in it")
     return texts
-
-
-def read_vocabulary(checkpoint: Path | None) -> Sequence[str]:
-    """The words of a checkpoint (None: the packaged one), the most frequent first. Raises CheckpointError."""
-    return load_checkpoint(checkpoint or DEFAULT_CHECKPOINT).words
 
 
 def _corpus_texts(data: Path) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.pipeline.backlog import produce
-from benchmarks.pipeline.programs import PROGRAMS, Backlog, Row, run
+from benchmarks.pipeline.programs import PROGRAMS, Backlog, ProgramResult, run
 from benchmarks.pipeline.report import as_json
 from tests import kafka_tools
 from worker.stack import LocalStack
@@ -26,7 +26,7 @@ def backlog(stack: LocalStack):
 def test_every_program_of_the_benchmark_gives_each_record_one_event_and_the_label_that_our_worker_gives(
     stack: LocalStack, backlog: Backlog, checkpoint: Path, tmp_path: Path
 ) -> None:
-    rows: list[Row] = [run(stack, program, backlog, checkpoint, tmp_path) for program in PROGRAMS]
+    rows: list[ProgramResult] = [run(stack, program, backlog, checkpoint, tmp_path) for program in PROGRAMS]
     report = {row["program"]: row for row in as_json(rows)["rows"]}
     for program in PROGRAMS:
         row = report[program.name]

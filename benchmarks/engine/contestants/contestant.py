@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.engine.contestants.work import Texts
+from benchmarks.engine.contestants.work import RaggedTexts
 from model.checkpoint import Weights
 from model.config import ModelConfig
 from model.inference.kernels.cpu import CpuNetwork
-from model.inference.kernels.recurrence import PRECISIONS, Precision
+from model.inference.kernels.recurrence import CPU_PRECISIONS, CpuPrecision
 from model.inference.schedule import IntArray, plan_rows, schedule
 from model.inference.state import FloatArray, WordState
 
@@ -48,7 +48,7 @@ class Work:
 
     config: ModelConfig
     weights: Weights
-    texts: Texts
+    texts: RaggedTexts
     batch: int  # texts
 
     def sorted_batches(self, num_texts: int) -> list[IntArray]:
@@ -70,7 +70,7 @@ def split(texts: IntArray, num_texts: int) -> list[IntArray]:
     return [texts[begin : begin + num_texts] for begin in range(0, len(texts), num_texts)]
 
 
-def read_batch(network: CpuNetwork, hidden_size: int, texts: Texts) -> FloatArray:
+def read_batch(network: CpuNetwork, hidden_size: int, texts: RaggedTexts) -> FloatArray:
     """(texts, H): as the engine reads a batch of whole texts, each of a stream of its own, its plan included."""
     whole = np.ones(len(texts.lengths), np.bool_)
     plan = schedule(texts.lengths, final=whole, first=whole)
@@ -79,10 +79,10 @@ def read_batch(network: CpuNetwork, hidden_size: int, texts: Texts) -> FloatArra
     return hidden
 
 
-def ours(work: Work, precision: Precision) -> tuple[Contestant, Contestant]:
+def ours(work: Work, precision: CpuPrecision) -> tuple[Contestant, Contestant]:
     """Our word network, on batches as they come, and on batches of texts that were sorted by length together."""
     network = CpuNetwork(work.config, work.weights, precision=precision)
-    name, title, is_exact = f"ours_{precision}", f"ours, {precision}", precision == PRECISIONS[0]
+    name, title, is_exact = f"ours_{precision}", f"ours, {precision}", precision == CPU_PRECISIONS[0]
     as_given, by_length = np.arange(len(work.texts.lengths)), np.concatenate(work.sorted_ahead(work.batch))
     return (
         Contestant(name, title, _reader(work, network, as_given), as_given, is_exact),

@@ -23,7 +23,7 @@ MEAN_TOKENS, DEVIATION_TOKENS, MAX_TOKENS = 20, 8, 60  # of a tweet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Texts:
+class RaggedTexts:
     """Texts as ids, one after the other."""
 
     lengths: IntArray  # (texts,)
@@ -49,16 +49,16 @@ class Texts:
         for begin in range(0, len(self.lengths), num_texts):
             yield slice(begin, begin + num_texts)
 
-    def take(self, texts: slice) -> Texts:
+    def take(self, texts: slice) -> RaggedTexts:
         """Some of them."""
         starts, lengths = self.starts[texts], self.lengths[texts]
-        return Texts(lengths, self.ids[starts[0] : starts[-1] + lengths[-1]])
+        return RaggedTexts(lengths, self.ids[starts[0] : starts[-1] + lengths[-1]])
 
-    def reordered(self, order: IntArray) -> Texts:
+    def reordered(self, order: IntArray) -> RaggedTexts:
         """The same in another order."""
         starts, lengths = self.starts[order].tolist(), self.lengths[order]
         each = [self.ids[start : start + length] for start, length in zip(starts, lengths.tolist(), strict=True)]
-        return Texts(lengths, np.concatenate(each))
+        return RaggedTexts(lengths, np.concatenate(each))
 
     def padded(self, texts: IntArray) -> IntArray:
         """(time, texts), zero behind the end of each: the ids of these texts."""
@@ -83,22 +83,22 @@ def random_weights(config: ModelConfig) -> Weights:
     return {name: array.astype(np.float16).astype(np.float32) for name, array in weights.items()}
 
 
-def random_tweets(num_texts: int, vocabulary: int = VOCABULARY) -> Texts:
+def random_tweets(num_texts: int, vocabulary: int = VOCABULARY) -> RaggedTexts:
     """Texts with the lengths of tweets."""
     random = np.random.default_rng(SEED)
     drawn = random.normal(MEAN_TOKENS, DEVIATION_TOKENS, num_texts)
     return texts_of(np.clip(np.rint(drawn), 1, MAX_TOKENS).astype(np.intp), vocabulary)
 
 
-def texts_of(lengths: IntArray, vocabulary: int = VOCABULARY) -> Texts:
+def texts_of(lengths: IntArray, vocabulary: int = VOCABULARY) -> RaggedTexts:
     """Texts with these lengths."""
     random = np.random.default_rng(SEED + 1)
     shares = 1 / np.arange(1, vocabulary + 1)
     ids = random.choice(vocabulary, lengths.sum(), p=shares / shares.sum())
-    return Texts(lengths, ids.astype(np.intp))
+    return RaggedTexts(lengths, ids.astype(np.intp))
 
 
-def exact_hidden(weights: Weights, texts: Texts) -> FloatArray:
+def exact_hidden(weights: Weights, texts: RaggedTexts) -> FloatArray:
     """(texts, H): the last hidden state of each text, in double precision and step by step: what all must give."""
     inputs, recurrence = (weights[f"word.lstm.weight_{name}"].T.astype(np.float64) for name in ("ih", "hh"))
     states = np.zeros((2, len(texts.lengths), len(recurrence)))

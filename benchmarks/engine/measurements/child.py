@@ -15,7 +15,7 @@ import time
 from benchmarks.engine.contestants.contestant import Work, ours
 from benchmarks.engine.contestants.work import random_tweets, random_weights
 from model.config import ModelConfig
-from model.inference.kernels.recurrence import PRECISIONS
+from model.inference.kernels.recurrence import CPU_PRECISIONS
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     hidden_size, vocabulary, batch, num_batches = map(int, sys.argv[1:])
     config = ModelConfig(num_words=vocabulary, num_buckets=1, embedding_size=hidden_size, hidden_size=hidden_size)
     texts = random_tweets(batch * num_batches, vocabulary)
-    contestant, _ = ours(Work(config, random_weights(config), texts, batch), PRECISIONS[0])
+    contestant, _ = ours(Work(config, random_weights(config), texts, batch), CPU_PRECISIONS[0])
     contestant.read()
     print("ready", flush=True)
     for _ in sys.stdin:

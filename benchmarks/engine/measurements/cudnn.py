@@ -21,7 +21,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from benchmarks.engine.contestants.contestant import Work
 from benchmarks.engine.contestants.torch_peers import network, pack
-from benchmarks.engine.contestants.work import Texts, exact_hidden
+from benchmarks.engine.contestants.work import RaggedTexts, exact_hidden
 from benchmarks.engine.figures import Bar, BenchRow
 from model.errors import ComparisonError
 from model.inference.devices import check_device
@@ -76,7 +76,7 @@ def measure_cuda(work: Work, *, device: str = "cuda", num_calls: int = 100) -> l
     return rows
 
 
-def our_call(network: CpuNetwork, work: Work, texts: Texts) -> Call:
+def our_call(network: CpuNetwork, work: Work, texts: RaggedTexts) -> Call:
     """-> (tokens, 3): what the texts' classes are after every token; one text is one stream."""
     whole = np.ones(len(texts.lengths), np.bool_)
 
@@ -104,7 +104,7 @@ def cudnn_call(embedding: nn.Module, lstm: nn.Module, work: Work) -> Call:
     return read
 
 
-def check(work: Work, on_cpu: CpuNetwork, texts: Texts, calls: tuple[Call, Call], tolerance: float) -> None:
+def check(work: Work, on_cpu: CpuNetwork, texts: RaggedTexts, calls: tuple[Call, Call], tolerance: float) -> None:
     """Raises ComparisonError where our logits or their hidden states are not those of the CPU."""
     expected = our_call(on_cpu, work, texts)(), exact_hidden(work.weights, texts)[_longest_first(texts)]
     for title, call, right in zip(("ours", "cuDNN"), calls, expected, strict=True):
@@ -112,7 +112,7 @@ def check(work: Work, on_cpu: CpuNetwork, texts: Texts, calls: tuple[Call, Call]
             raise ComparisonError(f"{title} does other work on this GPU: off by {largest:.1e}, at most {tolerance:.0e}")
 
 
-def _longest_first(texts: Texts) -> IntArray:
+def _longest_first(texts: RaggedTexts) -> IntArray:
     return np.argsort(-texts.lengths, kind="stable")
 
 

@@ -14,7 +14,7 @@ from benchmarks.engine.figures import Bar, BenchRow
 from benchmarks.engine.measurements.race import check_hidden
 from model.checkpoint import Weights
 from model.config import ModelConfig
-from model.inference.kernels.recurrence import PRECISIONS
+from model.inference.kernels.recurrence import CPU_PRECISIONS
 from model.inference.state import DoubleArray
 
 NUM_TOKENS = 20
@@ -28,7 +28,7 @@ def measure_latency(
     """The median time of a call, and against `nn.LSTM`."""
     on_progress(f"{config.hidden_size} cells: latency of one text")
     work = Work(config, weights, texts_of(np.array([NUM_TOKENS]), config.num_words), batch=1)
-    own = [ours(work, precision)[0] for precision in PRECISIONS]
+    own = [ours(work, precision)[0] for precision in CPU_PRECISIONS]
     contestants = [
         *own,
         torch_peers.padded(work),

@@ -8,13 +8,13 @@ from functools import partial
 import numpy as np
 
 from benchmarks.engine.contestants.contestant import read_batch
-from benchmarks.engine.contestants.work import MEAN_TOKENS, Texts, random_tweets, texts_of
+from benchmarks.engine.contestants.work import MEAN_TOKENS, RaggedTexts, random_tweets, texts_of
 from benchmarks.engine.figures import Bar, BenchRow
 from benchmarks.engine.rounds import best_seconds
 from model.checkpoint import Weights
 from model.config import ModelConfig
 from model.inference.kernels.cpu import CpuNetwork
-from model.inference.kernels.recurrence import PRECISIONS
+from model.inference.kernels.recurrence import CPU_PRECISIONS
 
 REVIEW_TOKENS, SHORT_TOKENS, LONG_TOKENS = 230, 5, 500
 LEAST_SHARE = Bar(0.85)
@@ -34,7 +34,7 @@ def measure_mixes(
         f"half {SHORT_TOKENS}, half {LONG_TOKENS} words": texts_of(half, config.num_words),
     }
     rows = []
-    for precision in PRECISIONS:
+    for precision in CPU_PRECISIONS:
         on_progress(f"{config.hidden_size} cells, {precision}: mixes of short and long texts")
         network = CpuNetwork(config, weights, precision=precision)
         seconds = best_seconds(
@@ -44,12 +44,12 @@ def measure_mixes(
     return rows
 
 
-def _read(network: CpuNetwork, hidden_size: int, texts: Texts, batch: int) -> None:
+def _read(network: CpuNetwork, hidden_size: int, texts: RaggedTexts, batch: int) -> None:
     for part in texts.batches(batch):
         read_batch(network, hidden_size, texts.take(part))
 
 
-def mix_row(hidden_size: int, precision: str, mixes: dict[str, Texts], seconds: list[float]) -> BenchRow:
+def mix_row(hidden_size: int, precision: str, mixes: dict[str, RaggedTexts], seconds: list[float]) -> BenchRow:
     """From the time that each mix took."""
     rates = {title: texts.num_tokens / took for (title, texts), took in zip(mixes.items(), seconds, strict=True)}
     return BenchRow(

@@ -9,12 +9,12 @@ import numpy as np
 
 from benchmarks.engine.contestants import onnx_peers, torch_peers
 from benchmarks.engine.contestants.contestant import PRODUCTS, Contestant, Work, fastest, ours, products
-from benchmarks.engine.contestants.work import Texts, exact_hidden
+from benchmarks.engine.contestants.work import RaggedTexts, exact_hidden
 from benchmarks.engine.figures import Bar, BenchRow, BenchSpeed
 from benchmarks.engine.rounds import best_seconds
 from model.config import NUM_GATES
 from model.errors import ComparisonError
-from model.inference.kernels.recurrence import PRECISIONS
+from model.inference.kernels.recurrence import CPU_PRECISIONS
 from model.inference.state import FloatArray
 
 TOLERANCE = 1e-4  # of hidden states in float32
@@ -59,7 +59,7 @@ def enter(work: Work) -> list[Contestant]:
         best(torch_peers.quantised(work)),
         *map(best, (*in_float32, *in_int8)),
         products(work),
-        *chain.from_iterable(ours(work, precision) for precision in PRECISIONS),
+        *chain.from_iterable(ours(work, precision) for precision in CPU_PRECISIONS),
     ]
 
 
@@ -78,7 +78,7 @@ def check_hidden(contestant: Contestant, exact: FloatArray) -> tuple[float, floa
 
 
 def speed_of(
-    contestant: Contestant, hidden_size: int, texts: Texts, seconds: float, difference: tuple[float, float] | None
+    contestant: Contestant, hidden_size: int, texts: RaggedTexts, seconds: float, difference: tuple[float, float] | None
 ) -> BenchSpeed:
     """Rates from the time of one round over `texts`."""
     largest, mean = difference or (None, None)

@@ -15,7 +15,7 @@ from benchmarks.engine.measurements.race import speed_of
 from benchmarks.engine.rounds import best_seconds
 from model.checkpoint import Weights
 from model.config import NUM_GATES, ModelConfig
-from model.inference.kernels.recurrence import PRECISIONS
+from model.inference.kernels.recurrence import CPU_PRECISIONS
 
 BATCHES = (1, 4, 16, 64, 256)
 NUM_TOKENS = 20  # of every text, so that a batch keeps its size to the end
@@ -53,7 +53,7 @@ def measure_batches(
 def _enter(work: Work, in_float32: Any, in_int8: Any) -> list[Contestant]:
     """Those that differ with the size of a batch; where all texts are equally long, padding costs nothing."""
     return [
-        *(ours(work, precision)[0] for precision in PRECISIONS),
+        *(ours(work, precision)[0] for precision in CPU_PRECISIONS),
         products(work),
         torch_peers.packed(work),
         onnx_peers.whole_batches(work, in_float32, int8=False),

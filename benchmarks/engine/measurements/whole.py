@@ -15,7 +15,7 @@ from model.checkpoint import Checkpoint
 from model.errors import ComparisonError
 from model.inference.batch import Request
 from model.inference.engine import InferenceEngine, Result
-from model.inference.kernels.recurrence import PRECISIONS, Precision
+from model.inference.kernels.recurrence import CPU_PRECISIONS, CpuPrecision
 from model.text.tokenizer import Tokenizer, cut_piece
 
 AGAINST_VADER = Bar(2.0)
@@ -34,7 +34,7 @@ def measure_whole(
     on_progress("the whole path beside VADER")
     before, timed = texts[: len(texts) // 2], texts[len(texts) // 2 :]
     rows = [
-        *(_against_vader(checkpoint, precision, before, timed, batch, num_rounds) for precision in PRECISIONS),
+        *(_against_vader(checkpoint, precision, before, timed, batch, num_rounds) for precision in CPU_PRECISIONS),
         _tokenising(checkpoint, before, timed, num_rounds),
     ]
     on_progress("hot streams and pieces")
@@ -44,7 +44,7 @@ def measure_whole(
 
 def _against_vader(  # noqa: PLR0913, PLR0917 - what is read, and how
     checkpoint: Checkpoint,
-    precision: Precision,
+    precision: CpuPrecision,
     before: Sequence[str],
     timed: Sequence[str],
     batch: int,

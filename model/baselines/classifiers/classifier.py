@@ -36,22 +36,22 @@ NUM_POINTS, LEAST_STEPS = 50, 10  # points of the curve at most, and steps betwe
 STEPS = "steps.pt"
 
 
-class Rows(NamedTuple):
+class PaddedTexts(NamedTuple):
     """Texts as ids, and their classes."""
 
     ids: Ids  # (texts, words)
     targets: NDArray[np.int64]  # (texts,)
 
-    def some(self, rows: NDArray[np.int64]) -> Rows:
+    def some(self, rows: NDArray[np.int64]) -> PaddedTexts:
         """Those of some rows."""
-        return Rows(self.ids[rows], self.targets[rows])
+        return PaddedTexts(self.ids[rows], self.targets[rows])
 
 
 class Dataset(NamedTuple):
     """What a classifier learns from, and what it is measured on."""
 
-    train: Rows
-    test: Rows
+    train: PaddedTexts
+    test: PaddedTexts
 
 
 @dataclass(slots=True)
@@ -111,7 +111,7 @@ def keep_vocabulary(folder: Path, words: Words) -> None:
 
 
 def _fit(
-    network: TextClassifier, train: Rows, config: ClassifierConfig, folder: Path, on_progress: OnProgress
+    network: TextClassifier, train: PaddedTexts, config: ClassifierConfig, folder: Path, on_progress: OnProgress
 ) -> _Progress:
     torch.set_num_threads(config.threads)
     optimizer = torch.optim.Adam(network.trained().values(), lr=config.learning_rate)
@@ -138,7 +138,7 @@ def _batches(num_texts: int, config: ClassifierConfig) -> list[NDArray[np.int64]
 
 
 def _train_step(
-    network: TextClassifier, optimizer: torch.optim.Optimizer, texts: Rows, config: ClassifierConfig, step: int
+    network: TextClassifier, optimizer: torch.optim.Optimizer, texts: PaddedTexts, config: ClassifierConfig, step: int
 ) -> tuple[float, float]:
     """Loss and accuracy of the texts of one step."""
     torch.manual_seed(config.seed * 1_000_003 + step)  # of the dropout, so that a step repeats exactly
@@ -156,9 +156,9 @@ def _train_step(
 
 def _save(folder: Path, network: TextClassifier, optimizer: torch.optim.Optimizer, progress: _Progress) -> None:
     content = BytesIO()
-    told = json.dumps(asdict(progress))
+    saved_progress = json.dumps(asdict(progress))
     network_state = {name: parameter.data for name, parameter in network.trained().items()}
-    torch.save({"network": network_state, "optimizer": optimizer.state_dict(), "progress": told}, content)
+    torch.save({"network": network_state, "optimizer": optimizer.state_dict(), "progress": saved_progress}, content)
     write_whole(folder / STEPS, content.getvalue())
 
 

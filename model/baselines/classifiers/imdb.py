@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from model.baselines.baseline import Baseline, OnProgress
-from model.baselines.classifiers.classifier import Dataset, Rows, keep_vocabulary, train_classifier
+from model.baselines.classifiers.classifier import Dataset, PaddedTexts, keep_vocabulary, train_classifier
 from model.baselines.classifiers.classifier_network import ClassifierConfig, TextClassifier
 from model.baselines.classifiers.embedding import embed, word_vectors
 from model.baselines.classifiers.vocabulary import Words, encode, most_frequent, words_of
@@ -83,7 +83,7 @@ def _rows(corpus: Corpus, train: Sequence[Words], vocabulary: Words, config: Rev
     """Training and test texts as ids."""
     test = (words_of(text) for text in corpus.test.texts)
     ids = (encode(texts, vocabulary, config.text_words, config.zeros) for texts in (train, test))
-    return Dataset(Rows(next(ids), corpus.train.targets), Rows(next(ids), corpus.test.targets))
+    return Dataset(PaddedTexts(next(ids), corpus.train.targets), PaddedTexts(next(ids), corpus.test.targets))
 
 
 def _recurrent(cell: str, source: str, published: float | None = None) -> Baseline[ReviewConfig]:

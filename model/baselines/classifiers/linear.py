@@ -1,5 +1,5 @@
 """The baseline that every network has to beat: a linear classifier of words and word pairs, and with it the simplest
-carried state there is, the mean of its own earlier opinions on the stream.
+carried state there is, the mean of its own earlier scores on the stream.
 
 Wang and Manning 2012, "Baselines and Bigrams": such a classifier is hard to beat where texts are long.
 """
@@ -24,7 +24,7 @@ from model.baselines.datasets import generated_phrases
 from model.baselines.outcome import Outcome
 from model.data.corpora import DEV_SHARE, SPLIT_SEED, Example, read_corpora, split_by_stream, split_by_time
 
-NUM_FOLDS = 5  # of the streams: opinions of texts that the classifier learnt from would be too sure
+NUM_FOLDS = 5  # of the streams: scores of texts that the classifier learnt from would be too sure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ def run(config: LinearConfig, data: Path | None, folder: Path, on_progress: OnPr
         figures={"accuracy": reviews["reset"]} | {f"imdb {mode}": share for mode, share in reviews.items()} | figures,
         num_parameters=num_weights + num_of_reviews,
         seconds=time.process_time() - start_s,
-        notes=(note, "carried: with the mean of the classifier's own opinions of the film's reviews before"),
+        notes=(note, "carried: with the mean of the classifier's own scores of the film's reviews before"),
     )
 
 
@@ -90,29 +90,29 @@ def _read_reviews(
     streams = [example.stream or example.id for example in train]
     classifier = _classifier(config)
     folds = GroupKFold(NUM_FOLDS)
-    opinions = cross_val_predict(classifier, texts, labels, groups=streams, cv=folds, method="decision_function")
+    scores = cross_val_predict(classifier, texts, labels, groups=streams, cv=folds, method="decision_function")
     classifier.fit(texts, labels)
     test_texts, test_labels = _columns(test)
-    test_opinions = classifier.decision_function(test_texts)
-    carried = LogisticRegression().fit(_with_past(opinions, streams), labels)
+    test_scores = classifier.decision_function(test_texts)
+    carried = LogisticRegression().fit(_with_past(scores, streams), labels)
     test_streams = [example.stream or example.id for example in test]
-    dealt = np.random.default_rng(config.seed).permutation(len(test))
-    shuffled = [test_streams[i] for i in dealt]
+    order = np.random.default_rng(config.seed).permutation(len(test))
+    shuffled = [test_streams[i] for i in order]
     return {
         "reset": float(classifier.score(test_texts, test_labels)),
-        "carried": float(carried.score(_with_past(test_opinions, test_streams), test_labels)),
-        "shuffled": float(carried.score(_with_past(test_opinions, shuffled), test_labels)),
+        "carried": float(carried.score(_with_past(test_scores, test_streams), test_labels)),
+        "shuffled": float(carried.score(_with_past(test_scores, shuffled), test_labels)),
     }, _num_weights(classifier)
 
 
-def _with_past(opinions: NDArray[np.float64], streams: Sequence[str]) -> NDArray[np.float64]:
-    """(texts, 3): the opinion of each text, the mean of those before it on its stream, and that times their number."""
-    columns = np.zeros((len(opinions), 3))
+def _with_past(scores: NDArray[np.float64], streams: Sequence[str]) -> NDArray[np.float64]:
+    """(texts, 3): the score of each text, the mean of those before it on its stream, and that times their number."""
+    columns = np.zeros((len(scores), 3))
     sums: dict[str, tuple[float, int]] = {}
-    for row, (opinion, stream) in enumerate(zip(opinions, streams, strict=True)):
+    for row, (score, stream) in enumerate(zip(scores, streams, strict=True)):
         total, count = sums.get(stream, (0.0, 0))
-        columns[row] = opinion, total / max(count, 1), total / (count + 3)  # the last trusts a long past more
-        sums[stream] = total + opinion, count + 1
+        columns[row] = score, total / max(count, 1), total / (count + 3)  # the last trusts a long past more
+        sums[stream] = total + score, count + 1
     return columns
 
 

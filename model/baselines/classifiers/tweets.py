@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from model.baselines.baseline import Baseline, OnProgress
-from model.baselines.classifiers.classifier import Dataset, Rows, keep_vocabulary, train_classifier
+from model.baselines.classifiers.classifier import Dataset, PaddedTexts, keep_vocabulary, train_classifier
 from model.baselines.classifiers.classifier_network import ClassifierConfig, TextClassifier
 from model.baselines.classifiers.embedding import embed, word_vectors
 from model.baselines.classifiers.sentiment140 import read_sentiment140
@@ -47,7 +47,7 @@ def run(config: TweetConfig, data: Path | None, folder: Path, on_progress: OnPro
     torch.manual_seed(config.seed)
     network = TextClassifier(config, len(vocabulary), embedding.rows, frozen=config.frozen)
     ids = [encode(texts, vocabulary, config.text_words, config.zeros) for texts in (train, test)]
-    rows = Dataset(Rows(ids[0], corpus.train.targets), Rows(ids[1], corpus.test.targets))
+    rows = Dataset(PaddedTexts(ids[0], corpus.train.targets), PaddedTexts(ids[1], corpus.test.targets))
     outcome = train_classifier(network, rows, config, folder, on_progress)
     notes = [corpus.note, embedding.note]
     if not config.vectors:

@@ -105,9 +105,9 @@ class Speller:
         letters = self.letters
         spelt, state = [letters.index(self.word[0])], None
         while len(spelt) < len(self.word):
-            reading = self.network.read(spelt[-1:], state)
-            spelt.append(int(reading.logits[-1].argmax()))
-            state = reading.run.states[-1]
+            forward = self.network.read(spelt[-1:], state)
+            spelt.append(int(forward.logits[-1].argmax()))
+            state = forward.run.states[-1]
         return "".join(letters[number] for number in spelt)
 
 
@@ -140,15 +140,15 @@ def _train(speller: Speller, config: CharConfig, on_progress: OnProgress) -> Ite
     weights = speller.network.tensors()
     squares = {name: np.zeros_like(weight) for name, weight in weights.items()}  # of the gradients, summed over steps
     for step in range(config.max_steps + 1):
-        reading = speller.network.read(ids[:-1])
-        found = (reading.probabilities * targets).sum(axis=1)
+        forward = speller.network.read(ids[:-1])
+        found = (forward.probabilities * targets).sum(axis=1)
         is_done = step == config.max_steps or found.min() >= config.min_probability
         if is_done or step % STEPS_PER_POINT == 0:
             on_progress(step / config.max_steps, f"step {step}: spells {speller.spell()!r}")
-            yield Point(step, -float(np.log(found).mean()), float((reading.logits.argmax(axis=1) == ids[1:]).mean()))
+            yield Point(step, -float(np.log(found).mean()), float((forward.logits.argmax(axis=1) == ids[1:]).mean()))
         if is_done:
             break
-        gradients = speller.network.gradients(reading, (reading.probabilities - targets) / len(targets)).tensors()
+        gradients = speller.network.gradients(forward, (forward.probabilities - targets) / len(targets)).tensors()
         config.clipping.apply(gradients.values())
         for name, gradient in gradients.items():
             squares[name] += gradient**2

@@ -10,13 +10,13 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from model.cells import CELLS, Array, Pass, Weights, layer_backward, run_layer
+from model.cells import CELLS, Array, LayerWeights, Pass, layer_backward, run_layer
 from model.reference import softmax
 
 _CELL = CELLS["rnn"]
 
 
-class Reading(NamedTuple):
+class ForwardPass(NamedTuple):
     """A sequence as the network reads it, with what its backward pass needs."""
 
     run: Pass
@@ -27,14 +27,14 @@ class Reading(NamedTuple):
 class PlainRnn(NamedTuple):
     """The weights; also, in the same places, the derivatives of a loss by them."""
 
-    layer: Weights
+    layer: LayerWeights
     readout: Array  # (classes, cells)
     bias: Array  # (classes,)
 
     @classmethod
     def random(cls, num_inputs: int, hidden_size: int, num_classes: int, rng: np.random.Generator) -> Self:
         """Weights around 0 with a deviation of 0.1; biases of 0."""
-        layer = Weights(
+        layer = LayerWeights(
             rng.normal(0, 0.1, (hidden_size, num_inputs)),
             rng.normal(0, 0.1, (hidden_size, hidden_size)),
             np.zeros(hidden_size),
@@ -45,7 +45,7 @@ class PlainRnn(NamedTuple):
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Array]) -> Self:
         """What `tensors` made. Raises KeyError where one is missing."""
-        layer = Weights(*(tensors[f"layer.{name}"] for name in Weights._fields))
+        layer = LayerWeights(*(tensors[f"layer.{name}"] for name in LayerWeights._fields))
         return cls(layer, tensors["readout"], tensors["bias"])
 
     def tensors(self) -> dict[str, Array]:
@@ -58,15 +58,15 @@ class PlainRnn(NamedTuple):
         """Numbers in all weights."""
         return sum(array.size for array in self.tensors().values())
 
-    def read(self, ids: Sequence[int], state: Array | None = None) -> Reading:
+    def read(self, ids: Sequence[int], state: Array | None = None) -> ForwardPass:
         """Read a sequence from a state (1, cells), by default the empty one."""
         inputs = np.eye(self.layer.weight_ih.shape[1])[list(ids)]
         run = run_layer(_CELL, self.layer, inputs, np.zeros((1, len(self.layer.weight_hh))) if state is None else state)
         logits = run.outputs @ self.readout.T + self.bias
-        return Reading(run, logits, softmax(logits))
+        return ForwardPass(run, logits, softmax(logits))
 
-    def gradients(self, reading: Reading, d_logits: Array) -> PlainRnn:
+    def gradients(self, forward: ForwardPass, d_logits: Array) -> PlainRnn:
         """The derivative of a loss by every weight, from its derivative by the logits (time, classes)."""
-        back = layer_backward(_CELL, self.layer, reading.run, d_logits @ self.readout)
+        back = layer_backward(_CELL, self.layer, forward.run, d_logits @ self.readout)
         [layer] = back.weights
-        return PlainRnn(layer, d_logits.T @ reading.run.outputs, d_logits.sum(axis=0))
+        return PlainRnn(layer, d_logits.T @ forward.run.outputs, d_logits.sum(axis=0))

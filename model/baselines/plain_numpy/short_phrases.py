@@ -20,7 +20,7 @@ from safetensors.numpy import save
 
 from model.baselines.baseline import Baseline, BaselineConfig, OnProgress
 from model.baselines.outcome import Outcome, Point
-from model.baselines.plain_numpy.numpy_rnn import PlainRnn, Reading
+from model.baselines.plain_numpy.numpy_rnn import ForwardPass, PlainRnn
 from model.cells import Array
 from model.config import LABELS
 from model.data.phrases import PhraseGrammar
@@ -91,11 +91,11 @@ def run(config: ShortPhraseConfig, data: Path | None, folder: Path, on_progress:
     for epoch in range(1, config.epochs + 1):
         loss, num_right = 0.0, 0
         for place in rng.permutation(len(train)):
-            reading, d_logits = read_phrase(network, train[place])
-            probability = reading.probabilities[-1, train[place].label]
+            forward, d_logits = read_phrase(network, train[place])
+            probability = forward.probabilities[-1, train[place].label]
             loss -= float(np.log(probability))
             num_right += int(probability > 0.5)
-            gradients = network.gradients(reading, d_logits).tensors()
+            gradients = network.gradients(forward, d_logits).tensors()
             config.clipping.apply(gradients.values())
             for name, gradient in gradients.items():
                 weights[name] -= config.learning_rate * gradient
@@ -111,13 +111,13 @@ def run(config: ShortPhraseConfig, data: Path | None, folder: Path, on_progress:
     )
 
 
-def read_phrase(network: PlainRnn, phrase: ShortPhrase) -> tuple[Reading, Array]:
+def read_phrase(network: PlainRnn, phrase: ShortPhrase) -> tuple[ForwardPass, Array]:
     """The phrase as the network reads it, and the derivative of its cross-entropy by the logits (time, classes)."""
-    reading = network.read(phrase.ids)
-    d_logits = np.zeros_like(reading.logits)
-    d_logits[-1] = reading.probabilities[-1]  # the answer is that after the last word: many to one
+    forward = network.read(phrase.ids)
+    d_logits = np.zeros_like(forward.logits)
+    d_logits[-1] = forward.probabilities[-1]  # the answer is that after the last word: many to one
     d_logits[-1, phrase.label] -= 1
-    return reading, d_logits
+    return forward, d_logits
 
 
 def accuracy(network: PlainRnn, phrases: Sequence[ShortPhrase]) -> float:

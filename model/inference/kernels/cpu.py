@@ -19,7 +19,7 @@ from model.config import NUM_CLASSES, NUM_GATES, NUM_POOLED, ModelConfig
 from model.inference.calibration import temperatures
 from model.inference.kernels import gates, passes
 from model.inference.kernels.products import AffineMap, affine, pack
-from model.inference.kernels.recurrence import Precision, Recurrence, Table, padded_shape
+from model.inference.kernels.recurrence import CpuPrecision, Recurrence, Table, padded_shape
 from model.inference.schedule import IntArray, Schedule
 from model.inference.state import DoubleArray, FloatArray, WordState
 
@@ -46,7 +46,7 @@ class CpuNetwork:
         config: ModelConfig,
         weights: Mapping[str, FloatArray],
         *,
-        precision: Precision = "float32",
+        precision: CpuPrecision = "float32",
         threads: int = 1,
     ) -> None:
         """`precision` of the word LSTM's weights, see `recurrence.py`; `threads` of the pass over a batch's tokens."""

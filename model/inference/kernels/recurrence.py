@@ -20,8 +20,8 @@ from model.inference.kernels.products import FLOATS, operand_shape, pack, zeros
 from model.inference.kernels.registers import HAS_VNNI, LANES
 from model.inference.state import FloatArray
 
-Precision = Literal["float32", "int8"]
-PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
+CpuPrecision = Literal["float32", "int8"]
+CPU_PRECISIONS: tuple[CpuPrecision, ...] = ("float32", "int8")
 
 _MAX_INT8, _MAX_INT16 = 127, 32767
 _ROWS_AT_ONCE = 256  # of the table, while it is made
@@ -80,7 +80,7 @@ class Recurrence:
     operand_type: np.dtype[Any]  # see `operands.py`
 
     @classmethod
-    def of(cls, weights: FloatArray, table: Table, precision: Precision) -> Self:
+    def of(cls, weights: FloatArray, table: Table, precision: CpuPrecision) -> Self:
         """weights (H, 4H) of the hidden state."""
         if precision == "float32":
             packed, none = pack(weights, FLOATS), np.empty((0, 0), np.float32)

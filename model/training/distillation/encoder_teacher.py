@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from model.config import NUM_CLASSES
 from model.data.corpora import Example, classes_of
-from model.training.batches import ABSENT, Ids, Indices, Texts, cut_batches, epoch_batches, pad
+from model.training.batches import ABSENT, EncodedTexts, Ids, Indices, cut_batches, epoch_batches, pad
 from model.training.distillation.encoder import Encoder
 from model.training.fit import corpus_loss, fast_arithmetic
 from model.training.run_folder import RunFolder
@@ -110,7 +110,7 @@ class EncoderTeacher(nn.Module):
         self.eval()
         read = np.empty((len(texts), NUM_CLASSES), np.float32)
         ids = self.encode(texts)
-        bare = Texts(ids, read, read, [])
+        bare = EncodedTexts(ids, read, read, [])
         order, done = np.argsort([len(text) for text in ids], kind="stable"), 0
         for batch in cut_batches(order, bare, READ_TOKENS, READ_TEXTS):
             read[batch] = (self(*_padded([ids[i] for i in batch])) + self.unknown).numpy()
@@ -126,11 +126,11 @@ class EncoderTeacher(nn.Module):
         cut = (ids if len(ids) <= 2 * half else ids[:half] + ids[-half:] for ids in read)
         return [np.array(ids, np.int32) for ids in cut]
 
-    def _labelled(self, corpus: str, examples: Sequence[Example]) -> Texts:
+    def _labelled(self, corpus: str, examples: Sequence[Example]) -> EncodedTexts:
         classes_of(examples, corpus)
         targets = np.eye(NUM_CLASSES, dtype=np.float32)[np.array([example.label for example in examples])]
         ids = self.encode([example.text for example in examples])
-        return Texts.of_corpus(corpus, ids, targets, [""] * len(ids))
+        return EncodedTexts.of_corpus(corpus, ids, targets, [""] * len(ids))
 
     def _groups(self) -> list[dict[str, Any]]:
         """Parameters and learning rate of each layer, from the readout down."""

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from model.config import NUM_CLASSES
 from model.data.corpora import NEGATIVE, POSITIVE
-from model.training.batches import ABSENT, Ids, Texts
+from model.training.batches import ABSENT, EncodedTexts, Ids
 
 NUM_PAIRS = 1 << 20  # pairs share this many columns by hash
 REGULARISATION = 0.2  # C of the logistic regression; chosen on held-out films
@@ -31,7 +31,7 @@ class LinearTeacher:
         self._ratios = np.zeros(0)
         self._regression = LogisticRegression(C=REGULARISATION, solver="liblinear")
 
-    def fit(self, texts: Texts) -> None:
+    def fit(self, texts: EncodedTexts) -> None:
         """Learn from labelled texts."""
         positive = texts.targets[:, POSITIVE] > texts.targets[:, NEGATIVE]
         present = self._present(texts.ids)

@@ -24,12 +24,12 @@ from benchmarks.engine.measurements.processes import two_processes_row  # noqa: 
 from benchmarks.engine.measurements.race import check_hidden, ratios, speed_of  # noqa: E402
 from benchmarks.engine.measurements.whole import pieces_of, with_hot_stream  # noqa: E402
 from model.errors import ComparisonError  # noqa: E402
-from model.inference.kernels.recurrence import PRECISIONS  # noqa: E402
+from model.inference.kernels.recurrence import CPU_PRECISIONS  # noqa: E402
 
 PEERS = {"padded", "packed", "packed_int8"} | {
     f"ort_{precision}_{way}" for precision in ("float32", "int8") for way in ("bucketed", "ahead")
 }
-OURS = {f"ours_{precision}{way}" for precision in PRECISIONS for way in ("", "_ahead")}
+OURS = {f"ours_{precision}{way}" for precision in CPU_PRECISIONS for way in ("", "_ahead")}
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_a_contestant_that_does_other_work_is_refused(work: Work) -> None:
 
 
 def test_sorted_ahead_is_the_same_work_in_another_order(work: Work) -> None:
-    _, ahead = ours(work, PRECISIONS[0])
+    _, ahead = ours(work, CPU_PRECISIONS[0])
     assert (np.diff(work.texts.lengths[ahead.order]) >= 0).all()
     check_hidden(ahead, exact_hidden(work.weights, work.texts))
 

@@ -77,11 +77,11 @@ def _random_speller(word: str, seed: int) -> Speller:
 @given(word=WORDS, seed=st.integers(0, 99))
 def test_the_steps_shown_are_those_of_the_layer_and_each_softmax_sums_to_one(word: str, seed: int) -> None:
     speller = _random_speller(word, seed)
-    reading = speller.network.read([speller.letters.index(letter) for letter in word[:-1]])
+    forward = speller.network.read([speller.letters.index(letter) for letter in word[:-1]])
     steps: list[Step] = list(speller.forward_steps())
     assert [step.letter + step.target for step in steps] == [word[i : i + 2] for i in range(len(word) - 1)]
     for step, h, logits, probabilities in zip(
-        steps, reading.run.outputs, reading.logits, reading.probabilities, strict=True
+        steps, forward.run.outputs, forward.logits, forward.probabilities, strict=True
     ):
         np.testing.assert_allclose(step.hidden, h[:], atol=1e-12)
         np.testing.assert_allclose(step.logits, logits, atol=1e-12)
@@ -101,8 +101,8 @@ def test_gradients_are_the_slopes_of_the_loss(word: str, seed: int) -> None:
     def loss() -> float:
         return -float(np.log((network.read(ids[:-1]).probabilities * targets).sum(axis=1)).sum())
 
-    reading = network.read(ids[:-1])
-    gradients = network.gradients(reading, reading.probabilities - targets).tensors()
+    forward = network.read(ids[:-1])
+    gradients = network.gradients(forward, forward.probabilities - targets).tensors()
     rng = np.random.default_rng(seed)
     for name, weights in network.tensors().items():
         at = tuple(rng.integers(weights.shape))

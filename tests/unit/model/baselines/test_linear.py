@@ -12,9 +12,9 @@ from model.data.corpora import Example
 
 
 def test_a_text_sees_the_opinions_before_it_on_its_own_stream_alone() -> None:
-    opinions = np.array([2.0, -1.0, 4.0, 3.0])
-    columns = _with_past(opinions, ["a", "b", "a", "a"])
-    np.testing.assert_allclose(columns[:, 0], opinions)
+    scores = np.array([2.0, -1.0, 4.0, 3.0])
+    columns = _with_past(scores, ["a", "b", "a", "a"])
+    np.testing.assert_allclose(columns[:, 0], scores)
     np.testing.assert_allclose(columns[:, 1], [0, 0, 2, 3])
     np.testing.assert_allclose(columns[:, 2], [0, 0, 2 / 4, 6 / 5])
 

@@ -17,13 +17,13 @@ import torch
 
 from model.baselines import Outcome, find_baseline, run_baseline
 from model.baselines.next_word import NextWordConfig, perplexity, read_lines
-from model.baselines.word_model import LINE, SPECIAL, UNKNOWN, WordModel, WordNetwork, make_words, tokens_of
+from model.baselines.word_model import LINE, SPECIAL, UNKNOWN, NextWordNetwork, WordModel, make_words, tokens_of
 from model.errors import ConfigError, DataError, UnknownWordError
 from model.text.tokenizer import Tokenizer
 
 CHINESE = Path(__file__).with_name("toy_corpus_zh.txt")
 BASELINE = find_baseline("lm")
-KNOBS = NextWordConfig(
+CONFIG = NextWordConfig(
     text=str(CHINESE),
     embedding_size=32,
     hidden_size=48,
@@ -38,7 +38,7 @@ KNOBS = NextWordConfig(
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model trained on the Chinese corpus."""
     folder = tmp_path_factory.mktemp("runs") / "zh"
-    run_baseline(BASELINE, KNOBS, None, folder)
+    run_baseline(BASELINE, CONFIG, None, folder)
     return folder
 
 
@@ -48,7 +48,7 @@ def model(run: Path) -> WordModel:
 
 
 def test_training_lowers_the_perplexity_of_the_part_of_the_text_that_is_held_out(run: Path) -> None:
-    outcome = run_baseline(BASELINE, KNOBS, None, run)
+    outcome = run_baseline(BASELINE, CONFIG, None, run)
     num_words = len((run / "vocabulary.txt").read_text().split("\n"))
     assert outcome.figures["perplexity untrained"] == pytest.approx(num_words, rel=0.2)
     assert 1 < outcome.figures["perplexity"] < outcome.figures["perplexity untrained"] / 10
@@ -93,7 +93,7 @@ def test_words_of_a_prompt_that_the_text_lacks_are_named(model: WordModel) -> No
 
 
 def test_a_run_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
-    config = replace(KNOBS, epochs=3)
+    config = replace(CONFIG, epochs=3)
 
     def stop(share: float, line: str) -> None:
         if share > 0.5:
@@ -112,7 +112,7 @@ def test_a_run_that_was_cut_off_ends_with_the_weights_of_one_that_was_not(tmp_pa
 def test_a_run_does_not_go_on_with_another_text(tmp_path: Path) -> None:
     file = tmp_path / "text.txt"
     file.write_text(CHINESE.read_text())
-    config = replace(KNOBS, text=str(file), epochs=1)
+    config = replace(CONFIG, text=str(file), epochs=1)
     run_baseline(BASELINE, config, None, tmp_path / "run")
     (tmp_path / "run" / "outcome.json").unlink()
     file.write_text(CHINESE.read_text().replace("猫", "虎"))
@@ -136,7 +136,7 @@ def test_a_file_that_is_no_text_or_too_short_is_refused(tmp_path: Path, content:
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(DataError, match=problem) as caught:
-        run_baseline(BASELINE, replace(KNOBS, text=str(file)), None, tmp_path / "run")
+        run_baseline(BASELINE, replace(CONFIG, text=str(file)), None, tmp_path / "run")
     assert str(file) in str(caught.value)
 
 
@@ -167,7 +167,7 @@ def test_rare_words_are_unknown_and_a_line_ends_with_its_mark() -> None:
 def test_perplexity_is_that_of_the_probabilities_of_each_next_word_and_leaves_unknown_ones_out() -> None:
     torch.manual_seed(0)
     words = [*SPECIAL, *Tokenizer.split("a b c")]
-    model = WordModel(words, WordNetwork(len(words), 3, 4, 2, dropout=0.5))
+    model = WordModel(words, NextWordNetwork(len(words), 3, 4, 2, dropout=0.5))
     model.network.eval()
     ids = [1, 2, 3, 0, 4, 2]
     with torch.no_grad():

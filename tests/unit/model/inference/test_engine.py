@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from model import InferenceEngine, ReferenceNetwork, Request, Result, StreamState
 from model.inference import engine as engine_module
 from model.inference.calibration import temperatures
-from model.inference.kernels.recurrence import PRECISIONS, Precision
+from model.inference.kernels.recurrence import CPU_PRECISIONS, CpuPrecision
 from model.text.tokenizer import cut
 from tests.unit.model.conftest import TEXTS
 
@@ -146,8 +146,8 @@ def test_a_text_has_words_when_something_is_left_of_it(engine: InferenceEngine) 
     assert not engine.has_words(" \n\u200b<br />")
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_whole_text_gives_the_same_bits_alone_and_in_any_batch(checkpoint: Path, precision: Precision) -> None:
+@pytest.mark.parametrize("precision", CPU_PRECISIONS)
+def test_a_whole_text_gives_the_same_bits_alone_and_in_any_batch(checkpoint: Path, precision: CpuPrecision) -> None:
     engine = InferenceEngine.load(checkpoint, precision=precision)
     random = np.random.default_rng(0)
     words = ["good", "bad", "so", "late", "movie", "not"]

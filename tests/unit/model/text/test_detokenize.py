@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.text.detokenize import join_words
+from model.text.detokenize import detokenize
 from model.text.tokenizer import Tokenizer
 
 CHINESE = "今天气很好我们去公园"
@@ -47,29 +47,29 @@ PARTS = [
     ],
 )
 def test_what_was_cut_is_joined_as_it_was_written(text: str) -> None:
-    assert join_words(Tokenizer.split(text)) == text
+    assert detokenize(Tokenizer.split(text)) == text
 
 
 def test_marks_of_how_a_word_was_written_are_left_out_and_a_hashtag_is_one_again() -> None:
-    assert join_words(Tokenizer.split("SOOOO good #love")) == "soo good #love"
+    assert detokenize(Tokenizer.split("SOOOO good #love")) == "soo good #love"
 
 
 @given(st.text(CHINESE + " ，。！？“”（）", max_size=20))
 def test_no_space_stands_between_cjk_characters(text: str) -> None:
-    assert not re.search(f"[{CHINESE}] +[{CHINESE}]", join_words(Tokenizer.split(text)))
+    assert not re.search(f"[{CHINESE}] +[{CHINESE}]", detokenize(Tokenizer.split(text)))
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=12).map(" ".join))
 def test_a_text_that_was_joined_is_cut_the_same_again(text: str) -> None:
     tokens = Tokenizer.split(text)
-    joined = join_words(tokens)
+    joined = detokenize(tokens)
     assert Tokenizer.split(joined) == tokens or _touches(tokens)
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=12).map(" ".join), st.integers(0, 12))
 def test_fewer_words_give_the_begin_of_the_text(text: str, num_words: int) -> None:
     tokens = Tokenizer.split(text)
-    assert join_words(tokens).startswith(join_words(tokens[:num_words]))
+    assert detokenize(tokens).startswith(detokenize(tokens[:num_words]))
 
 
 def _touches(tokens: list[str]) -> bool:

@@ -33,7 +33,7 @@ from model.evaluation.evaluate import evaluate_checkpoint
 from model.text.tokenizer import Tokenizer
 from model.training import all_films, fit, stream_cell
 from model.training.all_films import train_on_all_films
-from model.training.batches import Texts, encode_labelled
+from model.training.batches import EncodedTexts, encode_labelled
 from model.training.distillation import soft_targets
 from model.training.distillation.augmentation import sentences, variants
 from model.training.distillation.encoder import Encoder, EncoderSizes
@@ -145,7 +145,7 @@ def test_a_finished_network_goes_on_with_all_films_and_tells_what_it_scored_on_t
     read: list[int] = []
     fit_text = all_films.fit_text_network
 
-    def noted(run: fit.Training, corpora: Sequence[Texts], held: dict[str, Texts]) -> None:
+    def noted(run: fit.TrainingRun, corpora: Sequence[EncodedTexts], held: dict[str, EncodedTexts]) -> None:
         read.extend(len(texts) for texts in corpora)
         before.update(run.network.tensors())
         fit_text(run, corpora, held)
@@ -153,8 +153,8 @@ def test_a_finished_network_goes_on_with_all_films_and_tells_what_it_scored_on_t
     before: dict[str, Any] = {}
     monkeypatch.setattr(all_films, "fit_text_network", noted)
     checkpoint = train_on_all_films(finished, data, tmp_path / "all", show_progress=False)
-    told = json.loads((finished / "checkpoint" / "metrics.json").read_bytes())
-    (num_dev,) = (row["num_texts"] for row in told["rows"] if (row["corpus"], row["mode"]) == ("imdb", "reset"))
+    metrics = json.loads((finished / "checkpoint" / "metrics.json").read_bytes())
+    (num_dev,) = (row["num_texts"] for row in metrics["rows"] if (row["corpus"], row["mode"]) == ("imdb", "reset"))
     *_, num_reviews, num_dev_read = read
     assert (num_reviews, num_dev_read) == (300 - num_dev, num_dev)
     there = load_checkpoint(finished / "checkpoint").weights["word.embedding.weight"]
@@ -165,10 +165,10 @@ def test_a_finished_network_goes_on_with_all_films_and_tells_what_it_scored_on_t
     assert not [row for row in evaluation.rows if row.corpus == "imdb"]
     assert evaluation.dev_share == 0
     assert evaluation.rehearsal
-    assert json.loads(json.dumps(evaluation.rehearsal.to_dict())) == told
+    assert json.loads(json.dumps(evaluation.rehearsal.to_dict())) == metrics
     card = (checkpoint / "README.md").read_text()
     assert "learnt from all films" in card
-    assert told["fingerprint"] in card
+    assert metrics["fingerprint"] in card
 
 
 @pytest.mark.parametrize(("config", "error"), [(None, ConfigError), ("[]", ConfigError), ("run", CheckpointError)])
@@ -214,7 +214,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_never_stopped(
         _train(data, tmp_path / "killed")
     steps = _count_steps(monkeypatch)
     with monkeypatch.context() as context:
-        context.setattr(soft_targets, "_judged", None)  # the teachers' opinions are there
+        context.setattr(soft_targets, "_logits_of", None)  # the teachers' opinions are there
         resumed = _train(data, tmp_path / "killed")
     assert min(steps) == 8
     assert (resumed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
@@ -277,7 +277,7 @@ def test_what_is_held_out_is_in_no_other_part() -> None:
         "topics_5point": [],
     }
 
-    parts = split_corpora(corpora, CONFIG)
+    splits = split_corpora(corpora, CONFIG)
 
     def streams(examples: list[Example]) -> set[str | None]:
         return {example.stream for example in examples}
@@ -285,24 +285,24 @@ def test_what_is_held_out_is_in_no_other_part() -> None:
     def ids(examples: list[Example]) -> set[str]:
         return {example.id for example in examples}
 
-    assert not streams(parts.labelled["imdb"]) & streams(parts.held["imdb"])
-    dev = streams(films) - streams(parts.labelled["imdb"]) - streams(parts.held["imdb"])
+    assert not streams(splits.labelled["imdb"]) & streams(splits.held["imdb"])
+    dev = streams(films) - streams(splits.labelled["imdb"]) - streams(splits.held["imdb"])
     assert len(dev) > 5
-    assert not {e.text for e in films + unlabelled if e.stream in dev} & set(chain(*parts.all_texts.values()))
+    assert not {e.text for e in films + unlabelled if e.stream in dev} & set(chain(*splits.all_texts.values()))
     for name in ("sst2", "semeval"):
-        assert parts.held[name]
-        assert not ids(parts.labelled[name]) & ids(parts.held[name])
+        assert splits.held[name]
+        assert not ids(splits.labelled[name]) & ids(splits.held[name])
     # a tweet of a topic is known by its words alone, however it is written there
     dev_topics = {f"t{i}" for i in range(20)}
-    assert not dev_topics & ids(parts.topics)
-    assert 0 < len(streams(parts.topics)) < len(streams(topics))
-    assert ids(parts.topics) <= ids(parts.held["semeval"])
-    assert dev_topics <= ids(parts.held["semeval"])
-    assert ids(topics) & ids(parts.labelled["semeval"])
-    assert ids(parts.labelled["airlines"]) == {f"a{i}" for i in range(70)}
+    assert not dev_topics & ids(splits.topics)
+    assert 0 < len(streams(splits.topics)) < len(streams(topics))
+    assert ids(splits.topics) <= ids(splits.held["semeval"])
+    assert dev_topics <= ids(splits.held["semeval"])
+    assert ids(topics) & ids(splits.labelled["semeval"])
+    assert ids(splits.labelled["airlines"]) == {f"a{i}" for i in range(70)}
 
 
-def test_sentences_are_cut_at_their_ends_and_told_once() -> None:
+def test_sentences_are_cut_at_their_ends_and_listed_once() -> None:
     reviews = ["A fine film. I was moved! So (he said) was I.<br />No.", "A fine film.  Is it a film?\nYes it is"]
     found = sentences(reviews, max_sentences=10, seed=1)
     assert sorted(found) == ["A fine film.", "I was moved!", "Is it a film?", "So (he said) was I.", "Yes it is"]

@@ -19,7 +19,7 @@ from model.inference.engine import InferenceEngine
 from model.reference import ReferenceNetwork
 from model.text.tokenizer import Tokenizer
 from model.training.batches import pad
-from model.training.network import SentimentNetwork, StreamNetwork, merge_cells
+from model.training.torch_network import SentimentNetwork, StreamNetwork, merge_cells
 
 CONFIG = ModelConfig(num_words=12, num_buckets=4, embedding_size=8, hidden_size=10, summary_size=3, stream_size=5)
 WORDS = ["<url>", "<user>", "<tag>", "<number>", "<long>", "<allcaps>", "the", "film", "was", "great", "boring", "!"]
