@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test demo test test-unit lint faults bench bench-engine train train-shipped labelled-data clean
+.PHONY: help setup setup-test demo test test-unit lint faults bench-pipeline bench-engine train train-shipped labelled-data clean
 
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -36,11 +36,11 @@ lint: setup-test ## style, types, and who may import whom
 faults: setup-test ## seeded kills, pauses, lost memory and dead brokers, judged by an oracle (a minute a seed)
 	$(BIN)/python -m tests.system.chaos $(ARGS)
 
-bench: setup-test ## our worker on a backlog of 100,000 tweets, beside its peers (some minutes)
-	$(BIN)/python -m tests.bench $(ARGS)
+bench-pipeline: setup-test ## our worker on a backlog of 100,000 tweets, beside its peers (some minutes)
+	$(BIN)/python -m benchmarks.pipeline $(ARGS)
 
 bench-engine: setup-test ## our engine beside torch, ONNX Runtime and VADER, on one core (some minutes)
-	$(BIN)/sentiment bench engine $(ARGS)
+	$(BIN)/python -m benchmarks.engine $(ARGS)
 
 train: setup-test ## train a checkpoint: make train ARGS="--help"
 	$(BIN)/sentiment train $(ARGS)
@@ -54,7 +54,7 @@ labelled-data: # asked for before anything is downloaded
 
 clean: ## remove .venv and everything else that was built; training runs stay
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
-	find model worker tests -name __pycache__ -prune -exec rm -rf {} +
+	find model worker benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/python:
 	@if [ -z "$(PYTHON)" ] || ! "$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null; then \

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from model.checkpoint import load_checkpoint
 from model.config import LABELS, ModelConfig, TrainConfig
-from model.data import Example, read_examples
-from model.engine import InferenceEngine, Result, Word
+from model.data.corpora import Example, read_examples
+from model.data.phrases import Phrase, PhraseGrammar, make_phrases
 from model.errors import (
     CheckpointError,
     ComparisonError,
@@ -23,39 +23,35 @@ from model.errors import (
     UnknownWordError,
     VectorFileError,
 )
-from model.evaluate import Evaluation, Row, evaluate_checkpoint
-from model.phrases import Phrase, PhraseGrammar, make_phrases
-from model.reading import Request
+from model.evaluation.evaluate import Evaluation, Row, evaluate_checkpoint
+from model.inference.batch import Request
+from model.inference.engine import InferenceEngine, Result, Word
+from model.inference.state import OpenText, StreamState
 from model.reference import ReferenceNetwork
-from model.state import OpenText, StreamState
 
 if TYPE_CHECKING:
-    from model.allfilms import train_on_all_films
-    from model.bench.engine import measure_engine, num_bench_texts
-    from model.bench.rows import Bar, BenchRow, BenchSpeed, EngineBench
-    from model.compare import Compared, compare_checkpoints
-    from model.explain import Deletion, measure_named_words
-    from model.presets import PRESETS, Outcome, Preset, find_preset, run_preset
-    from model.presets.chars import Speller
-    from model.presets.table import System, compare_presets
-    from model.presets.wordmodel import WordModel
-    from model.train import train_checkpoint
-    from model.vectorfiles import WordVectors, load_vectors
-    from model.vectors import Neighbour, neighbours, read_texts, read_vocabulary, train_vectors
+    from model.baselines import BASELINES, Baseline, Outcome, find_baseline, run_baseline
+    from model.baselines.plain_numpy.chars import Speller
+    from model.baselines.table import System, compare_baselines
+    from model.baselines.word_model import WordModel
+    from model.evaluation.compare import Compared, compare_checkpoints
+    from model.evaluation.explain import Deletion, measure_named_words
+    from model.training.all_films import train_on_all_films
+    from model.training.train import train_checkpoint
+    from model.vectors.neighbours import Neighbour, neighbours, read_vocabulary
+    from model.vectors.vector_files import WordVectors, load_vectors
+    from model.vectors.word2vec import read_texts, train_vectors
 
 __all__ = [
+    "BASELINES",
     "LABELS",
-    "PRESETS",
-    "Bar",
-    "BenchRow",
-    "BenchSpeed",
+    "Baseline",
     "CheckpointError",
     "Compared",
     "ComparisonError",
     "ConfigError",
     "DataError",
     "Deletion",
-    "EngineBench",
     "Evaluation",
     "Example",
     "InferenceEngine",
@@ -66,7 +62,6 @@ __all__ = [
     "Outcome",
     "Phrase",
     "PhraseGrammar",
-    "Preset",
     "ReferenceNetwork",
     "Request",
     "Result",
@@ -81,55 +76,47 @@ __all__ = [
     "Word",
     "WordModel",
     "WordVectors",
+    "compare_baselines",
     "compare_checkpoints",
-    "compare_presets",
     "evaluate_checkpoint",
-    "find_preset",
+    "find_baseline",
     "load_checkpoint",
     "load_vectors",
     "make_phrases",
-    "measure_engine",
     "measure_named_words",
     "neighbours",
-    "num_bench_texts",
     "read_examples",
     "read_texts",
     "read_vocabulary",
-    "run_preset",
+    "run_baseline",
     "train_checkpoint",
     "train_on_all_films",
     "train_vectors",
 ]
 
 _LAZY = {
-    "PRESETS": "presets",
-    "Bar": "bench.rows",
-    "BenchRow": "bench.rows",
-    "BenchSpeed": "bench.rows",
-    "Compared": "compare",
-    "Deletion": "explain",
-    "EngineBench": "bench.rows",
-    "Neighbour": "vectors",
-    "Outcome": "presets",
-    "Preset": "presets",
-    "Speller": "presets.chars",
-    "System": "presets.table",
-    "WordModel": "presets.wordmodel",
-    "WordVectors": "vectorfiles",
-    "compare_checkpoints": "compare",
-    "compare_presets": "presets.table",
-    "find_preset": "presets",
-    "load_vectors": "vectorfiles",
-    "measure_engine": "bench.engine",
-    "measure_named_words": "explain",
-    "neighbours": "vectors",
-    "num_bench_texts": "bench.engine",
-    "read_texts": "vectors",
-    "read_vocabulary": "vectors",
-    "run_preset": "presets",
-    "train_checkpoint": "train",
-    "train_on_all_films": "allfilms",
-    "train_vectors": "vectors",
+    "BASELINES": "baselines",
+    "Compared": "evaluation.compare",
+    "Deletion": "evaluation.explain",
+    "Neighbour": "vectors.neighbours",
+    "Outcome": "baselines",
+    "Baseline": "baselines",
+    "Speller": "baselines.plain_numpy.chars",
+    "System": "baselines.table",
+    "WordModel": "baselines.word_model",
+    "WordVectors": "vectors.vector_files",
+    "compare_checkpoints": "evaluation.compare",
+    "compare_baselines": "baselines.table",
+    "find_baseline": "baselines",
+    "load_vectors": "vectors.vector_files",
+    "measure_named_words": "evaluation.explain",
+    "neighbours": "vectors.neighbours",
+    "read_texts": "vectors.word2vec",
+    "read_vocabulary": "vectors.neighbours",
+    "run_baseline": "baselines",
+    "train_checkpoint": "training.train",
+    "train_on_all_films": "training.all_films",
+    "train_vectors": "vectors.word2vec",
 }
 """Name -> module that defines it."""
 
@@ -141,5 +128,4 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f"model.{module}"), name)
     except ModuleNotFoundError as error:
-        what, extra = ("the bench", "bench") if module.startswith("bench.") else ("training", "train")
-        raise ModelError(f"{what} needs packages that serving does not ({error}): pip install '.[{extra}]'") from error
+        raise ModelError(f"training needs packages that serving does not ({error}): pip install '.[train]'") from error

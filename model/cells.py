@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-class Weights(NamedTuple):
+class LayerWeights(NamedTuple):
     """The weights of a layer, or the derivatives of a loss by them."""
 
     weight_ih: Array  # (gates * cells, inputs)
@@ -133,10 +133,10 @@ class Gradients(NamedTuple):
 
     inputs: Array  # (time, ..., inputs)
     state: Array  # by the state that the sequence started from, in its shape
-    weights: tuple[Weights, ...]  # one for each layer
+    weights: tuple[LayerWeights, ...]  # one for each layer
 
 
-def run_layer(cell: Cell, weights: Weights, inputs: Array, state: Array) -> Pass:
+def run_layer(cell: Cell, weights: LayerWeights, inputs: Array, state: Array) -> Pass:
     """Run a layer over inputs (time, ..., inputs) from state (num_states, ..., cells)."""
     states, kept = [state], []
     for from_input in inputs @ weights.weight_ih.T + weights.bias_ih:
@@ -148,7 +148,7 @@ def run_layer(cell: Cell, weights: Weights, inputs: Array, state: Array) -> Pass
 
 
 def layer_backward(
-    cell: Cell, weights: Weights, run: Pass, d_outputs: Array, d_state: Array | None = None
+    cell: Cell, weights: LayerWeights, run: Pass, d_outputs: Array, d_state: Array | None = None
 ) -> Gradients:
     """Back through time: d_outputs is by `run.outputs`, d_state by the state that the sequence ended in (None: 0)."""
     d_inputs_sum, d_hiddens_sum = [], []
@@ -163,7 +163,7 @@ def layer_backward(
     shape = (*run.inputs.shape[:-1], len(weights.bias_ih))
     by_input, by_hidden = (np.array(sums[::-1]).reshape(shape) for sums in (d_inputs_sum, d_hiddens_sum))
     rows_input, rows_hidden = by_input.reshape(-1, shape[-1]), by_hidden.reshape(-1, shape[-1])
-    d_weights = Weights(
+    d_weights = LayerWeights(
         rows_input.T @ run.inputs.reshape(-1, run.inputs.shape[-1]),
         rows_hidden.T @ run.states[:-1, 0].reshape(-1, run.states.shape[-1]),
         rows_input.sum(axis=0),
@@ -172,7 +172,7 @@ def layer_backward(
     return Gradients(by_input @ weights.weight_ih, d_state, (d_weights,))
 
 
-def run_layers(cell: Cell, layers: Sequence[Weights], inputs: Array, states: Array) -> list[Pass]:
+def run_layers(cell: Cell, layers: Sequence[LayerWeights], inputs: Array, states: Array) -> list[Pass]:
     """Run layers one on top of the other from states (layers, num_states, ..., cells); the last one is the output."""
     passes: list[Pass] = []
     for weights, state in zip(layers, states, strict=True):
@@ -181,7 +181,7 @@ def run_layers(cell: Cell, layers: Sequence[Weights], inputs: Array, states: Arr
 
 
 def layers_backward(
-    cell: Cell, layers: Sequence[Weights], passes: Sequence[Pass], d_outputs: Array, d_states: Array | None = None
+    cell: Cell, layers: Sequence[LayerWeights], passes: Sequence[Pass], d_outputs: Array, d_states: Array | None = None
 ) -> Gradients:
     """As `layer_backward`: d_outputs is by the outputs of the last layer, d_states by the states of all at the end."""
     found: list[Gradients] = []

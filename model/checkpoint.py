@@ -29,7 +29,7 @@ from safetensors.numpy import save as save_tensors
 
 from model.config import ModelConfig
 from model.errors import CheckpointError, ConfigError
-from model.tokenizer import TOKENIZER_VERSION
+from model.text.tokenizer import TOKENIZER_VERSION
 
 FORMAT = 2
 OLD_FORMAT = 1  # had one temperature for all texts

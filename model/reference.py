@@ -12,11 +12,11 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from model.cells import CELLS, Array, Pass, Weights, layer_backward, run_layer
+from model.cells import CELLS, Array, LayerWeights, Pass, layer_backward, run_layer
 from model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
 from model.config import LABELS, NUM_POOLED
-from model.state import OpenText, StreamState
-from model.tokenizer import Tokenizer, cut_piece
+from model.inference.state import OpenText, StreamState
+from model.text.tokenizer import Tokenizer, cut_piece
 
 Tensors = dict[str, Array]
 
@@ -148,10 +148,10 @@ def softmax(logits: Array) -> Array:
     return shares
 
 
-def _lstm_weights(tensors: Tensors, name: str) -> Weights:
+def _lstm_weights(tensors: Tensors, name: str) -> LayerWeights:
     """Of a checkpoint, whose LSTMs have one bias: torch's two only ever act as their sum."""
     bias = tensors[f"{name}.bias"]
-    return Weights(tensors[f"{name}.weight_ih"], tensors[f"{name}.weight_hh"], bias, np.zeros_like(bias))
+    return LayerWeights(tensors[f"{name}.weight_ih"], tensors[f"{name}.weight_hh"], bias, np.zeros_like(bias))
 
 
 def _lstm(tensors: Tensors, name: str, inputs: Array, state: Array) -> Pass:

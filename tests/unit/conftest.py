@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from model import InferenceEngine
-from model.data import FILES
+from model.data.corpora import FILES
 from tests.checkpoints import WORDS, save_tiny_checkpoint
 from worker.monitoring.logs import LIBRARIES, SILENT
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from worker import __version__
-from worker.cli import bench, insight, networks, records, scoring, servers, serving, states, training, vectors
+from worker.cli import insight, networks, records, scoring, servers, serving, states, training, vectors
 
 app = typer.Typer(
     name="sentiment",
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (serving, servers, records, states, scoring, training, networks, insight, vectors, bench):
+for group in (serving, servers, records, states, scoring, training, networks, insight, vectors):
     app.add_typer(group.commands)
 
 

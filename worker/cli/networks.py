@@ -113,16 +113,16 @@ def _compare_presets(data: Path | None, run: Path | None, *, quick: bool) -> _Sh
             "and --run; --quick takes seconds and needs neither"
         )
 
-    from model import compare_presets
+    from model import compare_baselines
 
     with TemporaryDirectory() as scratch, Console(stderr=True).status("training") as status:
-        systems = compare_presets(
+        systems = compare_baselines(
             data,
             run or Path(scratch),
             quick=quick,
             on_progress=lambda name, share, line: status.update(f"{name}: {share:.0%}, {line}"),
         )
-    notes = [f"{system.preset.name}: {system.note}" for system in systems]
+    notes = [f"{system.baseline.name}: {system.note}" for system in systems]
     if run:
         notes.append(f"table and curves: {run}")
     return _Shown({"systems": [system.to_dict() for system in systems]}, _systems(systems), notes)
@@ -161,5 +161,5 @@ def _systems(systems: Sequence[System]) -> Table:
     for system in systems:
         outcome = system.outcome
         figures = system.published, system.ours, f"{outcome.seconds:,.1f}", f"{outcome.num_parameters:,}"
-        table.add_row(system.preset.name, system.preset.metric, *figures)
+        table.add_row(system.baseline.name, system.baseline.metric, *figures)
     return table

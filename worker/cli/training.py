@@ -17,7 +17,7 @@ from worker.errors import SettingsError
 from worker.settings import Settings
 
 if TYPE_CHECKING:
-    from model import Evaluation, Outcome, Preset
+    from model import Baseline, Evaluation, Outcome
 
 commands = typer.Typer()
 _PANEL = "The network"
@@ -115,18 +115,18 @@ def _train_checkpoint(data: Path, run: Path, name: str, knobs: list[str]) -> Non
 
 
 def _train_preset(name: str, data: Path | None, run: Path, knobs: list[str], *, quick: bool) -> None:
-    from model import find_preset, run_preset
+    from model import find_baseline, run_baseline
 
-    preset = find_preset(name)
-    kinds = {knob: type(value) for knob, value in preset.knobs.to_dict().items()}
-    chosen = preset.knobs_with(_read_knobs(knobs, kinds), quick=quick)
+    baseline = find_baseline(name)
+    kinds = {knob: type(value) for knob, value in baseline.config.to_dict().items()}
+    chosen = baseline.config_with(_read_knobs(knobs, kinds), quick=quick)
     if data is None and chosen.corpora() and not quick:
         raise SettingsError(f"{name} needs --data, a folder with {', '.join(chosen.corpora())}, or --quick")
     with Console(stderr=True).status(name) as status:
-        outcome = run_preset(
-            preset, chosen, data, run, lambda share, line: status.update(Text(f"{name}: {share:.0%}, {line}"))
+        outcome = run_baseline(
+            baseline, chosen, data, run, lambda share, line: status.update(Text(f"{name}: {share:.0%}, {line}"))
         )
-    Console().print(_figures(preset, outcome))
+    Console().print(_figures(baseline, outcome))
     for note in outcome.notes:
         print(f"- {note}")
 
@@ -178,13 +178,13 @@ def _rehearsed(rehearsal: Evaluation | None) -> str:
     )
 
 
-def _figures(preset: Preset[Any], outcome: Outcome) -> Table:
-    table = Table(title=preset.name)
+def _figures(baseline: Baseline[Any], outcome: Outcome) -> Table:
+    table = Table(title=baseline.name)
     for heading in ("figure", "here", "published"):
         table.add_column(heading, justify="left" if heading == "figure" else "right")
     for name, value in outcome.figures.items():
-        is_published = name == preset.metric and preset.published is not None
-        table.add_row(name, f"{value:.4f}", f"{preset.published:.4f}" if is_published else "")
+        is_published = name == baseline.metric and baseline.published is not None
+        table.add_row(name, f"{value:.4f}", f"{baseline.published:.4f}" if is_published else "")
     table.add_row("parameters", f"{outcome.num_parameters:,}", "")
     table.add_row("seconds of training", f"{outcome.seconds:,.1f}", "")
     return table

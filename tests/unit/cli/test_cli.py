@@ -37,7 +37,6 @@ COMMANDS = (
     "train",
     "evaluate",
     "compare",
-    "bench engine",
     "vectors near",
     "vectors train",
 )

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from model import Evaluation, Row, evaluate_checkpoint
 from model.checkpoint import load_checkpoint, save_checkpoint
-from model.compare import Compared
+from model.evaluation.compare import Compared
 from tests.checkpoints import save_tiny_checkpoint
 from worker.cli import app
 from worker.cli.networks import _comparison

@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="presets need pip install '.[train]'")
 pytest.importorskip("gensim", reason="presets need pip install '.[train]'")
 pytest.importorskip("matplotlib", reason="plots need pip install '.[train]'")
 
-from model.presets import PRESETS
+from model.baselines import BASELINES
 from worker.cli import app
 from worker.errors import EXIT_FAILED, EXIT_MISUSED, EXIT_OK
 
@@ -37,8 +37,8 @@ def test_every_preset_has_a_row_with_what_was_published_and_what_came_out(finish
     result = run("compare", "--quick", "--run", finished, "--json")
     assert result.exit_code == EXIT_OK, result.output
     systems = {system["name"]: system for system in json.loads(result.stdout)["systems"]}
-    assert list(systems) == list(PRESETS)
-    for name, preset in PRESETS.items():
+    assert list(systems) == list(BASELINES)
+    for name, preset in BASELINES.items():
         outcome = systems[name]["outcome"]
         assert (systems[name]["published"], systems[name]["source"]) == (preset.published, preset.source)
         assert preset.metric in outcome["figures"]
@@ -48,25 +48,25 @@ def test_every_preset_has_a_row_with_what_was_published_and_what_came_out(finish
 
 def test_the_table_and_the_curves_lie_in_the_run_folder(finished: Path) -> None:
     lines = (finished / "comparison.md").read_text().splitlines()
-    assert [line.split("`")[1] for line in lines if line.startswith("| `")] == list(PRESETS)
-    assert [line.split("`")[1] for line in lines if line.startswith("- `")] == list(PRESETS)
+    assert [line.split("`")[1] for line in lines if line.startswith("| `")] == list(BASELINES)
+    assert [line.split("`")[1] for line in lines if line.startswith("- `")] == list(BASELINES)
     assert "79.02%" in next(line for line in lines if line.startswith("| `imdb-rnn`"))
     curves = (finished / "curves.svg").read_text()
-    for name in PRESETS:
+    for name in BASELINES:
         outcome = json.loads((finished / name / "outcome.json").read_text())
         assert (f">{name}<" in curves) == bool(outcome["curve"])
 
 
 def test_finished_runs_are_read_and_what_is_missing_is_trained(finished: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(finished, tmp_path / "presets")
-    last = list(PRESETS)[-1]
+    last = list(BASELINES)[-1]
     shutil.rmtree(folder / last)
     outcome = json.loads((folder / "imdb-rnn" / "outcome.json").read_text()) | {"seconds": 1234567.0}
     (folder / "imdb-rnn" / "outcome.json").write_text(json.dumps(outcome))
     result = run("compare", "--quick", "--run", folder)
     assert result.exit_code == EXIT_OK, result.output
     rows = {line.split("│")[1].strip(): line for line in result.stdout.splitlines() if line.startswith("│")}
-    assert list(rows) == list(PRESETS)
+    assert list(rows) == list(BASELINES)
     assert "1,234,567.0" in rows["imdb-rnn"]
     assert (folder / last / "outcome.json").exists()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from model import InferenceEngine, ModelConfig, ReferenceNetwork
 from model.checkpoint import save_checkpoint
-from model.normalise import SPECIAL_TOKENS
+from model.text.normalise import SPECIAL_TOKENS
 
 COMMON = "good bad so not n't great movie flight the a i it was late love hate ! . , :) haha"
 WORDS = (*SPECIAL_TOKENS, *COMMON.split(" "))

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.cells import CELLS, Array, Weights, layers_backward, run_layer, run_layers
-from model.recurrent import RecurrentNetwork
+from model.baselines.recurrent import RecurrentNetwork
+from model.cells import CELLS, Array, LayerWeights, layers_backward, run_layer, run_layers
 
 NUM_INPUTS, NUM_CELLS = 3, 4
 CLOSE = {"rtol": 0, "atol": 1e-6}
@@ -64,7 +64,7 @@ def test_numpy_and_torch_agree_on_outputs_carried_state_and_gradients(
     np.testing.assert_allclose(found.inputs.swapaxes(0, 1), inputs.grad, **CLOSE)
     np.testing.assert_allclose(found.state, states.grad, **CLOSE)
     for ours, theirs in zip(found.weights, case.network.layers.all_weights, strict=True):
-        for name, one, other in zip(Weights._fields, ours, theirs, strict=True):
+        for name, one, other in zip(LayerWeights._fields, ours, theirs, strict=True):
             np.testing.assert_allclose(one, other.grad, **CLOSE, err_msg=name)
 
 

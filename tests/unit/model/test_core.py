@@ -25,7 +25,7 @@ def test_serving_and_evaluating_import_nothing_that_only_training_needs() -> Non
     assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.parametrize("name", ["train_checkpoint", "run_preset"])
+@pytest.mark.parametrize("name", ["train_checkpoint", "run_baseline"])
 def test_training_without_its_packages_says_what_to_install(name: str) -> None:
     run = _python(f"from model import {name}")
     assert run.returncode != 0
@@ -34,7 +34,7 @@ def test_training_without_its_packages_says_what_to_install(name: str) -> None:
 
 def test_every_name_that_is_exported_exists() -> None:
     for name in model.__all__:
-        if not model._LAZY.get(name, "").startswith(("train", "presets")):  # they need torch
+        if not model._LAZY.get(name, "").startswith(("training.", "baselines")):  # they need torch
             assert getattr(model, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'absent'"):
         model.absent  # noqa: B018

@@ -1,0 +1,74 @@
+"""How long one text alone takes, by the clock: ours and the peers in turn, call by call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from benchmarks.engine.contestants import onnx_peers, torch_peers
+from benchmarks.engine.contestants.contestant import Contestant, Work, ours
+from benchmarks.engine.contestants.work import exact_hidden, texts_of
+from benchmarks.engine.figures import Bar, BenchRow
+from benchmarks.engine.measurements.race import check_hidden
+from model.checkpoint import Weights
+from model.config import ModelConfig
+from model.inference.kernels.recurrence import CPU_PRECISIONS
+from model.inference.state import DoubleArray
+
+NUM_TOKENS = 20
+MOST_MS = {256: Bar(1.0, is_least=False)}
+_WARM_UP_CALLS = 10
+
+
+def measure_latency(
+    config: ModelConfig, weights: Weights, num_calls: int, on_progress: Callable[[str], None]
+) -> list[BenchRow]:
+    """The median time of a call, and against `nn.LSTM`."""
+    on_progress(f"{config.hidden_size} cells: latency of one text")
+    work = Work(config, weights, texts_of(np.array([NUM_TOKENS]), config.num_words), batch=1)
+    own = [ours(work, precision)[0] for precision in CPU_PRECISIONS]
+    contestants = [
+        *own,
+        torch_peers.padded(work),
+        onnx_peers.whole_batches(work, onnx_peers.make_session(work, int8=False), int8=False),
+    ]
+    exact = exact_hidden(weights, work.texts)
+    for each in contestants:
+        check_hidden(each, exact)
+    times_ms = call_times_ms([each.read for each in contestants], num_calls)
+    return latency_rows(config.hidden_size, contestants, times_ms)
+
+
+def call_times_ms(calls: Sequence[Callable[[], object]], num_calls: int) -> DoubleArray:
+    """(calls, num_calls): each in turn, again and again."""
+    times_ms = np.empty((len(calls), _WARM_UP_CALLS + num_calls))
+    for round_number in range(times_ms.shape[1]):
+        for number, call in enumerate(calls):
+            started = time.perf_counter()
+            call()
+            times_ms[number, round_number] = 1000 * (time.perf_counter() - started)
+    return times_ms[:, _WARM_UP_CALLS:]
+
+
+def latency_rows(hidden_size: int, contestants: Sequence[Contestant], times_ms: DoubleArray) -> list[BenchRow]:
+    """A row for each contestant; those that are ours have a bar, and say how many times as fast as nn.LSTM they are."""
+    medians = dict(zip((each.name for each in contestants), np.median(times_ms, axis=1).tolist(), strict=True))
+    rows = []
+    for each, of_calls in zip(contestants, times_ms, strict=True):
+        is_ours = each.name.startswith("ours_")
+        note = f"p99 {np.quantile(of_calls, 0.99):.3f} ms"
+        if is_ours:
+            note += f"; {medians['padded'] / medians[each.name]:.1f} times as fast as torch"
+        rows.append(
+            BenchRow(
+                name=f"{each.title.removesuffix(', padded')}: one text of {NUM_TOKENS} tokens",
+                value=medians[each.name],
+                unit="ms",
+                hidden_size=hidden_size,
+                bar=MOST_MS.get(hidden_size) if is_ours else None,
+                note=note,
+            )
+        )
+    return rows

@@ -1,0 +1,133 @@
+"""What is measured in processes of their own: two at once against one, and the start of a fresh one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+from benchmarks.engine.figures import Bar, BenchRow
+from model.errors import ModelError
+
+TWO_AGAINST_ONE = Bar(1.95)
+START_S = Bar(2.0, is_least=False)
+RESIDENT_MB = Bar(400.0, is_least=False)
+
+_TIMEOUT_S = 300.0
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+Took = dict[str, float]
+
+
+def measure_processes(
+    hidden_size: int, arguments: Sequence[int], num_rounds: int, on_progress: Callable[[str], None]
+) -> BenchRow:
+    """Two processes on two cores against one; `arguments` of `child` but for the cells."""
+    on_progress(f"{hidden_size} cells: two processes")
+    with ExitStack() as stack:
+        children = [
+            stack.enter_context(_python("benchmarks.engine.measurements.child", hidden_size, *arguments))
+            for _ in range(2)
+        ]
+        for child in children:
+            _expect(child)
+        rounds = [(_read_at_once(children[:1]), _read_at_once(children)) for _ in range(num_rounds)]
+    return two_processes_row(hidden_size, rounds)
+
+
+def two_processes_row(hidden_size: int, rounds: Sequence[tuple[list[Took], list[Took]]]) -> BenchRow:
+    """From rounds of one process alone, then both: the slower of two ends their round, and the best rounds count."""
+
+    def scaling(unit: str) -> float:
+        one, two = (min(max(took[unit] for took in each) for each in way) for way in zip(*rounds, strict=True))
+        return float(2 * one / two)
+
+    return BenchRow(
+        name="two processes on two cores against one",
+        value=scaling("clock_s"),
+        unit="x",
+        hidden_size=hidden_size,
+        bar=TWO_AGAINST_ONE,
+        note=f"by the clock, which others who use the machine slow; by processor time {scaling('cpu_s'):.2f}x",
+    )
+
+
+def measure_start(
+    checkpoint: Path, num_chars: int, num_rounds: int, on_progress: Callable[[str], None]
+) -> list[BenchRow]:
+    """From the launch of a process to its first result, its memory then, and what the largest batch adds."""
+    on_progress("start and memory")
+    starts = []
+    for _ in range(num_rounds):
+        launched = time.perf_counter()
+        with _python("benchmarks.engine.measurements.fresh", checkpoint, num_chars) as child:
+            started = json.loads(_expect(child))
+            starts.append((time.perf_counter() - launched, started["cpu_s"]))
+            at_bound = json.loads(_expect(child))
+    clock_s, cpu_s = map(min, zip(*starts, strict=True))
+    grown_bytes = max(at_bound["peak_bytes"] - started["resident_bytes"], 0)
+    return [
+        BenchRow(
+            name="start: import, load, fold, first text",
+            value=cpu_s,
+            unit="s",
+            bar=START_S,
+            note=f"processor time of the fastest of {num_rounds}; by the clock {clock_s:.2f} s",
+        ),
+        BenchRow(
+            name="memory after the start",
+            value=started["resident_bytes"] / 1e6,
+            unit="MB",
+            bar=RESIDENT_MB,
+            note=f"at its peak {started['peak_bytes'] / 1e6:,.0f} MB, while weights are folded",
+        ),
+        BenchRow(
+            name="memory that a batch at its bound adds",
+            value=grown_bytes / 1e6,
+            unit="MB",
+            note=f"{num_chars:,} characters, each a token",
+        ),
+    ]
+
+
+@contextmanager
+def _python(module: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """A process that is ended when it takes too long, and in any case behind this block."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | _ONE_THREAD,
+        text=True,
+    )
+    watch = Timer(_TIMEOUT_S, child.kill)
+    watch.start()
+    try:
+        yield child
+    finally:
+        watch.cancel()
+        child.kill()
+        child.communicate()
+
+
+def _read_at_once(children: Sequence[subprocess.Popen[str]]) -> list[Took]:
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    return [json.loads(_expect(child)) for child in children]
+
+
+def _expect(child: subprocess.Popen[str]) -> Any:
+    """The next line that it prints. Raises ModelError where it ended."""
+    assert child.stdout is not None
+    if line := child.stdout.readline():
+        return line
+    raise ModelError(f"{child.args!r} ended with {child.wait()}, or was ended after {_TIMEOUT_S:.0f} s")

@@ -1,0 +1,39 @@
+"""The records to be read: simulated tweets, the same ones for a seed, produced before anything is measured."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterator
+from itertools import islice
+
+from benchmarks.pipeline.programs import Backlog
+from tests import kafka_tools
+from worker.settings import load_settings
+from worker.stack import LocalStack
+from worker.tools.feed import send_feed
+from worker.tools.simulate import Feed, FeedRecord
+
+SEED = 1
+NUM_PARTITIONS = 4
+EVENT_RATE = 300.0  # tweets a second of event time
+
+
+def produce(stack: LocalStack, num_records: int, num_streams: int) -> Backlog:
+    """The first `num_records` tweets of a feed with about `num_streams` accounts, in a new topic."""
+    topic = f"tweets.{uuid.uuid4().hex[:8]}"
+    kafka_tools.create_topics(stack.kafka, {topic: NUM_PARTITIONS})
+    settings = load_settings(kafka=stack.kafka, topics=(topic,))
+    num_sent = asyncio.run(send_feed(settings, _tweets(topic, num_records, num_streams), None, asyncio.Event()))
+    assert num_sent == num_records
+    return Backlog(topic, num_records)
+
+
+def _tweets(topic: str, num_records: int, num_streams: int) -> Iterator[FeedRecord]:
+    # a third of the feed's streams write reviews, which are left out
+    start_ms = int(time.time() * 1000 - num_records / EVENT_RATE * 1000 * 1.5)
+    feed = Feed(
+        SEED, num_streams=num_streams * 3 // 2, rate=EVENT_RATE * 1.5, topics=(topic, "reviews"), start_ms=start_ms
+    )
+    return islice((record for record in feed if record.topic == topic), num_records)

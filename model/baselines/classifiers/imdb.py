@@ -1,0 +1,126 @@
+"""Reviews of films, negative or positive: by an LSTM over frozen vectors, and by two layers of RNN, LSTM or GRU.
+
+All read the IMDB reviews of Maas et al. 2011, "Learning Word Vectors for Sentiment Analysis".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model.baselines.baseline import Baseline, OnProgress
+from model.baselines.classifiers.classifier import Dataset, PaddedTexts, keep_vocabulary, train_classifier
+from model.baselines.classifiers.classifier_network import ClassifierConfig, TextClassifier
+from model.baselines.classifiers.embedding import embed, word_vectors
+from model.baselines.classifiers.vocabulary import Words, encode, most_frequent, words_of
+from model.baselines.datasets import Corpus, generated_phrases, read_reviews
+from model.baselines.outcome import Outcome
+
+QUICK = {"num_texts": 400, "epochs": 1, "text_words": 20, "batch_texts": 24}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewConfig(ClassifierConfig):
+    """Hyperparameters of the classifiers of reviews that learn their own embedding."""
+
+    def corpora(self) -> tuple[str, ...]:
+        """What is read from a data folder."""
+        return ("imdb",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenVectorsConfig(ReviewConfig):
+    """Hyperparameters of the classifier whose embedding is made of pretrained vectors and not trained."""
+
+    vectors: str = ""  # a file of word vectors; none: word2vec of the training texts stands in
+
+
+def run_recurrent(config: ReviewConfig, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
+    """Train one of `imdb-rnn`, `imdb-lstm`, `imdb-gru`."""
+    corpus = _read(data, config)
+    train = [words_of(text) for text in corpus.train.texts]
+    vocabulary = most_frequent(train, config.num_words)
+    keep_vocabulary(folder, vocabulary)
+    torch.manual_seed(config.seed)
+    network = TextClassifier(config, len(vocabulary))
+    outcome = train_classifier(network, _rows(corpus, train, vocabulary, config), config, folder, on_progress)
+    return replace(outcome, notes=(corpus.note,))
+
+
+def run_frozen(config: FrozenVectorsConfig, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
+    """Train `imdb-frozen-vectors`; the vocabulary is that of the vectors."""
+    corpus = _read(data, config)
+    train = [words_of(text) for text in corpus.train.texts]
+    on_progress(0.0, "word vectors")
+    vectors = word_vectors(config.vectors, config.embedding_size, train, folder, config.seed)
+    embedding = embed(vectors, vectors.words, config.embedding_size)
+    keep_vocabulary(folder, vectors.words)
+    torch.manual_seed(config.seed)
+    network = TextClassifier(config, len(vectors.words), embedding.rows, frozen=True)
+    outcome = train_classifier(network, _rows(corpus, train, vectors.words, config), config, folder, on_progress)
+    in_texts = list({word for text in train for word in text})
+    num_missing = len(vectors.missing(in_texts))
+    notes = [
+        corpus.note,
+        f"{vectors.file.name} ({vectors.kind}): {len(vectors.words):,} words, {vectors.size} numbers each; "
+        f"{num_missing:,} of the {len(in_texts):,} words of the training texts have no vector",
+    ]
+    if not config.vectors:
+        notes.append("word2vec of the training texts stands in for pretrained vectors")
+    return replace(outcome, notes=tuple(notes))
+
+
+def _read(data: Path | None, config: ReviewConfig) -> Corpus:
+    corpus = read_reviews(data) if data else generated_phrases(config.seed)
+    return corpus.with_some(config.num_texts, config.seed)
+
+
+def _rows(corpus: Corpus, train: Sequence[Words], vocabulary: Words, config: ReviewConfig) -> Dataset:
+    """Training and test texts as ids."""
+    test = (words_of(text) for text in corpus.test.texts)
+    ids = (encode(texts, vocabulary, config.text_words, config.zeros) for texts in (train, test))
+    return Dataset(PaddedTexts(next(ids), corpus.train.targets), PaddedTexts(next(ids), corpus.test.targets))
+
+
+def _recurrent(cell: str, source: str, published: float | None = None) -> Baseline[ReviewConfig]:
+    return Baseline(
+        name=f"imdb-{cell}",
+        description=f"reviews by two layers of 64 cells ({cell}), 10,000 words, 80 of a review",
+        metric="test accuracy",
+        published=published,
+        source=source,
+        config=ReviewConfig(cell=cell),
+        quick=QUICK,
+        run=run_recurrent,
+    )
+
+
+FROZEN = Baseline(
+    name="imdb-frozen-vectors",
+    description="reviews by frozen pretrained 50-d vectors and an LSTM of 64 cells, 250 words of a review",
+    metric="test accuracy",
+    published=None,
+    source="Pennington et al. 2014, GloVe (the vectors)",
+    config=FrozenVectorsConfig(
+        cell="lstm",
+        text_words=250,
+        zeros="end",
+        embedding_size=50,
+        num_layers=1,
+        dropout=0.25,
+        batch_texts=24,
+        epochs=30,  # it learns late: what is read behind 200 zeros has to be carried there first
+    ),
+    quick=QUICK,
+    run=run_frozen,
+)
+BASELINES: tuple[Baseline[Any], ...] = (
+    FROZEN,
+    _recurrent("rnn", "SimpleRNN on the reviews of Maas et al. 2011, another split", published=0.7902),
+    _recurrent("lstm", "Hochreiter and Schmidhuber 1997, Long Short-Term Memory"),
+    _recurrent("gru", "Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder"),
+)

@@ -1,0 +1,230 @@
+"""`lm`: a language model that learns from any text file which word comes next.
+
+The recipe is that of Zaremba et al. 2014, "Recurrent Neural Network Regularization": the text is cut into as many
+columns as a batch has, which are read side by side, `num_steps` tokens a step; the LSTM's state goes on from step to
+step, gradients do not (truncated back-propagation through time); dropout everywhere but in the recurrence.
+
+The last part of the text is held out. Perplexity is exp of the mean cross-entropy of its words, those that the
+vocabulary lacks left out and counted apart.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from model.baselines.baseline import Baseline, BaselineConfig, OnProgress
+from model.baselines.outcome import Outcome, Point
+from model.baselines.word_model import SPECIAL, UNKNOWN, NextWordNetwork, WordModel, make_words, tokens_of
+from model.data.phrases import make_phrases
+from model.errors import DataError
+from model.files import write_whole
+
+READ_STEPS = 256  # tokens read at a time where nothing is learnt
+EPOCHS = "epochs.pt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextWordConfig(BaselineConfig):
+    """Hyperparameters of `lm`."""
+
+    text: str = ""  # a text file in UTF-8; none: phrases of the grammar
+    num_phrases: int = 4000  # where there is no file
+    max_words: int = 20_000  # of the vocabulary
+    min_count: int = 1  # of a word of it
+    held_share: float = 0.1  # of the text, its end
+    embedding_size: int = 128
+    hidden_size: int = 256
+    num_layers: int = 1
+    dropout: float = 0.2
+    batch_size: int = 16
+    num_steps: int = 32
+    epochs: int = 5
+    learning_rate: float = 2e-3
+    clip: str = "global-norm"
+
+    zero_allowed: ClassVar[frozenset[str]] = BaselineConfig.zero_allowed | {"dropout"}
+
+    def problems(self) -> list[str]:  # noqa: D102
+        problems = BaselineConfig.problems(self)
+        problems += [f"{name} must be below 1" for name in ("dropout", "held_share") if getattr(self, name) >= 1]
+        if self.max_words <= len(SPECIAL):
+            problems.append(f"max_words must be above {len(SPECIAL)}")
+        return problems
+
+
+def run(config: NextWordConfig, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
+    """Train on the text, going on from the epoch that the folder holds; `data` is not read."""
+    torch.set_num_threads(config.threads)
+    tokens = tokens_of(read_lines(Path(config.text)) if config.text else _phrases(config))
+    num_train = len(tokens) - int(len(tokens) * config.held_share)
+    words = make_words(tokens[:num_train], config.min_count, config.max_words)
+    torch.manual_seed(config.seed)
+    sizes = config.embedding_size, config.hidden_size, config.num_layers
+    model = WordModel(words, NextWordNetwork(len(words), *sizes, config.dropout))
+    train, held = (torch.tensor(model.encode(part)) for part in (tokens[:num_train], tokens[num_train:]))
+    _check_length(config, len(train), len(held))
+
+    before = perplexity(model, held)
+    training = _Training(model, config, folder)
+    training.load()
+    while training.num_epochs < config.epochs:
+        point = training.run_epoch(_columns(train, config.batch_size))
+        on_progress(
+            training.num_epochs / config.epochs, f"loss {point.loss:.3f}, perplexity {math.exp(point.loss):.1f}"
+        )
+    model.save(folder)
+    source = config.text or "no file: phrases of the project's own grammar"
+    return Outcome(
+        figures={
+            "perplexity": perplexity(model, held),
+            "perplexity untrained": before,
+            "share of unknown words": float((held == words.index(UNKNOWN)).double().mean()),
+        },
+        num_parameters=sum(parameter.numel() for parameter in model.network.parameters()),
+        seconds=training.seconds,
+        curve=tuple(training.curve),
+        notes=(f"{source}; {len(train):,} tokens to learn from, {len(held):,} held out, {len(words):,} words",),
+    )
+
+
+def read_lines(file: Path) -> list[str]:
+    """The lines of a text file. Raises DataError where it is missing, empty or no text."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}; text=FILE names a text file") from error
+    if not content.strip():
+        raise DataError(f"{file}: is empty")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: byte {error.start} is no UTF-8: convert the file, if it is text") from error
+    if "\0" in text:
+        raise DataError(f"{file}: is binary, not text (byte {content.index(0)} is zero)")
+    return text.splitlines()
+
+
+@torch.no_grad()
+def perplexity(model: WordModel, ids: Tensor) -> float:
+    """Of a text (time,) that is read from the empty state, in one go; unknown words are read, but not counted."""
+    model.network.eval()
+    unknown = model.words.index(UNKNOWN)
+    state, loss, num_known = None, 0.0, 0
+    for inputs, targets in _windows(ids, READ_STEPS):
+        logits, state = model.network(inputs[None], state)
+        loss += cross_entropy(logits[0], targets, ignore_index=unknown, reduction="sum").item()
+        num_known += int((targets != unknown).sum())
+    return math.exp(loss / num_known) if num_known else math.inf
+
+
+class _Training:
+    """A training in progress."""
+
+    def __init__(self, model: WordModel, config: NextWordConfig, folder: Path) -> None:
+        self.model, self._config, self._file = model, config, folder / EPOCHS
+        self._optimizer = torch.optim.Adam(model.network.parameters(), lr=config.learning_rate)
+        self.num_epochs, self.seconds = 0, 0.0
+        self.curve: list[Point] = []
+
+    def run_epoch(self, columns: Tensor) -> Point:
+        """Read the columns (batch, time) once, and save where the training stands."""
+        began = time.process_time()
+        torch.manual_seed(self._config.seed * 1_000_003 + self.num_epochs)  # of the dropout, so that it repeats exactly
+        self.model.network.train()
+        state, loss, num_right, num_tokens = None, 0.0, 0, 0
+        num_done = self.curve[-1].step if self.curve else 0
+        for inputs, targets in _windows(columns, self._config.num_steps):
+            logits, state = self.model.network(inputs, None if state is None else state.detach())
+            step_loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
+            self._descend(step_loss)
+            num_done += 1
+            num_tokens += targets.numel()
+            loss += step_loss.item() * targets.numel()
+            num_right += int((logits.argmax(dim=2) == targets).sum())
+        self.num_epochs += 1
+        self.seconds += time.process_time() - began
+        self.curve.append(Point(num_done, loss / num_tokens, num_right / num_tokens))
+        self._save()
+        return self.curve[-1]
+
+    def _descend(self, loss: Tensor) -> None:
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradients = (parameter.grad for parameter in self.model.network.parameters())
+        self._config.clipping.apply(gradient.numpy() for gradient in gradients if gradient is not None)
+        self._optimizer.step()
+
+    def _save(self) -> None:
+        content = BytesIO()
+        state = {
+            "words": self.model.words,
+            "network": self.model.network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "progress": {"num_epochs": self.num_epochs, "seconds": self.seconds, "curve": list(map(tuple, self.curve))},
+        }
+        torch.save(state, content)
+        write_whole(self._file, content.getvalue())
+
+    def load(self) -> None:
+        """Restore what was saved; nothing where nothing was. Raises DataError where the text was another one."""
+        if not self._file.exists():
+            return
+        saved = torch.load(self._file, weights_only=True)
+        if saved["words"] != self.model.words:
+            raise DataError(f"{self._file.parent} holds a run that began with another text; choose another folder")
+        self.model.network.load_state_dict(saved["network"])
+        self._optimizer.load_state_dict(saved["optimizer"])
+        self.num_epochs, self.seconds = saved["progress"]["num_epochs"], saved["progress"]["seconds"]
+        self.curve = [Point(*point) for point in saved["progress"]["curve"]]
+
+
+def _columns(ids: Tensor, batch_size: int) -> Tensor:
+    """(time,) -> (batch, time): each row a part of the text; what is left over at its end is dropped."""
+    num_steps = len(ids) // batch_size
+    return ids[: num_steps * batch_size].reshape(batch_size, num_steps)
+
+
+def _windows(ids: Tensor, num_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Parts (..., num_steps) of ids (..., time), the last one shorter, each with what follows every id."""
+    last = ids.shape[-1] - 1
+    for start in range(0, last, num_steps):
+        stop = min(start + num_steps, last)
+        yield ids[..., start:stop], ids[..., start + 1 : stop + 1]
+
+
+def _check_length(config: NextWordConfig, num_train: int, num_held: int) -> None:
+    needed = config.batch_size * (config.num_steps + 1)
+    if num_train < needed or num_held < 2:
+        raise DataError(
+            f"{config.text or 'the phrases'}: {num_train} tokens to learn from and {num_held} held out are less than "
+            f"one batch ({needed}) and 2: take more text, or a smaller batch_size or num_steps"
+        )
+
+
+def _phrases(config: NextWordConfig) -> list[str]:
+    return [phrase.text for phrase in make_phrases(config.seed, config.num_phrases)]
+
+
+BASELINES = (
+    Baseline(
+        name="lm",
+        description="next word of any text file: LSTM, full softmax; completes prompts",
+        metric="perplexity",
+        published=None,
+        source="Zaremba et al. 2014, Recurrent Neural Network Regularization",
+        config=NextWordConfig(),
+        quick={"num_phrases": 600, "embedding_size": 32, "hidden_size": 32, "batch_size": 8, "num_steps": 16}
+        | {"learning_rate": 1e-2},
+        run=run,
+    ),
+)

@@ -1,1 +1,0 @@
-"""The bench of the engine, beside its peers. Its peers are the extra `bench`."""

@@ -1,0 +1,105 @@
+"""A batch of requests as the network reads it: grouped by stream, cut into chunks, encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+
+from model.config import ModelConfig
+from model.inference.schedule import BoolArray, IntArray, Schedule, schedule, starts_of
+from model.inference.state import FloatArray, StreamState, WordState
+from model.text.tokenizer import Tokenizer, cut_piece
+
+NOT_FINITE = "not_finite"
+
+
+class Request(NamedTuple):
+    """A text, or a piece of one, in a stream. The requests of a stream are read in the order given.
+
+    `state` is where the stream stands before its first request of the call (None: empty); later ones ignore it.
+    """
+
+    stream: Hashable
+    text: str
+    final: bool = True
+    state: StreamState | None = None
+
+
+class Batch:
+    """Columns in reading order: stream after stream, and within a stream as given."""
+
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        latest: Mapping[Hashable, StreamState],
+        tokenizer: Tokenizer,
+        config: ModelConfig,
+    ) -> None:
+        """`latest`: where streams stand that were read before, whatever their requests say."""
+        members: dict[Hashable, list[int]] = {}
+        for index, request in enumerate(requests):
+            members.setdefault(request.stream, []).append(index)
+        self._config = config
+        self.requests = list(chain.from_iterable(members.values()))  # index of each request among those given
+        num_requests = np.array(list(map(len, members.values())), np.intp)
+        self.stream: IntArray = np.repeat(np.arange(len(members)), num_requests)
+        self.states, self.carried, was_reset = self._begin(requests, members, latest)  # by stream
+        self.resets: list[str | None] = [None] * len(requests)
+        for place in starts_of(num_requests)[was_reset].tolist():
+            self.resets[place] = NOT_FINITE
+        self.texts: list[str] = []  # with what was pending before
+        self.num_pending: list[int] = []  # characters of it
+        self.pending_after: list[str] = []
+        self.chunks: list[list[str]] = []
+        for state, indices in zip(self.states, members.values(), strict=True):
+            pending = state.open_text.pending if state.open_text else ""
+            for index in indices:
+                _, text, final, _ = requests[index]
+                self.num_pending.append(len(pending))
+                self.texts.append(pending + text)
+                chunks, pending = cut_piece(pending, text, final)
+                self.chunks.append(chunks)
+                self.pending_after.append(pending)
+        self.ids, self.chunk_tokens = tokenizer.encode_chunks(list(chain.from_iterable(self.chunks)))
+        self.num_chunks: IntArray = np.array(list(map(len, self.chunks)), np.intp)
+        tokens_until = np.concatenate([[0], np.cumsum(self.chunk_tokens)])[np.cumsum(self.num_chunks)]
+        self.num_tokens: IntArray = np.diff(tokens_until, prepend=0)
+        self.plan: Schedule = schedule(
+            self.num_tokens,
+            final=np.array([requests[index].final for index in self.requests]),
+            first=np.diff(self.stream, prepend=-1) > 0,
+        )
+        self._first_rows = self.plan.row[starts_of(num_requests)]
+
+    def _begin(
+        self,
+        requests: Sequence[Request],
+        members: Mapping[Hashable, Sequence[int]],
+        latest: Mapping[Hashable, StreamState],
+    ) -> tuple[list[StreamState], FloatArray, BoolArray]:
+        """Where each stream begins, the carried part of it once more as (streams, 2, K), hidden and cell of the stream
+        LSTM, and whether that is empty because the state given is not finite.
+        """
+        empty = StreamState.empty(self._config)
+        states = [latest.get(stream) or requests[indices[0]].state or empty for stream, indices in members.items()]
+        carried = np.array([state.carried for state in states])
+        is_bad: BoolArray = ~np.isfinite(carried).all(axis=(1, 2))
+        for stream, state in enumerate(states):
+            if state.open_text and not state.open_text.is_finite():
+                is_bad[stream] = True
+        carried[is_bad] = 0
+        for stream in np.flatnonzero(is_bad).tolist():
+            states[stream] = empty
+        return states, carried, is_bad
+
+    def word_state(self) -> WordState:
+        """The word LSTM at each place of the plan: at the start of a text but where a stream has one open."""
+        places = self.plan.words.place
+        state = WordState.empty(len(places), self._config.hidden_size)
+        for row, stream_state in zip(self._first_rows.tolist(), self.states, strict=True):
+            if stream_state.open_text:
+                state.put(places[row], stream_state.open_text)
+        return state

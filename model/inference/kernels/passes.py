@@ -1,0 +1,99 @@
+"""The LSTMs over a whole plan, compiled: rows in groups that stay in the processor's cache, each through all its steps.
+
+Rows come longest first, so that those still running are always the first of a group, and nothing is padded.
+"""
+
+# ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from model.inference.kernels.compiled import compiled
+from model.inference.kernels.gates import pool_row, step_row
+from model.inference.kernels.operands import keep_operand
+from model.inference.kernels.products import multiply
+from model.inference.kernels.registers import prefetch_row
+
+GROUP = 48  # rows: their states and the sums of a step stay in the second cache beside the weights
+
+
+@compiled
+def read_tokens(
+    first: int,
+    begin: int,
+    num_active: Any,
+    firsts: Any,
+    ids: Any,
+    table: Any,
+    table_scale: Any,
+    packed: Any,
+    packed_scale: Any,
+    start: Any,
+    hidden: Any,
+    cell: Any,
+    maximum: Any,
+    total: Any,
+    num_tokens: Any,
+    mean_logits: Any,
+    readout: Any,
+    bias: Any,
+    operand: Any,
+    logits: Any,
+) -> None:
+    """Steps `begin` and after of the word LSTM for the GROUP of rows from `first`, `num_active` of all rows each.
+
+    All in place. ids (tokens,), those of the row at place p from firsts[p]; table (V, 4, H); packed, start: see
+    `products.py`; hidden, cell, maximum, total (rows, H); num_tokens (rows,); mean_logits (rows, 3); readout (9, H);
+    bias (3,); operand (rows, inputs of the product); logits (tokens, 3).
+    """
+    sums = np.empty((GROUP, *start.shape), start.dtype)
+    for place in range(first, min(first + GROUP, num_active[0])):
+        keep_operand(hidden, operand, place)
+    for step in range(num_active.shape[0]):
+        active = min(num_active[step] - first, GROUP)
+        if active <= 0:
+            break
+        for place in range(first, first + active):
+            prefetch_row(table, ids[firsts[place] + begin + step])
+        multiply(operand, first, active, packed, start, sums)
+        for row in range(active):
+            place = first + row
+            at = firsts[place] + begin + step
+            step_row(sums, row, packed_scale, table, ids[at], table_scale, hidden, cell, place)
+            keep_operand(hidden, operand, place)
+            pool_row(hidden, maximum, total, num_tokens, mean_logits, place, readout, bias, logits, at)
+
+
+@compiled
+def step_texts(
+    num_active: Any,
+    firsts: Any,
+    inputs: Any,
+    packed: Any,
+    start: Any,
+    hidden: Any,
+    cell: Any,
+    slots: Any,
+    states: Any,
+) -> None:
+    """The stream LSTM over the texts of each stream; states[slots[p] + 1 + step] is the one after each.
+
+    inputs (texts, 4, K), those of the stream at place p from firsts[p]; hidden, cell (streams, K), in place;
+    states (states, 2, K).
+    """
+    unscaled = np.empty((0, 0), np.float32)
+    sums = np.empty((GROUP, *start.shape), np.float32)
+    for first in range(0, hidden.shape[0], GROUP):
+        for step in range(num_active.shape[0]):
+            active = min(num_active[step] - first, GROUP)
+            if active <= 0:
+                break
+            multiply(hidden, first, active, packed, start, sums)
+            for row in range(active):
+                place = first + row
+                step_row(sums, row, unscaled, inputs, firsts[place] + step, unscaled, hidden, cell, place)
+                states[slots[place] + step + 1, 0] = hidden[place]
+                states[slots[place] + step + 1, 1] = cell[place]

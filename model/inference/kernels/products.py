@@ -1,0 +1,195 @@
+"""Matrix products whose weights are arranged once, row by row the same whatever rows stand beside it.
+
+The sum of a row runs in the same order in every batch, so that a text gives the same bits alone and among others.
+"""
+
+# ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from model.config import NUM_GATES
+from model.inference.kernels.compiled import compiled, overload
+from model.inference.kernels.operands import FLOAT_PARTS, bfloat16_parts
+from model.inference.kernels.registers import CACHE_LINE_BYTES, INPUTS_A_STEP, LANES, ROWS, product_of_rows
+from model.inference.kernels.tiles import (
+    HAS_TILES,
+    ROW_BYTES,
+    TILE_ROWS,
+    TILE_SHAPES,
+    configure_tiles,
+    release_tiles,
+    tile_product,
+)
+
+_rows_1, _rows_2, _rows_3 = product_of_rows(1), product_of_rows(2), product_of_rows(3)
+_rows_4, _rows_5, _rows_6 = (product_of_rows(min(rows, ROWS)) for rows in (4, 5, 6))
+
+_tile_of_bytes, _tile_of_two_parts, _tile_of_three_parts = (tile_product(parts) for parts in (1, 2, FLOAT_PARTS))
+
+FLOATS: np.dtype[Any] = np.dtype(np.uint16 if HAS_TILES else np.float32)
+"""The operand of products that are to be as exact as those of float32."""
+
+
+def pack(weights: NDArray[Any], operand: np.dtype[Any]) -> NDArray[Any]:
+    """(H, 4H) -> (blocks, inputs / step, 4, LANES, step), as `multiply` wants it for this type of operand.
+
+    For tiles (blocks, steps, 4, parts, 16, inputs of a lane). Inputs are filled up with zeros to whole steps, cells to
+    whole blocks.
+    """
+    if operand == np.uint16:
+        parts = bfloat16_parts(weights)
+        return _pack_tiles(parts if parts[-1].any() else parts[:-1])
+    if operand == np.uint8 and HAS_TILES:
+        return _pack_tiles(weights[None])
+    step = INPUTS_A_STEP[operand]
+    whole = _filled_up(weights[None], step)[0]
+    inputs, _, cells = whole.shape
+    split = whole.reshape(inputs // step, step, NUM_GATES, cells // LANES, LANES)
+    return np.ascontiguousarray(split.transpose(3, 0, 2, 4, 1))
+
+
+def _pack_tiles(parts: NDArray[Any]) -> NDArray[Any]:
+    """(parts, H, 4H), those of a weight in as many arrays."""
+    in_lane = 4 // parts.itemsize
+    whole = _filled_up(parts, ROW_BYTES // parts.itemsize)
+    num_parts, inputs, _, cells = whole.shape
+    split = whole.reshape(
+        num_parts, inputs // (TILE_ROWS * in_lane), TILE_ROWS, in_lane, NUM_GATES, cells // LANES, LANES
+    ).transpose(5, 1, 4, 0, 2, 6, 3)
+    packed = zeros((*split.shape[:-2], LANES * in_lane), parts.dtype)
+    packed[...] = split.reshape(packed.shape)
+    return packed
+
+
+def _filled_up(parts: NDArray[Any], inputs_multiple: int) -> NDArray[Any]:
+    """(parts, H, 4H) -> (parts, inputs, 4, cells)."""
+    num_parts, num_inputs, columns = parts.shape
+    size = columns // NUM_GATES
+    shape = num_parts, filled(num_inputs, inputs_multiple), NUM_GATES, filled(size, LANES)
+    whole = np.zeros(shape, parts.dtype)
+    whole[:, :num_inputs, :, :size] = parts.reshape(num_parts, num_inputs, NUM_GATES, size)
+    return whole
+
+
+def operand_shape(packed: NDArray[Any], operand: np.dtype[Any]) -> tuple[int, ...]:
+    """Of a row of the operand that these weights are multiplied with."""
+    num_steps: int = packed.shape[1]
+    if operand == np.uint16:
+        return FLOAT_PARTS, num_steps * ROW_BYTES // operand.itemsize
+    if operand == np.uint8 and HAS_TILES:
+        return (num_steps * ROW_BYTES,)
+    return (num_steps * INPUTS_A_STEP[operand],)
+
+
+def zeros(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
+    """An array that begins with a cache line: rows of tiles that lie across two of them cost twice as much."""
+    num_bytes = int(np.prod(shape)) * kind.itemsize
+    raw = np.zeros(num_bytes + CACHE_LINE_BYTES, np.uint8)
+    begin = -raw.ctypes.data % CACHE_LINE_BYTES
+    return raw[begin : begin + num_bytes].view(kind).reshape(shape)
+
+
+def filled(size: int, multiple: int) -> int:
+    """`size` rounded up to a `multiple`."""
+    return -(-size // multiple) * multiple
+
+
+def multiply(operand: Any, first: int, num_rows: int, packed: Any, start: Any, out: Any) -> None:
+    """out[:num_rows] = start + operand[first:][:num_rows] @ the packed weights; called in compiled loops.
+
+    operand (rows, *operand_shape); start (4, cells); out (num_rows or more, 4, cells).
+    """
+
+
+@overload(multiply)
+def _compile_multiply(operand: Any, first: Any, num_rows: Any, packed: Any, start: Any, out: Any) -> Any:
+    def multiply_rows(operand: Any, first: Any, num_rows: Any, packed: Any, start: Any, out: Any) -> Any:
+        _by_rows(operand, first, num_rows, packed, start, out)
+
+    def multiply_tiles(operand: Any, first: Any, num_rows: Any, packed: Any, start: Any, out: Any) -> Any:
+        whole = num_rows - num_rows % TILE_ROWS
+        if whole:
+            _by_tiles(operand, first, 0, whole, TILE_ROWS, packed, start, out)
+        if whole < num_rows:
+            _by_tiles(operand, first, whole, num_rows, num_rows - whole, packed, start, out)
+
+    return multiply_tiles if HAS_TILES and operand.dtype in (types.uint8, types.uint16) else multiply_rows
+
+
+@compiled
+def _by_tiles(
+    operand: Any, first: int, begin: int, end: int, rows_of_tile: int, packed: Any, start: Any, out: Any
+) -> None:
+    configure_tiles(TILE_SHAPES[rows_of_tile])
+    for block in range(packed.shape[0]):
+        for row in range(begin, end, rows_of_tile):
+            if packed.shape[3] == 1:
+                _tile_of_bytes(operand, first + row, packed, block, start, out, row)
+            elif packed.shape[3] == 2:
+                _tile_of_two_parts(operand, first + row, packed, block, start, out, row)
+            else:
+                _tile_of_three_parts(operand, first + row, packed, block, start, out, row)
+    release_tiles()
+
+
+@compiled
+def _by_rows(operand: Any, first: int, num_rows: int, packed: Any, start: Any, out: Any) -> None:
+    for block in range(packed.shape[0]):
+        row = 0
+        while row + ROWS <= num_rows:
+            _rows_6(operand, first + row, packed, block, start, out, row)
+            row += ROWS
+        left = num_rows - row
+        if left == 1:
+            _rows_1(operand, first + row, packed, block, start, out, row)
+        elif left == 2:
+            _rows_2(operand, first + row, packed, block, start, out, row)
+        elif left == 3:
+            _rows_3(operand, first + row, packed, block, start, out, row)
+        elif left == 4:
+            _rows_4(operand, first + row, packed, block, start, out, row)
+        elif left == 5:
+            _rows_5(operand, first + row, packed, block, start, out, row)
+
+
+class AffineMap:
+    """(n, inputs) -> (n, outputs) = x @ weights + bias in float32, its weights arranged once."""
+
+    def __init__(self, weights: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+        num_inputs, self._num_outputs = weights.shape
+        filled_up = np.zeros((num_inputs, filled(self._num_outputs, NUM_GATES)), np.float32)
+        filled_up[:, : self._num_outputs] = weights
+        self._packed = pack(filled_up, np.dtype(np.float32))
+        self._size = filled_up.shape[1] // NUM_GATES  # columns are dealt out to the places of the four gates
+        self._start = np.zeros((NUM_GATES, len(self._packed) * LANES), np.float32)
+        self._start[:, : self._size].flat[: self._num_outputs] = bias
+
+    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """x: contiguous."""
+        out: NDArray[np.float32] = _multiplied(x, self._packed, self._start)
+        return out[:, :, : self._size].reshape(len(x), NUM_GATES * self._size)[:, : self._num_outputs]
+
+
+@compiled
+def _multiplied(x: Any, packed: Any, start: Any) -> Any:
+    out = np.empty((x.shape[0], *start.shape), start.dtype)
+    _by_rows(x, 0, x.shape[0], packed, start, out)
+    return out
+
+
+@compiled
+def affine(x: Any, weights: Any, bias: Any) -> Any:
+    """(n, inputs) @ (inputs, outputs) + (outputs,), each row by itself: for few outputs."""
+    out = np.empty((x.shape[0], weights.shape[1]), weights.dtype)
+    for row in range(x.shape[0]):
+        out[row] = bias
+        for k in range(x.shape[1]):
+            for j in range(weights.shape[1]):
+                out[row, j] += x[row, k] * weights[k, j]
+    return out

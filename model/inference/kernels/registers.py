@@ -1,0 +1,192 @@
+"""Products of a few rows with a block of weights, in vector registers: LLVM instructions that numba compiles.
+
+A block is what LANES cells need: for every input their four gates, side by side. The sums of ROWS rows, four vectors
+each, stay in registers while the loop runs over the inputs, so that a step of it is 4 loads of weights, ROWS broadcasts
+and 4 x ROWS multiply-adds. A library's product cannot do this: it has to arrange the weights anew in every call.
+
+    operand   packed                             sums
+    float32   float32, an input at a time        float32
+    uint8     int8, four inputs at a time        int32, exact (VNNI: vpdpbusd)
+    int16     int16, two inputs at a time        int32, exact (pmaddwd)
+"""
+
+# ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils, config
+
+from model.config import NUM_GATES
+from model.inference.kernels.compiled import intrinsic, unpacked
+
+Value = Any  # of the compiled program; llvmlite has no types of its own to offer
+
+
+def _features() -> set[str]:
+    """Of the processor that numba compiles for: this one, unless NUMBA_CPU_FEATURES or NUMBA_CPU_NAME say another."""
+    if config.CPU_FEATURES is None:
+        return {name for name, is_there in llvm.get_host_cpu_features().items() if is_there}
+    return {name.removeprefix("+") for name in config.CPU_FEATURES.split(",") if not name.startswith("-")}
+
+
+FEATURES = _features()
+HAS_VNNI = "avx512vnni" in FEATURES or ("avxvnni" in FEATURES and "avx512f" not in FEATURES)
+LANES, ROWS = (16, 6) if "avx512f" in FEATURES else (8, 3) if "avx2" in FEATURES else (4, 3)
+
+CACHE_LINE_BYTES = 64
+
+_INT8, _INT16, _INT32, _INT64, _FLOAT = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
+
+
+@dataclass(frozen=True)
+class _Arithmetic:
+    """Of one type of operand: how many inputs a step of the loop takes, as what, and how they join the sums."""
+
+    num_inputs: int
+    word: Any  # the inputs of one row in one step
+    add: Callable[[Any, Value, Value, Value], Value]  # (builder, sums, word of a row in each lane, weights) -> sums
+
+
+def _add_floats(builder: Any, sums: Value, inputs: Value, weights: Value) -> Value:
+    fused = ("contract",)
+    return builder.fadd(sums, builder.fmul(inputs, weights, flags=fused), flags=fused)
+
+
+def _add_bytes(builder: Any, sums: Value, inputs: Value, weights: Value) -> Value:
+    """Four products a lane, of unsigned inputs with signed weights."""
+    vector, quads = sums.type, ir.VectorType(_INT8, 4 * LANES)
+    operands = quads if llvm.llvm_version_info[0] > 20 else vector
+    name = f"llvm.x86.avx512.vpdpbusd.{32 * LANES}"
+    dot = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector, operands, operands]), name)
+    return builder.call(dot, [sums, builder.bitcast(inputs, operands), builder.bitcast(weights, operands)])
+
+
+def _add_pairs(builder: Any, sums: Value, inputs: Value, weights: Value) -> Value:
+    """Two products a lane; a processor without an instruction for it has LLVM spell it out."""
+    vector, pairs = sums.type, ir.VectorType(_INT16, 2 * LANES)
+    inputs, weights = builder.bitcast(inputs, pairs), builder.bitcast(weights, pairs)
+    name = {16: "llvm.x86.avx512.pmaddw.d.512", 8: "llvm.x86.avx2.pmadd.wd"}.get(LANES)
+    if name:
+        dot = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [pairs, pairs]), name)
+        return builder.add(sums, builder.call(dot, [inputs, weights]))
+    wide = ir.VectorType(_INT32, 2 * LANES)
+    products = builder.mul(builder.sext(inputs, wide), builder.sext(weights, wide))
+    even, odd = (builder.shuffle_vector(products, products, _lanes(range(first, 2 * LANES, 2))) for first in (0, 1))
+    return builder.add(sums, builder.add(even, odd))
+
+
+_ARITHMETIC = {
+    types.float32: _Arithmetic(1, _FLOAT, _add_floats),
+    types.uint8: _Arithmetic(4, _INT32, _add_bytes),
+    types.int16: _Arithmetic(2, _INT32, _add_pairs),
+}
+
+INPUTS_A_STEP = {np.dtype(str(kind)): arithmetic.num_inputs for kind, arithmetic in _ARITHMETIC.items()}
+"""Inputs that weights are packed by, for each type of operand."""
+
+
+def _lanes(numbers: Any) -> Value:
+    numbers = list(numbers)
+    return ir.Constant(ir.VectorType(_INT32, len(numbers)), numbers)
+
+
+def product_of_rows(num_rows: int) -> Any:
+    """The compiled loop for so many rows; see `multiply_rows` in it."""
+
+    @intrinsic
+    def multiply_rows(
+        _context: Any, operand: Any, row: Any, packed: Any, block: Any, start: Any, out: Any, out_row: Any
+    ) -> Any:
+        """out[out_row:][:num_rows], of this block's cells = start + operand[row:][:num_rows] @ the block's weights.
+
+        operand (rows, inputs); packed (blocks, inputs / step, 4, LANES, step); start (4, cells);
+        out (rows, 4, cells). All contiguous.
+        """
+        index = types.intp
+        signature = types.void(operand, index, packed, index, start, out, index)
+        return signature, _generate
+
+    def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Value:
+        arithmetic = _ARITHMETIC[signature.args[0].dtype]
+        (operand, packed, start, out), (row, block, out_row) = unpacked(context, builder, signature, arguments)
+        num_inputs = cgutils.unpack_tuple(builder, operand.shape)[1]
+        cells = cgutils.unpack_tuple(builder, out.shape)[2]
+        stride = builder.mul(cells, _INT64(NUM_GATES))
+        element = ir.FloatType() if arithmetic.word is _FLOAT else _INT32
+        vector = ir.VectorType(element, LANES)
+
+        def at(pointer: Value, *offsets: Value) -> Value:
+            for offset in offsets:
+                pointer = builder.gep(pointer, [offset])
+            return pointer
+
+        def loaded(pointer: Value, kind: Any) -> Value:
+            return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=1)
+
+        gates = [builder.mul(cells, _INT64(gate)) for gate in range(NUM_GATES)]
+        lane = builder.mul(block, _INT64(LANES))
+        rows = [at(operand.data, builder.mul(builder.add(row, _INT64(r)), num_inputs)) for r in range(num_rows)]
+        weights = at(packed.data, builder.mul(builder.mul(block, num_inputs), _INT64(NUM_GATES * LANES)))
+        begin = [loaded(at(start.data, lane, gate), vector) for gate in gates] * num_rows
+
+        before, loop, after = builder.block, *map(builder.append_basic_block, ("inputs", "summed"))
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        k = builder.phi(_INT64)
+        k.add_incoming(_INT64(0), before)
+        sums = [builder.phi(vector) for _ in begin]
+        for value, first in zip(sums, begin, strict=True):
+            value.add_incoming(first, before)
+        here = at(weights, builder.mul(k, _INT64(NUM_GATES * LANES)))
+        step = LANES * arithmetic.num_inputs
+        columns = [loaded(at(here, _INT64(gate * step)), vector) for gate in range(NUM_GATES)]
+        results = []
+        for r in range(num_rows):
+            word = builder.insert_element(
+                ir.Constant(vector, ir.Undefined), loaded(at(rows[r], k), arithmetic.word), _INT32(0)
+            )
+            inputs = builder.shuffle_vector(word, word, _lanes([0] * LANES))
+            for gate in range(NUM_GATES):
+                results.append(arithmetic.add(builder, sums[r * NUM_GATES + gate], inputs, columns[gate]))
+        following = builder.add(k, _INT64(arithmetic.num_inputs))
+        k.add_incoming(following, loop)
+        for value, result in zip(sums, results, strict=True):
+            value.add_incoming(result, loop)
+        builder.cbranch(builder.icmp_unsigned("<", following, num_inputs), loop, after)
+
+        builder.position_at_end(after)
+        for r in range(num_rows):
+            place = at(out.data, builder.mul(builder.add(out_row, _INT64(r)), stride), lane)
+            for gate in range(NUM_GATES):
+                pointer = builder.bitcast(at(place, gates[gate]), vector.as_pointer())
+                builder.store(results[r * NUM_GATES + gate], pointer, align=4)
+        return context.get_dummy_value()
+
+    return multiply_rows
+
+
+@intrinsic
+def prefetch_row(_context: Any, table: Any, row: Any) -> Any:
+    """Have the processor bring table[row] (4, H) into its second cache while it works on something else."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        row_bytes = cgutils.unpack_tuple(builder, array.strides)[0]
+        base = builder.bitcast(array.data, _INT8.as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [base.type, _INT32, _INT32, _INT32])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        begin = builder.mul(arguments[1], row_bytes)
+        end = builder.add(begin, row_bytes)
+        with cgutils.for_range_slice(builder, begin, end, _INT64(CACHE_LINE_BYTES)) as (offset, _):
+            builder.call(prefetch, [builder.gep(base, [offset]), _INT32(0), _INT32(2), _INT32(1)])  # to read, L2, data
+        return context.get_dummy_value()
+
+    return types.void(table, types.intp), generate

@@ -1,0 +1,134 @@
+"""Two fits of a training run: the text network on all corpora, and the temperature."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import torch
+from rich.progress import Progress
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from model.clipping import Clipping
+from model.config import TrainConfig
+from model.training.batches import EncodedTexts, Indices, cut_batches, epoch_batches, pad
+from model.training.run_folder import RunFolder
+from model.training.torch_network import SentimentNetwork
+
+SAVE_EVERY = 500  # steps
+SHRINKAGE = 1e-3  # of the temperature's weights: few texts, all read rightly, would have it go to zero
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """A run in progress: its network, its knobs, where it keeps its files and shows how far it is."""
+
+    network: SentimentNetwork
+    config: TrainConfig
+    folder: RunFolder
+    progress: Progress
+
+
+def fast_arithmetic() -> torch.autocast:
+    """Matrix products in bfloat16 where the processor has instructions for them; the weights stay in float32."""
+    native = torch.cpu.get_capabilities()
+    return torch.autocast("cpu", torch.bfloat16, enabled=bool(native.get("amx_bf16") or native.get("avx512_bf16")))
+
+
+def fit_text_network(run: TrainingRun, corpora: Sequence[EncodedTexts], held: dict[str, EncodedTexts]) -> None:
+    """Train the word network and the readout; goes on from the last saved step. Held texts are only measured."""
+    config = run.config
+    texts = reduce(operator.add, corpora)
+    plan: list[Indices] = []
+    for epoch in range(config.epochs):
+        rng = np.random.default_rng((config.seed, epoch))
+        plan += epoch_batches(np.arange(len(texts)), texts, config.batch_tokens, config.batch_texts, rng)
+    parameters = [*run.network.word.parameters(), *run.network.readout.parameters()]
+    optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99), fused=True)
+    num_done = run.folder.load_step("text", run.network, optimizer)
+    task = run.progress.add_task("text network, steps", total=len(plan), completed=num_done)
+    losses: list[float] = []
+    for step in range(num_done, len(plan)):
+        torch.manual_seed(config.seed * 1_000_003 + step)  # of the dropout, so that a step repeats exactly
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, len(plan), config)
+        tokens, lengths = pad([texts.ids[i] for i in plan[step]])
+        with fast_arithmetic():
+            logits = run.network.text_logits(torch.from_numpy(tokens), torch.from_numpy(lengths))
+        loss = corpus_loss(logits.float(), texts, plan[step])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip_gradients(parameters, config.clipping)
+        optimizer.step()
+        losses.append(loss.item())
+        run.progress.update(task, advance=1, description=f"text network, loss {np.mean(losses[-100:]):.3f}; steps")
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == len(plan):
+            run.folder.save_step("text", step + 1, run.network, optimizer)
+            run.folder.log("text", step + 1, loss=float(np.mean(losses)), **_accuracies(run.network, held))
+            losses.clear()
+
+
+def clip_gradients(parameters: Iterable[Tensor], clipping: Clipping) -> None:
+    """Clip the gradients of parameters, where they have one."""
+    clipping.apply(parameter.grad.numpy() for parameter in parameters if parameter.grad is not None)
+
+
+def learning_rate(step: int, num_steps: int, config: TrainConfig) -> float:
+    """Rises over the first steps, then falls in a line to zero."""
+    return config.learning_rate * min(1.0, (step + 1) / (config.warmup_steps + 1)) * (1 - step / num_steps)
+
+
+def corpus_loss(logits: Tensor, texts: EncodedTexts, rows: Indices) -> Tensor:
+    """Mean cross-entropy of the logits of texts `rows`, each under the class shares of its own corpus."""
+    log_prior, targets = torch.from_numpy(texts.log_prior[rows]), torch.from_numpy(texts.targets[rows])
+    return cross_entropy(logits + log_prior, targets)
+
+
+@torch.no_grad()
+def read_texts(network: SentimentNetwork, texts: EncodedTexts) -> tuple[Tensor, Tensor]:
+    """(texts, 3 hidden) summaries and (texts, classes) logits, without dropout."""
+    network.eval()
+    z = torch.empty(len(texts), network.readout.in_features)
+    order = np.argsort([len(ids) for ids in texts.ids], kind="stable")
+    for batch in cut_batches(order, texts, max_tokens=20_000, max_texts=256):
+        tokens, lengths = pad([texts.ids[i] for i in batch])
+        z[batch] = network.word(torch.from_numpy(tokens), torch.from_numpy(lengths))
+    logits = network.readout(z)
+    network.train()
+    return z, logits
+
+
+def _accuracies(network: SentimentNetwork, held: dict[str, EncodedTexts]) -> dict[str, float]:
+    figures = {}
+    for name, texts in held.items():
+        _, logits = read_texts(network, texts)
+        guesses = (logits + torch.from_numpy(texts.log_prior)).argmax(dim=1).numpy()
+        figures[f"held_{name}"] = float((guesses == texts.targets.argmax(axis=1)).mean())
+    return figures
+
+
+def fit_temperature(run: TrainingRun, held: Mapping[str, EncodedTexts]) -> None:
+    """Set the temperature of least loss over texts whose labels the text network did not see, each corpus alike."""
+    read = [(read_texts(run.network, texts)[1].detach(), texts) for texts in held.values()]
+    lengths = [torch.tensor([len(ids) for ids in texts.ids]) for _, texts in read]
+    weights = run.network.log_temperature.requires_grad_()
+    optimizer = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        scaled = [logits / run.network.temperature(n) for (logits, _), n in zip(read, lengths, strict=True)]
+        total = torch.stack(
+            [corpus_loss(logits, texts, np.arange(len(texts))) for logits, (_, texts) in zip(scaled, read, strict=True)]
+        ).sum()
+        total += SHRINKAGE * weights.square().sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    weights.requires_grad = False
+    constant, by_length = weights.tolist()
+    run.folder.log("temperature", 0, constant=constant, by_length=by_length)

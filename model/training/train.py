@@ -1,0 +1,152 @@
+"""The shipped network's training, from the data folder to a checkpoint with its figures: one run, in stages.
+
+    1  vocabulary       data/splits.py              the most frequent words of all that may be read
+    2  language model   language_model.py           the word LSTM learns which word comes next
+    3  teachers         distillation/               fine-tuned encoders give soft targets, with and without labels
+    4  text network     fit.py                      word LSTM and readout learn from labels and from the soft targets
+    5  stream cell      stream_cell.py              on streams whose labels nothing before has seen, and resampled ones
+    6  temperature      fit.py                      on texts whose labels the text network has not seen
+    7  evaluation       evaluation/evaluate.py      on the dev splits, as `sentiment evaluate` does
+
+Every stage leaves its result in the run folder, and a run that was cut off goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from model.checkpoint import save_checkpoint
+from model.config import ModelConfig, TrainConfig
+from model.data.corpora import FILES, read_corpora
+from model.data.splits import Splits, split_corpora
+from model.evaluation.evaluate import evaluate_checkpoint
+from model.evaluation.plots import check_plot_file, draw_run
+from model.text.tokenizer import Tokenizer
+from model.training.batches import EncodedTexts, encode, encode_labelled
+from model.training.distillation.encoder import load_pretrained
+from model.training.distillation.soft_targets import LoadEncoder, calibrate, make_soft_targets, run_teachers
+from model.training.fit import TrainingRun, fit_temperature, fit_text_network
+from model.training.language_model import fit_language_model
+from model.training.model_card import model_card
+from model.training.run_folder import RunFolder
+from model.training.stream_cell import fit_stream_cell
+from model.training.torch_network import SentimentNetwork
+from model.vectors.word2vec import make_tokenizer
+
+DEFAULT_SIZES = ModelConfig()
+
+
+def train_checkpoint(  # noqa: PLR0913 - three are what to do, four have defaults
+    config: TrainConfig,
+    data: Path,
+    run: Path,
+    *,
+    sizes: ModelConfig = DEFAULT_SIZES,
+    name: str = "default",
+    show_progress: bool = True,
+    load_encoder: LoadEncoder = load_pretrained,
+) -> Path:
+    """Train a network on the data folder, in the run folder, and return the folder of its checkpoint.
+
+    `sizes.num_words` is the most that the vocabulary may hold. Raises DataError for data that cannot be read and
+    ConfigError where `run` holds a run with other settings, before anything is trained; ModelError where the
+    teachers' pretrained encoder cannot be had.
+    """
+    torch.set_num_threads(config.threads)
+    corpora = read_corpora(data, FILES)
+    folder = RunFolder(run, sizes, config)
+    check_plot_file(run / "curve.svg")
+    with shown_progress(show_progress) as progress:
+        with _shown(progress, "vocabulary and ids"):
+            splits = split_corpora(corpora, config)
+            read = _language_texts(splits, config)
+            words, tokenizer = make_tokenizer(read, sizes.num_words, sizes.num_buckets)
+            folder.check_words(words)
+            sizes = replace(sizes, num_words=len(words))
+        training = TrainingRun(new_network(sizes, config), config, folder, progress)
+        fit_language_model(training, [ids for ids in encode(read, tokenizer) if len(ids)])
+        teacher_logits = run_teachers(training, splits, load_encoder)
+        with _shown(progress, "a linear classifier's opinions of the reviews"):
+            teacher_logits = calibrate(training, splits, teacher_logits, tokenizer)
+        held = encode_held(splits, tokenizer)
+        fit_text_network(training, make_soft_targets(splits, teacher_logits, tokenizer, config), held)
+        metrics = {"dev_share": config.dev_share, "split_seed": config.split_seed}
+        finish(training, PreparedData(words, tokenizer, splits, held), sizes, data, name, metrics)
+    return folder.checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedData:
+    """How a network reads, and what the stages after it learn from."""
+
+    words: Sequence[str]
+    tokenizer: Tokenizer
+    splits: Splits
+    held: dict[str, EncodedTexts]
+
+
+def finish(  # noqa: PLR0913, PLR0917 - each is a part of the checkpoint
+    run: TrainingRun, prepared: PreparedData, sizes: ModelConfig, data: Path, name: str, metrics: Mapping[str, Any]
+) -> None:
+    """The stages after the text network. `metrics`: what the evaluation must know of the films held out."""
+    words, splits, tokenizer, held = prepared.words, prepared.splits, prepared.tokenizer, prepared.held
+    topics = encode_labelled("topics", splits.topics, tokenizer, run.config.max_tokens)
+    other_films = [*splits.labelled["imdb"], *splits.dev_films]
+    sizes = fit_stream_cell(run, held["imdb"], topics, other_films, sizes)
+    fit_temperature(run, held)
+
+    weights = run.network.tensors()
+    save = partial(
+        save_checkpoint, run.folder.checkpoint, name=name, config=sizes, words=words, weights=weights, half=True
+    )
+    save(metrics=metrics)
+    with _shown(run.progress, "evaluation"):
+        evaluation = evaluate_checkpoint(run.folder.checkpoint, data)
+    save(metrics=evaluation.to_dict(), card=model_card(sizes, run.config, evaluation))
+    draw_run(run.folder.path)
+
+
+def new_network(sizes: ModelConfig, config: TrainConfig) -> SentimentNetwork:
+    """A network with random weights, and with the dropout of a training."""
+    torch.manual_seed(config.seed)
+    return SentimentNetwork(
+        sizes,
+        embedding_dropout=config.dropout_embedding,
+        word_dropout=config.dropout_word,
+        output_dropout=config.dropout_output,
+    )
+
+
+def _language_texts(splits: Splits, config: TrainConfig) -> list[str]:
+    """What the vocabulary and the language model are made from."""
+    tweets = {"semeval", "airlines"}
+    repeated = {name: config.language_tweets if name in tweets else 1 for name in splits.all_texts}
+    return [text for name, texts in splits.all_texts.items() for text in texts * repeated[name]]
+
+
+def encode_held(splits: Splits, tokenizer: Tokenizer) -> dict[str, EncodedTexts]:
+    """Whole, as texts are served: how long they are is what the temperature goes by."""
+    return {name: encode_labelled(name, part, tokenizer) for name, part in splits.held.items()}
+
+
+def shown_progress(shown: bool) -> Progress:
+    """Bars on the terminal, or none."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not shown)
+
+
+@contextmanager
+def _shown(progress: Progress, what: str) -> Iterator[None]:
+    """A bar for a step that cannot say how far it is."""
+    task = progress.add_task(what, total=None)
+    yield
+    progress.update(task, total=1, completed=1)

@@ -1,0 +1,38 @@
+"""The benchmark in short: every program does the work that its row of the table claims. How fast is not for a test."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.pipeline.backlog import produce
+from benchmarks.pipeline.programs import PROGRAMS, Backlog, ProgramResult, run
+from benchmarks.pipeline.report import as_json
+from tests import kafka_tools
+from worker.stack import LocalStack
+
+NUM_RECORDS = 2000
+NUM_STREAMS = 100
+# two kernels may differ on a text whose two best labels are as good as equal
+MIN_SAME_LABELS = 0.998
+
+
+@pytest.fixture
+def backlog(stack: LocalStack):
+    made = produce(stack, NUM_RECORDS, NUM_STREAMS)
+    yield made
+    kafka_tools.delete_topics(stack.kafka, [made.topic])
+
+
+def test_every_program_of_the_benchmark_gives_each_record_one_event_and_the_label_that_our_worker_gives(
+    stack: LocalStack, backlog: Backlog, checkpoint: Path, tmp_path: Path
+) -> None:
+    rows: list[ProgramResult] = [run(stack, program, backlog, checkpoint, tmp_path) for program in PROGRAMS]
+    report = {row["program"]: row for row in as_json(rows)["rows"]}
+    for program in PROGRAMS:
+        row = report[program.name]
+        if reason := program.missing():
+            assert row["skipped"] == reason
+            continue
+        assert (row["events"], row["records_with_an_event"]) == (NUM_RECORDS, NUM_RECORDS), program.name
+        assert row["same_labels"] >= MIN_SAME_LABELS, program.name
+        assert set(row["stages_ms"]) == ({"decode", "load", "score", "commit", "flush"} if program.is_ours else set())

@@ -1,0 +1,100 @@
+"""`python -m benchmarks.engine`: how it shows what it measures, and what it says where it cannot measure."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from benchmarks.engine.__main__ import app, simulated_tweets
+from benchmarks.engine.figures import Bar, BenchRow, BenchSpeed, EngineBench
+from worker.errors import EXIT_FAILED, EXIT_OK
+
+MEASURE = "benchmarks.engine.measure"
+
+pytestmark = pytest.mark.usefixtures("same_logs_afterwards")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [*map(str, arguments)])
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the bench was asked for, which takes no time."""
+    given: dict[str, Any] = {}
+
+    def measure(texts: Sequence[str], **options: Any) -> EngineBench:
+        given.update(options, texts=texts)
+        options["on_progress"]("everything")
+        return measured()
+
+    pretended = SimpleNamespace(measure_engine=measure, num_bench_texts=lambda *, quick: 8 if quick else 16)
+    monkeypatch.setitem(sys.modules, MEASURE, pretended)
+    return given
+
+
+def measured() -> EngineBench:
+    row = BenchRow(name="float32 against torch packed", value=2.5, unit="x", hidden_size=128, bar=Bar(2.8))
+    latency = BenchRow(name="one text", value=0.5, unit="ms", bar=Bar(1, is_least=False), note="p99 0.6 ms")
+    speed = BenchSpeed(
+        name="packed",
+        title="torch nn.LSTM, packed",
+        hidden_size=128,
+        texts_per_s=9096,
+        tokens_per_s=181_920,
+        gflops=23.8,
+        max_difference=2e-7,
+        mean_difference=None,
+    )
+    machine = {"processor": "A processor", "cores": 2, "features": ["avx2"], "matrix_gflops": 119.0}
+    settings = {"texts": 64, "batch": 32, "rounds": 1, "mean_tokens": 20.0}
+    return EngineBench(machine=machine, settings=settings, speeds=[speed], rows=[row, latency])
+
+
+def test_the_tables_say_what_each_figure_is_held_against(asked: dict[str, Any]) -> None:
+    result = run()
+    assert result.exit_code == EXIT_OK, result.output
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.stdout.splitlines() if "│" in line]
+    assert ["torch nn.LSTM, packed", "9,096", "23.8", "20%", "2.0e-07", ""] in cells
+    assert ["float32 against torch packed", "128", "2.50x", ">= 2.80x", "no", ""] in cells
+    assert ["one text", "", "0.5 ms", "<= 1 ms", "yes", "p99 0.6 ms"] in cells
+    assert len(asked["texts"]) == 16
+
+
+def test_json_is_one_object(asked: dict[str, Any], tmp_path: Path) -> None:
+    result = run("--json", "--quick", "--plots", tmp_path, "--checkpoint", tmp_path / "mine")
+    assert result.exit_code == EXIT_OK, result.output
+    assert json.loads(result.stdout) == measured().to_dict()
+    assert (asked["quick"], asked["plots"]) == (True, tmp_path)
+    assert Path(asked["checkpoint"]).name == "mine"
+    assert len(asked["texts"]) == 8
+
+
+def test_a_peer_that_is_not_installed_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    measuring = ("benchmarks.engine.measure", "benchmarks.engine.measurements", "vaderSentiment")
+    for name in [name for name in sys.modules if name.startswith(measuring)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "vaderSentiment", None)
+    result = run()
+    assert result.exit_code == EXIT_FAILED
+    said = r"sentiment: the bench needs packages .*vaderSentiment.*pip install '\.\[bench\]'\n"
+    assert re.fullmatch(said, result.stderr)
+
+
+def test_the_help_has_examples_and_needs_no_peer() -> None:
+    code = "import sys; sys.modules['torch'] = None; from benchmarks.engine.__main__ import app; app(['--help'])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True).stdout
+    assert "python -m benchmarks.engine --json" in " ".join(shown.split("Examples:")[1].split())
+
+
+def test_the_simulated_tweets_are_the_same_ones_each_time() -> None:
+    assert simulated_tweets(20) == simulated_tweets(30)[:20]

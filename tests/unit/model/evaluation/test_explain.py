@@ -1,0 +1,49 @@
+"""Whether the words that a result names matter: deleted beside random ones."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from model import DataError, InferenceEngine, Request, make_phrases
+from model.evaluation.explain import measure_texts, named_chunks
+from model.text.tokenizer import cut
+from tests.unit.model.conftest import TEXTS
+
+
+@pytest.fixture(scope="module")
+def packaged() -> InferenceEngine:
+    return InferenceEngine.load()
+
+
+def test_without_the_words_named_confidence_falls_more_than_without_random_ones(packaged: InferenceEngine) -> None:
+    row = measure_texts(packaged, "phrases", [phrase.text for phrase in make_phrases(0, 300)])
+    assert row.num_texts + row.num_too_short == 300
+    assert row.named_fall - row.random_fall > 3 * row.difference_error
+    assert row.named_fall > 1.5 * row.random_fall
+    assert row.share_named_more > 1.5 * row.share_random_more
+    assert row.share_named_more + row.share_random_more <= 1
+
+
+def test_a_seed_fixes_the_random_words(packaged: InferenceEngine) -> None:
+    texts = [phrase.text for phrase in make_phrases(1, 40)]
+    first, again, other = (measure_texts(packaged, "phrases", texts, seed) for seed in (1, 1, 2))
+    assert first == again
+    assert (first.named_fall, first.confidence) == (other.named_fall, other.confidence)
+    assert first.random_fall != other.random_fall
+
+
+def test_texts_without_a_word_beside_those_named_are_left_out(packaged: InferenceEngine) -> None:
+    row = measure_texts(packaged, "few", ["good", "", "what a great and friendly crew"])
+    assert (row.num_texts, row.num_too_short) == (1, 2)
+    with pytest.raises(DataError, match="few: no text has a word beside those"):
+        measure_texts(packaged, "few", ["good", ""])
+
+
+@given(TEXTS)
+def test_the_words_named_are_found_in_the_chunks_that_hold_them(engine: InferenceEngine, text: str) -> None:
+    [result] = engine.score([Request("a", text)])
+    chunks = cut(text)
+    named = named_chunks(text, chunks, result.words)
+    assert len(named) == len(result.words)
+    assert all(any(word.word in chunks[number] for number in named) for word in result.words)

@@ -1,0 +1,75 @@
+"""Numbers stay numbers: over a very long stream nothing drifts, and what is no number is caught and named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model import InferenceEngine, OpenText, ReferenceNetwork, Request, StreamState
+from model.checkpoint import Checkpoint
+from model.config import LABELS
+from tests.unit.model.conftest import COMMON
+from tests.unit.model.inference.laws.ways import Kernel
+
+NUM_RECORDS = 100_000
+CALL_RECORDS = 5_000
+
+
+class _Rereader(ReferenceNetwork):
+    """The plain network for texts that come again and again: what it makes of one is kept, its stream is stepped."""
+
+    def __init__(self, checkpoint: Checkpoint, *, carry: bool = True) -> None:
+        super().__init__(checkpoint, carry=carry)
+        self._known: dict[str, OpenText] = {}
+
+    def _read_piece(self, opened: OpenText, text: str, final: bool) -> OpenText:
+        if text not in self._known:
+            self._known[text] = super()._read_piece(opened, text, final)
+        return self._known[text]
+
+
+def test_a_stream_of_a_hundred_thousand_records_does_not_drift(
+    engine: InferenceEngine, kernel: Kernel, checkpoint: Path
+) -> None:
+    reference = _Rereader.load(checkpoint)
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(COMMON.split(), length)) for length in rng.integers(0, 9, 300)]
+    order = rng.integers(0, len(texts), NUM_RECORDS)
+    state, expected_state = StreamState.empty(engine.config), None
+    for begin in range(0, NUM_RECORDS, CALL_RECORDS):
+        call = [texts[number] for number in order[begin : begin + CALL_RECORDS]]
+        found = engine.score([Request("s", text, state=state) for text in call])
+        expected = reference.read([(text, True) for text in call], expected_state)
+        state, expected_state = found[-1].state, expected[-1].state
+        wanted = np.array([result.probabilities for result in expected])
+        probabilities = np.array([result.probabilities for result in found])
+        np.testing.assert_allclose(probabilities, wanted, atol=kernel.reference_bound, rtol=0)
+        named = [LABELS.index(result.label) for result in found]
+        assert (wanted[np.arange(len(call)), named] >= wanted.max(axis=1) - 2 * kernel.reference_bound).all()
+        assert not any(result.reset for result in found)
+    assert state.num_texts == NUM_RECORDS
+    np.testing.assert_allclose(state.carried, expected_state.carried, atol=kernel.reference_bound, rtol=0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", ["stream", "words", "total"])
+def test_a_state_with_one_number_that_is_none_is_named_and_its_stream_begins_anew(
+    engine: InferenceEngine, kernel: Kernel, place: str, bad: float
+) -> None:
+    [before, *_] = engine.score([Request("s", "so good", final=False)])
+    opened = before.state.open_text
+    assert opened is not None
+    carried, words, total = before.state.carried.copy(), opened.words.copy(), opened.total.copy()
+    {"stream": carried, "words": words, "total": total}[place].flat[-1] = bad
+    poisoned = StreamState(carried, 7, OpenText(opened.pending, opened.num_tokens, words, total))
+    results = engine.score(
+        [Request("s", "movie", state=poisoned), Request("s", "bad"), Request("other", "movie", state=before.state)]
+    )
+    assert [result.reset for result in results] == ["not_finite", None, None]
+    clean = engine.score([Request("s", "movie"), Request("s", "bad")])
+    for result, expected in zip(results, clean, strict=False):
+        np.testing.assert_allclose(result.probabilities, expected.probabilities, atol=kernel.bound, rtol=0)
+    assert [result.state.num_texts for result in results] == [1, 2, 1]
+    assert all(np.isfinite(result.state.carried).all() for result in results)

@@ -1,0 +1,78 @@
+# ruff: noqa: RUF001 - Chinese punctuation is meant
+"""Tokens back to text."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.text.detokenize import detokenize
+from model.text.tokenizer import Tokenizer
+
+CHINESE = "今天气很好我们去公园"
+PARTS = [
+    *CHINESE,
+    "，",
+    "。",
+    "！",
+    "？",
+    "（好）",
+    "“你好”",
+    "good",
+    "n't",
+    "it's",
+    ",",
+    "!!",
+    "...",
+    "(so)",
+    ":)",
+    "7/10",
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "i don't like it, it's bad!! (really) 7/10 :)",
+        "he said “hello”, and left. “no!”",
+        "今天天气很好，我们去公园。",
+        "他问：“你好吗？”（真的！！）",
+        "“你好”，他说。",
+        "我用 phone 手机。",
+        "「猫」が好き。",
+        "",
+    ],
+)
+def test_what_was_cut_is_joined_as_it_was_written(text: str) -> None:
+    assert detokenize(Tokenizer.split(text)) == text
+
+
+def test_marks_of_how_a_word_was_written_are_left_out_and_a_hashtag_is_one_again() -> None:
+    assert detokenize(Tokenizer.split("SOOOO good #love")) == "soo good #love"
+
+
+@given(st.text(CHINESE + " ，。！？“”（）", max_size=20))
+def test_no_space_stands_between_cjk_characters(text: str) -> None:
+    assert not re.search(f"[{CHINESE}] +[{CHINESE}]", detokenize(Tokenizer.split(text)))
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=12).map(" ".join))
+def test_a_text_that_was_joined_is_cut_the_same_again(text: str) -> None:
+    tokens = Tokenizer.split(text)
+    joined = detokenize(tokens)
+    assert Tokenizer.split(joined) == tokens or _touches(tokens)
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=12).map(" ".join), st.integers(0, 12))
+def test_fewer_words_give_the_begin_of_the_text(text: str, num_words: int) -> None:
+    tokens = Tokenizer.split(text)
+    assert detokenize(tokens).startswith(detokenize(tokens[:num_words]))
+
+
+def _touches(tokens: list[str]) -> bool:
+    """Whether signs follow each other that are one token where they touch, or a suffix its word would swallow."""
+    signs = [re.fullmatch(r"\W+|n't|'\w+", token) is not None for token in tokens]
+    return any(one and other for one, other in zip(signs, [*signs[1:], False], strict=True)) or "n't" in tokens

@@ -1,0 +1,168 @@
+"""Text to tokens: what is kept of a text, and that no split of it changes anything."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.text import tokenizer
+from model.text.tokenizer import MAX_CHUNK_CHARS, SPECIAL_TOKENS, Tokenizer, build_vocabulary, cut, cut_piece
+from tests.unit.model.conftest import FRAGMENTS, TEXTS, WORDS
+from tests.unit.model.text.plain_tokenizer import chunks_of, tokens_of
+
+TRICKY = (
+    "x X xD XDDD o D : ; = - ' '' \" ( (( [ ) . .. , ! ? http https http: https:// www www. pic.twitter.com/a me@b.co "
+    "@ # #_ #1 7 10 /10 3.5/5 1st 2nd 50% 1,000.5 < > <3 <333 </3 <br </ /> ^_^ -__- dont wont can't 's n't aaa AAA "
+    "HaHaHa ahah _ & &amp; &amp;lt; &nbsp; &#10; \u0301 e\u0301 \u00c9T\u00c9 \u00df \u0130 \u00b2 \u2460 \u0663 "
+    "\ufb01 \u2026 \u201c \u2014 \U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f44d\U0001f3fd \U0001f1eb "
+    "\u2764\ufe0f \U0001f602 \u3030 \u30ab"
+)
+ANY_TEXT = TEXTS | st.text(st.characters(), max_size=40)
+GLUED = st.lists(st.sampled_from([*FRAGMENTS, *TRICKY.split(" ")]), max_size=8).map("".join)
+GARBAGE = st.lists(st.tuples(st.sampled_from([*FRAGMENTS, *TRICKY.split(" ")]), st.integers(1, 600)), max_size=3).map(
+    lambda parts: "".join(part * times for part, times in parts)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("see http://t.co/x?y=1 www.a.org me@b.com", "see <url> <url> <url>"),
+        ("@bob hi", "<user> hi"),
+        ("#LoveThisSong #fail #NBA2016", "<tag> love this song <tag> fail <tag> nba <allcaps> <number>"),
+        ("it cost 1,000 in 1999, 50% more", "it cost <number> in <number> , <number> more"),
+        ("5 stars: 7/10", "5 stars : 7/10"),
+        ("soooo goooood", "soo <long> good <long>"),
+        ("I LOVE IT", "i love <allcaps> it"),
+        ("didn't dont cannot can\u2019t", "did n't do n't can not ca n't"),
+        ("he's they've", "he 's they 've"),
+        (":-) :))) :'( xD <3 ^_^", ":) :) <long> :'( xd <3 ^_^"),
+        ("wow!!! what??? no!? well...", "wow !! what ?? no !? well ..."),
+        ("AT&amp;T &lt;3 &amp;quot;", 'at & t <3 "'),
+        ("end.<br /><br />Next", "end . next"),
+        ("\U0001f602\U0001f602\U0001f602 \U0001f44d\U0001f3fd \u2764\ufe0f", "\U0001f602 <long> \U0001f44d \u2764"),
+        ("\U0001f1eb\U0001f1f7\U0001f1e9\U0001f1ea", "\U0001f1eb\U0001f1f7 \U0001f1e9\U0001f1ea"),
+        ("\u65e5\u672c\u8a9e", "\u65e5 \u672c \u8a9e"),
+        ("\uff27\uff4f\uff4f\uff44 caf\u00e9", "good caf\u00e9"),
+        ("hahahaha ahahah", "haha haha"),
+        ("", ""),
+        (" \n\t ", ""),
+        ("\u200b \x00", ""),
+    ],
+)
+def test_a_text_becomes_these_tokens(text: str, tokens: str) -> None:
+    assert Tokenizer.split(text) == tokens.split()
+
+
+@settings(max_examples=500)
+@given(GLUED | ANY_TEXT)
+def test_tokens_are_those_of_the_plain_tokenizer(text: str) -> None:
+    assert Tokenizer.split(text) == tokens_of(text)
+
+
+@given(GARBAGE)
+def test_long_garbage_is_cut_and_written_as_by_the_plain_tokenizer(text: str) -> None:
+    assert cut(text) == list(chunks_of(text))
+    assert Tokenizer.split(text) == tokens_of(text)
+
+
+@settings(max_examples=500)
+@given(GLUED | ANY_TEXT)
+def test_the_fast_ways_to_ids_give_those_of_the_plain_tokenizers_words(text: str) -> None:
+    words = Tokenizer(WORDS, num_buckets=1000)
+    expected = [words.word_id(word) for word in tokens_of(text)]
+    assert words.encode(text) == expected
+    assert words.encode(text) == expected, "and so they are when they come again"
+
+
+@given(ANY_TEXT, st.lists(st.integers(0, 60), max_size=6))
+def test_any_split_of_a_text_gives_the_chunks_of_the_whole(text: str, splits: list[int]) -> None:
+    places = sorted({min(split, len(text)) for split in splits})
+    pieces = [text[begin:end] for begin, end in zip([0, *places], [*places, len(text)], strict=True)]
+    chunks, pending = [], ""
+    for number, piece in enumerate(pieces):
+        complete, pending = cut_piece(pending, piece, final=number == len(pieces) - 1)
+        chunks += complete
+    assert chunks == cut(text)
+    assert pending == ""
+
+
+@given(st.text(st.sampled_from("ab\u65e5 "), min_size=MAX_CHUNK_CHARS, max_size=3 * MAX_CHUNK_CHARS), st.data())
+def test_what_a_text_keeps_pending_is_bounded_and_still_loses_nothing(text: str, data: st.DataObject) -> None:
+    split = data.draw(st.integers(0, len(text)))
+    begin, pending = cut_piece("", text[:split], final=False)
+    end, _ = cut_piece(pending, text[split:], final=True)
+    assert len(pending) <= MAX_CHUNK_CHARS
+    assert begin + end == cut(text)
+
+
+@given(ANY_TEXT)
+def test_the_fast_way_to_cut_gives_the_same_chunks(text: str) -> None:
+    assert cut(text) == tokenizer._CHUNK.findall(text) == list(chunks_of(text))
+
+
+@given(ANY_TEXT)
+def test_chunks_hold_every_character_but_whitespace(text: str) -> None:
+    assert "".join(cut(text)) == re.sub(r"\s", "", text)
+
+
+@given(ANY_TEXT)
+def test_tokens_are_words_without_space(text: str) -> None:
+    assert all(token and token.split() == [token] for token in Tokenizer.split(text))
+
+
+@given(ANY_TEXT)
+def test_ids_are_rows_of_the_embedding(text: str) -> None:
+    words = Tokenizer(WORDS, num_buckets=7)
+    ids = words.encode(text)
+    assert all(0 <= row < len(WORDS) + 7 for row in ids)
+    assert len(ids) == len(Tokenizer.split(text))
+    assert words.has_tokens(text) == bool(ids)
+
+
+def test_a_known_word_is_its_line_and_an_unknown_one_always_the_same_bucket() -> None:
+    words = Tokenizer(WORDS, num_buckets=1000)
+    assert words.encode("good movie") == [WORDS.index("good"), WORDS.index("movie")]
+    assert words.encode("zebra") == [len(WORDS) + 158], "the hash may never change: checkpoints hold its rows"
+
+
+def test_a_full_cache_forgets_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = Tokenizer(WORDS, num_buckets=1000)
+    texts = [f"good zebra{number} bad," for number in range(50)]
+    before = [words.encode(text) for text in texts]
+    monkeypatch.setattr(tokenizer, "_MAX_CACHED_CHUNKS", 3)
+    words = Tokenizer(WORDS, num_buckets=1000)
+    for text, expected in zip(texts, before, strict=True):
+        assert words.encode(text) == expected
+        assert max(len(words._cache), len(words._cache._old)) <= 3
+
+
+def test_a_full_cache_keeps_what_comes_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    def write_word(word: str) -> list[str]:
+        written.append(word)
+        return [word]
+
+    monkeypatch.setattr(tokenizer, "_MAX_CACHED_CHUNKS", 8)
+    monkeypatch.setattr(tokenizer, "write_word", write_word)
+    words = Tokenizer(WORDS, num_buckets=1000)
+    for number in range(100):
+        words.encode(f"good zebra{number}")
+    assert written == ["good"]
+
+
+def test_addresses_and_long_chunks_take_no_room_in_the_cache() -> None:
+    words = Tokenizer(WORDS, num_buckets=1000)
+    for number in range(100):
+        words.encode(f"http://t.co/{number} {'x' * 100}{number}")
+    assert len(words._cache) == 0
+
+
+def test_the_vocabulary_is_the_special_tokens_then_the_most_frequent_words() -> None:
+    counts = Counter({"b": 3, "a": 3, "c": 9, "d": 1, "<url>": 50, "bro\nken": 99})
+    assert build_vocabulary(counts, len(SPECIAL_TOKENS) + 3) == [*SPECIAL_TOKENS, "c", "a", "b"]

@@ -1,0 +1,74 @@
+"""How much the teachers' opinions weigh, and what becomes of them beside labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs pip install '.[train]'")
+
+from model.config import TrainConfig
+from model.data.corpora import Example
+from model.data.splits import Splits
+from model.text.tokenizer import Tokenizer
+from model.training.distillation.soft_targets import best_weights, make_soft_targets
+
+SHARES = np.array([0.2, 0.5, 0.3])
+
+
+def _drawn(num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits for balanced classes, and labels that are drawn with the probabilities that they stand for."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 1.5, (num, 3))
+    odds = np.exp(logits) * SHARES
+    labels = (rng.random((num, 1)) > np.cumsum(odds / odds.sum(axis=1, keepdims=True), axis=1)).sum(axis=1)
+    return logits.astype(np.float32), labels
+
+
+def test_a_teacher_that_is_twice_too_sure_counts_half() -> None:
+    logits, labels = _drawn(20_000, seed=1)
+    np.testing.assert_allclose(best_weights([2 * logits], labels), [0.5], atol=0.03)
+
+
+def test_a_teacher_that_guesses_does_not_count_beside_one_that_knows() -> None:
+    logits, labels = _drawn(20_000, seed=2)
+    guesses, _ = _drawn(20_000, seed=3)
+    np.testing.assert_allclose(best_weights([logits, guesses], labels), [1, 0], atol=0.05)
+
+
+def test_smoothed_labels_are_mixed_with_opinions_moved_to_the_shares_of_their_corpus() -> None:
+    tweets = [Example(str(i), f"tweet {i}", label) for i, label in enumerate([0, 1, 1, 2])]
+    splits = Splits(labelled={"semeval": tweets}, held={}, topics=[], unlabelled=[])
+    texts = [*(tweet.text for tweet in tweets), "one held"]
+    balanced = {
+        "semeval": (texts, np.zeros((5, 3), np.float32)),
+        "sentences": (["a film"], np.zeros((1, 3), np.float32)),
+    }
+    tweets_read, sentences_read = make_soft_targets(
+        splits, balanced, Tokenizer(["tweet"], num_buckets=2), TrainConfig(label_share=0.5, label_smoothing=0.3)
+    )
+    shares = np.array([0.25, 0.5, 0.25])
+    np.testing.assert_allclose(tweets_read.targets[0], 0.5 * shares + [0.4, 0.05, 0.05], atol=1e-6)
+    np.testing.assert_allclose(tweets_read.targets[4], shares, atol=1e-6)
+    np.testing.assert_allclose(np.exp(tweets_read.log_prior[0]), tweets_read.targets.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(sentences_read.targets[0], 1 / 3, atol=1e-6)
+    np.testing.assert_allclose(sentences_read.log_prior, 0)
+
+
+def test_a_smoothed_label_gives_nothing_to_a_class_that_its_corpus_does_not_have() -> None:
+    reviews = [Example(str(i), f"review {i}", label) for i, label in enumerate([0, 2])]
+    splits = Splits(labelled={"imdb": reviews}, held={}, topics=[], unlabelled=[])
+    teacher_logits = {"imdb": (["bad", "good"], np.zeros((2, 3), np.float32))}
+    (read,) = make_soft_targets(
+        splits, teacher_logits, Tokenizer(["good"], num_buckets=2), TrainConfig(label_share=0.5, label_smoothing=0.2)
+    )
+    np.testing.assert_allclose(read.targets, [[0.7, 0, 0.3], [0.3, 0, 0.7]], atol=1e-6)
+
+
+def test_opinions_of_a_corpus_without_neutral_texts_are_of_two_classes() -> None:
+    splits = Splits(labelled={}, held={}, topics=[], unlabelled=[])
+    (read,) = make_soft_targets(
+        splits, {"imdb_unlabelled": (["a film"], np.float32([[1, 5, 1]]))}, Tokenizer(["film"], 2), TrainConfig()
+    )
+    np.testing.assert_allclose(read.targets, [[0.5, 0, 0.5]], atol=1e-6)
+    assert read.log_prior[0, 1] < -40
