@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -51,7 +52,7 @@ def make_workplace(stack: LocalStack) -> Iterator[Callable[..., Workplace]]:
     """Makes workplaces with topics; arguments as those of `new_workplace`."""
     made: list[Workplace] = []
 
-    def make(**flags: object) -> Workplace:
+    def make(**flags: Any) -> Workplace:
         made.append(new_workplace(stack, **flags))
         made[-1].create_topics()
         return made[-1]

@@ -41,7 +41,7 @@ def create_app(settings: Settings, num_records: int) -> Any:
     events = app.topic(settings.events_topic, key_serializer="raw", value_serializer="json")
     engine = InferenceEngine.load(settings.checkpoint)
     engine.warm_up()
-    redis: Redis = Redis.from_url(settings.redis)
+    redis: Any = Redis.from_url(settings.redis)
 
     async def read(stream: Any) -> None:
         num_read = 0

@@ -31,7 +31,7 @@ def planted_in_send(change: Callable[[list[Output]], Outputs]) -> Callable[[], N
     def plant() -> None:
         inner = TransactionalPublisher._send
 
-        async def changed(self: TransactionalPublisher, outputs: Outputs) -> None:
+        async def changed(self: Any, outputs: Outputs) -> None:
             await inner(self, change(list(outputs)))
 
         TransactionalPublisher._send = changed  # type: ignore[method-assign]
