@@ -13,6 +13,8 @@ from tests.workplace import Workplace, new_workplace
 from worker.settings import ENV_PREFIX
 from worker.stack import LocalStack
 
+pytest_plugins = ["tests.training_packages"]
+
 IN_CONTAINERS = os.environ.get("SENTIMENT_STACK") == "containers"
 
 # Settings of the person who runs the tests must not decide them, nor must the speed of the machine.
