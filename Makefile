@@ -3,7 +3,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup setup-test demo test test-unit lint faults bench bench-engine train train-shipped labelled-data clean
-.PHONY: setup-dev format lock
 
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -13,6 +12,8 @@ ARGS :=
 THREADS := 2
 # Without torch its classes and decorators have no types: mypy is strict about them where it is installed.
 WITHOUT_TORCH := --allow-subclassing-any --allow-untyped-decorators --no-warn-return-any --no-warn-unused-ignores
+
+.PHONY: setup-dev coverage format lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -25,11 +26,17 @@ setup-test: .venv/.test ## all of this, and what the other tests, training and b
 demo: setup ## real Kafka and Redis, a simulated feed, the worker on it, shown in the terminal
 	$(BIN)/sentiment demo $(ARGS)
 
-test: setup-test ## every test
+test: setup-test ## every test; make test ARGS="-m 'not slow'" leaves out those of 20 s and more
 	$(BIN)/python -m pytest --require-training $(ARGS)
 
 test-unit: setup-dev ## the tests that need no server; without torch those of training skip
 	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+coverage: setup-test ## line coverage of each module over all tests and the workers that they start
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --require-training $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/python -m tests.module_coverage
 
 lint: setup-dev ## style, types, and who may import whom
 	$(BIN)/ruff check .
@@ -65,6 +72,7 @@ labelled-data: # asked for before anything is downloaded
 	@if [ ! -d "$(DATA)" ]; then echo "Say where the labelled corpora are: make train-shipped DATA=folder" >&2; exit 2; fi
 
 clean: ## remove .venv and everything else that was built; training runs stay
+	rm -f .coverage .coverage.*
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	find model worker tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -15,6 +16,8 @@ from worker.stack import LocalStack
 
 pytest_plugins = ["tests.training_packages"]
 
+TESTS = Path(__file__).parent
+KINDS = {"unit", "integration", "system"}
 IN_CONTAINERS = os.environ.get("SENTIMENT_STACK") == "containers"
 
 # Settings of the person who runs the tests must not decide them, nor must the speed of the machine.
@@ -22,6 +25,14 @@ for variable in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
     del os.environ[variable]
 hypothesis.settings.register_profile("sentiment", deadline=None)
 hypothesis.settings.load_profile("sentiment")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test is marked with the name of its folder: pytest -m "unit or integration"."""
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder in KINDS:
+            item.add_marker(folder)
 
 
 def _new_stack() -> LocalStack:
