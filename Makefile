@@ -10,28 +10,47 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 ARGS :=
 THREADS := 2
+# Without torch its classes and decorators have no types: mypy is strict about them where it is installed.
+WITHOUT_TORCH := --allow-subclassing-any --allow-untyped-decorators --no-warn-return-any --no-warn-unused-ignores
+
+.PHONY: setup-dev coverage format lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
 	@echo 'PYTHON=... chooses the interpreter (3.11 to 3.13); ARGS="..." is handed on'
 
 setup: .venv/.local ## create .venv with the worker and what the local servers need
-setup-test: .venv/.test ## the same, and what tests and training need
+setup-dev: .venv/.dev ## the worker and what lint and the unit tests need, without torch
+setup-test: .venv/.test ## all of this, and what the other tests, training and benchmarks need
 
 demo: setup ## real Kafka and Redis, a simulated feed, the worker on it, shown in the terminal
 	$(BIN)/sentiment demo $(ARGS)
 
-test: setup-test ## every test
-	$(BIN)/python -m pytest $(ARGS)
+test: setup-test ## every test; make test ARGS="-m 'not slow'" leaves out those of 20 s and more
+	$(BIN)/python -m pytest --require-training $(ARGS)
 
-test-unit: setup-test ## the tests that need no server
+test-unit: setup-dev ## the tests that need no server; without torch those of training skip
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
-lint: setup-test ## style, types, and who may import whom
+coverage: setup-test ## line coverage of each module over all tests and the workers that they start
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --require-training $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/python -m tests.module_coverage
+
+lint: setup-dev ## style, types, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy $$(test -e .venv/.test || echo "$(WITHOUT_TORCH)")
 	$(BIN)/lint-imports
+
+format: setup-dev ## rewrite the code in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: .venv/bin/uv ## pin what pyproject.toml asks for; ARGS="--upgrade" takes newer versions
+	$(BIN)/uv pip compile --quiet --universal --all-extras --python-version 3.11 \
+		--no-header --no-annotate --no-emit-index-url --output-file constraints.txt $(ARGS) pyproject.toml
 
 faults: setup-test ## seeded kills, pauses, lost memory and dead brokers, judged by an oracle (a minute a seed)
 	$(BIN)/python -m tests.system.chaos $(ARGS)
@@ -53,6 +72,7 @@ labelled-data: # asked for before anything is downloaded
 	@if [ ! -d "$(DATA)" ]; then echo "Say where the labelled corpora are: make train-shipped DATA=folder" >&2; exit 2; fi
 
 clean: ## remove .venv and everything else that was built; training runs stay
+	rm -f .coverage .coverage.*
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	find model worker benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
 
@@ -67,7 +87,15 @@ clean: ## remove .venv and everything else that was built; training runs stay
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local]'
 	@touch $@
 
+.venv/.dev: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing the worker and what lint and the unit tests need into .venv (600 MB, once)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv/bin/uv: .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv
+
 .venv/.test: .venv/bin/python pyproject.toml constraints.txt
-	@echo "installing what tests and training need into .venv (6 GB with torch, once)"
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,test,train,bench]'
-	@touch .venv/.local $@
+	@echo "installing what tests and training need into .venv (6.4 GB with torch, once)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,train,bench]'
+	@touch .venv/.local .venv/.dev $@

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -12,6 +14,10 @@ from tests.workplace import Workplace, new_workplace
 from worker.settings import ENV_PREFIX
 from worker.stack import LocalStack
 
+pytest_plugins = ["tests.training_packages"]
+
+TESTS = Path(__file__).parent
+KINDS = {"unit", "integration", "system"}
 IN_CONTAINERS = os.environ.get("SENTIMENT_STACK") == "containers"
 
 # Settings of the person who runs the tests must not decide them, nor must the speed of the machine.
@@ -19,6 +25,14 @@ for variable in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
     del os.environ[variable]
 hypothesis.settings.register_profile("sentiment", deadline=None)
 hypothesis.settings.load_profile("sentiment")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test is marked with the name of its folder: pytest -m "unit or integration"."""
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder in KINDS:
+            item.add_marker(folder)
 
 
 def _new_stack() -> LocalStack:
@@ -51,7 +65,7 @@ def make_workplace(stack: LocalStack) -> Iterator[Callable[..., Workplace]]:
     """Makes workplaces with topics; arguments as those of `new_workplace`."""
     made: list[Workplace] = []
 
-    def make(**flags: object) -> Workplace:
+    def make(**flags: Any) -> Workplace:
         made.append(new_workplace(stack, **flags))
         made[-1].create_topics()
         return made[-1]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
-from worker.settings import Settings
+from worker.settings import load_settings
 from worker.state.mood import MoodState, MoodTracker, Shift
 
 NUM_STREAMS = 200
@@ -91,7 +91,7 @@ def shifts(tracker: MoodTracker, of: Iterator[float] | list[float]) -> list[tupl
 
 def main() -> None:
     """Print the rates as a Markdown table."""
-    settings = Settings()
+    settings = load_settings()
     tracker = MoodTracker(settings)
     print(f"threshold {settings.shift_threshold:g}, drift {settings.shift_drift:g};", end=" ")
     print(f"{NUM_STREAMS} streams of {NUM_STEADY_RECORDS} records a row; turns of the mean by 0.8\n")

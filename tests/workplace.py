@@ -47,7 +47,7 @@ class Workplace:
 def new_workplace(stack: LocalStack, inputs: tuple[str, ...] = ("tweets", "reviews"), **flags: Any) -> Workplace:
     """Settings for `stack` with names of their own (`inputs` are ends of topics' names) and with `flags`."""
     prefix = f"t{uuid.uuid4().hex[:8]}"
-    flags = {
+    defaults: dict[str, Any] = {
         "kafka": stack.kafka,
         "redis": stack.redis,
         "group": prefix,
@@ -56,7 +56,8 @@ def new_workplace(stack: LocalStack, inputs: tuple[str, ...] = ("tweets", "revie
         "shifts_topic": f"{prefix}.shifts",
         "deadletters_topic": f"{prefix}.deadletters",
         "health_port": 0,
-    } | flags
+    }
+    flags = defaults | flags
     return Workplace(stack, load_settings(**flags), flags)
 
 

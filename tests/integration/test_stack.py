@@ -86,6 +86,7 @@ def test_a_paused_broker_answers_again_once_resumed(stack: LocalStack, workplace
     assert len(produce(stack.kafka, workplace.topic, RECORDS)) == len(RECORDS)
 
 
+@pytest.mark.slow
 def test_three_brokers_replicate_and_serve_without_one() -> None:
     with LocalStack(num_brokers=3) as stack:
         create_topics(stack.kafka, {"replicated": 3})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def make_scene(
     """Makes scenes of one input topic; arguments as those of `new_workplace`, on top of quick ones."""
     made: list[Scene] = []
 
-    def make(**flags: object) -> Scene:
+    def make(**flags: Any) -> Scene:
         workplace = make_workplace(**({"inputs": ("tweets",)} | QUICK | flags))
         made.append(Scene(workplace, checkpoint, tmp_path / str(len(made))))
         return made[-1]

@@ -13,7 +13,6 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import click
 import redis
 import typer
 from prometheus_client.parser import text_string_to_metric_families
@@ -175,7 +174,7 @@ def _log_actions(output: str) -> list[str]:
     return sorted({f"{line['action']}: {' '.join(sorted(line))}" for line in lines if "action" in line})
 
 
-def _commands(command: click.Command, path: str = "sentiment") -> dict[str, list[str]]:
+def _commands(command: Any, path: str = "sentiment") -> dict[str, list[str]]:
     found = {path: sorted(chain.from_iterable((*p.opts, *p.secondary_opts) for p in command.params))}
     for name, inner in sorted(getattr(command, "commands", {}).items()):
         found |= _commands(inner, f"{path} {name}")

@@ -15,12 +15,17 @@ from aiokafka import TopicPartition
 from worker import cli
 from worker.kafka.producer import ExactlyOnceProducer, ProducerRecord, TransactionalProducer
 from worker.ownership import takeover
+from worker.ownership.plan import plan_takeover
 from worker.state import store
 
 script = store._script
-plan_takeover = takeover.plan_takeover
 
 Records = Iterable[ProducerRecord]
+
+
+def replace(owner: Any, name: str, bug: Callable[..., Any]) -> None:
+    """Put `bug` in the place of what `owner` calls by `name`."""
+    setattr(owner, name, bug)
 
 
 def planted_in_send(change: Callable[[list[ProducerRecord]], Records]) -> Callable[[], None]:
@@ -29,10 +34,10 @@ def planted_in_send(change: Callable[[list[ProducerRecord]], Records]) -> Callab
     def plant() -> None:
         inner = TransactionalProducer.send
 
-        async def changed(self: TransactionalProducer, records: Records) -> None:
+        async def changed(self: Any, records: Records) -> None:
             await inner(self, change(list(records)))
 
-        TransactionalProducer.send = changed  # type: ignore[method-assign]
+        replace(TransactionalProducer, "send", changed)
 
     return plant
 
@@ -63,7 +68,7 @@ def offset_first() -> None:
         await self.send(records)
         await self._client.commit_transaction()
 
-    ExactlyOnceProducer.commit = commit  # type: ignore[method-assign]
+    replace(ExactlyOnceProducer, "commit", commit)
 
 
 def lost_is_ok() -> None:
@@ -82,7 +87,7 @@ def lost_is_ok() -> None:
             assert text != script(name)
         return text
 
-    store._script = changed
+    replace(store, "_script", changed)
 
 
 def no_replay() -> None:
@@ -92,7 +97,7 @@ def no_replay() -> None:
         plan = plan_takeover(*arguments)
         return plan._replace(start=plan.committed)
 
-    takeover.plan_takeover = changed
+    replace(takeover, "plan_takeover", changed)
 
 
 BUGS: dict[str, Callable[[], None]] = {

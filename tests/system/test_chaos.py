@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.system.chaos import CHUNK_RECORDS, Chaos
 from tests.system.scene import Scene
 
 NUM_FAULTS = 6
 
 
+@pytest.mark.slow
 def test_faults_of_every_kind_one_after_the_other_lose_double_and_falsify_nothing(scene: Scene) -> None:
     chaos = Chaos(scene, seed=4)
     report = chaos.run(NUM_FAULTS * CHUNK_RECORDS)

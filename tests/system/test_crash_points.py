@@ -15,6 +15,8 @@ from tests.system.scene import Scene
 from tests.system.verifier import Report
 from worker.process import CrashPoints
 
+pytestmark = pytest.mark.slow
+
 NUM_RECORDS = 240  # for each worker
 MAX_BATCH = 48
 NO_FLUSH_S = 3600

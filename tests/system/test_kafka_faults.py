@@ -15,6 +15,7 @@ SMALL_BATCH = 16  # hundreds of commits, so that the broker goes in the middle o
 SHORT_COMMIT_S = 8  # about as long as a broker takes to come back: some commits are undecided, others are not
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [KafkaBroker.kill, KafkaBroker.stop], ids=["killed", "stopped"])
 def test_nothing_is_lost_or_doubled_by_a_broker_that_comes_back_after_it_was(
     scene: Scene, end: Callable[[KafkaBroker], None]

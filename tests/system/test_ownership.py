@@ -5,9 +5,13 @@ from __future__ import annotations
 import signal
 import time
 
+import pytest
+
 from tests.system.inputs import streams_in, tweets
 from tests.system.scene import Scene
 from tests.system.worker_process import WorkerProcess
+
+pytestmark = pytest.mark.slow
 
 ENOUGH_RECORDS = 100
 LONG_WAIT_MS = 10_000

@@ -23,6 +23,7 @@ def backlog(stack: LocalStack):
     kafka_tools.delete_topics(stack.kafka, [made.topic])
 
 
+@pytest.mark.slow
 def test_every_program_of_the_benchmark_gives_each_record_one_event_and_the_label_that_our_worker_gives(
     stack: LocalStack, backlog: Backlog, checkpoint: Path, tmp_path: Path
 ) -> None:
