@@ -34,7 +34,7 @@ def score(
     Lines of one stream continue each other (--carry); a line that names no stream stands alone. A line that cannot be
     scored gives its number and the error, and the others go on.
     """
-    from worker.engine import load_engine
+    from worker.network import load_engine
     from worker.tools.scorefile import LineScorer, encode_lines, open_lines, read_lines
 
     engine = load_engine(settings)

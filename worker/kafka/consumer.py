@@ -1,4 +1,4 @@
-"""Whole per-partition batches inside an ordinary `@app.agent`: the only file that touches Faust's private parts.
+"""Whole per-partition batches inside an ordinary `@app.agent`.
 
 Stock Faust spends some 130 us of CPU on every record between consumer and agent, and its acknowledgements can commit
 a record that no agent finished. Here the consumer puts a MicroBatch of raw records on the agent's queue instead. The
@@ -8,7 +8,8 @@ batch grows while it waits there. Faust commits nothing: offsets go into the tra
     event loop    what was fetched before the last seek is dropped; the rest joins the waiting MicroBatch
     agent         takes the MicroBatch, and reports when its records are done: only then there is room for more
 
-A test holds every private name that is used here, with its signature, to the pinned versions of Faust and aiokafka.
+This file and fetch_thread.py alone touch Faust's private parts. A test holds every private name that they use, with its
+signature, to the pinned versions of Faust and aiokafka.
 """
 
 from __future__ import annotations
@@ -16,72 +17,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import faust
-from aiokafka import AIOKafkaConsumer
-from aiokafka import TopicPartition as KafkaTopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from worker.errors import DependencyError
 from worker.kafka.assignment import Assignment, PartitionHandler
+from worker.kafka.fetch_thread import BatchConsumerThread
 from worker.kafka.microbatch import BatchLimits, MicroBatch, Records, size_bytes
 from worker.process import die, end_within
 from worker.records.types import TopicPartition
 
-logger = logging.getLogger(__name__)
+# Not by __name__: Faust's own lines about the services below come under that name, and are muted.
+logger = logging.getLogger("worker.kafka")
 
 Answer = TypeVar("Answer")
 
 _STOPPED_ERRORS: tuple[type[BaseException], ...] = (asyncio.CancelledError, *driver.Consumer.consumer_stopped_errors)
 _FULL_POLL_S = 0.5
 _STOP_S = 10.0
-
-
-class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """The thread that owns the aiokafka consumer."""
-
-    seek_number = -1
-
-    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        # Producers upstream may use transactions too; Faust would read what they aborted.
-        consumer._isolation_level = "read_committed"
-        return consumer
-
-    async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
-        records = await super()._fetch_records(*args, **kwargs)
-        # Stamped on return: a fetch that waited while the seek came brings what stands behind the seek.
-        return self.seek_number, records
-
-    async def seek_all(self, seek_number: int, positions: Mapping[TopicPartition, int]) -> None:
-        """Seek to `positions` where they are assigned; what is fetched from here on carries `seek_number`."""
-        consumer = self._ensure_consumer()
-        self.seek_number = seek_number
-        assigned = consumer.assignment()
-        for tp, offset in positions.items():
-            if tp in assigned:
-                consumer.seek(KafkaTopicPartition(*tp), offset)
-
-    async def read_positions(self) -> dict[TopicPartition, tuple[int, int]]:
-        """Per assigned partition: where the consumer reads next (transaction markers passed over), and the log's end.
-
-        Partitions that were not fetched from yet are left out.
-        """
-        consumer = self._ensure_consumer()
-        ends = {tp: consumer.highwater(tp) for tp in consumer.assignment()}
-        fetched = {tp: end for tp, end in ends.items() if end is not None}
-        return {TopicPartition(*tp): (await consumer.position(tp), end) for tp, end in fetched.items()}
-
-    async def ask_brokers(self) -> None:
-        """Send one request to the cluster. Raises KafkaError when no broker answers it."""
-        await self._ensure_consumer().topics()
-
-    async def commit_offset(self, tp: TopicPartition, offset: int) -> None:
-        """Commit with the group's generation, so that an expelled member is refused. Raises KafkaError."""
-        await self._ensure_consumer().commit({KafkaTopicPartition(*tp): offset})
 
 
 class BatchConsumer(driver.Consumer):

@@ -1,4 +1,4 @@
-"""The topics that the worker needs: create what is missing, and say what does not fit.
+"""The topics that the worker needs: creates those that are missing, and reports what does not fit.
 
 Events need at least as many partitions as the input topic with the most: the events of an input partition go to the
 partition of the same number (modulo their count), so with fewer, several input partitions would share one. Shifts and
@@ -19,9 +19,9 @@ from worker.kafka.clients import client_options, kafka_away
 from worker.settings import Settings
 
 HOUR_MS = 3_600_000
-# What was redriven is told by a consumer group's offsets, which a broker forgets 7 days after their last commit
-# (`offsets.retention.minutes`): dead letters must be gone before that, segments roll and are deleted whole.
-# A dead letter is its record and our headers: larger than the largest record that a broker takes by default (1 MiB).
+# The offsets of a consumer group say what was redriven, and a broker forgets them 7 days after their last commit
+# (`offsets.retention.minutes`): dead letters must be gone before that. Segments are deleted whole, hence the roll.
+# A dead letter is its record with our headers: larger than the largest record that a broker takes by default (1 MiB).
 DEADLETTER_CONFIGS = {
     "retention.ms": str(6 * 24 * HOUR_MS),
     "segment.ms": str(12 * HOUR_MS),

@@ -14,8 +14,9 @@ from worker.settings import Settings
 
 # what a call may say with `extra`, so that lines can be searched by it
 FIELDS: Final = ("action", "topic", "partition", "offset")
-# The services of Faust that worker.kafka.consumer subclasses log their starts and stops under its name.
-LIBRARIES: Final = ("aiohttp", "aiokafka", "asyncio", "faust", "mode", "numba", "py.warnings", "worker.kafka.consumer")
+# Faust's services log their starts and stops under the name of the module that subclasses them.
+SUBCLASSED: Final = ("worker.kafka.consumer", "worker.kafka.fetch_thread")
+LIBRARIES: Final = ("aiohttp", "aiokafka", "asyncio", "faust", "mode", "numba", "py.warnings", *SUBCLASSED)
 # kafka-python tells at length of every try to connect, and raises what comes of it as well
 SILENT: Final = ("kafka",)
 REPEAT_S: Final = 10.0

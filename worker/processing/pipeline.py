@@ -40,7 +40,7 @@ from worker.settings import Settings
 from worker.state.store import Verdict
 
 
-class Source(Protocol):
+class RecordSource(Protocol):
     """Where the records come from."""
 
     def done(self, records: Records) -> None:
@@ -57,7 +57,7 @@ class Pipeline:
         self,
         settings: Settings,
         engine: InferenceEngine,
-        source: Source,
+        source: RecordSource,
         manager: PartitionManager,
         checkpointer: Checkpointer,
         lock: ProcessingLock,

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from worker.engine import load_engine
 from worker.kafka.assignment import PartitionHandler
 from worker.kafka.clients import faust_credentials
 from worker.kafka.consumer import BatchApp
 from worker.kafka.topics import check_topics
 from worker.monitoring.health import Health, HealthServer
 from worker.monitoring.metrics import Metrics
+from worker.network import load_engine
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager
 from worker.ownership.processing_lock import ProcessingLock

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from model import ModelConfig, ModelError
-from worker.engine import load_engine
 from worker.errors import EXIT_FAILED, EXIT_OK, SentimentError
 from worker.kafka.clients import Log
 from worker.kafka.topics import check_topics
+from worker.network import load_engine
 from worker.settings import Settings
 from worker.state.store import StateStore
 

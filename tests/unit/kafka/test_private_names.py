@@ -18,7 +18,7 @@ from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
 from mode.utils.queues import FlowControlQueue
 
-from worker.kafka import consumer, producer
+from worker.kafka import consumer, fetch_thread, producer
 
 # Owner, name, and the parameters that it is called with, or overridden by.
 METHODS: tuple[tuple[type, str, str], ...] = (
@@ -81,7 +81,7 @@ def test_aiokafka_still_waits_a_constant_time_between_two_transactions() -> None
     assert isinstance(sender.BACKOFF_OVERRIDE, float)
 
 
-@pytest.mark.parametrize("module", [consumer, producer], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [consumer, fetch_thread, producer], ids=lambda module: module.__name__)
 def test_every_private_name_of_another_library_is_listed(module: Any) -> None:
     tree = ast.parse(Path(module.__file__).read_text())
     own = {
