@@ -48,6 +48,13 @@ def read_settings(run: Path) -> tuple[ModelConfig, TrainConfig]:
         raise ConfigError(f"{file} is not of a run that this version can go on from: {error}") from error
 
 
+def keep_whole(file: Path, content: bytes) -> bool:
+    """Write a file where there is none; answer whether the one that is there now has this content."""
+    if not file.exists():
+        write_whole(file, content)
+    return file.read_bytes() == content
+
+
 def write_whole(file: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all."""
     new = file.with_name(f".{file.name}.new")

@@ -14,7 +14,6 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,10 +26,11 @@ from model.baselines.outcome import Outcome, Point
 from model.baselines.word_model import SPECIAL, UNKNOWN, NextWordNetwork, WordModel, make_words, tokens_of
 from model.data.phrases import make_phrases
 from model.errors import DataError
-from model.files import write_whole
+from model.files import keep_whole
+from model.training_loop import SEED_STRIDE, TrainingLoop
 
 READ_STEPS = 256  # tokens read at a time where nothing is learnt
-EPOCHS = "epochs.pt"
+EPOCHS, VOCABULARY = "epochs.safetensors", "vocabulary.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,6 @@ def run(config: NextWordConfig, data: Path | None, folder: Path, on_progress: On
 
     before = perplexity(model, held)
     training = _Training(model, config, folder)
-    training.load()
     while training.num_epochs < config.epochs:
         point = training.run_epoch(_columns(train, config.batch_size))
         on_progress(
@@ -131,61 +130,49 @@ class _Training:
     """A training in progress."""
 
     def __init__(self, model: WordModel, config: NextWordConfig, folder: Path) -> None:
-        self.model, self._config, self._file = model, config, folder / EPOCHS
-        self._optimizer = torch.optim.Adam(model.network.parameters(), lr=config.learning_rate)
-        self.num_epochs, self.seconds = 0, 0.0
-        self.curve: list[Point] = []
+        """Go on where `folder` stands. Raises DataError where that run began with another text."""
+        self._model, self._config, self._file = model, config, folder / EPOCHS
+        optimizer = torch.optim.Adam(model.network.parameters(), lr=config.learning_rate)
+        self._loop = TrainingLoop(model.network.state_dict(), optimizer, clipping=config.clipping)
+        self._check_words(folder / VOCABULARY)
+        progress = self._loop.load(self._file) or {"seconds": 0.0, "curve": []}
+        self.seconds: float = progress["seconds"]
+        self.curve = [Point(*point) for point in progress["curve"]]
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs that are done; each has left a point."""
+        return len(self.curve)
 
     def run_epoch(self, columns: Tensor) -> Point:
         """Read the columns (batch, time) once, and save where the training stands."""
         began = time.process_time()
-        torch.manual_seed(self._config.seed * 1_000_003 + self.num_epochs)  # of the dropout, so that it repeats exactly
-        self.model.network.train()
-        state, loss, num_right, num_tokens = None, 0.0, 0, 0
-        num_done = self.curve[-1].step if self.curve else 0
-        for inputs, targets in _windows(columns, self._config.num_steps):
-            logits, state = self.model.network(inputs, None if state is None else state.detach())
-            step_loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
-            self._descend(step_loss)
-            num_done += 1
+        torch.manual_seed(self._config.seed * SEED_STRIDE + self.num_epochs)  # so that the dropout repeats exactly
+        self._model.network.train()
+        state: Tensor | None = None
+        losses, num_right, num_tokens = 0.0, 0, 0
+
+        def loss_of(window: tuple[Tensor, Tensor]) -> Tensor:
+            nonlocal state, losses, num_right, num_tokens
+            inputs, targets = window
+            logits, state = self._model.network(inputs, None if state is None else state.detach())
+            loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
             num_tokens += targets.numel()
-            loss += step_loss.item() * targets.numel()
+            losses += loss.item() * targets.numel()
             num_right += int((logits.argmax(dim=2) == targets).sum())
-        self.num_epochs += 1
+            return loss
+
+        for _ in self._loop.run(_windows(columns, self._config.num_steps), loss_of):
+            pass
         self.seconds += time.process_time() - began
-        self.curve.append(Point(num_done, loss / num_tokens, num_right / num_tokens))
-        self._save()
+        self.curve.append(Point(self._loop.num_done, losses / num_tokens, num_right / num_tokens))
+        self._loop.save(self._file, {"seconds": self.seconds, "curve": self.curve})
         return self.curve[-1]
 
-    def _descend(self, loss: Tensor) -> None:
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        gradients = (parameter.grad for parameter in self.model.network.parameters())
-        self._config.clipping.apply(gradient.numpy() for gradient in gradients if gradient is not None)
-        self._optimizer.step()
-
-    def _save(self) -> None:
-        content = BytesIO()
-        state = {
-            "words": self.model.words,
-            "network": self.model.network.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "progress": {"num_epochs": self.num_epochs, "seconds": self.seconds, "curve": list(map(tuple, self.curve))},
-        }
-        torch.save(state, content)
-        write_whole(self._file, content.getvalue())
-
-    def load(self) -> None:
-        """Restore what was saved; nothing where nothing was. Raises DataError where the text was another one."""
-        if not self._file.exists():
-            return
-        saved = torch.load(self._file, weights_only=True)
-        if saved["words"] != self.model.words:
-            raise DataError(f"{self._file.parent} holds a run that began with another text; choose another folder")
-        self.model.network.load_state_dict(saved["network"])
-        self._optimizer.load_state_dict(saved["optimizer"])
-        self.num_epochs, self.seconds = saved["progress"]["num_epochs"], saved["progress"]["seconds"]
-        self.curve = [Point(*point) for point in saved["progress"]["curve"]]
+    def _check_words(self, file: Path) -> None:
+        """The rows of a saved network have the meaning of the words that it began with."""
+        if not keep_whole(file, "\n".join(self._model.words).encode()):
+            raise DataError(f"{file.parent} holds a run that began with another text; choose another folder")
 
 
 def _columns(ids: Tensor, batch_size: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -13,11 +13,11 @@ from rich.progress import Progress
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from model.clipping import Clipping
 from model.config import TrainConfig
 from model.training.batches import EncodedTexts, Indices, cut_batches, epoch_batches, pad
 from model.training.run_folder import RunFolder
 from model.training.torch_network import SentimentNetwork
+from model.training_loop import TrainingLoop, warm_up_then_decay
 
 SAVE_EVERY = 500  # steps
 SHRINKAGE = 1e-3  # of the temperature's weights: few texts, all read rightly, would have it go to zero
@@ -48,38 +48,25 @@ def fit_text_network(run: TrainingRun, corpora: Sequence[EncodedTexts], held: di
         rng = np.random.default_rng((config.seed, epoch))
         plan += epoch_batches(np.arange(len(texts)), texts, config.batch_tokens, config.batch_texts, rng)
     parameters = [*run.network.word.parameters(), *run.network.readout.parameters()]
-    optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99), fused=True)
-    num_done = run.folder.load_step("text", run.network, optimizer)
-    task = run.progress.add_task("text network, steps", total=len(plan), completed=num_done)
-    losses: list[float] = []
-    for step in range(num_done, len(plan)):
-        torch.manual_seed(config.seed * 1_000_003 + step)  # of the dropout, so that a step repeats exactly
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, len(plan), config)
-        tokens, lengths = pad([texts.ids[i] for i in plan[step]])
+    optimizer = torch.optim.Adam(parameters, config.learning_rate, betas=(0.9, 0.99), fused=True)
+    loop = TrainingLoop(run.network.state_dict(), optimizer, clipping=config.clipping, seed=config.seed)
+    run.folder.load_step("text", loop)
+
+    def loss_of(rows: Indices) -> Tensor:
+        tokens, lengths = pad([texts.ids[i] for i in rows])
         with fast_arithmetic():
             logits = run.network.text_logits(torch.from_numpy(tokens), torch.from_numpy(lengths))
-        loss = corpus_loss(logits.float(), texts, plan[step])
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        clip_gradients(parameters, config.clipping)
-        optimizer.step()
-        losses.append(loss.item())
+        return corpus_loss(logits.float(), texts, rows)
+
+    task = run.progress.add_task("text network, steps", total=len(plan), completed=loop.num_done)
+    losses: list[float] = []
+    for loss in loop.run(plan[loop.num_done :], loss_of, warm_up_then_decay(config.warmup_steps, len(plan))):
+        losses.append(loss)
         run.progress.update(task, advance=1, description=f"text network, loss {np.mean(losses[-100:]):.3f}; steps")
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == len(plan):
-            run.folder.save_step("text", step + 1, run.network, optimizer)
-            run.folder.log("text", step + 1, loss=float(np.mean(losses)), **_accuracies(run.network, held))
+        if loop.num_done % SAVE_EVERY == 0 or loop.num_done == len(plan):
+            run.folder.save_step("text", loop)
+            run.folder.log("text", loop.num_done, loss=float(np.mean(losses)), **_accuracies(run.network, held))
             losses.clear()
-
-
-def clip_gradients(parameters: Iterable[Tensor], clipping: Clipping) -> None:
-    """Clip the gradients of parameters, where they have one."""
-    clipping.apply(parameter.grad.numpy() for parameter in parameters if parameter.grad is not None)
-
-
-def learning_rate(step: int, num_steps: int, config: TrainConfig) -> float:
-    """Rises over the first steps, then falls in a line to zero."""
-    return config.learning_rate * min(1.0, (step + 1) / (config.warmup_steps + 1)) * (1 - step / num_steps)
 
 
 def corpus_loss(logits: Tensor, texts: EncodedTexts, rows: Indices) -> Tensor:

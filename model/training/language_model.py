@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.training.batches import Ids
-from model.training.fit import TrainingRun, clip_gradients, fast_arithmetic
+from model.training.fit import TrainingRun, fast_arithmetic
 from model.training.torch_network import WordNetwork
+from model.training_loop import TrainingLoop, warm_up_then_decay
 
 HELD_EVERY = 200  # texts: one of so many only measures
 SAVE_EVERY = 500  # steps
+WARMUP_STEPS = 99
 UNIGRAM_POWER = 0.75  # words are drawn by their frequency to this power (Mikolov et al. 2013)
 
 
@@ -82,29 +84,30 @@ def fit_language_model(run: TrainingRun, texts: Sequence[Ids]) -> None:
     held, read = texts[::HELD_EVERY], [text for number, text in enumerate(texts) if number % HELD_EVERY]
     counts = np.bincount(np.concatenate(texts), minlength=word.embedding.num_embeddings)
     model = LanguageModel(word, counts, config.language_sampled)
-    optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99), fused=True)
+    rate = config.language_learning_rate
+    optimizer = torch.optim.Adam(model.parameters(), rate, betas=(0.9, 0.99), fused=True)
     size = config.language_rows, config.language_tokens
     num_steps = config.language_epochs * -(-(sum(map(len, read)) // size[0] - 1) // size[1])
-    num_done = run.folder.load_step("language", model, optimizer)
-    task = run.progress.add_task("language model, steps", total=num_steps, completed=num_done)
+    loop = TrainingLoop(model.state_dict(), optimizer, clipping=config.clipping, seed=config.seed)
+    run.folder.load_step("language", loop)
     rng = [np.random.default_rng((config.seed, epoch)) for epoch in range(config.language_epochs)]
     plan = chain.from_iterable(windows(read, *size, rng[epoch]) for epoch in range(config.language_epochs))
-    state, losses = None, []
-    for step, tokens in enumerate(islice(plan, num_done, None), start=num_done):
-        torch.manual_seed(config.seed * 1_000_003 + step)
-        for group in optimizer.param_groups:
-            group["lr"] = config.language_learning_rate * min(1.0, (step + 1) / 100) * (1 - step / num_steps)
+    state: tuple[Tensor, Tensor] | None = None
+
+    def loss_of(tokens: Tensor) -> Tensor:
+        nonlocal state
         with fast_arithmetic():
             loss, state = model.loss(tokens, state)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        clip_gradients(model.parameters(), config.clipping)
-        optimizer.step()
-        losses.append(loss.item())
+        return loss
+
+    task = run.progress.add_task("language model, steps", total=num_steps, completed=loop.num_done)
+    losses: list[float] = []
+    for loss in loop.run(islice(plan, loop.num_done, None), loss_of, warm_up_then_decay(WARMUP_STEPS, num_steps)):
+        losses.append(loss)
         run.progress.update(task, advance=1, description=f"language model, loss {np.mean(losses[-100:]):.3f}; steps")
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == num_steps:
-            run.folder.save_step("language", step + 1, model, optimizer)
-            run.folder.log("language", step + 1, loss=float(np.mean(losses)), perplexity=perplexity(model, held))
+        if loop.num_done % SAVE_EVERY == 0 or loop.num_done == num_steps:
+            run.folder.save_step("language", loop)
+            run.folder.log("language", loop.num_done, loss=float(np.mean(losses)), perplexity=perplexity(model, held))
             losses.clear()
 
 

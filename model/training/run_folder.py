@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from model.config import ModelConfig, TrainConfig
 from model.errors import ConfigError
-from model.files import keep_settings, write_whole
+from model.files import keep_settings, keep_whole, write_whole
+from model.training_loop import TrainingLoop
 
 
 class RunFolder:
@@ -32,10 +32,7 @@ class RunFolder:
 
     def check_words(self, words: Sequence[str]) -> None:
         """Keep the vocabulary. Raises ConfigError where the run began with another one, as saved rows depend on it."""
-        file, content = self.path / "vocabulary.txt", "\n".join(words).encode()
-        if not file.exists():
-            write_whole(file, content)
-        elif file.read_bytes() != content:
+        if not keep_whole(self.path / "vocabulary.txt", "\n".join(words).encode()):
             raise ConfigError(f"{self.path} holds a run that began with other texts or another tokenizer")
 
     def log(self, stage: str, step: int, **figures: float) -> None:
@@ -46,31 +43,20 @@ class RunFolder:
 
     def save_tensors(self, name: str, tensors: dict[str, Tensor]) -> None:
         """Write `name`.safetensors, whole or not at all."""
-        write_whole(self.path / f"{name}.safetensors", save(tensors))
+        write_whole(self._file(name), save(tensors))
 
     def load_tensors(self, name: str) -> dict[str, Tensor] | None:
         """Read `name`.safetensors; None where the run did not come that far."""
-        file = self.path / f"{name}.safetensors"
+        file = self._file(name)
         return load_file(file) if file.exists() else None
 
-    def save_step(self, stage: str, step: int, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Save all that the steps of the stage after `step` depend on."""
-        tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-        for number, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in state.items()}
-        self.save_tensors(stage, tensors | {"step": torch.tensor(step)})
+    def save_step(self, stage: str, loop: TrainingLoop) -> None:
+        """Save all that the steps of the stage after the last one depend on."""
+        loop.save(self._file(stage))
 
-    def load_step(self, stage: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-        """Restore what `save_step` saved, and return its step; 0 where nothing was saved."""
-        tensors = self.load_tensors(stage)
-        if tensors is None:
-            return 0
-        states: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("optimizer."):
-                _, number, key = name.split(".")
-                states.setdefault(int(number), {})[key] = tensor
-        names = network.state_dict()
-        network.load_state_dict({name: tensors[f"network.{name}"] for name in names})
-        optimizer.load_state_dict(optimizer.state_dict() | {"state": states})
-        return int(tensors["step"])
+    def load_step(self, stage: str, loop: TrainingLoop) -> None:
+        """Let `loop` go on from the step that was saved last, if any."""
+        loop.load(self._file(stage))
+
+    def _file(self, name: str) -> Path:
+        return self.path / f"{name}.safetensors"

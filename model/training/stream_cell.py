@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softmax
 
+from model.clipping import Clipping
 from model.config import ModelConfig, TrainConfig
 from model.data.corpora import Example
 from model.training.batches import ABSENT, EncodedTexts, Indices, pad, stream_sequences
 from model.training.fit import TrainingRun, corpus_loss, read_texts
 from model.training.torch_network import StreamNetwork, merge_cells
+from model.training_loop import TrainingLoop, constant
 
 SEQUENCES_PER_BATCH = 64
 NUM_CELLS = 3  # that are trained apart and merged
@@ -96,21 +98,20 @@ def _fit_cell(run: TrainingRun, number: int, sizes: ModelConfig, read: ReadTexts
     config, texts = run.config, read.texts
     torch.manual_seed(config.seed + number)
     cell = StreamNetwork(sizes)
-    optimizer = torch.optim.Adam(cell.parameters())
+    optimizer = torch.optim.Adam(cell.parameters(), config.stream_learning_rate)
+    loop = TrainingLoop(cell.state_dict(), optimizer, clipping=Clipping("none"))
+
+    def loss_of(batch: tuple[Indices, NDArray[np.bool_]]) -> Tensor:
+        padded, inside = batch
+        addend = cell(read.z[padded], read.logits[padded])[inside]
+        rows = padded[inside]
+        return corpus_loss(read.logits[rows] + addend, texts, rows)
+
     task = run.progress.add_task(f"stream cell {number + 1} of {NUM_CELLS}, epochs", total=config.stream_epochs)
     for epoch in range(config.stream_epochs):
         rng = np.random.default_rng((config.seed, number, epoch))
-        for group in optimizer.param_groups:
-            group["lr"] = config.stream_learning_rate * (1 - epoch / config.stream_epochs)
-        losses = []
-        for padded, inside in _sequence_batches(texts.streams, config, rng):
-            addend = cell(read.z[padded], read.logits[padded])[inside]
-            rows = padded[inside]
-            loss = corpus_loss(read.logits[rows] + addend, texts, rows)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            losses.append(loss.item())
+        batches = _sequence_batches(texts.streams, config, rng)
+        losses = list(loop.run(batches, loss_of, constant(1 - epoch / config.stream_epochs)))
         run.progress.update(task, advance=1)
         run.folder.log("stream", number * config.stream_epochs + epoch + 1, loss=float(np.mean(losses)))
     return cell

@@ -3,7 +3,7 @@
 `train_classifier` trains one by Adam on rows of ids (`vocabulary.py`), saves its last step now and then, from which a
 run that was cut off goes on as if it had not been, and measures it on the test texts, batch by batch and overall.
 
-steps.pt             the last saved step
+steps.safetensors    the last saved step
 test_batches.json    the accuracy on each batch of the test texts, in their order
 network.safetensors  the trained network, without an embedding that was frozen
 vocabulary.txt       the word of each row of the embedding behind the special ones
@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, field
-from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from model.baselines.baseline import OnProgress
@@ -30,10 +29,11 @@ from model.baselines.classifiers.vocabulary import Ids, Words
 from model.baselines.outcome import Outcome, Point
 from model.errors import ConfigError
 from model.evaluation.evaluate import macro_recall
-from model.files import write_whole
+from model.files import keep_whole, write_whole
+from model.training_loop import TrainingLoop
 
 NUM_POINTS, LEAST_STEPS = 50, 10  # points of the curve at most, and steps between two; at each, the step is saved
-STEPS = "steps.pt"
+STEPS = "steps.safetensors"
 
 
 class PaddedTexts(NamedTuple):
@@ -41,10 +41,6 @@ class PaddedTexts(NamedTuple):
 
     ids: Ids  # (texts, words)
     targets: NDArray[np.int64]  # (texts,)
-
-    def some(self, rows: NDArray[np.int64]) -> PaddedTexts:
-        """Those of some rows."""
-        return PaddedTexts(self.ids[rows], self.targets[rows])
 
 
 class Dataset(NamedTuple):
@@ -54,21 +50,12 @@ class Dataset(NamedTuple):
     test: PaddedTexts
 
 
-@dataclass(slots=True)
-class _Progress:
-    """How far a training is: the part of it that is saved, beside the network and the optimizer."""
-
-    step: int = 0
-    seconds: float = 0.0
-    curve: list[Point] = field(default_factory=list)
-
-
 def train_classifier(
     network: TextClassifier, texts: Dataset, config: ClassifierConfig, folder: Path, on_progress: OnProgress
 ) -> Outcome:
     """Train, going on from the step that the folder holds, and measure."""
     test = texts.test
-    progress = _fit(network, texts.train, config, folder, on_progress)
+    seconds, curve = _fit(network, texts.train, config, folder, on_progress)
     on_progress(1.0, "test")
     guesses = classify(network, test.ids, config.batch_texts)
     batches = [
@@ -87,8 +74,8 @@ def train_classifier(
             "highest batch accuracy": max(batches),
         },
         num_parameters=sum(parameter.numel() for parameter in network.parameters()),
-        seconds=progress.seconds,
-        curve=tuple(progress.curve),
+        seconds=seconds,
+        curve=curve,
     )
 
 
@@ -103,31 +90,43 @@ def classify(network: TextClassifier, ids: Ids, batch_texts: int) -> NDArray[np.
 
 def keep_vocabulary(folder: Path, words: Words) -> None:
     """Write the vocabulary. Raises ConfigError where the run began with another one: its rows have other meanings."""
-    file, content = folder / "vocabulary.txt", "\n".join(words).encode()
-    if not file.exists():
-        write_whole(file, content)
-    elif file.read_bytes() != content:
+    if not keep_whole(folder / "vocabulary.txt", "\n".join(words).encode()):
         raise ConfigError(f"{folder} holds a run that began with other texts or vectors; choose another folder")
 
 
 def _fit(
     network: TextClassifier, train: PaddedTexts, config: ClassifierConfig, folder: Path, on_progress: OnProgress
-) -> _Progress:
+) -> tuple[float, tuple[Point, ...]]:
+    """The processor time that the training took, in seconds, and its curve."""
     torch.set_num_threads(config.threads)
     optimizer = torch.optim.Adam(network.trained().values(), lr=config.learning_rate)
-    progress = _load(folder, network, optimizer)
+    loop = TrainingLoop(network.trained(), optimizer, clipping=config.clipping, seed=config.seed)
+    progress: Any = loop.load(folder / STEPS) or (0.0, [])
+    seconds: float = progress[0]
+    curve: list[tuple[int, float, float]] = progress[1]
     plan = _batches(len(train.ids), config)
     point_steps = max(LEAST_STEPS, -(-len(plan) // NUM_POINTS))
-    began = time.process_time() - progress.seconds
-    for start in range(progress.step, len(plan), point_steps):
-        steps = range(start, min(start + point_steps, len(plan)))
-        found = [_train_step(network, optimizer, train.some(plan[step]), config, step) for step in steps]
-        loss, accuracy = np.mean(found, axis=0).tolist()
-        progress.step, progress.seconds = steps.stop, time.process_time() - began
-        progress.curve.append(Point(progress.step, loss, accuracy))
-        _save(folder, network, optimizer, progress)
-        on_progress(progress.step / len(plan), f"loss {loss:.3f}, accuracy {accuracy:.1%}")
-    return progress
+    began = time.process_time() - seconds
+    accuracies: list[float] = []
+
+    def loss_of(rows: NDArray[np.int64]) -> Tensor:
+        targets = torch.from_numpy(train.targets[rows])
+        logits = network(torch.from_numpy(train.ids[rows]))
+        accuracies.append((logits.argmax(dim=1) == targets).double().mean().item())
+        return cross_entropy(logits, targets)
+
+    losses: list[float] = []
+    for found in loop.run(plan[loop.num_done :], loss_of):
+        losses.append(found)
+        if loop.num_done % point_steps and loop.num_done != len(plan):
+            continue
+        loss, accuracy, seconds = float(np.mean(losses)), float(np.mean(accuracies)), time.process_time() - began
+        curve.append((loop.num_done, loss, accuracy))
+        loop.save(folder / STEPS, (seconds, curve))
+        on_progress(loop.num_done / len(plan), f"loss {loss:.3f}, accuracy {accuracy:.1%}")
+        losses.clear()
+        accuracies.clear()
+    return seconds, tuple(Point(*point) for point in curve)
 
 
 def _batches(num_texts: int, config: ClassifierConfig) -> list[NDArray[np.int64]]:
@@ -135,40 +134,3 @@ def _batches(num_texts: int, config: ClassifierConfig) -> list[NDArray[np.int64]
     bounds = range(config.batch_texts, num_texts, config.batch_texts)
     orders = (np.random.default_rng((config.seed, epoch)).permutation(num_texts) for epoch in range(config.epochs))
     return [batch for order in orders for batch in np.split(order, bounds)]
-
-
-def _train_step(
-    network: TextClassifier, optimizer: torch.optim.Optimizer, texts: PaddedTexts, config: ClassifierConfig, step: int
-) -> tuple[float, float]:
-    """Loss and accuracy of the texts of one step."""
-    torch.manual_seed(config.seed * 1_000_003 + step)  # of the dropout, so that a step repeats exactly
-    targets = torch.from_numpy(texts.targets)
-    logits = network(torch.from_numpy(texts.ids))
-    loss = cross_entropy(logits, targets)
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    config.clipping.apply(
-        parameter.grad.numpy() for parameter in network.trained().values() if parameter.grad is not None
-    )
-    optimizer.step()
-    return loss.item(), (logits.argmax(dim=1) == targets).double().mean().item()
-
-
-def _save(folder: Path, network: TextClassifier, optimizer: torch.optim.Optimizer, progress: _Progress) -> None:
-    content = BytesIO()
-    saved_progress = json.dumps(asdict(progress))
-    network_state = {name: parameter.data for name, parameter in network.trained().items()}
-    torch.save({"network": network_state, "optimizer": optimizer.state_dict(), "progress": saved_progress}, content)
-    write_whole(folder / STEPS, content.getvalue())
-
-
-def _load(folder: Path, network: TextClassifier, optimizer: torch.optim.Optimizer) -> _Progress:
-    """Restore what `_save` saved; nothing where nothing is there."""
-    file = folder / STEPS
-    if not file.exists():
-        return _Progress()
-    saved = torch.load(file, weights_only=True)
-    network.load_state_dict(saved["network"], strict=False)  # a frozen embedding is not saved
-    optimizer.load_state_dict(saved["optimizer"])
-    progress = json.loads(saved["progress"])
-    return _Progress(progress["step"], progress["seconds"], [Point(*point) for point in progress["curve"]])

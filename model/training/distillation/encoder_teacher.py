@@ -19,16 +19,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from model.clipping import Clipping
 from model.config import NUM_CLASSES
 from model.data.corpora import Example, classes_of
 from model.training.batches import ABSENT, EncodedTexts, Ids, Indices, cut_batches, epoch_batches, pad
 from model.training.distillation.encoder import Encoder
 from model.training.fit import corpus_loss, fast_arithmetic
 from model.training.run_folder import RunFolder
+from model.training_loop import TrainingLoop, warm_up_then_decay
 
 URL, NAME = re.compile(r"https?://\S+"), re.compile(r"@\w+")
 READ_TOKENS, READ_TEXTS = 2048, 128  # of a batch that is only read
 BETAS, WEIGHT_DECAY = (0.9, 0.98), 0.01
+CLIPPING = Clipping("global-norm", 1.0)
 SAVE_EVERY = 200  # steps
 
 
@@ -86,20 +89,18 @@ class EncoderTeacher(nn.Module):
             plan += epoch_batches(np.arange(len(texts)), texts, *limits, rng)
         optimizer = torch.optim.AdamW(self._groups(), betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True)
         stage = f"teacher-{self.name}"
-        rates = [group["lr"] for group in optimizer.param_groups]
+        loop = TrainingLoop(self.state_dict(), optimizer, clipping=CLIPPING, seed=self.config.seed)
+        folder.load_step(stage, loop)
+        schedule = warm_up_then_decay(self.config.warmup_share * len(plan), len(plan))
+
+        def loss_of(rows: Indices) -> Tensor:
+            return corpus_loss(self(*_padded([texts.ids[i] for i in rows])), texts, rows)
+
         self.train()
-        for step in range(folder.load_step(stage, self, optimizer), len(plan)):
-            torch.manual_seed(self.config.seed * 1_000_003 + step)  # of the dropout, so that a step repeats exactly
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * self._schedule(step, len(plan))
-            loss = corpus_loss(self(*_padded([texts.ids[i] for i in plan[step]])), texts, plan[step])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.parameters(), 1.0)
-            optimizer.step()
-            on_step(step + 1, len(plan), loss.item())
-            if (step + 1) % SAVE_EVERY == 0 or step + 1 == len(plan):
-                folder.save_step(stage, step + 1, self, optimizer)
+        for loss in loop.run(plan[loop.num_done :], loss_of, schedule):
+            on_step(loop.num_done, len(plan), loss)
+            if loop.num_done % SAVE_EVERY == 0 or loop.num_done == len(plan):
+                folder.save_step(stage, loop)
 
     @torch.no_grad()
     def logits(self, texts: Sequence[str], on_text: Callable[[int], None] = lambda done: None) -> NDArray[np.float32]:
@@ -140,9 +141,6 @@ class EncoderTeacher(nn.Module):
             {"params": [*part.parameters()], "lr": self.config.learning_rate * self.config.layer_decay**depth}
             for part, depth in zip(parts, depths, strict=True)
         ]
-
-    def _schedule(self, step: int, num_steps: int) -> float:
-        return min(1.0, (step + 1) / (self.config.warmup_share * num_steps + 1)) * (1 - step / num_steps)
 
 
 def _padded(ids: Sequence[Ids]) -> tuple[Tensor, Tensor]:

@@ -144,7 +144,7 @@ def test_reviews_that_cannot_be_learnt_from_are_refused_before_training(
     data = _write_corpora(tmp_path / "data", change(_reviews()), "imdb")
     with pytest.raises(DataError, match=problem):
         _run("imdb-rnn", tmp_path / "run", data)
-    assert not (tmp_path / "run" / "steps.pt").exists()
+    assert not (tmp_path / "run" / "steps.safetensors").exists()
 
 
 def test_a_data_folder_without_the_corpus_is_refused(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def _vector_file(tmp_path: Path, words: Sequence[str], size: int = 8) -> str:
 def test_vectors_of_another_size_are_refused_before_training(name: str, tmp_path: Path) -> None:
     with pytest.raises(VectorFileError, match="vectors of 5 numbers"):
         _run(name, tmp_path / "run", vectors=_vector_file(tmp_path, ["the", "was"], size=5))
-    assert not (tmp_path / "run" / "steps.pt").exists()
+    assert not (tmp_path / "run" / "steps.safetensors").exists()
 
 
 def test_a_frozen_embedding_stays_that_of_the_file_and_words_without_a_vector_are_counted(tmp_path: Path) -> None:

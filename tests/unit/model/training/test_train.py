@@ -39,6 +39,7 @@ from model.training.distillation.augmentation import sentences, variants
 from model.training.distillation.encoder import Encoder, EncoderSizes
 from model.training.run_folder import RunFolder
 from model.training.train import train_checkpoint
+from model.training_loop import Schedule, TrainingLoop
 
 SIZES = ModelConfig(num_words=80, num_buckets=8, embedding_size=16, hidden_size=16, summary_size=4, stream_size=4)
 CONFIG = TrainConfig(
@@ -204,9 +205,9 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_never_stopped(
 
     save_step = RunFolder.save_step
 
-    def killed(self: RunFolder, stage: str, step: int, *rest: object) -> None:
-        save_step(self, stage, step, *rest)  # type: ignore[arg-type]
-        if (stage, step) == ("text", 8):
+    def killed(self: RunFolder, stage: str, loop: TrainingLoop) -> None:
+        save_step(self, stage, loop)
+        if (stage, loop.num_done) == ("text", 8):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
@@ -223,13 +224,18 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_never_stopped(
 def _count_steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of the steps taken from now on."""
     steps: list[int] = []
-    rate = fit.learning_rate
+    make_schedule = fit.warm_up_then_decay
 
-    def counted(step: int, num_steps: int, config: TrainConfig) -> float:
-        steps.append(step)
-        return rate(step, num_steps, config)
+    def counted(num_warmup: float, num_steps: int) -> Schedule:
+        schedule = make_schedule(num_warmup, num_steps)
 
-    monkeypatch.setattr(fit, "learning_rate", counted)
+        def factor(step: int) -> float:
+            steps.append(step)
+            return schedule(step)
+
+        return factor
+
+    monkeypatch.setattr(fit, "warm_up_then_decay", counted)
     return steps
 
 
