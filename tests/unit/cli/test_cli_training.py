@@ -55,7 +55,7 @@ def test_misuse_is_said_before_anything_is_written(arguments: tuple[str, ...], s
 def test_data_that_is_missing_is_named(tmp_path: Path) -> None:
     result = train("--preset", "imdb-rnn", "--run", tmp_path / "run", "--data", tmp_path)
     assert result.exit_code == EXIT_FAILED
-    assert "the data folder lacks" in result.stderr
+    assert "the data directory lacks" in result.stderr
 
 
 @pytest.mark.parametrize(("word", "value"), [("true", True), ("no", False)])
