@@ -1,4 +1,4 @@
-"""All baselines side by side: what was published, what comes out here, and how their training went."""
+"""All baselines side by side: published figures, figures of this code, and training curves."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ CURVES, TABLE = "curves.svg", "comparison.md"
 
 
 class System(NamedTuple):
-    """A row of the table."""
+    """A row of the table: a baseline and the outcome of its run."""
 
     baseline: Baseline[Any]
     outcome: Outcome
 
     @property
     def published(self) -> str:
-        """The published figure, "-" where there is none."""
+        """The published figure, or "-"."""
         return "-" if self.baseline.published is None else _figure(self.baseline.published)
 
     @property
     def ours(self) -> str:
-        """The same figure as it came out here."""
+        """The same figure, measured with this code."""
         return _figure(self.outcome.figures[self.baseline.metric])
 
     @property
     def note(self) -> str:
-        """Where the system or its figure is from, and what must be known of ours."""
+        """The source of the system or its figure, and the caveats on ours."""
         return "; ".join(filter(None, (self.baseline.source, *self.outcome.notes)))
 
     def to_dict(self) -> dict[str, Any]:
@@ -46,37 +46,40 @@ class System(NamedTuple):
 
 
 def compare_baselines(
-    data: Path | None,
-    run: Path,
+    data_dir: Path | None,
+    run_dir: Path,
     *,
     quick: bool = False,
     on_progress: Callable[[str, float, str], None] = lambda name, share, line: None,
 ) -> list[System]:
-    """Train every baseline, each in the folder `run`/NAME, and write the table and the curves into `run`.
+    """Train every baseline, each in `run_dir`/NAME, and write the table and the curves into `run_dir`.
 
-    What is finished there is not trained again. quick: each one small, in seconds, and on generated texts where there
-    is no data folder. `on_progress` is told the name, the share that is done, 0..1, and what goes on.
-    Raises ConfigError, DataError and ModelError, before anything is trained where files or packages are missing.
+    Finished runs there are not repeated. quick: small runs of seconds, on generated phrases if `data_dir` is None.
+    `on_progress` is called with the name of the baseline, the share of its run that is done, 0..1, and a line on the
+    current step.
+
+    Raises ConfigError if `data_dir` is missing or `run_dir` cannot be used, DataError for missing or unreadable data,
+    and ModelError for a missing package. Missing files and packages are found before anything is trained.
     """
     chosen = {name: baseline.config_with({}, quick=quick) for name, baseline in BASELINES.items()}
     corpora = dict.fromkeys(corpus for config in chosen.values() for corpus in config.corpora())
-    if data is not None:
-        find_corpora(data, corpora)
+    if data_dir is not None:
+        find_corpora(data_dir, corpora)
     elif not quick:
-        raise ConfigError(f"the presets are trained on {', '.join(corpora)}: a data folder is needed")
+        raise ConfigError(f"the baselines are trained on {', '.join(corpora)}: a data directory is needed")
     try:
-        run.mkdir(parents=True, exist_ok=True)
+        run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{run}: cannot be written to: {error.strerror}") from error
-    check_plot_file(run / CURVES)
-    systems = [
-        System(BASELINES[name], run_baseline(BASELINES[name], config, data, run / name, partial(on_progress, name)))
-        for name, config in chosen.items()
-    ]
-    draw_curves(
-        {system.baseline.name: system.outcome.curve for system in systems if system.outcome.curve}, run / CURVES
-    )
-    write_whole(run / TABLE, _markdown(systems, "sentiment compare" + " --quick" * quick).encode())
+        raise ConfigError(f"{run_dir}: cannot be written to: {error.strerror}") from error
+    check_plot_file(run_dir / CURVES)
+    systems = []
+    for name, config in chosen.items():
+        baseline = BASELINES[name]
+        outcome = run_baseline(baseline, config, data_dir, run_dir / name, partial(on_progress, name))
+        systems.append(System(baseline, outcome))
+    curves = {system.baseline.name: system.outcome.curve for system in systems if system.outcome.curve}
+    draw_curves(curves, run_dir / CURVES)
+    write_whole(run_dir / TABLE, _markdown(systems, "sentiment compare" + " --quick" * quick).encode())
     return systems
 
 
@@ -93,5 +96,5 @@ def _markdown(systems: Sequence[System], command: str) -> str:
 
 
 def _figure(value: float) -> str:
-    """A share in percent; a perplexity, which is above 1, as it is."""
+    """A share in percent, or a perplexity, which is above 1."""
     return f"{value:.2%}" if value <= 1 else f"{value:,.1f}"

@@ -1,12 +1,12 @@
-"""The training of the small classifiers of the literature (`classifier_network.py`).
+"""Training of the small classifiers of the literature (`classifier_network.py`).
 
-`train_classifier` trains one by Adam on rows of ids (`vocabulary.py`), saves its last step now and then, from which a
-run that was cut off goes on as if it had not been, and measures it on the test texts, batch by batch and overall.
+`train_classifier` trains by Adam on padded ids (`vocabulary.py`) and measures the accuracy on the test texts, batch by
+batch and overall. It saves its state now and then, and an interrupted run resumes to exactly the same result.
 
-steps.pt             the last saved step
-test_batches.json    the accuracy on each batch of the test texts, in their order
-network.safetensors  the trained network, without an embedding that was frozen
-vocabulary.txt       the word of each row of the embedding behind the special ones
+steps.pt             the last saved state
+test_batches.json    the accuracy on each batch of test texts, in order
+network.safetensors  the trained network, without a frozen embedding
+vocabulary.txt       the words of the embedding's rows after the special ones
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ STEPS = "steps.pt"
 
 
 class PaddedTexts(NamedTuple):
-    """Texts as ids, and their classes."""
+    """Texts as padded ids, and their classes."""
 
     ids: Ids  # (texts, words)
     targets: NDArray[np.int64]  # (texts,)
 
     def some(self, rows: NDArray[np.int64]) -> PaddedTexts:
-        """Those of some rows."""
+        """The texts of the given rows."""
         return PaddedTexts(self.ids[rows], self.targets[rows])
 
 
 class Dataset(NamedTuple):
-    """What a classifier learns from, and what it is measured on."""
+    """Training and test texts."""
 
     train: PaddedTexts
     test: PaddedTexts
@@ -94,7 +94,7 @@ def train_classifier(
 
 @torch.no_grad()
 def classify(network: TextClassifier, ids: Ids, batch_texts: int) -> NDArray[np.int64]:
-    """(texts, words) ids -> (texts,) classes."""
+    """The predicted classes, (texts,), for ids, (texts, words)."""
     network.eval()
     found = [network(torch.from_numpy(ids[i : i + batch_texts])).argmax(dim=1) for i in range(0, len(ids), batch_texts)]
     network.train()
@@ -102,7 +102,7 @@ def classify(network: TextClassifier, ids: Ids, batch_texts: int) -> NDArray[np.
 
 
 def keep_vocabulary(folder: Path, words: Words) -> None:
-    """Write the vocabulary. Raises ConfigError where the run began with another one: its rows have other meanings."""
+    """Write the vocabulary. Raises ConfigError if the run began with another one, whose rows mean other words."""
     file, content = folder / "vocabulary.txt", "\n".join(words).encode()
     if not file.exists():
         write_whole(file, content)
