@@ -14,18 +14,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine.contestants.contestant import Work
-from benchmarks.engine.contestants.work import VOCABULARY, random_tweets, random_weights
+from benchmarks.engine.contestants.work import VOCABULARY, Work, random_tweets, random_weights
 from benchmarks.engine.draw import draw_all
 from benchmarks.engine.figures import BenchRow, BenchSpeed, EngineBench
-from benchmarks.engine.machine import describe, matrix_gflops, one_thread
+from benchmarks.engine.machine import bandwidths_gb_s, describe, matrix_gflops
 from benchmarks.engine.measurements.cudnn import cuda_rows
 from benchmarks.engine.measurements.latency import measure_latency
 from benchmarks.engine.measurements.mixes import measure_mixes
 from benchmarks.engine.measurements.processes import measure_processes, measure_start
 from benchmarks.engine.measurements.race import race, ratios
-from benchmarks.engine.measurements.series import bandwidths_gb_s, measure_batches
+from benchmarks.engine.measurements.series import measure_batches
 from benchmarks.engine.measurements.whole import measure_whole
+from benchmarks.engine.timing import one_thread
 from model.checkpoint import find_checkpoint, load_checkpoint
 from model.config import ModelConfig
 from model.evaluation.plots import check_plot_file

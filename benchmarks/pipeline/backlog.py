@@ -6,9 +6,9 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 
-from benchmarks.pipeline.programs import Backlog
 from tests import kafka_tools
 from worker.settings import load_settings
 from worker.stack import LocalStack
@@ -18,6 +18,14 @@ from worker.tools.simulate import Feed, FeedRecord
 SEED = 1
 NUM_PARTITIONS = 4
 EVENT_RATE = 300.0  # tweets a second of event time
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """A topic and the number of its records."""
+
+    topic: str
+    num_records: int
 
 
 def produce(stack: LocalStack, num_records: int, num_streams: int) -> Backlog:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pipeline.backlog import Backlog
 from benchmarks.pipeline.pace import CpuAccount, Events, Pace, pace, read_events
 from benchmarks.pipeline.stages import read_metrics, stage_times_ms
 from tests import kafka_tools
@@ -21,14 +22,6 @@ from worker.stack import LocalStack
 SAMPLE_S = 0.1
 SCRAPE_S = 0.5
 MIN_TIMEOUT_S, MIN_RECORDS_PER_S = 180.0, 200.0
-
-
-@dataclass(frozen=True)
-class Backlog:
-    """A topic and the number of its records."""
-
-    topic: str
-    num_records: int
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.engine.contestants.work import RaggedTexts
-from model.checkpoint import Weights
-from model.config import ModelConfig
+from benchmarks.engine.contestants.work import RaggedTexts, Work
 from model.inference.kernels.cpu import CpuNetwork
 from model.inference.kernels.recurrence import CPU_PRECISIONS, CpuPrecision
 from model.inference.schedule import IntArray, plan_rows, schedule
@@ -40,34 +38,6 @@ class Contestant:
         hidden = np.empty_like(states := self.read())
         hidden[self.order] = states
         return hidden
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Work:
-    """What all do."""
-
-    config: ModelConfig
-    weights: Weights
-    texts: RaggedTexts
-    batch: int  # texts
-
-    def sorted_batches(self, num_texts: int) -> list[IntArray]:
-        """Each batch from its shortest to its longest text, cut into groups of `num_texts`, which are padded little."""
-        lengths = self.texts.lengths
-        return [
-            batch.start + group
-            for batch in self.texts.batches(self.batch)
-            for group in split(np.argsort(lengths[batch], kind="stable"), num_texts)
-        ]
-
-    def sorted_ahead(self, num_texts: int) -> list[IntArray]:
-        """All texts from the shortest to the longest, in groups of `num_texts`."""
-        return split(np.argsort(self.texts.lengths, kind="stable"), num_texts)
-
-
-def split(texts: IntArray, num_texts: int) -> list[IntArray]:
-    """In groups of `num_texts`, the last one perhaps smaller."""
-    return [texts[begin : begin + num_texts] for begin in range(0, len(texts), num_texts)]
 
 
 def read_batch(network: CpuNetwork, hidden_size: int, texts: RaggedTexts) -> FloatArray:

@@ -18,7 +18,8 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from benchmarks.engine.contestants.contestant import Contestant, Work
+from benchmarks.engine.contestants.contestant import Contestant
+from benchmarks.engine.contestants.work import Work
 from model.inference.schedule import IntArray
 from model.inference.state import FloatArray
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from benchmarks.engine.contestants.contestant import Contestant, Work
+from benchmarks.engine.contestants.contestant import Contestant
+from benchmarks.engine.contestants.work import Work
 from model.inference.schedule import IntArray
 from model.inference.state import FloatArray
 

@@ -67,6 +67,34 @@ class RaggedTexts:
         return np.where(steps < self.lengths[texts], self.ids[at], 0)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """What all do."""
+
+    config: ModelConfig
+    weights: Weights
+    texts: RaggedTexts
+    batch: int  # texts
+
+    def sorted_batches(self, num_texts: int) -> list[IntArray]:
+        """Each batch from its shortest to its longest text, cut into groups of `num_texts`, which are padded little."""
+        lengths = self.texts.lengths
+        return [
+            batch.start + group
+            for batch in self.texts.batches(self.batch)
+            for group in split(np.argsort(lengths[batch], kind="stable"), num_texts)
+        ]
+
+    def sorted_ahead(self, num_texts: int) -> list[IntArray]:
+        """All texts from the shortest to the longest, in groups of `num_texts`."""
+        return split(np.argsort(self.texts.lengths, kind="stable"), num_texts)
+
+
+def split(texts: IntArray, num_texts: int) -> list[IntArray]:
+    """In groups of `num_texts`, the last one perhaps smaller."""
+    return [texts[begin : begin + num_texts] for begin in range(0, len(texts), num_texts)]
+
+
 def random_weights(config: ModelConfig) -> Weights:
     """Drawn as torch does it: embeddings normal, everything else uniform in one over the root of the cells.
 

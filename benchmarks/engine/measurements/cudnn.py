@@ -19,9 +19,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from benchmarks.engine.contestants.contestant import Work
 from benchmarks.engine.contestants.torch_peers import network, pack
-from benchmarks.engine.contestants.work import RaggedTexts, exact_hidden
+from benchmarks.engine.contestants.work import RaggedTexts, Work, exact_hidden
 from benchmarks.engine.figures import Bar, BenchRow
 from model.errors import ComparisonError
 from model.inference.devices import check_device

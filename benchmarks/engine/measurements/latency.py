@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from benchmarks.engine.contestants import onnx_peers, torch_peers
-from benchmarks.engine.contestants.contestant import Contestant, Work, ours
-from benchmarks.engine.contestants.work import exact_hidden, texts_of
+from benchmarks.engine.contestants.contestant import Contestant, ours
+from benchmarks.engine.contestants.work import Work, exact_hidden, texts_of
 from benchmarks.engine.figures import Bar, BenchRow
 from benchmarks.engine.measurements.race import check_hidden
+from benchmarks.engine.timing import call_times_ms
 from model.checkpoint import Weights
 from model.config import ModelConfig
 from model.inference.kernels.recurrence import CPU_PRECISIONS
@@ -19,7 +19,6 @@ from model.inference.state import DoubleArray
 
 NUM_TOKENS = 20
 MOST_MS = {256: Bar(1.0, is_least=False)}
-_WARM_UP_CALLS = 10
 
 
 def measure_latency(
@@ -39,17 +38,6 @@ def measure_latency(
         check_hidden(each, exact)
     times_ms = call_times_ms([each.read for each in contestants], num_calls)
     return latency_rows(config.hidden_size, contestants, times_ms)
-
-
-def call_times_ms(calls: Sequence[Callable[[], object]], num_calls: int) -> DoubleArray:
-    """(calls, num_calls): each in turn, again and again."""
-    times_ms = np.empty((len(calls), _WARM_UP_CALLS + num_calls))
-    for round_number in range(times_ms.shape[1]):
-        for number, call in enumerate(calls):
-            started = time.perf_counter()
-            call()
-            times_ms[number, round_number] = 1000 * (time.perf_counter() - started)
-    return times_ms[:, _WARM_UP_CALLS:]
 
 
 def latency_rows(hidden_size: int, contestants: Sequence[Contestant], times_ms: DoubleArray) -> list[BenchRow]:

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.engine.contestants.contestant import read_batch
 from benchmarks.engine.contestants.work import MEAN_TOKENS, RaggedTexts, random_tweets, texts_of
 from benchmarks.engine.figures import Bar, BenchRow
-from benchmarks.engine.rounds import best_seconds
+from benchmarks.engine.timing import best_seconds
 from model.checkpoint import Weights
 from model.config import ModelConfig
 from model.inference.kernels.cpu import CpuNetwork

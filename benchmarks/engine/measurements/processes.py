@@ -13,8 +13,12 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
+from benchmarks.engine.contestants.contestant import ours
+from benchmarks.engine.contestants.work import Work, random_tweets, random_weights
 from benchmarks.engine.figures import Bar, BenchRow
+from model.config import ModelConfig
 from model.errors import ModelError
+from model.inference.kernels.recurrence import CPU_PRECISIONS
 
 TWO_AGAINST_ONE = Bar(1.95)
 START_S = Bar(2.0, is_least=False)
@@ -33,7 +37,7 @@ def measure_processes(
     on_progress(f"{hidden_size} cells: two processes")
     with ExitStack() as stack:
         children = [
-            stack.enter_context(_python("benchmarks.engine.measurements.child", hidden_size, *arguments))
+            stack.enter_context(_python("benchmarks.engine.measurements.processes", hidden_size, *arguments))
             for _ in range(2)
         ]
         for child in children:
@@ -131,3 +135,22 @@ def _expect(child: subprocess.Popen[str]) -> Any:
     if line := child.stdout.readline():
         return line
     raise ModelError(f"{child.args!r} ended with {child.wait()}, or was ended after {_TIMEOUT_S:.0f} s")
+
+
+def main() -> None:
+    """Read the batches once, print `ready`, then read them for every line of input, and print the times."""
+    hidden_size, vocabulary, batch, num_batches = map(int, sys.argv[1:])
+    config = ModelConfig(num_words=vocabulary, num_buckets=1, embedding_size=hidden_size, hidden_size=hidden_size)
+    texts = random_tweets(batch * num_batches, vocabulary)
+    contestant, _ = ours(Work(config, random_weights(config), texts, batch), CPU_PRECISIONS[0])
+    contestant.read()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        started, cpu_started = time.perf_counter(), time.process_time()
+        contestant.read()
+        took = {"clock_s": time.perf_counter() - started, "cpu_s": time.process_time() - cpu_started}
+        print(json.dumps(took), flush=True)
+
+
+if __name__ == "__main__":
+    main()

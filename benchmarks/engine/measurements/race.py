@@ -8,10 +8,10 @@ from itertools import chain
 import numpy as np
 
 from benchmarks.engine.contestants import onnx_peers, torch_peers
-from benchmarks.engine.contestants.contestant import PRODUCTS, Contestant, Work, fastest, ours, products
-from benchmarks.engine.contestants.work import RaggedTexts, exact_hidden
+from benchmarks.engine.contestants.contestant import PRODUCTS, Contestant, fastest, ours, products
+from benchmarks.engine.contestants.work import RaggedTexts, Work, exact_hidden
 from benchmarks.engine.figures import Bar, BenchRow, BenchSpeed
-from benchmarks.engine.rounds import best_seconds
+from benchmarks.engine.timing import best_seconds
 from model.config import NUM_GATES
 from model.errors import ComparisonError
 from model.inference.kernels.recurrence import CPU_PRECISIONS

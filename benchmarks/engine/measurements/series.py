@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.engine.contestants import onnx_peers, torch_peers
-from benchmarks.engine.contestants.contestant import Contestant, Work, ours, products
-from benchmarks.engine.contestants.work import texts_of
+from benchmarks.engine.contestants.contestant import Contestant, ours, products
+from benchmarks.engine.contestants.work import Work, texts_of
 from benchmarks.engine.measurements.race import speed_of
-from benchmarks.engine.rounds import best_seconds
+from benchmarks.engine.timing import best_seconds
 from model.checkpoint import Weights
 from model.config import NUM_GATES, ModelConfig
 from model.inference.kernels.recurrence import CPU_PRECISIONS
 
 BATCHES = (1, 4, 16, 64, 256)
 NUM_TOKENS = 20  # of every text, so that a batch keeps its size to the end
-_COPIED_BYTES = {"memory": 1 << 27, "cache": 1 << 18}
 
 
 def measure_batches(
@@ -65,22 +63,6 @@ def flops_per_byte(hidden_size: int, batch: int) -> float:
     """Of a step's product in float32, when weights are read, states read and gates written once each."""
     cells, columns = hidden_size, NUM_GATES * hidden_size
     return 2 * batch * cells * columns / (4 * (cells * columns + batch * cells + batch * columns))
-
-
-def bandwidths_gb_s(num_rounds: int) -> Mapping[str, float]:
-    """Bytes read and written a second by a copy, from memory and within a core's cache."""
-    found = {}
-    for place, num_bytes in _COPIED_BYTES.items():
-        source, target = np.ones((2, num_bytes // 8))
-        num_copies = max(_COPIED_BYTES["memory"] // num_bytes, 1)
-        [seconds] = best_seconds([partial(_copy, source, target, num_copies)], num_rounds)
-        found[place] = 2 * num_bytes * num_copies / seconds / 1e9
-    return found
-
-
-def _copy(source: Any, target: Any, num_copies: int) -> None:
-    for _ in range(num_copies):
-        np.copyto(target, source)
 
 
 def of_one_size(points: Sequence[Mapping[str, Any]], hidden_size: int) -> dict[str, list[Mapping[str, Any]]]:

@@ -10,7 +10,7 @@ import numpy as np
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from benchmarks.engine.figures import Bar, BenchRow
-from benchmarks.engine.rounds import best_seconds, cpu_seconds
+from benchmarks.engine.timing import best_seconds, cpu_seconds
 from model.checkpoint import Checkpoint
 from model.errors import ComparisonError
 from model.inference.batch import Request

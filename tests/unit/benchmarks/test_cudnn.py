@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.engine.contestants.contestant import Work
-from benchmarks.engine.contestants.work import random_tweets, random_weights
+from benchmarks.engine.contestants.work import Work, random_tweets, random_weights
 from benchmarks.engine.figures import Bar
 from benchmarks.engine.measurements import cudnn
 from model import ComparisonError

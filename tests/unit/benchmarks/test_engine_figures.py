@@ -15,8 +15,8 @@ from model import ModelConfig, Request, make_phrases
 torch = pytest.importorskip("torch", reason="the bench needs pip install '.[bench]'")
 
 from benchmarks.engine import measure  # noqa: E402
-from benchmarks.engine.contestants.contestant import Contestant, Work, fastest, ours  # noqa: E402
-from benchmarks.engine.contestants.work import exact_hidden, random_tweets, random_weights, texts_of  # noqa: E402
+from benchmarks.engine.contestants.contestant import Contestant, fastest, ours  # noqa: E402
+from benchmarks.engine.contestants.work import Work, exact_hidden, random_tweets, random_weights, texts_of  # noqa: E402
 from benchmarks.engine.draw import draw_all  # noqa: E402
 from benchmarks.engine.measurements.latency import latency_rows  # noqa: E402
 from benchmarks.engine.measurements.mixes import mix_row  # noqa: E402
