@@ -1,4 +1,4 @@
-"""How long one text alone takes, by the clock: ours and the peers in turn, call by call."""
+"""Latency of a single text, by the clock: ours and the peers' calls in turn."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from model.inference.kernels.recurrence import CPU_PRECISIONS
 from model.inference.state import DoubleArray
 
 NUM_TOKENS = 20
-MOST_MS = {256: Bar(1.0, is_least=False)}
+LATENCY_MS = {256: Bar(1.0, is_least=False)}
 
 
 def measure_latency(
     config: ModelConfig, weights: Weights, num_calls: int, on_progress: Callable[[str], None]
 ) -> list[BenchRow]:
-    """The median time of a call, and against `nn.LSTM`."""
+    """The median time of a call for ours, torch and ONNX Runtime.
+
+    Raises ComparisonError if one computes other hidden states than the rest.
+    """
     on_progress(f"{config.hidden_size} cells: latency of one text")
     work = Work(config, weights, texts_of(np.array([NUM_TOKENS]), config.num_words), batch=1)
     own = [ours(work, precision)[0] for precision in CPU_PRECISIONS]
@@ -41,7 +44,7 @@ def measure_latency(
 
 
 def latency_rows(hidden_size: int, contestants: Sequence[Contestant], times_ms: DoubleArray) -> list[BenchRow]:
-    """A row for each contestant; those that are ours have a bar, and say how many times as fast as nn.LSTM they are."""
+    """A row for each contestant, given times (contestants, calls); ours have a bar and a ratio to `nn.LSTM`."""
     medians = dict(zip((each.name for each in contestants), np.median(times_ms, axis=1).tolist(), strict=True))
     rows = []
     for each, of_calls in zip(contestants, times_ms, strict=True):
@@ -55,7 +58,7 @@ def latency_rows(hidden_size: int, contestants: Sequence[Contestant], times_ms: 
                 value=medians[each.name],
                 unit="ms",
                 hidden_size=hidden_size,
-                bar=MOST_MS.get(hidden_size) if is_ours else None,
+                bar=LATENCY_MS.get(hidden_size) if is_ours else None,
                 note=note,
             )
         )

@@ -1,4 +1,4 @@
-"""What the plots show: rates over the size of a batch, and the bandwidth that bounds small ones."""
+"""The points of the plots: rates over the size of a batch."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ NUM_TOKENS = 20  # of every text, so that a batch keeps its size to the end
 def measure_batches(
     config: ModelConfig, weights: Weights, num_texts: int, num_rounds: int, on_progress: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Texts a second, and GF/s of the recurrent product, of each contestant with each size of a batch."""
+    """Texts per second and GF/s of the recurrent product, for each contestant and size of a batch."""
     texts = texts_of(np.full(num_texts, NUM_TOKENS), config.num_words)
     works = [Work(config, weights, texts, batch) for batch in BATCHES if batch <= num_texts]
     sessions = [onnx_peers.make_session(works[0], int8=int8) for int8 in (False, True)]
     points = []
     for work in works:
         on_progress(f"{config.hidden_size} cells: batches of {work.batch}")
-        contestants = _enter(work, *sessions)
+        contestants = _contestants(work, *sessions)
         seconds = best_seconds([each.read for each in contestants], num_rounds)
         for each, took in zip(contestants, seconds, strict=True):
             speed = speed_of(each, config.hidden_size, texts, took, None)
@@ -48,8 +48,8 @@ def measure_batches(
     return points
 
 
-def _enter(work: Work, in_float32: Any, in_int8: Any) -> list[Contestant]:
-    """Those that differ with the size of a batch; where all texts are equally long, padding costs nothing."""
+def _contestants(work: Work, in_float32: Any, in_int8: Any) -> list[Contestant]:
+    """The contestants whose rates depend on the size of a batch; with equal lengths, none of them pads."""
     return [
         *(ours(work, precision)[0] for precision in CPU_PRECISIONS),
         products(work),
@@ -60,13 +60,13 @@ def _enter(work: Work, in_float32: Any, in_int8: Any) -> list[Contestant]:
 
 
 def flops_per_byte(hidden_size: int, batch: int) -> float:
-    """Of a step's product in float32, when weights are read, states read and gates written once each."""
+    """Flops per byte of a step's product in float32, if weights and states are read and gates written once each."""
     cells, columns = hidden_size, NUM_GATES * hidden_size
     return 2 * batch * cells * columns / (4 * (cells * columns + batch * cells + batch * columns))
 
 
-def of_one_size(points: Sequence[Mapping[str, Any]], hidden_size: int) -> dict[str, list[Mapping[str, Any]]]:
-    """Title of each contestant -> its points with that many cells, the smallest batch first."""
+def points_by_title(points: Sequence[Mapping[str, Any]], hidden_size: int) -> dict[str, list[Mapping[str, Any]]]:
+    """Title of a contestant -> its points with a number of cells, the smallest batch first."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for point in points:
         if point["hidden_size"] == hidden_size:
