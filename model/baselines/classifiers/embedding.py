@@ -16,6 +16,7 @@ from model.vectors.word2vec import import_gensim
 
 WORD2VEC_EPOCHS = 5
 MIN_COUNT = 2  # of a word in the training texts; rarer words get no vector
+NO_PRETRAINED = "word2vec vectors of the training texts replace pretrained ones"
 
 
 class Embedding(NamedTuple):

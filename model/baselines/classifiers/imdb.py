@@ -15,7 +15,7 @@ import torch
 from model.baselines.baseline import Baseline, OnProgress
 from model.baselines.classifiers.classifier import Dataset, PaddedTexts, keep_vocabulary, train_classifier
 from model.baselines.classifiers.classifier_network import ClassifierConfig, TextClassifier
-from model.baselines.classifiers.embedding import embed, word_vectors
+from model.baselines.classifiers.embedding import NO_PRETRAINED, embed, word_vectors
 from model.baselines.classifiers.vocabulary import Words, encode, most_frequent, words_of
 from model.baselines.datasets import Corpus, generated_phrases, read_reviews
 from model.baselines.outcome import Outcome
@@ -70,7 +70,7 @@ def run_frozen(config: FrozenVectorsConfig, data_dir: Path | None, run_dir: Path
         f"{num_missing:,} of the {len(in_texts):,} words of the training texts have no vector",
     ]
     if not config.vectors:
-        notes.append("word2vec of the training texts stands in for pretrained vectors")
+        notes.append(NO_PRETRAINED)
     return replace(outcome, notes=tuple(notes))
 
 

@@ -78,7 +78,7 @@ def run(config: LinearConfig, data_dir: Path | None, run_dir: Path, on_progress:
         figures={"accuracy": reviews["reset"]} | {f"imdb {mode}": share for mode, share in reviews.items()} | figures,
         num_parameters=num_weights + num_review_weights,
         seconds=time.process_time() - start_s,
-        notes=(note, "carried: with the mean of the classifier's own scores of the film's reviews before"),
+        notes=(note, "carried: with the mean of the classifier's own scores of the film's earlier reviews"),
     )
 
 

@@ -14,7 +14,7 @@ import torch
 from model.baselines.baseline import Baseline, OnProgress
 from model.baselines.classifiers.classifier import Dataset, PaddedTexts, keep_vocabulary, train_classifier
 from model.baselines.classifiers.classifier_network import ClassifierConfig, TextClassifier
-from model.baselines.classifiers.embedding import embed, word_vectors
+from model.baselines.classifiers.embedding import NO_PRETRAINED, embed, word_vectors
 from model.baselines.classifiers.sentiment140 import read_sentiment140
 from model.baselines.classifiers.vocabulary import encode, lemmas, most_frequent, without_stop_words, words_of
 from model.baselines.datasets import Corpus, generated_phrases, read_tweets, split_corpus, without_neutral
@@ -52,7 +52,7 @@ def run(config: TweetConfig, data_dir: Path | None, run_dir: Path, on_progress: 
     outcome = train_classifier(network, rows, config, run_dir, on_progress)
     notes = [corpus.note, embedding.note]
     if not config.vectors:
-        notes.append("word2vec of the training texts stands in for pretrained vectors")
+        notes.append(NO_PRETRAINED)
     figures = {**outcome.figures, "null rows": float(embedding.num_null)}
     return replace(outcome, figures=figures, notes=tuple(notes))
 

@@ -107,7 +107,7 @@ def run(config: ShortPhraseConfig, data_dir: Path | None, run_dir: Path, on_prog
         num_parameters=network.num_parameters,
         seconds=time.process_time() - started,
         curve=tuple(curve),
-        notes=(f"phrases of {len(WORDS)} words: {_counted(train)} to learn from, {_counted(test)} to be tested on",),
+        notes=(f"phrases of {len(WORDS)} words: {_counted(train)} for training, {_counted(test)} for the test",),
     )
 
 
