@@ -54,7 +54,8 @@ class NextWordConfig(BaselineConfig):
 
     zero_allowed: ClassVar[frozenset[str]] = BaselineConfig.zero_allowed | {"dropout"}
 
-    def problems(self) -> list[str]:  # noqa: D102
+    def problems(self) -> list[str]:
+        """A message for every value that is out of range."""
         problems = BaselineConfig.problems(self)
         problems += [f"{name} must be below 1" for name in ("dropout", "held_share") if getattr(self, name) >= 1]
         if self.max_words <= len(SPECIAL):

@@ -32,7 +32,7 @@ from model.errors import ConfigError
 from model.evaluation.evaluate import macro_recall
 from model.files import write_whole
 
-NUM_POINTS, LEAST_STEPS = 50, 10  # points of the curve at most, and steps between two; at each, the step is saved
+NUM_POINTS, LEAST_STEPS = 50, 10  # most points of the curve, and fewest steps between two; the state is saved at each
 STEPS = "steps.pt"
 
 
@@ -56,7 +56,7 @@ class Dataset(NamedTuple):
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a training is: the part of it that is saved, beside the network and the optimizer."""
+    """The progress of a training, saved beside the network and the optimizer."""
 
     step: int = 0
     seconds: float = 0.0
@@ -107,7 +107,7 @@ def keep_vocabulary(folder: Path, words: Words) -> None:
     if not file.exists():
         write_whole(file, content)
     elif file.read_bytes() != content:
-        raise ConfigError(f"{folder} holds a run that began with other texts or vectors; choose another folder")
+        raise ConfigError(f"{folder} holds a run that began with other texts or vectors; choose another directory")
 
 
 def _fit(

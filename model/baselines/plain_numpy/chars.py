@@ -42,7 +42,8 @@ class CharConfig(BaselineConfig):
     clip: str = "value"
     clip_at: float = 5.0
 
-    def problems(self) -> list[str]:  # noqa: D102
+    def problems(self) -> list[str]:
+        """A message for every value that is out of range."""
         problems = BaselineConfig.problems(self)
         if len(self.word) < 2:
             problems.append(f"word must have at least 2 letters, so that one follows another, not {self.word!r}")

@@ -48,7 +48,8 @@ class ShortPhraseConfig(BaselineConfig):
     clip: str = "value"
     clip_at: float = 1.0
 
-    def problems(self) -> list[str]:  # noqa: D102
+    def problems(self) -> list[str]:
+        """A message for every value that is out of range."""
         problems = BaselineConfig.problems(self)
         if self.num_train + self.num_test > MAX_PHRASES:
             problems.append(

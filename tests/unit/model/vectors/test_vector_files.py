@@ -33,9 +33,9 @@ def _head(rows: dict[str, Sequence[float]]) -> bytes:
     return f"{len(rows)} {len(next(iter(rows.values())))}\n".encode()
 
 
-def _save(folder: Path, content: bytes) -> Path:
-    (folder / "vectors").write_bytes(content)
-    return folder / "vectors"
+def _save(directory: Path, content: bytes) -> Path:
+    (directory / "vectors").write_bytes(content)
+    return directory / "vectors"
 
 
 @pytest.mark.parametrize("is_packed", [False, True])

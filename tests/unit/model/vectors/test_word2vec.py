@@ -21,21 +21,21 @@ from tests.unit.model.conftest import CONFIG, WORDS, random_weights
 SIZE = 6
 
 
-def _save(folder: Path, directions: dict[str, tuple[float, float]]) -> Path:
+def _save(directory: Path, directions: dict[str, tuple[float, float]]) -> Path:
     """Save a checkpoint of random weights whose embedding gives the named words vectors in one plane."""
     weights = random_weights(CONFIG)
     embedding = weights["word.embedding.weight"]
     for word, direction in directions.items():
         embedding[WORDS.index(word)] = np.array([*direction, 0, 0, 0])
     embedding[CONFIG.num_words :] = embedding[WORDS.index("good")]  # buckets are as near as can be
-    save_checkpoint(folder, name="plane", config=CONFIG, words=WORDS, weights=weights)
-    return folder
+    save_checkpoint(directory, name="plane", config=CONFIG, words=WORDS, weights=weights)
+    return directory
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpora that vectors are trained on; every film has a word of its own."""
-    folder = tmp_path_factory.mktemp("data")
+    directory = tmp_path_factory.mktemp("data")
     texts = ["the film was so good", "a bad flight , a late flight", "love this great great movie"]
     for name in ("imdb", "imdb_unlabelled", "sst2", "semeval"):
         rows = [
@@ -45,14 +45,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
         if name != "imdb_unlabelled":
             rows = [row | {"label": ("neg", "pos")[i % 2]} for i, row in enumerate(rows)]
-        (folder / FILES[name]).parent.mkdir(exist_ok=True)
-        (folder / FILES[name]).write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
-    return folder
+        (directory / FILES[name]).parent.mkdir(exist_ok=True)
+        (directory / FILES[name]).write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    return directory
 
 
 def test_neighbours_are_ordered_by_cosine_whatever_the_lengths_and_exclude_the_word_itself(tmp_path: Path) -> None:
-    folder = _save(tmp_path / "c", {"good": (1, 0), "great": (30, 3), "love": (0.1, 0.05), "bad": (-5, 0)})
-    near = neighbours(folder, ["good"], 100)["good"]
+    directory = _save(tmp_path / "c", {"good": (1, 0), "great": (30, 3), "love": (0.1, 0.05), "bad": (-5, 0)})
+    near = neighbours(directory, ["good"], 100)["good"]
     assert [word for word, _ in near if word in ("great", "love", "bad")] == ["great", "love", "bad"]
     assert near[-1].word == "bad"
     assert dict(near)["great"] == pytest.approx(30 / np.hypot(30, 3), abs=1e-6)
