@@ -1,1 +1,1 @@
-"""`python -m benchmarks.engine`: our engine beside its peers, the packages of the extra `bench`, in one process."""
+"""Benchmark of our engine beside its peers in one process: `python -m benchmarks.engine`, with the extra `bench`."""

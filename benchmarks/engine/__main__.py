@@ -1,4 +1,4 @@
-"""Times the engine beside torch, ONNX Runtime and VADER: the same work in one process, on one thread."""
+"""The command `python -m benchmarks.engine`."""
 
 from __future__ import annotations
 
@@ -41,13 +41,15 @@ def engine(
 ) -> None:
     """Time the engine beside torch, ONNX Runtime and VADER: the same work in one process, on one thread.
 
-    Contestants take turns, each turn's processor time is taken, and the best turn counts. Other users of the machine
-    still move all of it: believe the ratios. The checkpoint is for the rows of the whole engine.
+    Contestants take turns, each turn is timed by its processor time, and the best turn counts. Other load on the
+    machine still moves all figures, so trust the ratios. The checkpoint is that of the rows of the whole engine.
     """
     try:
         from benchmarks.engine.measure import measure_engine, num_bench_texts  # noqa: PLC0415 - --help needs no torch
     except ModuleNotFoundError as error:
-        raise ModelError(f"the bench needs packages that serving does not ({error}): pip install '.[bench]'") from error
+        raise ModelError(
+            f"the benchmark needs packages that serving does not ({error}): pip install '.[bench]'"
+        ) from error
 
     texts = simulated_tweets(num_bench_texts(quick=quick))
     with Console(stderr=True).status("preparing") as status:

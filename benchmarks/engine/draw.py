@@ -1,4 +1,4 @@
-"""The plots of the bench: a roofline of the recurrent products, and rates over batches and processes."""
+"""The plots of the benchmark: a roofline of the recurrent products, and rates over batches and processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.engine.figures import EngineBench
-from benchmarks.engine.measurements.series import of_one_size
+from benchmarks.engine.measurements.series import points_by_title
 from model.evaluation.plots import figure_to
 
 _ROOFS = {"memory": "tab:red", "cache": "tab:orange"}
@@ -17,20 +17,20 @@ _OURS = "tab:blue"
 _COLOURS = ("tab:green", "tab:purple", "tab:brown", "tab:pink", "tab:olive")
 
 
-def draw_all(bench: EngineBench, folder: Path) -> None:
-    """Draw `roofline.svg` and `scaling.svg`."""
+def draw_all(bench: EngineBench, plots_dir: Path) -> None:
+    """Draw `roofline.svg` and `scaling.svg` into a directory."""
     sizes = sorted({point["hidden_size"] for point in bench.series["batches"]})
-    with figure_to(folder / "roofline.svg", num_columns=len(sizes), num_lines=1, panel_size=(4.2, 3.6)) as figure:
+    with figure_to(plots_dir / "roofline.svg", num_columns=len(sizes), num_lines=1, panel_size=(4.2, 3.6)) as figure:
         for number, hidden_size in enumerate(sizes, start=1):
             _draw_roofline(figure.add_subplot(1, len(sizes), number), bench, hidden_size)
-    with figure_to(folder / "scaling.svg", num_columns=len(sizes) + 1, num_lines=1, panel_size=(4.2, 3.6)) as figure:
+    with figure_to(plots_dir / "scaling.svg", num_columns=len(sizes) + 1, num_lines=1, panel_size=(4.2, 3.6)) as figure:
         for number, hidden_size in enumerate(sizes, start=1):
             _draw_batches(figure.add_subplot(1, len(sizes) + 1, number), bench, hidden_size)
         _draw_processes(figure.add_subplot(1, len(sizes) + 1, len(sizes) + 1), bench)
 
 
 def _draw_roofline(panel: Any, bench: EngineBench, hidden_size: int) -> None:
-    """GF/s over flops a byte, both logarithmic; no float32 point can be above the roof, and int8 ones may."""
+    """GF/s over flops per byte, both logarithmic. The roof is that of float32; int8 points may lie above it."""
     panel.set(title=f"{hidden_size} cells", xlabel="flops a byte of the recurrent product", ylabel="GF/s, one thread")
     panel.set_xscale("log")
     panel.set_yscale("log")
@@ -67,10 +67,10 @@ def _draw_processes(panel: Any, bench: EngineBench) -> None:
 
 
 def _styled(bench: EngineBench, hidden_size: int) -> list[tuple[str, dict[str, Any], list[Mapping[str, Any]]]]:
-    """Ours in one colour, the products alone dotted, each peer in a colour of its own."""
+    """Title, style and points of each contestant: ours in one colour, the products dotted, peers in other colours."""
     found = []
     colours = iter(_COLOURS)
-    for title, points in of_one_size(bench.series["batches"], hidden_size).items():
+    for title, points in points_by_title(bench.series["batches"], hidden_size).items():
         name = points[0]["name"]
         if name.startswith("ours_"):
             style = {"color": _OURS, "marker": "o" if name == "ours_float32" else "s"}

@@ -1,28 +1,29 @@
-"""What this machine is and can do on one thread: its processor, and the rate of its matrix products."""
+"""The machine: its processor, and what one of its threads can do, as a roof for the measured rates."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
+from numpy.typing import NDArray
 
-from benchmarks.engine.rounds import best_seconds
+from benchmarks.engine.timing import best_seconds
 
-_SIZE = 1024  # of square matrices: large enough for the full rate
+_MATRIX_SIZE = 1024  # rows and columns: large enough for the full rate
+_COPIED_BYTES = {"memory": 1 << 27, "cache": 1 << 18}
 _FEATURES = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_bf16", "amx_int8")
 _LIBRARIES = ("numpy", "numba", "torch", "onnxruntime", "vaderSentiment")
 
 
 def describe() -> dict[str, Any]:
-    """Processor, what of it matters here, and the versions of the libraries."""
+    """The processor, its relevant features, and the versions of the libraries."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     fields = dict(line.split("\t: ", 1) for line in reversed(lines) if "\t: " in line)
@@ -39,21 +40,25 @@ def describe() -> dict[str, Any]:
 
 def matrix_gflops(num_rounds: int) -> float:
     """The rate of a large float32 product on one thread, by the faster of numpy's BLAS and torch's."""
-    a, b, out = np.ones((3, _SIZE, _SIZE), np.float32)
-    of_torch = [torch.from_numpy(array) for array in (a, b, out)]
+    a, b, out = np.ones((3, _MATRIX_SIZE, _MATRIX_SIZE), np.float32)
+    a_torch, b_torch, out_torch = map(torch.from_numpy, (a, b, out))
     seconds = best_seconds(
-        [lambda: np.dot(a, b, out=out), lambda: torch.mm(of_torch[0], of_torch[1], out=of_torch[2])], num_rounds
+        [partial(np.dot, a, b, out=out), partial(torch.mm, a_torch, b_torch, out=out_torch)], num_rounds
     )
-    return 2 * _SIZE**3 / min(seconds) / 1e9
+    return 2 * _MATRIX_SIZE**3 / min(seconds) / 1e9
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep numpy's, torch's and OpenMP's products on one thread; ONNX Runtime takes it as an option of a session."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(num_threads)
+def bandwidths_gb_s(num_rounds: int) -> Mapping[str, float]:
+    """Bytes per second that a copy reads and writes, in memory and within a core's cache."""
+    found = {}
+    for place, num_bytes in _COPIED_BYTES.items():
+        source, target = np.ones((2, num_bytes // 8))
+        num_copies = max(_COPIED_BYTES["memory"] // num_bytes, 1)
+        [seconds] = best_seconds([partial(_copy, source, target, num_copies)], num_rounds)
+        found[place] = 2 * num_bytes * num_copies / seconds / 1e9
+    return found
+
+
+def _copy(source: NDArray[np.float64], target: NDArray[np.float64], num_copies: int) -> None:
+    for _ in range(num_copies):
+        np.copyto(target, source)

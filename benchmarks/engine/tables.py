@@ -1,4 +1,4 @@
-"""The figures of the engine's benchmark as tables for people."""
+"""The results of the benchmark as tables for the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TABLE_WIDTH = 140
 
 
 def print_tables(measured: EngineBench) -> None:
-    """The machine, the speeds of each number of cells, and every figure with its bar."""
+    """Print the machine, a table of speeds for each number of cells, and a table of all figures with their bars."""
     console = Console(width=TABLE_WIDTH, highlight=False)
     machine, settings = measured.machine, measured.settings
     console.print(

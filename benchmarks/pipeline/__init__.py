@@ -1,1 +1,1 @@
-"""`python -m benchmarks.pipeline`: our worker on a backlog, beside its peers on the same machine."""
+"""Benchmark of our worker on a backlog, beside its peers on the same machine: `python -m benchmarks.pipeline`."""

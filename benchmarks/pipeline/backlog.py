@@ -1,4 +1,4 @@
-"""The records to be read: simulated tweets, the same ones for a seed, produced before anything is measured."""
+"""The records that the programs read: simulated tweets, fixed by a seed, produced before anything is measured."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 
-from benchmarks.pipeline.programs import Backlog
 from tests import kafka_tools
 from worker.settings import load_settings
 from worker.stack import LocalStack
@@ -20,8 +20,16 @@ NUM_PARTITIONS = 4
 EVENT_RATE = 300.0  # tweets a second of event time
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """A topic, and the number of its records."""
+
+    topic: str
+    num_records: int
+
+
 def produce(stack: LocalStack, num_records: int, num_streams: int) -> Backlog:
-    """The first `num_records` tweets of a feed with about `num_streams` accounts, in a new topic."""
+    """Produce the first `num_records` tweets of a feed with about `num_streams` accounts to a new topic."""
     topic = f"tweets.{uuid.uuid4().hex[:8]}"
     kafka_tools.create_topics(stack.kafka, {topic: NUM_PARTITIONS})
     settings = load_settings(kafka=stack.kafka, topics=(topic,))
@@ -31,7 +39,7 @@ def produce(stack: LocalStack, num_records: int, num_streams: int) -> Backlog:
 
 
 def _tweets(topic: str, num_records: int, num_streams: int) -> Iterator[FeedRecord]:
-    # a third of the feed's streams write reviews, which are left out
+    # a third of the feed's streams are reviews, which are left out
     start_ms = int(time.time() * 1000 - num_records / EVENT_RATE * 1000 * 1.5)
     feed = Feed(
         SEED, num_streams=num_streams * 3 // 2, rate=EVENT_RATE * 1.5, topics=(topic, "reviews"), start_ms=start_ms

@@ -1,4 +1,4 @@
-"""What a process did, told by what it left on the events topic and by the kernel's account of its CPU time."""
+"""The pace of a process, from its events on the topic and the kernel's account of its CPU time."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ READ_TIMEOUT_S = 120.0
 POLL_MS = 200
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
-# Start and first micro-batch do not count into the rate: these events, or half of a short run's.
-NUM_WARM_EVENTS = 1024
+NUM_WARM_EVENTS = 1024  # of the start and the first micro-batch, not counted in the rate; at most half of the events
 
 
 class _Event(msgspec.Struct):
@@ -27,14 +26,14 @@ class _Event(msgspec.Struct):
 
 @dataclass
 class Events:
-    """The committed events: their timestamps (ms, ascending), and the label by record."""
+    """The committed events: their timestamps in ms, ascending, and the label of each record."""
 
     times_ms: list[int] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
 
 
 async def read_events(kafka: str, topic: str, num_partitions: int) -> Events:
-    """Every committed event of `topic`. Raises TimeoutError."""
+    """Read every committed event of `topic`. Raises TimeoutError after READ_TIMEOUT_S."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, isolation_level="read_committed", auto_offset_reset="earliest")
     consumer.assign([TopicPartition(topic, number) for number in range(num_partitions)])
     events = Events()
@@ -51,7 +50,7 @@ async def read_events(kafka: str, topic: str, num_partitions: int) -> Events:
 
 
 class CpuAccount:
-    """CPU seconds of a process and its threads, sampled while it runs."""
+    """CPU time of a process and its threads, sampled while it runs."""
 
     def __init__(self, pid: int) -> None:
         self._file = Path(f"/proc/{pid}/stat")
@@ -59,9 +58,9 @@ class CpuAccount:
         self._used_s: list[float] = []
 
     def sample(self) -> None:
-        """Read the account now; a process that is gone leaves it as it was."""
+        """Take a sample; nothing if the process has ended."""
         try:
-            # behind the program's name, which may hold anything, utime and stime are the 12th and 13th fields
+            # after the program's name, which may contain anything, utime and stime are the 12th and 13th fields
             fields = self._file.read_text().rpartition(")")[2].split()
         except OSError:
             return
@@ -69,13 +68,13 @@ class CpuAccount:
         self._used_s.append((int(fields[11]) + int(fields[12])) / TICKS_PER_S)
 
     def used_s(self, at_s: float) -> float:
-        """CPU seconds used up to the moment `at_s` of the wall clock."""
+        """CPU seconds used until the wall-clock time `at_s`, interpolated between samples."""
         return float(np.interp(at_s, self._times_s, self._used_s))
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast it went. `records_per_s`, `cpu_us`: without start and first micro-batch; the others include them."""
+    """Rate and CPU time per record, without the start and the first micro-batch, and with them."""
 
     records_per_s: float
     cpu_us: float
@@ -84,7 +83,10 @@ class Pace:
 
 
 def pace(events: Events, launched_s: float, cpu: CpuAccount) -> Pace:
-    """The pace at which `events` came; up to the last of them, so that shutting down does not count."""
+    """The pace of `events` up to the last one, so that the shutdown does not count.
+
+    launched_s: wall-clock time at which the process was launched.
+    """
     times_ms = events.times_ms
     num_warm = min(NUM_WARM_EVENTS, len(times_ms) // 2)
     num_steady = len(times_ms) - num_warm

@@ -1,4 +1,4 @@
-"""The rows of the table: which program reads the backlog, how it is started, and what came of it."""
+"""The rows of the table: the programs that read the backlog, how they are run, and their results."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pipeline.backlog import Backlog
 from benchmarks.pipeline.pace import CpuAccount, Events, Pace, pace, read_events
 from benchmarks.pipeline.stages import read_metrics, stage_times_ms
 from tests import kafka_tools
@@ -24,26 +25,18 @@ MIN_TIMEOUT_S, MIN_RECORDS_PER_S = 180.0, 200.0
 
 
 @dataclass(frozen=True)
-class Backlog:
-    """A topic and the number of its records."""
-
-    topic: str
-    num_records: int
-
-
-@dataclass(frozen=True)
 class Program:
-    """What runs in a process of its own. `needs`: a package without which it cannot."""
+    """A program that runs in a process of its own."""
 
     name: str
-    what: str
-    arguments: Callable[[int], tuple[str, ...]]
+    guarantee: str
+    arguments: Callable[[int], tuple[str, ...]]  # number of records -> arguments of Python
     settings: Mapping[str, Any] = field(default_factory=dict)
     is_ours: bool = True
-    needs: str | None = None
+    needs: str | None = None  # a package that may be missing
 
     def missing(self) -> str | None:
-        """Why it cannot run here."""
+        """The reason why it cannot run here, or None."""
         if self.needs is None or importlib.util.find_spec(self.needs):
             return None
         return f"the package {self.needs} is not installed"
@@ -80,7 +73,7 @@ PROGRAMS = (OURS, STOCK_FAUST, TORCH_BATCHES, AT_LEAST_ONCE, FLUSH_ALWAYS)
 
 @dataclass
 class ProgramResult:
-    """What came of one program; `skipped` says why there is nothing."""
+    """The result of one program; `skipped` is the reason why there is none."""
 
     program: Program
     num_records: int = 0
@@ -95,17 +88,19 @@ class ProgramResult:
         return len(self.events.times_ms) == len(self.events.labels) == self.num_records
 
 
-def run(stack: LocalStack, program: Program, backlog: Backlog, checkpoint: Path | None, folder: Path) -> ProgramResult:
-    """Let `program` read the whole backlog, in a group and to topics of its own.
+def run(
+    stack: LocalStack, program: Program, backlog: Backlog, checkpoint: Path | None, work_dir: Path
+) -> ProgramResult:
+    """Let `program` read the whole backlog, with a group and output topics of its own.
 
-    Raises AssertionError with the end of its output when it fails or takes too long.
+    Raises AssertionError, with the end of its output, if it fails or takes too long.
     """
     if reason := program.missing():
         return ProgramResult(program, skipped=reason)
     workplace = new_workplace(stack, topics=(backlog.topic,), **program.settings)
     outputs = [topic for topic in workplace.all_topics if topic != backlog.topic]
     kafka_tools.create_topics(stack.kafka, dict.fromkeys(outputs, workplace.settings.partitions))
-    process = _process(program, workplace, backlog, checkpoint, folder)
+    process = _process(program, workplace, backlog, checkpoint, work_dir)
     launched_s = time.time()
     process.launch()
     cpu = CpuAccount(process.pid)
@@ -126,17 +121,17 @@ def run(stack: LocalStack, program: Program, backlog: Backlog, checkpoint: Path 
 
 
 def _process(
-    program: Program, workplace: Workplace, backlog: Backlog, checkpoint: Path | None, folder: Path
+    program: Program, workplace: Workplace, backlog: Backlog, checkpoint: Path | None, work_dir: Path
 ) -> WorkerProcess:
     environment = workplace.environment()
     if checkpoint is not None:
         environment[ENV_PREFIX + "CHECKPOINT"] = str(checkpoint)
     name = f"{program.name.replace(' ', '-')}-{workplace.settings.group}"
-    return WorkerProcess(name, folder, environment, program.arguments(backlog.num_records))
+    return WorkerProcess(name, work_dir, environment, program.arguments(backlog.num_records))
 
 
 def _watch(process: WorkerProcess, cpu: CpuAccount, timeout_s: float, has_metrics: bool) -> str | None:
-    """Until it ends; its last answer on /metrics."""
+    """Sample the process until it ends; returns the last text of its /metrics, if any."""
     deadline = time.monotonic() + timeout_s
     scrape_at, metrics = 0.0, None
     while process.running:

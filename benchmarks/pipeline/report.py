@@ -1,4 +1,4 @@
-"""The rows as a table for people and as JSON."""
+"""The rows as a table for the terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TABLE_WIDTH = 118
 
 
 def print_table(rows: Sequence[ProgramResult]) -> None:
-    """Ratios ("x") are against the first row: how many times as fast, and how many times the CPU time."""
+    """Print the rows; the ratios ("x") of rates and CPU times are to the first row."""
     table = Table(title=f"{rows[0].num_records:,} tweets, {os.cpu_count()} cores", box=SIMPLE, pad_edge=False)
     table.add_column("program")
     for column in ("events", "of", "records/s", "x", "with start", "CPU us", "x", "labels"):
@@ -27,8 +27,8 @@ def print_table(rows: Sequence[ProgramResult]) -> None:
     console = Console(width=TABLE_WIDTH, highlight=False)
     console.print(table)
     for program in {row.program.name: row.program for row in rows}.values():
-        console.print(f"{program.name}: {program.what}")
-    console.print("with start: records/s from the launch of the process on; labels: share that is the same as ours")
+        console.print(f"{program.name}: {program.guarantee}")
+    console.print("with start: records/s since the launch of the process; labels: share that is the same as ours")
     console.print("\na micro-batch of ours, ms   " + "   ".join(_stages(rows[0])))
 
 
@@ -55,22 +55,22 @@ def _cells(row: ProgramResult, ours: ProgramResult) -> list[str]:
 
 
 def same_labels(row: ProgramResult, ours: ProgramResult) -> float:
-    """Share of the row's records to which our worker gave the same label."""
+    """Share of the row's records that have the same label as in our worker's row."""
     labels = row.events.labels
     return sum(ours.events.labels.get(name) == label for name, label in labels.items()) / max(len(labels), 1)
 
 
 def as_json(rows: Sequence[ProgramResult]) -> dict[str, Any]:
-    """Everything that the table shows, and the stages of every row."""
+    """The content of the table, and the stages of every row."""
     ours = rows[0]
     return {
         "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()},
         "rows": [
-            {"program": row.program.name, "guarantee": row.program.what, "skipped": row.skipped}
+            {"program": row.program.name, "guarantee": row.program.guarantee, "skipped": row.skipped}
             if row.pace is None
             else {
                 "program": row.program.name,
-                "guarantee": row.program.what,
+                "guarantee": row.program.guarantee,
                 "records": row.num_records,
                 "events": len(row.events.times_ms),
                 "records_with_an_event": len(row.events.labels),

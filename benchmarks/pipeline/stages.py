@@ -1,4 +1,4 @@
-"""Quantiles of a histogram on /metrics, as Prometheus would compute them."""
+"""Times of a micro-batch's steps, as quantiles of the histograms on a worker's /metrics."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ ANSWER_TIMEOUT_S = 2.0
 STAGES = "sentiment_stage_seconds"
 FLUSH = "sentiment_flush_seconds"
 
-Buckets = list[tuple[float, float]]
+Buckets = list[tuple[float, float]]  # upper bound, number of values up to it
 
 
 def read_metrics(address: str) -> str | None:
-    """/metrics of the worker at host:port; None where nobody answers."""
+    """The text of /metrics of the worker at host:port, or None if nobody answers."""
     try:
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=ANSWER_TIMEOUT_S) as answer:
             return str(answer.read().decode())
@@ -24,7 +24,7 @@ def read_metrics(address: str) -> str | None:
 
 
 def stage_times_ms(metrics: str) -> dict[str, tuple[float, float]]:
-    """p50 and p99 of each step of a micro-batch, in ms, and of a flush."""
+    """Step of a micro-batch, or flush -> p50 and p99 of its time in ms."""
     found: dict[str, Buckets] = defaultdict(list)
     for family in text_string_to_metric_families(metrics):
         if family.name in {STAGES, FLUSH}:
@@ -35,9 +35,10 @@ def stage_times_ms(metrics: str) -> dict[str, tuple[float, float]]:
 
 
 def quantile(share: float, buckets: Buckets) -> float:
-    """Linear within the bucket that holds it; the highest finite bound where it lies beyond. NaN without any value.
+    """The quantile of a histogram, computed as Prometheus' histogram_quantile does.
 
-    buckets: (upper bound, values up to it), cumulative, ascending, the last bound infinite.
+    It is linear within the quantile's bucket, the highest finite bound if that bucket has none, and NaN without values.
+    buckets: cumulative and ascending; the last bound is infinite.
     """
     total = buckets[-1][1]
     if total == 0:

@@ -1,11 +1,13 @@
-"""Peer: an agent as Faust's own guide has it, one record at a time, with the same engine. `stock_faust NUM_RECORDS`
+"""Peer with an agent as in Faust's own guide, one record at a time, with the same engine.
 
-It decodes with Faust's JSON codec, keeps each stream's state under one key in Redis (GET before, SET after), and sends
-each event with `Topic.send`. It publishes the label and the probabilities; no words, mood, shifts or dead letters.
+    python -m benchmarks.pipeline.stock_faust NUM_RECORDS
 
-Guarantee: at least once, while nothing fails. A crash sends events and steps states again that were not committed; a
-send that fails is only logged, and its record is committed all the same; after a rebalance the old owner may still
-overwrite the states of the new one. One bad record ends the agent.
+It decodes with Faust's JSON codec, stores each stream's state under one key in Redis (GET before, SET after), and sends
+each event with `Topic.send`. It publishes the label and the probabilities, but no words, mood, shifts or dead letters.
+
+Guarantee: at least once, while nothing fails. After a crash, uncommitted records send their events and step their
+states again; a failed send is only logged, and its record is committed all the same; after a rebalance, the old owner
+may still overwrite states of the new one. One bad record ends the agent.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Any
 
 import mode.loop
 
-mode.loop.use("uvloop")  # before Faust is imported: it takes the loop that it finds
+mode.loop.use("uvloop")  # before the import of Faust, which takes the loop that it finds
 
 import faust  # noqa: E402
 from redis.asyncio import Redis  # noqa: E402
@@ -27,7 +29,7 @@ from worker.settings import Settings, load_settings  # noqa: E402
 
 
 def create_app(settings: Settings, num_records: int) -> Any:
-    """The app; after `num_records` it ends the process as SIGTERM does, with all sent and committed."""
+    """The app. After `num_records` it sends SIGTERM to itself, and ends with all events sent and offsets committed."""
     app = faust.App(
         settings.group,
         broker=f"kafka://{settings.kafka}",
@@ -69,7 +71,7 @@ def create_app(settings: Settings, num_records: int) -> Any:
 
 
 def main() -> None:
-    """As `faust worker` runs it."""
+    """Run the app as `faust worker` does."""
     app = create_app(load_settings(), int(sys.argv[1]))
     worker = faust.Worker(app, loglevel="WARN", quiet=True, redirect_stdouts=False)
     worker.spinner = None

@@ -1,11 +1,13 @@
-"""Peer: what a skilled user would write without a framework: aiokafka and torch. `torch_batches NUM_RECORDS`
+"""Peer without a framework, as a skilled user would write it with aiokafka and torch.
 
-Micro-batches of up to 256 records (`getmany`), the same weights in `nn.LSTM` on packed sequences with one thread,
-states by MGET and MSET, `send` per event, and the offsets committed once all are acknowledged. It publishes the label
-and the probabilities; no words, mood, shifts or dead letters.
+    python -m benchmarks.pipeline.torch_batches NUM_RECORDS
 
-Guarantee: at least once, for events. States are not so lucky: after a crash between MSET and commit, or beside an old
-owner that was paused through a rebalance, a text steps its stream twice. One bad record ends the process for good.
+It reads micro-batches of up to 256 records (`getmany`), scores them with the same weights in `nn.LSTM` on packed
+sequences with one thread, reads and writes states by MGET and MSET, sends event by event, and commits the offsets once
+all events are acknowledged. It publishes the label and the probabilities, but no words, mood, shifts or dead letters.
+
+Guarantee: at least once for events. States are weaker: after a crash between MSET and commit, or beside an old owner
+that was paused through a rebalance, a text steps its stream twice. One bad record ends the process for good.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ POLL_MS = 1000
 
 
 class Scorer:
-    """The checkpoint in torch."""
+    """The network of the checkpoint in torch."""
 
     def __init__(self, settings: Settings) -> None:
         checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
@@ -48,7 +50,10 @@ class Scorer:
     def score(
         self, streams: Sequence[str], texts: Sequence[str], stored: dict[str, bytes | None]
     ) -> tuple[list[list[float]], dict[str, bytes]]:
-        """Probabilities of each text, and the new states; a stream's texts are read in the order given."""
+        """Probabilities of each text, (texts, classes), and the new states by stream.
+
+        stored: the state of each stream as bytes, or None. A stream's texts are read in the order given.
+        """
         network, stream_cell = self._network, self._network.stream
         ids = [self._tokenizer.encode(text) for text in texts]
         z = self._summarise(ids)
@@ -73,7 +78,7 @@ class Scorer:
         return shares, {name: state.numpy().tobytes() for name, state in carried.items()}
 
     def _summarise(self, ids: Sequence[Sequence[int]]) -> Tensor:
-        """(texts, 3 hidden): last, maximum and mean of the hidden states."""
+        """Last, maximum and mean of the hidden states of each text, (texts, 3 hidden)."""
         lengths = torch.tensor([len(of_text) for of_text in ids])
         padded = nn.utils.rnn.pad_sequence([torch.tensor(of_text) for of_text in ids], batch_first=True)
         embedded = self._network.word.embedding(padded)
@@ -82,14 +87,14 @@ class Scorer:
         h, _ = nn.utils.rnn.pad_packed_sequence(output, batch_first=True)
         outside = torch.arange(h.shape[1]) >= lengths[:, None]
         highest = h.masked_fill(outside[..., None], -torch.inf).amax(dim=1)
-        return torch.cat([last[0], highest, h.sum(dim=1) / lengths[:, None]], dim=1)  # padding is zero
+        return torch.cat([last[0], highest, h.sum(dim=1) / lengths[:, None]], dim=1)  # padded states are zero
 
     def _state(self, stored: bytes | None) -> Any:
         return self._empty if stored is None else np.frombuffer(stored, np.float32).reshape(2, -1).copy()
 
 
 async def run(settings: Settings, num_records: int) -> None:
-    """Until `num_records` are done."""
+    """Score the topic's records until `num_records` are committed."""
     scorer, redis = Scorer(settings), Redis.from_url(settings.redis)
     consumer = AIOKafkaConsumer(
         settings.topics[0],

@@ -1,16 +1,16 @@
-"""A baseline: a system of the literature by name, with its hyperparameters, its published figure and how it is run.
+"""A baseline: a named system of the literature, with its hyperparameters, its published figure and its training.
 
-A baseline's module defines a frozen dataclass of its hyperparameters, below `BaselineConfig`, a function
+A baseline's module defines a frozen dataclass of hyperparameters derived from `BaselineConfig`, a function
 
-    run(config, data, folder, on_progress) -> Outcome
+    run(config, data_dir, run_dir, on_progress) -> Outcome
 
-and `BASELINES`, a tuple of `Baseline`, that `model/baselines/__init__.py` adds to the registry. In `run`
+and `BASELINES`, a tuple of `Baseline` that `model/baselines/__init__.py` adds to the registry. In `run`
 
-- `data` is the data folder, or None: then the texts come from the grammar of `model/data/phrases.py`, and a note
-  says so;
-- `folder` exists, holds `config.json` with these very hyperparameters, and takes what the run writes; a run that was
-  cut off finds there what it wrote;
-- `on_progress(share, line)` is told now and then how much is done, in 0..1, and what is going on.
+- `data_dir` is the data directory, or None: then the texts come from the grammar of `model/data/phrases.py`, and a
+  note says so;
+- `run_dir` exists, has a `config.json` with these hyperparameters, and takes the files of the run, from which an
+  interrupted run resumes;
+- `on_progress(share, line)` is called now and then with the share that is done, 0..1, and a line on the current step.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ OnProgress = Callable[[float, str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineConfig:
-    """Hyperparameters that every baseline has; each one adds its own.
+    """Hyperparameters that every baseline has; each baseline adds its own.
 
-    A hyperparameter is a whole number of at least 1, a finite number above 0, a switch or a word, as its default shows.
-    Raises ConfigError with every value that is out of range.
+    The default shows the type: an integer of at least 1, a finite number above 0, a switch or a string.
+    Raises ConfigError, which lists every value that is out of range.
     """
 
     seed: int = 1
     threads: int = 1
-    clip: str = "none"  # of the gradients: a kind of model.clipping
+    clip: str = "none"  # how gradients are clipped: a key of model.clipping.KINDS
     clip_at: float = 1.0
 
-    zero_allowed: ClassVar[frozenset[str]] = frozenset({"seed"})  # of the numbers; a subclass adds to it
+    zero_allowed: ClassVar[frozenset[str]] = frozenset({"seed"})  # names of numbers; a subclass adds its own
 
     def __post_init__(self) -> None:
         problems = self.problems()
@@ -51,7 +51,7 @@ class BaselineConfig:
             raise ConfigError("; ".join(problems))
 
     def problems(self) -> list[str]:
-        """What is wrong with the values; a subclass adds what it knows."""
+        """A message for every value that is out of range; a subclass adds its own."""
         problems = []
         for field in fields(self):
             value = getattr(self, field.name)
@@ -66,11 +66,11 @@ class BaselineConfig:
 
     @property
     def clipping(self) -> Clipping:
-        """What is done to gradients before a step."""
+        """The clipping of gradients before each step of the optimizer."""
         return Clipping(self.clip, self.clip_at)
 
     def corpora(self) -> tuple[str, ...]:
-        """Names (keys of model.data.FILES) of what the run reads from a data folder; none: it needs no such folder."""
+        """The corpora (keys of `model.data.corpora.FILES`) that the run reads from the data directory, if any."""
         return ()
 
     def to_dict(self) -> dict[str, ConfigValue]:
@@ -87,15 +87,18 @@ class Baseline(Generic[K]):
 
     name: str
     description: str  # one line
-    metric: str  # the figure of the outcome that is compared with the published one
-    published: float | None  # in the unit of that figure; None: none was published
+    metric: str  # the figure of the outcome that compares with the published one
+    published: float | None  # in the unit of that figure; None if none was published
     source: str  # of the published figure, or of the system
     config: K  # as published
-    quick: Mapping[str, ConfigValue]  # what makes of it a run of seconds
+    quick: Mapping[str, ConfigValue]  # changes that shorten the run to seconds
     run: Callable[[K, Path | None, Path, OnProgress], Outcome]
 
     def config_with(self, changes: Mapping[str, ConfigValue], *, quick: bool = False) -> K:
-        """The config, the quick one if asked for, with changes on top. Raises ConfigError."""
+        """The config, shortened if `quick`, with `changes` applied last.
+
+        Raises ConfigError for an unknown hyperparameter or a value that is out of range.
+        """
         unknown = sorted(changes.keys() - self.config.to_dict().keys())
         if unknown:
             known = ", ".join(self.config.to_dict())

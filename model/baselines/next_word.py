@@ -1,11 +1,11 @@
-"""`lm`: a language model that learns from any text file which word comes next.
+"""`lm`: a language model that predicts the next word, trained on any text file.
 
-The recipe is that of Zaremba et al. 2014, "Recurrent Neural Network Regularization": the text is cut into as many
-columns as a batch has, which are read side by side, `num_steps` tokens a step; the LSTM's state goes on from step to
-step, gradients do not (truncated back-propagation through time); dropout everywhere but in the recurrence.
+The recipe is that of Zaremba et al. 2014, "Recurrent Neural Network Regularization". The text is cut into as many
+columns as a batch has rows; they are read side by side, `num_steps` tokens per step. The LSTM's state passes from step
+to step, gradients do not (truncated back-propagation through time). Dropout is everywhere but in the recurrence.
 
-The last part of the text is held out. Perplexity is exp of the mean cross-entropy of its words, those that the
-vocabulary lacks left out and counted apart.
+The end of the text is held out. Perplexity is exp of the mean cross-entropy of its words; words outside the vocabulary
+are left out and counted separately.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from model.errors import DataError
 from model.files import keep_whole
 from model.training_loop import SEED_STRIDE, TrainingLoop
 
-READ_STEPS = 256  # tokens read at a time where nothing is learnt
+READ_STEPS = 256  # tokens read at a time in evaluation
 EPOCHS, VOCABULARY = "epochs.safetensors", "vocabulary.txt"
 
 
@@ -37,11 +37,11 @@ EPOCHS, VOCABULARY = "epochs.safetensors", "vocabulary.txt"
 class NextWordConfig(BaselineConfig):
     """Hyperparameters of `lm`."""
 
-    text: str = ""  # a text file in UTF-8; none: phrases of the grammar
-    num_phrases: int = 4000  # where there is no file
-    max_words: int = 20_000  # of the vocabulary
-    min_count: int = 1  # of a word of it
-    held_share: float = 0.1  # of the text, its end
+    text: str = ""  # text file in UTF-8; if empty, phrases of the grammar
+    num_phrases: int = 4000  # if there is no file
+    max_words: int = 20_000  # largest size of the vocabulary
+    min_count: int = 1  # of a word of the vocabulary
+    held_share: float = 0.1  # share of the text that is held out at its end
     embedding_size: int = 128
     hidden_size: int = 256
     num_layers: int = 1
@@ -54,7 +54,8 @@ class NextWordConfig(BaselineConfig):
 
     zero_allowed: ClassVar[frozenset[str]] = BaselineConfig.zero_allowed | {"dropout"}
 
-    def problems(self) -> list[str]:  # noqa: D102
+    def problems(self) -> list[str]:
+        """A message for every value that is out of range."""
         problems = BaselineConfig.problems(self)
         problems += [f"{name} must be below 1" for name in ("dropout", "held_share") if getattr(self, name) >= 1]
         if self.max_words <= len(SPECIAL):
@@ -97,7 +98,7 @@ def run(config: NextWordConfig, data: Path | None, folder: Path, on_progress: On
 
 
 def read_lines(file: Path) -> list[str]:
-    """The lines of a text file. Raises DataError where it is missing, empty or no text."""
+    """The lines of a text file. Raises DataError if it is missing, empty or not text in UTF-8."""
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -107,7 +108,7 @@ def read_lines(file: Path) -> list[str]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{file}: byte {error.start} is no UTF-8: convert the file, if it is text") from error
+        raise DataError(f"{file}: byte {error.start} is not UTF-8: convert the file, if it is text") from error
     if "\0" in text:
         raise DataError(f"{file}: is binary, not text (byte {content.index(0)} is zero)")
     return text.splitlines()
@@ -115,7 +116,7 @@ def read_lines(file: Path) -> list[str]:
 
 @torch.no_grad()
 def perplexity(model: WordModel, ids: Tensor) -> float:
-    """Of a text (time,) that is read from the empty state, in one go; unknown words are read, but not counted."""
+    """Perplexity of a text, (time,) ids, read from the empty state; unknown words are read, but not counted."""
     model.network.eval()
     unknown = model.words.index(UNKNOWN)
     state, loss, num_known = None, 0.0, 0
@@ -172,17 +173,17 @@ class _Training:
     def _check_words(self, file: Path) -> None:
         """The rows of a saved network have the meaning of the words that it began with."""
         if not keep_whole(file, "\n".join(self._model.words).encode()):
-            raise DataError(f"{file.parent} holds a run that began with another text; choose another folder")
+            raise DataError(f"{file.parent} holds a run that began with another text; choose another directory")
 
 
 def _columns(ids: Tensor, batch_size: int) -> Tensor:
-    """(time,) -> (batch, time): each row a part of the text; what is left over at its end is dropped."""
+    """Cut ids, (time,), into equal columns, (batch, time); the remainder at the end is dropped."""
     num_steps = len(ids) // batch_size
     return ids[: num_steps * batch_size].reshape(batch_size, num_steps)
 
 
 def _windows(ids: Tensor, num_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Parts (..., num_steps) of ids (..., time), the last one shorter, each with what follows every id."""
+    """Windows of at most `num_steps` of ids, (..., time), each with the id that follows every one of its ids."""
     last = ids.shape[-1] - 1
     for start in range(0, last, num_steps):
         stop = min(start + num_steps, last)

@@ -1,4 +1,4 @@
-"""What a run of a baseline found, as plain data: `outcome.json` of its folder, a row of a table, a curve of a plot."""
+"""The outcome of a baseline's run: the content of its `outcome.json`, a row of the table, a curve of the plot."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any, NamedTuple, Self
 class Point(NamedTuple):
     """One point of a training curve."""
 
-    step: int  # steps of the optimizer done, from 1
-    loss: float  # mean over the steps since the point before
-    accuracy: float  # 0..1, of the same
+    step: int  # number of optimizer steps so far
+    loss: float  # mean over the steps since the previous point
+    accuracy: float  # 0..1, over the same steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What every baseline's run returns."""
+    """Figures, cost and training curve of a run."""
 
-    figures: Mapping[str, float]  # by name, as "test accuracy" (a share in 0..1) or "perplexity"
+    figures: Mapping[str, float]  # by name, such as "test accuracy" (0..1) or "perplexity"
     num_parameters: int  # trained and frozen
-    seconds: float  # of the processor in training; with those of earlier parts where the run was cut off and went on
+    seconds: float  # processor time of the training, including that before an interruption
     curve: tuple[Point, ...] = ()
-    notes: tuple[str, ...] = field(default=())  # what a reader of the figures must know: data, stand-ins, counts
+    notes: tuple[str, ...] = field(default=())  # caveats for a reader of the figures: data, substitutes, counts
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
@@ -31,6 +31,6 @@ class Outcome:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """From what `to_dict` made. Raises KeyError and TypeError where that is something else."""
+        """The outcome that `to_dict` made `values` of. Raises KeyError or TypeError for anything else."""
         curve = tuple(Point(**point) for point in values["curve"])
         return cls(**{**values, "curve": curve, "notes": tuple(values["notes"])})

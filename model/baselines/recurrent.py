@@ -1,6 +1,6 @@
-"""RNN, LSTM and GRU in torch, from one to n layers, as one module whose state is one tensor that can be kept.
+"""RNN, LSTM and GRU in torch as one module, whose state is a single tensor.
 
-The numpy counterpart, with its backward pass written out, is `cells.py`; `to_numpy` hands the weights over.
+The numpy counterpart, with its backward pass written out, is `model/cells.py`; `to_numpy` converts the weights.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _MODULES: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM
 
 
 class RecurrentNetwork(nn.Module):
-    """Layers of one kind of cell (a key of `cells.CELLS`), one on top of the other.
+    """Stacked layers of one kind of cell (a key of `cells.CELLS`).
 
-    A state is (layers, parts, batch, cells), of an LSTM with the parts h and c, of the others with h alone.
+    A state is (layers, vectors, batch, cells); the vectors are h and c for an LSTM, and h for the other kinds.
     """
 
     def __init__(self, kind: str, input_size: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0) -> None:
@@ -28,12 +28,15 @@ class RecurrentNetwork(nn.Module):
         self.layers = _MODULES[kind](input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
 
     def start(self, num_sequences: int) -> Tensor:
-        """The empty state of a batch."""
-        num_layers, num_parts, hidden_size = self._shape
-        return next(self.parameters()).new_zeros(num_layers, num_parts, num_sequences, hidden_size)
+        """The empty state of a batch, (layers, vectors, num_sequences, cells)."""
+        num_layers, num_vectors, hidden_size = self._shape
+        return next(self.parameters()).new_zeros(num_layers, num_vectors, num_sequences, hidden_size)
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(batch, time, inputs) and a state (None: empty) -> (batch, time, cells) of the last layer, and the state."""
+        """Read x, (batch, time, inputs), from a state (None: empty).
+
+        Returns the outputs of the last layer, (batch, time, cells), and the next state.
+        """
         state = self.start(len(x)) if state is None else state
         h, *c = state.unbind(dim=1)
         if c:
@@ -43,12 +46,12 @@ class RecurrentNetwork(nn.Module):
         return outputs, torch.stack([h, *c], dim=1)
 
     def step(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """As a cell: (batch, inputs) and a state -> (batch, cells) of the last layer, and the next state."""
+        """Read one step x, (batch, inputs); returns the last layer's output, (batch, cells), and the next state."""
         outputs, state = self(x[:, None], state)
         return outputs[:, 0], state
 
     def to_numpy(self) -> list[LayerWeights]:
-        """The weights of each layer, as `cells.py` takes them."""
+        """The weights of each layer in the form that `model/cells.py` takes."""
         return [
             LayerWeights(*(parameter.detach().double().cpu().numpy().copy() for parameter in layer))
             for layer in self.layers.all_weights

@@ -1,7 +1,7 @@
-"""A language model of words: its network, its vocabulary, and how it completes a prompt.
+"""A language model of words: its network, its vocabulary, and the completion of prompts.
 
-A text is a sequence of tokens (`Tokenizer.split`: of CJK text, each character is one), and LINE where a line ends.
-The network reads them through an embedding and an LSTM, and a full softmax says which one comes next.
+A text is a sequence of tokens (`Tokenizer.split`; each CJK character is one) with LINE at the end of each line. The
+network reads them through an embedding and an LSTM, and predicts the next token by a full softmax.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from model.text.detokenize import detokenize
 from model.text.tokenizer import Tokenizer
 
 UNKNOWN, LINE = SPECIAL = ("<unknown>", "<line>")
-"""What stands for every word that the vocabulary lacks, and for the end of a line."""
+"""The tokens for every word outside the vocabulary, and for the end of a line."""
 
 SIZES = ("embedding_size", "hidden_size", "num_layers")
-"""Hyperparameters of the run that the network's shape follows from."""
+"""The hyperparameters that determine the network's shape."""
 
 
 class NextWordNetwork(nn.Module):
@@ -43,13 +43,16 @@ class NextWordNetwork(nn.Module):
         self.readout = nn.Linear(hidden_size, num_words)
 
     def forward(self, ids: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(batch, time) ids, a state (None: empty) -> (batch, time, words) logits of the next one, and the state."""
+        """Read ids, (batch, time), from a state (None: empty).
+
+        Returns the logits of each next word, (batch, time, words), and the next state.
+        """
         h, state = self.recurrent(self.dropout(self.embedding(ids)), state)
         return self.readout(self.dropout(h)), state
 
 
 class WordModel:
-    """A network and the words that it knows."""
+    """A network and its vocabulary."""
 
     def __init__(self, words: Sequence[str], network: NextWordNetwork) -> None:
         self.words = list(words)
@@ -57,32 +60,33 @@ class WordModel:
         self._ids = {word: number for number, word in enumerate(words)}
 
     @classmethod
-    def load(cls, run: Path) -> Self:
-        """The model of a finished run. Raises ConfigError for a folder that is none of `lm`."""
+    def load(cls, run_dir: Path) -> Self:
+        """The model of a finished run of `lm`. Raises ConfigError if the directory has none."""
         try:
-            config = json.loads((run / "config.json").read_bytes())
-            words = (run / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
+            config = json.loads((run_dir / "config.json").read_bytes())
+            words = (run_dir / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
             embedding_size, hidden_size, num_layers = (config[name] for name in SIZES)
             network = NextWordNetwork(len(words), embedding_size, hidden_size, num_layers, dropout=0.0)
-            network.load_state_dict(load((run / "network.safetensors").read_bytes()))
+            network.load_state_dict(load((run_dir / "network.safetensors").read_bytes()))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            raise ConfigError(f"{run}: holds no finished run of lm") from error
+            raise ConfigError(f"{run_dir}: holds no finished run of lm") from error
         return cls(words, network)
 
-    def save(self, run: Path) -> None:
-        """Write the vocabulary and the weights."""
-        write_whole(run / "vocabulary.txt", "\n".join(self.words).encode())
-        write_whole(run / "network.safetensors", save(self.network.state_dict()))
+    def save(self, run_dir: Path) -> None:
+        """Write the vocabulary and the weights into a run's directory."""
+        write_whole(run_dir / "vocabulary.txt", "\n".join(self.words).encode())
+        write_whole(run_dir / "network.safetensors", save(self.network.state_dict()))
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
-        """The ids of tokens, UNKNOWN's where the vocabulary lacks one."""
+        """The ids of tokens; tokens outside the vocabulary get the id of UNKNOWN."""
         return [self._ids.get(token, self._ids[UNKNOWN]) for token in tokens]
 
     def complete(self, prompt: str, *, max_words: int = 20, temperature: float = 0.0, seed: int = 0) -> str:
-        """The prompt, and what follows it until the line ends, at most `max_words`; an empty one begins a line.
+        """The prompt and its continuation to the end of the line, at most `max_words` words.
 
-        temperature 0: the likeliest word each time. Else words are drawn by their probabilities after the logits were
-        divided by it: below 1 the likely ones more often. Raises UnknownWordError that names every unknown word.
+        An empty prompt begins a line. temperature: 0 takes the likeliest word each time; otherwise words are sampled
+        with the logits divided by it. seed: of the sampling. Raises UnknownWordError, which names every word of the
+        prompt that is not in the vocabulary.
         """
         tokens = Tokenizer.split(prompt)
         unknown = dict.fromkeys(token for token in tokens if token not in self._ids)
@@ -98,7 +102,7 @@ class WordModel:
 
     @torch.no_grad()
     def _continue(self, ids: list[int], temperature: float, rng: np.random.Generator) -> Iterator[int]:
-        """The ids that follow, without end."""
+        """The ids that follow `ids`, endlessly."""
         self.network.eval()
         state = None
         while True:
@@ -114,7 +118,7 @@ class WordModel:
 
 
 def tokens_of(lines: Iterable[str]) -> list[str]:
-    """The tokens of a text, LINE behind each line that has any."""
+    """The tokens of a text, with LINE after each line that has any."""
     tokens: list[str] = []
     for line in lines:
         found = Tokenizer.split(line)
@@ -123,7 +127,7 @@ def tokens_of(lines: Iterable[str]) -> list[str]:
 
 
 def make_words(tokens: Iterable[str], min_count: int, max_words: int) -> list[str]:
-    """The vocabulary: SPECIAL, then the tokens that occur `min_count` times, the most frequent first."""
+    """The vocabulary, at most `max_words` entries: SPECIAL, then tokens with `min_count`, the most frequent first."""
     counts = Counter(tokens)
     words = [word for word, num in counts.items() if num >= min_count and word not in SPECIAL]
     return [*SPECIAL, *sorted(words, key=lambda word: (-counts[word], word))][:max_words]

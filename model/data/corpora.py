@@ -1,4 +1,4 @@
-"""Labelled and unlabelled texts: readers for JSON lines and CSV, the data folder, and splits by stream."""
+"""Labelled and unlabelled texts: readers for JSON lines and CSV, the corpora of a data directory, splits by stream."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORD_LABELS = {
     **dict.fromkeys(("neutral", "neu"), NEUTRAL),
     **dict.fromkeys(("positive", "pos"), POSITIVE),
 }
-"""Labels as words, in any case; a label's class is its index in (negative, neutral, positive)."""
+"""Label as a lower-case word -> its class, the index in (negative, neutral, positive)."""
 
 FILES = {
     "imdb": "reviews/imdb_train.jsonl.gz",
@@ -34,17 +34,17 @@ FILES = {
     "topics_5point": "tweets/semeval_topics_5point.jsonl.gz",
     "airlines": "tweets/airlines.jsonl.gz",
 }
-"""Name of each corpus, and its file inside a data folder."""
+"""Name of a corpus -> its file, relative to the data directory."""
 
 DEV_SHARE, SPLIT_SEED = 0.2, 0  # of the films held out for evaluation, unless a training run chose others
-EARLY_SHARE = 0.7  # of the airlines' tweets, which are in order of time: training sees these, evaluation the later ones
+EARLY_SHARE = 0.7  # of the airlines' tweets, ordered by time: training reads these, evaluation the later ones
 
-Row = Mapping[str, Any]
+Fields = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One text; `label` is a class index or None, `stream` the film, topic or account it belongs to, if any."""
+    """One text; `label` is a class index or None, `stream` the film, topic or account that it belongs to, if any."""
 
     id: str
     text: str
@@ -54,12 +54,13 @@ class Example:
 
 
 def read_examples(path: Path, *, skip_labels: Collection[str] = ()) -> list[Example]:
-    """Every example of a file, in its order: `.jsonl`, `.json` (an object a line) or `.csv`, each also with `.gz`.
+    """Read every example of a file, in file order.
 
-    A row has `text` and may have `id`, `stream`, `split` and `label`: either every row has a label or none.
-    A label is a word, or a number on one of the usual scales (see `_classes`). Rows whose label, as written, is
-    in `skip_labels` are left out.
-    Raises DataError with the file, and the line where there is one.
+    The file is `.jsonl`, `.json` (one object a line) or `.csv`, optionally with `.gz`. A row has `text` and may have
+    `id`, `stream`, `split` and `label`; either every row has a label or none. A label is a word, or a number on one of
+    the usual scales (see `_classes`). Rows whose label, as written, is in `skip_labels` are left out.
+
+    Raises DataError, which names the file and, where one row is wrong, its line.
     """
     if not path.is_file():
         raise DataError(f"{path}: there is no such file")
@@ -71,56 +72,59 @@ def read_examples(path: Path, *, skip_labels: Collection[str] = ()) -> list[Exam
     return [_example(path, line, row, label) for (line, row), label in zip(rows, classes, strict=True)]
 
 
-def read_corpora(folder: Path, names: Iterable[str]) -> dict[str, list[Example]]:
-    """The named corpora (keys of FILES) of a data folder; DataError lists every file that is missing."""
+def read_corpora(data_dir: Path, names: Iterable[str]) -> dict[str, list[Example]]:
+    """Read the named corpora (keys of FILES) of a data directory.
+
+    Raises DataError for a file that cannot be read; where files are missing, it lists all of them.
+    """
     skipped = {"topics_2point": ("neutral", "off topic")}
-    paths = find_corpora(folder, names)
+    paths = find_corpora(data_dir, names)
     return {name: read_examples(path, skip_labels=skipped.get(name, ())) for name, path in paths.items()}
 
 
-def find_corpora(folder: Path, names: Iterable[str]) -> dict[str, Path]:
-    """The files of the named corpora; DataError lists every one that is missing."""
-    paths = {name: folder / FILES[name] for name in names}
+def find_corpora(data_dir: Path, names: Iterable[str]) -> dict[str, Path]:
+    """The files of the named corpora. Raises DataError, which lists every missing one."""
+    paths = {name: data_dir / FILES[name] for name in names}
     missing = [str(path) for path in paths.values() if not path.is_file()]
     if missing:
-        raise DataError("the data folder lacks " + ", ".join(missing))
+        raise DataError("the data directory lacks " + ", ".join(missing))
     return paths
 
 
 def stream_position(example: Example, seed: int) -> float:
-    """Where the example's stream (its id, where it has none) falls in [0, 1): a hash, the same on every machine."""
+    """Hash of the example's stream (of its id, if it has none) to [0, 1), the same on every machine."""
     key = f"{seed}:{example.stream if example.stream is not None else example.id}".encode()
     return int.from_bytes(blake2b(key, digest_size=8).digest()) / 2**64
 
 
 def split_by_stream(examples: Sequence[Example], shares: Sequence[float], seed: int) -> tuple[list[Example], ...]:
-    """Cut examples into `len(shares) + 1` parts so that no stream is in two of them.
+    """Split examples into `len(shares) + 1` lists, with no stream in two of them.
 
-    Each share is the part of the streams, in 0..1, that goes into one part; the last part is the rest.
+    Each share, in 0..1, is that of the streams that go into one list; the last list has the rest.
     """
-    parts: tuple[list[Example], ...] = tuple([] for _ in range(len(shares) + 1))
+    splits: tuple[list[Example], ...] = tuple([] for _ in range(len(shares) + 1))
     bounds = [sum(shares[: i + 1]) for i in range(len(shares))]
     for example in examples:
         position = stream_position(example, seed)
-        parts[sum(position >= bound for bound in bounds)].append(example)
-    return parts
+        splits[sum(position >= bound for bound in bounds)].append(example)
+    return splits
 
 
 def split_by_time(examples: Sequence[Example], share: float = EARLY_SHARE) -> tuple[list[Example], list[Example]]:
-    """The earlier and the later part of examples that are in order of time."""
+    """The earlier `share` of examples that are ordered by time, and the later ones."""
     bound = round(share * len(examples))
     return list(examples[:bound]), list(examples[bound:])
 
 
 def classes_of(examples: Iterable[Example], corpus: str) -> tuple[int, ...]:
-    """The classes that occur, ascending; (NEGATIVE, POSITIVE) for data with two. Raises DataError below two."""
+    """The classes that occur, in ascending order. Raises DataError where there are fewer than two."""
     classes = tuple(sorted({example.label for example in examples if example.label is not None}))
     if len(classes) < 2:
         raise DataError(f"{corpus}: labels of at least two classes are needed, there are {len(classes)}")
     return classes
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Row]]:
+def _rows(path: Path) -> Iterator[tuple[int, Fields]]:
     """Line number and fields of every row."""
     kind = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"][-1:]
     readers = {".jsonl": _json_rows, ".json": _json_rows, ".csv": _csv_rows}
@@ -139,7 +143,7 @@ def _open(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _json_rows(path: Path, file: TextIO) -> Iterator[tuple[int, Row]]:
+def _json_rows(path: Path, file: TextIO) -> Iterator[tuple[int, Fields]]:
     for line, content in enumerate(file, start=1):
         if not content.strip():
             continue
@@ -152,7 +156,7 @@ def _json_rows(path: Path, file: TextIO) -> Iterator[tuple[int, Row]]:
         yield line, row
 
 
-def _csv_rows(path: Path, file: TextIO) -> Iterator[tuple[int, Row]]:
+def _csv_rows(path: Path, file: TextIO) -> Iterator[tuple[int, Fields]]:
     reader = csv.DictReader(file)
     if "text" not in (reader.fieldnames or ()):
         raise DataError(f'{path}, line 1: the header needs a column "text"')
@@ -163,7 +167,7 @@ def _csv_rows(path: Path, file: TextIO) -> Iterator[tuple[int, Row]]:
         raise DataError(f"{path}, line {reader.line_num}: {error}") from error
 
 
-def _example(path: Path, line: int, row: Row, label: int | None) -> Example:
+def _example(path: Path, line: int, row: Fields, label: int | None) -> Example:
     text = row.get("text")
     if not isinstance(text, str):
         raise DataError(f'{path}, line {line}: no field "text" with a string')
@@ -171,11 +175,11 @@ def _example(path: Path, line: int, row: Row, label: int | None) -> Example:
     return Example(str(row.get("id", line)), text, label, stream, split)
 
 
-def _classes(path: Path, rows: list[tuple[int, Row]]) -> list[int]:
-    """Class index of every row's label: words, or numbers on one scale that holds for the whole file.
+def _classes(path: Path, rows: list[tuple[int, Fields]]) -> list[int]:
+    """Class index of every row's label: a word, or a number on one scale that holds for the whole file.
 
-    -1..1 and -2..2 (where a number is negative: the sign decides), 0/1 (negative, positive), 0/1/2 (class
-    indices) and 0/2/4 (Sentiment140).
+    The scales are -1..1 and -2..2 (if any number is negative; the sign decides), 0/1 (negative, positive), 0/1/2
+    (class indices) and 0/2/4 (Sentiment140).
     """
     labels = [row.get("label") for _, row in rows]
     numeric = _number(labels[0]) is not None
@@ -203,7 +207,7 @@ def _word(label: object) -> str:
 
 
 def _number(label: object) -> float | None:
-    """The label as a finite number, None where it is not one."""
+    """The label as a finite number, or None."""
     try:
         value = float(str(label))
     except ValueError:

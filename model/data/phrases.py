@@ -1,8 +1,8 @@
-"""A small grammar of English opinions whose sentiment is known: for simulated feeds, and to ask what a network reads.
+"""A small grammar of English phrases with known sentiment, for simulated feeds and for tests of networks.
 
-The sentiment of a phrase follows from how it is built: a good word, a bad word under a negation ("not slow at all",
-"no complaints about the crew"), a mild complaint outweighed after "but" are positive; their mirrors are negative;
-facts and questions without any judgement are neutral. Nothing is drawn but from the given generator, so a seed fixes
+The sentiment of a phrase follows from its construction. A good word, a bad word under a negation ("not slow at all",
+"no complaints about the crew") and a mild complaint outweighed after "but" are positive; their mirror images are
+negative; facts and questions without a judgement are neutral. All draws come from the given generator, so a seed fixes
 every phrase.
 """
 
@@ -20,7 +20,7 @@ NEGATED_SHARE, CONTRAST_SHARE, TAIL_SHARE = 0.25, 0.15, 0.35  # of the phrases w
 
 
 class Phrase(NamedTuple):
-    """A text, its label, and whether a negation turned the words in it."""
+    """A text, its label, and whether a negation reverses its words."""
 
     text: str
     label: str
@@ -28,7 +28,7 @@ class Phrase(NamedTuple):
 
 
 class Thing(NamedTuple):
-    """What people judge, and the words that fit it."""
+    """Something that people judge, and the words that fit it."""
 
     name: str
     good: tuple[str, ...]
@@ -36,7 +36,7 @@ class Thing(NamedTuple):
 
 
 class Domain(NamedTuple):
-    """Things that belong together, what the whole is called, and facts about it; a fact may have {slots} of SLOTS."""
+    """Things that belong together, a noun for the whole, and facts about it, which may contain the slots of SLOTS."""
 
     noun: str
     things: tuple[Thing, ...]
@@ -188,7 +188,7 @@ class PhraseGrammar:
         self._domain = DOMAINS[domain]
 
     def phrase(self, label: str) -> Phrase:
-        """One short text with that label, without a full stop."""
+        """One short text with the given label, without a full stop."""
         if label == NEUTRAL:
             return Phrase(self._fact(), NEUTRAL)
         negated = self._random.random() < NEGATED_SHARE
@@ -202,7 +202,7 @@ class PhraseGrammar:
         return Phrase(text, label, negated)
 
     def review(self, label: str, num_sentences: int) -> list[str]:
-        """Sentences of one review: a fact at most, the rest with that label; of a neutral review, facts alone."""
+        """Sentences of one review: at most one fact, the rest with the given label; a neutral review has only facts."""
         moods = [label] * num_sentences
         if num_sentences > 2 and self._random.random() < 0.5:
             moods[self._random.randrange(num_sentences - 1)] = NEUTRAL
@@ -210,7 +210,7 @@ class PhraseGrammar:
 
     def _clause(self, label: str, negated: bool, thing: Thing) -> str:
         template = self._random.choice((NEGATED if negated else PLAIN)[label])
-        # what stands before a noun must be one of the words that fit any noun
+        # an adjective before the domain's noun must fit every noun
         of_thing = "{thing}" in template and "{noun}" not in template
         clause = template.format(
             thing=thing.name,
@@ -228,7 +228,7 @@ class PhraseGrammar:
 
 
 def make_phrases(seed: int, num_phrases: int) -> Iterator[Phrase]:
-    """Phrases of all domains and labels in equal shares."""
+    """`num_phrases` phrases, each with a domain and a label drawn uniformly."""
     random = Random(seed)
     grammars = [PhraseGrammar(random, domain) for domain in DOMAINS]
     for _ in range(num_phrases):

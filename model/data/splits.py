@@ -1,9 +1,9 @@
-"""Who may learn what from the corpora: the splits of a training run, cut so that no stream is in two of them.
+"""The splits of a training run: which stage may learn from which texts. No stream is in two splits.
 
-dev films        nothing is learnt from them; `evaluate` measures on them, as on the published dev corpora. Once all is
-                 chosen, the network that was measured may go on with them (`all_films`), before it is served
-held streams     films and topics of tweets whose texts are read, but whose labels only the stream cell and the
-                 temperatures learn from: the text network is a stranger to them, as it is to what it will serve
+dev films        no stage learns from them; `evaluate` measures on them, as on the published dev corpora. Once all
+                 choices are made, the measured network may go on to learn from them (`all_films`) before it is served
+held streams     films and tweet topics whose texts are read, but whose labels only the stream cell and the temperatures
+                 learn from: the text network has not seen these labels, just as it has not seen those it will predict
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _URL, _NO_WORD = re.compile(r"https?://\S+"), re.compile(r"\W+")
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """The texts of a training run. Corpora by name: imdb, sst2, semeval, airlines."""
+    """The texts of a training run; the keys of the dictionaries are imdb, sst2, semeval and airlines."""
 
-    labelled: dict[str, list[Example]]  # what the teachers and the text network learn from
+    labelled: dict[str, list[Example]]  # the teachers and the text network learn from these
     held: dict[str, list[Example]]
-    topics: list[Example]  # the tweets of the held topics, with two classes: the stream cell learns from these
+    topics: list[Example]  # tweets of the held topics, with two classes: the stream cell learns from these
     unlabelled: list[str]  # reviews, none of a dev film
-    dev_films: list[Example] = field(default_factory=list)  # the reviews of these, where they are to be learnt from
+    dev_films: list[Example] = field(default_factory=list)  # their reviews, if the run may learn from them
 
     @property
     def all_texts(self) -> dict[str, list[str]]:
-        """By corpus, what may be read: the vocabulary and the language model are made from it."""
+        """Corpus -> every text that may be read: the vocabulary and the language model are made from these."""
         names = self.labelled | self.held
         texts = {
             name: [example.text for example in chain(self.labelled.get(name, ()), self.held.get(name, ()))]
@@ -41,7 +41,7 @@ class Splits:
 
 
 def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Splits:
-    """Cut the corpora of a data folder into the splits of a run."""
+    """Split corpora (all keys of FILES) as `config` says: `split_seed`, `dev_share` and the shares of held streams."""
     seed = config.split_seed
     dev_films, held_films, films = split_by_stream(corpora["imdb"], (config.dev_share, config.held_share), seed)
     _, unlabelled = split_by_stream(corpora["imdb_unlabelled"], (config.dev_share,), seed)
@@ -76,5 +76,5 @@ def _same_texts(examples: Iterable[Example]) -> set[str]:
 
 
 def _same_text(text: str) -> str:
-    """Equal for what differs only in its links, spaces, marks and case: one tweet in two files."""
+    """The text without links, punctuation and case, in which the copies of a tweet in two files may differ."""
     return _NO_WORD.sub(" ", _URL.sub("", text.lower())).strip()

@@ -1,4 +1,8 @@
-"""How well a checkpoint reads labelled texts, measured on the engine that serves it. Needs no torch."""
+"""Accuracy and calibration of a checkpoint on labelled texts, measured with the engine that serves it, without torch.
+
+Every corpus is read with each text from an empty state; corpora with streams are also read with the state carried along
+each stream, and with the streams shuffled, as a control.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +36,13 @@ NUM_BINS = 15  # of the calibration error
 SHUFFLE_SEED = 0
 
 RESET, CARRIED, SHUFFLED = MODES = ("reset", "carried", "shuffled")
-"""Every text from an empty state; streams as they are; and the control: streams of the same lengths, but of texts
-that were dealt out at random, where whatever a state seems to help is an illusion."""
+"""Every text from an empty state; the state carried along each stream; and the control: streams of the same lengths,
+made of randomly permuted texts, on which any gain from carrying a state would be spurious."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Figures of one corpus read in one mode. On data with two classes the network chooses between these two."""
+    """Figures of one corpus in one mode. On data with two classes, the network chooses between these two."""
 
     corpus: str
     mode: str
@@ -46,16 +50,16 @@ class Row:
     accuracy: float
     macro_recall: float
     calibration_error: float
-    confusion: tuple[tuple[int, ...], ...]  # [true class][class read], number of texts
-    num_neutral: int  # texts that the network, free to choose, calls neutral
+    confusion: tuple[tuple[int, ...], ...]  # [true class][predicted class], number of texts
+    num_neutral: int  # texts whose likeliest class of all three is neutral
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """A checkpoint's rows, and the split that they were measured on.
+    """A checkpoint's figures, and the split that they were measured on.
 
-    A network that learnt from all films has no row of films. Its rehearsal is told instead: what it scored before it
-    went on with those that had been held out.
+    A network that learnt from all films has no row of films; `rehearsal` has its scores from before it learnt from the
+    held-out ones.
     """
 
     name: str
@@ -66,7 +70,7 @@ class Evaluation:
     rehearsal: Evaluation | None = None
 
     def row(self, corpus: str, mode: str = RESET) -> Row:
-        """The row of a corpus and mode; KeyError where it was not measured."""
+        """The row of a corpus and mode. Raises KeyError if it was not measured."""
         for row in self.rows:
             if (row.corpus, row.mode) == (corpus, mode):
                 return row
@@ -79,28 +83,30 @@ class Evaluation:
 
 def evaluate_checkpoint(
     checkpoint: Path | None,
-    data: Path,
+    data_dir: Path,
     *,
     precision: Precision = "float32",
     device: Device = "cpu",
     on_row: Callable[[Row], None] = lambda row: None,
 ) -> Evaluation:
-    """Measure a checkpoint (None: the packaged one) on the dev parts of a data folder; `on_row` sees each row early.
+    """Measure a checkpoint (None: the packaged one) on the dev splits of the corpora in a data directory.
 
-    The films held out are those that the checkpoint's own training held out; where it held none out, films are not
-    measured. Raises CheckpointError and DataError.
+    Films are measured on those that the checkpoint's own training held out; if it held none out, they are left out.
+    `on_row` is called with each row as soon as it is measured.
+
+    Raises CheckpointError if the checkpoint cannot be loaded, and DataError if a corpus is missing or cannot be read.
     """
-    folder = checkpoint or DEFAULT_CHECKPOINT
-    metrics = load_checkpoint(folder).metrics
+    checkpoint_dir = checkpoint or DEFAULT_CHECKPOINT
+    metrics = load_checkpoint(checkpoint_dir).metrics
     dev_share, split_seed = held_out_split(metrics)
-    corpora = read_corpora(data, ("imdb", "sst2_dev", "semeval_dev", "airlines", "topics_2point", "topics_5point"))
+    corpora = read_corpora(data_dir, ("imdb", "sst2_dev", "semeval_dev", "airlines", "topics_2point", "topics_5point"))
     corpora["imdb"], _ = split_by_stream(corpora["imdb"], (dev_share,), split_seed)
     if not dev_share:
         del corpora["imdb"]
     _, corpora["airlines"] = split_by_time(corpora["airlines"])
     for name in ("topics_2point", "topics_5point"):
         corpora[name] = [example for example in corpora[name] if example.split == "dev"]
-    engine = InferenceEngine.load(folder, precision=precision, device=device)
+    engine = InferenceEngine.load(checkpoint_dir, precision=precision, device=device)
     rows = []
     for name, examples in corpora.items():
         for mode in MODES if any(example.stream for example in examples) else (RESET,):
@@ -117,18 +123,21 @@ def evaluate_checkpoint(
 
 
 def _read_evaluation(values: Mapping[str, Any]) -> Evaluation:
-    """An evaluation from what `to_dict` made of it."""
+    """The evaluation that `to_dict` made `values` of."""
     rows = (Row(**row | {"confusion": tuple(map(tuple, row["confusion"]))}) for row in values["rows"])
     return Evaluation(**{**values, "rows": tuple(rows), "rehearsal": None})
 
 
 def held_out_split(metrics: Mapping[str, Any]) -> tuple[float, int]:
-    """Share of the films, and the seed of the split, that a checkpoint's metrics say its training held out."""
+    """The share of the films that a checkpoint's training held out, and the seed of that split, from its metrics."""
     return metrics.get("dev_share", DEV_SHARE), metrics.get("split_seed", SPLIT_SEED)
 
 
 def evaluate_examples(engine: InferenceEngine, corpus: str, examples: Sequence[Example], mode: str = RESET) -> Row:
-    """Read labelled examples in their order, and compare. Raises DataError where there are less than two classes."""
+    """The figures of labelled examples, which the engine reads in order.
+
+    Raises DataError if fewer than two classes occur.
+    """
     classes = classes_of(examples, corpus)
     labels = np.array([example.label for example in examples])
     probabilities = read_probabilities(engine, examples, mode)
@@ -146,7 +155,7 @@ def evaluate_examples(engine: InferenceEngine, corpus: str, examples: Sequence[E
 
 
 def read_probabilities(engine: InferenceEngine, examples: Sequence[Example], mode: str) -> NDArray[np.float64]:
-    """(examples, classes) probabilities, in the order of the examples."""
+    """Probabilities, (examples, classes), in the order of the examples. `mode` is one of MODES."""
     streams: list[Hashable] = [
         (example.stream, index * (example.stream is None)) for index, example in enumerate(examples)
     ]
@@ -170,7 +179,10 @@ def read_probabilities(engine: InferenceEngine, examples: Sequence[Example], mod
 def confusion_matrix(
     labels: NDArray[np.int_], probabilities: NDArray[np.float64], classes: Sequence[int]
 ) -> NDArray[np.int_]:
-    """(classes, classes) counts, [true][read], where only `classes` can be read."""
+    """Counts, (classes, classes), indexed [true][predicted]; only `classes` can be predicted.
+
+    labels: (examples,). probabilities: (examples, classes).
+    """
     guesses = np.array(classes)[probabilities[:, classes].argmax(axis=1)]
     confusion = np.zeros((NUM_CLASSES, NUM_CLASSES), np.int_)
     np.add.at(confusion, (labels, guesses), 1)
@@ -178,14 +190,15 @@ def confusion_matrix(
 
 
 def macro_recall(confusion: NDArray[np.int_], classes: Sequence[int]) -> float:
-    """Mean over `classes` of the share of a class's texts that were read as it."""
+    """Mean recall of `classes`: the share of a class's texts that were predicted as it."""
     return float(np.mean([confusion[label, label] / confusion[label].sum() for label in classes]))
 
 
 def calibration_error(labels: NDArray[np.int_], probabilities: NDArray[np.float64], classes: Sequence[int]) -> float:
     """Expected calibration error: mean distance between confidence and accuracy over NUM_BINS bins of confidence.
 
-    Naeini et al. 2015, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", with equal widths.
+    Naeini et al. 2015, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", with bins of equal width.
+    labels: (examples,). probabilities: (examples, classes), normalised to `classes` first.
     """
     chosen = probabilities[:, classes] / probabilities[:, classes].sum(axis=1, keepdims=True)
     confidence = chosen.max(axis=1)

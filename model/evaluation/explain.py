@@ -1,8 +1,8 @@
-"""Whether the words that a result names are those that it rests on: they are deleted, and so are random ones.
+"""Faithfulness of the words that a result names: how far confidence falls without them, and without random words.
 
 A text's confidence is the probability of the label that the network gives it. Its fall when words are deleted is the
-measure of DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models" (comprehensiveness): words
-that explain a decision take more confidence with them than as many words drawn from the same text. Needs no torch.
+comprehensiveness of DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models": words that explain
+a decision cost more confidence than equally many random words of the same text. Needs no torch.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from model.inference.batch import Request
 from model.inference.engine import InferenceEngine, Result, Word
 from model.text.tokenizer import cut
 
-MAX_REVIEWS = 500  # of those that training held out
-SEED = 0  # of the reviews and of the random words
+MAX_REVIEWS = 500  # drawn from those that training held out
+SEED = 0  # of the drawn reviews and the random words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """How far the confidence of a corpus's texts falls, in the mean, when words are deleted: those named, or random."""
+    """The mean fall of confidence over a corpus's texts when words are deleted: the named ones, or random ones."""
 
     corpus: str
     num_texts: int  # measured
-    num_too_short: int  # not measured: no word is named, or no word is left beside those that are
-    confidence: float  # before
+    num_too_short: int  # not measured: no word is named, or no other word is left
+    confidence: float  # of the whole texts
     named_fall: float
     random_fall: float
     difference_error: float  # standard error of named_fall - random_fall
-    share_named_more: float  # of the texts: the words named take more confidence with them than the random ones
-    share_random_more: float  # the other way round; of the rest both take the same
+    share_named_more: float  # of the texts: confidence falls further without the named words
+    share_random_more: float  # of the texts: confidence falls further without the random words
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
@@ -50,7 +50,7 @@ class Deletion:
 
 
 class _Deleted(NamedTuple):
-    """A text without the words that were named, and without as many random ones."""
+    """A text without the named words, and without equally many random ones."""
 
     label: int
     confidence: float
@@ -59,21 +59,24 @@ class _Deleted(NamedTuple):
 
 
 def measure_named_words(
-    checkpoint: Path | None, data: Path, *, on_row: Callable[[Deletion], None] = lambda row: None
+    checkpoint: Path | None, data_dir: Path, *, on_row: Callable[[Deletion], None] = lambda row: None
 ) -> list[Deletion]:
-    """Measure a checkpoint (None: the packaged one) on the dev texts of a data folder; `on_row` sees each row early.
+    """Measure a checkpoint (None: the packaged one) on the dev texts of a data directory.
 
-    Of the reviews that the checkpoint's own training held out, MAX_REVIEWS are drawn. Raises CheckpointError and
-    DataError.
+    Reviews are at most MAX_REVIEWS of those that the checkpoint's own training held out. `on_row` is called with each
+    row as soon as it is measured.
+
+    Raises CheckpointError if the checkpoint cannot be loaded, and DataError if a corpus is missing, cannot be read or
+    has no text that can be measured.
     """
-    folder = checkpoint or DEFAULT_CHECKPOINT
-    dev_share, split_seed = held_out_split(load_checkpoint(folder).metrics)
-    corpora = read_corpora(data, ("semeval_dev", "sst2_dev", "imdb"))
+    checkpoint_dir = checkpoint or DEFAULT_CHECKPOINT
+    dev_share, split_seed = held_out_split(load_checkpoint(checkpoint_dir).metrics)
+    corpora = read_corpora(data_dir, ("semeval_dev", "sst2_dev", "imdb"))
     reviews, _ = split_by_stream(corpora["imdb"], (dev_share,), split_seed)
     corpora["imdb"] = Random(SEED).sample(reviews, min(MAX_REVIEWS, len(reviews)))
-    if not reviews:  # the network learnt from all films
+    if not reviews:  # training held no films out
         del corpora["imdb"]
-    engine = InferenceEngine.load(folder)
+    engine = InferenceEngine.load(checkpoint_dir)
     rows = []
     for name, examples in corpora.items():
         rows.append(measure_texts(engine, name, [example.text for example in examples]))
@@ -82,10 +85,13 @@ def measure_named_words(
 
 
 def measure_texts(engine: InferenceEngine, corpus: str, texts: Sequence[str], seed: int = SEED) -> Deletion:
-    """Read every text, from an empty state, whole and without words. Raises DataError where none can be measured."""
+    """Read each text from an empty state: whole, without its named words and without random ones.
+
+    Raises DataError if no text can be measured.
+    """
     deleted = list(_deletions(engine, texts, Random(seed)))
     if not deleted:
-        raise DataError(f"{corpus}: no text has a word beside those that its result names")
+        raise DataError(f"{corpus}: no text has a word besides those that its result names")
     confidence = np.array([text.confidence for text in deleted])
     without_named = _probabilities(engine, [text.without_named for text in deleted], deleted)
     without_random = _probabilities(engine, [text.without_random for text in deleted], deleted)
@@ -104,7 +110,7 @@ def measure_texts(engine: InferenceEngine, corpus: str, texts: Sequence[str], se
 
 
 def _deletions(engine: InferenceEngine, texts: Sequence[str], random: Random) -> Iterator[_Deleted]:
-    """Of the texts that have more words than are named."""
+    """Every text with named words and at least one other, without either."""
     for text, result in zip(texts, _read(engine, texts), strict=True):
         chunks = cut(text)
         named = named_chunks(text, chunks, result.words)
@@ -115,7 +121,7 @@ def _deletions(engine: InferenceEngine, texts: Sequence[str], random: Random) ->
 
 
 def named_chunks(text: str, chunks: Sequence[str], words: Sequence[Word]) -> set[int]:
-    """The numbers of the chunks (of the whole text, in order) in which the words stand."""
+    """Indices of the chunks (those of the whole text, in order) that contain the words."""
     ends, at = [], 0
     for chunk in chunks:
         at = text.index(chunk, at) + len(chunk)
@@ -128,7 +134,7 @@ def _without(chunks: Sequence[str], deleted: set[int]) -> str:
 
 
 def _probabilities(engine: InferenceEngine, texts: Sequence[str], deleted: Sequence[_Deleted]) -> NDArray[np.float64]:
-    """(texts,) probabilities of the labels that the whole texts had."""
+    """Probabilities, (texts,), of the labels that the whole texts got."""
     results = _read(engine, texts)
     return np.array([result.probabilities[text.label] for result, text in zip(results, deleted, strict=True)])
 

@@ -1,6 +1,6 @@
-"""Plots of training runs, of baselines and of the frontier between speed and accuracy. Needs matplotlib when it draws.
+"""Plots of training runs, baselines, and accuracy against speed. matplotlib is imported when something is drawn.
 
-SVG without fonts: text stays text. The same figures give the same file, so that one that is kept shows what changed.
+SVG files embed no fonts: text stays text. The same figures give the same file, so a diff shows what changed.
 """
 
 from __future__ import annotations
@@ -35,31 +35,33 @@ Curve = Sequence[tuple[int, float, float]]  # step, loss, accuracy
 
 
 class Speed(NamedTuple):
-    """One network of a frontier: its name, how much it reads on one core, and how well."""
+    """One network in a plot of accuracy against speed."""
 
     name: str
-    texts_per_s: float
+    texts_per_s: float  # on one core
     figure: float  # accuracy or macro recall, 0..1
 
 
 def check_plot_file(file: Path) -> None:
-    """To be asked before anything is measured. Raises ConfigError for a name that cannot be drawn to, and ModelError
-    without matplotlib.
+    """Check that `file` can be drawn to, before anything is measured.
+
+    Raises ConfigError for another suffix than .svg and .png and for a missing directory, and ModelError if matplotlib
+    is not installed.
     """
     if file.suffix.lower() not in (".svg", ".png"):
         raise ConfigError(f"{file}: the name of a plot should end in .svg or .png")
     if not file.parent.is_dir():
-        raise ConfigError(f"{file.parent}: there is no such folder to draw to")
+        raise ConfigError(f"{file.parent}: there is no such directory to draw to")
     _matplotlib("figure")
 
 
-def draw_run(folder: Path) -> Path:
-    """Draw `log.jsonl` of a training run to `curve.svg` beside it: the loss of each stage, what it scored below.
+def draw_run(run_dir: Path) -> Path:
+    """Draw the `log.jsonl` of a training run to `curve.svg` beside it: each stage's loss above, its scores below.
 
-    Raises ModelError for a log that cannot be read or has no losses, and without matplotlib.
+    Raises ModelError for a log that cannot be read or has no losses, and if matplotlib is not installed.
     """
-    stages = _read_log(folder / "log.jsonl")
-    with figure_to(folder / "curve.svg", num_columns=len(stages), num_lines=2) as figure:
+    stages = _read_log(run_dir / "log.jsonl")
+    with figure_to(run_dir / "curve.svg", num_columns=len(stages), num_lines=2) as figure:
         panels = figure.subplots(2, len(stages), squeeze=False)
         for column, (stage, lines) in enumerate(stages.items()):
             top, below = panels[0, column], panels[1, column]
@@ -74,11 +76,14 @@ def draw_run(folder: Path) -> Path:
             else:
                 below.set_axis_off()
                 top.set(xlabel="step")
-    return folder / "curve.svg"
+    return run_dir / "curve.svg"
 
 
 def draw_curves(curves: Mapping[str, Curve], file: Path) -> None:
-    """Draw training curves, name -> points, a panel each: accuracy on the left scale, loss dotted on the right one."""
+    """Draw training curves (name -> points), one panel each: accuracy on the left axis, loss dotted on the right one.
+
+    Raises ModelError if matplotlib is not installed.
+    """
     num_lines = -(-len(curves) // PANELS_PER_LINE)
     with figure_to(file, num_columns=min(len(curves), PANELS_PER_LINE), num_lines=num_lines) as figure:
         for number, (name, points) in enumerate(curves.items(), start=1):
@@ -93,9 +98,9 @@ def draw_curves(curves: Mapping[str, Curve], file: Path) -> None:
 
 
 def draw_frontier(panels: Mapping[str, Sequence[Speed]], file: Path) -> None:
-    """Draw accuracy against texts a second on one core, a panel (title -> networks) for each kind of data.
+    """Draw accuracy against texts per second on one core, one panel (title -> networks) for each kind of data.
 
-    A line joins the networks that no other one beats in both.
+    A dotted line joins the networks on the Pareto frontier. Raises ModelError if matplotlib is not installed.
     """
     num_lines = -(-len(panels) // SPEED_PANELS_PER_LINE)
     with figure_to(file, num_columns=SPEED_PANELS_PER_LINE, num_lines=num_lines) as figure:
@@ -119,7 +124,7 @@ def draw_frontier(panels: Mapping[str, Sequence[Speed]], file: Path) -> None:
 
 
 def frontier(networks: Sequence[Speed]) -> list[Speed]:
-    """Those that no other network beats in both speed and figure, the fastest first."""
+    """The Pareto frontier: the networks that no other one beats in both speed and figure, the fastest first."""
     best: list[Speed] = []
     for each in sorted(networks, key=lambda network: (-network.texts_per_s, -network.figure)):
         if not best or each.figure > best[-1].figure:
@@ -128,7 +133,7 @@ def frontier(networks: Sequence[Speed]) -> list[Speed]:
 
 
 def _read_log(file: Path) -> dict[str, list[Line]]:
-    """Stage -> its lines that have a loss, by their step; of a step that came twice, in a run cut off, the last."""
+    """Stage -> its lines with a loss, by step; if a resumed run logged a step twice, the later line counts."""
     stages: dict[str, dict[int, Line]] = defaultdict(dict)
     try:
         for text in file.read_text().splitlines():
@@ -140,7 +145,7 @@ def _read_log(file: Path) -> dict[str, list[Line]]:
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(f"{file}: not the log of a training run: {error!r}") from error
     if not stages:
-        raise ModelError(f"{file}: no losses in it, the run has not come that far")
+        raise ModelError(f"{file}: no losses in it yet")
     return {stage: [lines[step] for step in sorted(lines)] for stage, lines in stages.items()}
 
 
@@ -148,7 +153,10 @@ def _read_log(file: Path) -> dict[str, list[Line]]:
 def figure_to(
     file: Path, *, num_columns: int, num_lines: int, panel_size: tuple[float, float] = (PANEL_WIDTH, PANEL_HEIGHT)
 ) -> Iterator[Any]:
-    """A figure to draw on, which is then written to `file`; panel_size: width and height of each, in inches."""
+    """A figure to draw on, written to `file` at the end of the block.
+
+    panel_size: width and height of a panel, in inches. Raises ModelError if matplotlib is not installed.
+    """
     style = _matplotlib("style")
     size = (panel_size[0] * num_columns, panel_size[1] * num_lines)
     with style.context(["default", _STYLE]):

@@ -1,4 +1,4 @@
-"""The words of a network whose vectors are alike. Needs no gensim."""
+"""The words of a network whose vectors are nearest to a given word's. Needs no gensim."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ from model.text.tokenizer import Tokenizer
 
 
 class Neighbour(NamedTuple):
-    """A word of the vocabulary, and the cosine between its vector and that of the word asked for, in -1..1."""
+    """A word of the vocabulary, and the cosine (-1..1) between its vector and that of the queried word."""
 
     word: str
     similarity: float
 
 
 def neighbours(checkpoint: Path | None, texts: Iterable[str], max_words: int = 10) -> dict[str, list[Neighbour]]:
-    """The words of a checkpoint (None: the packaged one) whose vectors are nearest to those of the words in `texts`.
+    """For each word in `texts`, the words of a checkpoint (None: the packaged one) with the nearest vectors by cosine.
 
-    Texts are normalised as the network reads them, so that one may hold several words; each is a key, and has at most
-    `max_words` neighbours, nearest first, itself not among them. Raises CheckpointError, and UnknownWordError that
-    names every text without a word and every word that the vocabulary lacks.
+    Texts are normalised as for the network, so one text may hold several words. Each word is a key of the result and
+    has at most `max_words` neighbours, the nearest first, never itself.
+
+    Raises CheckpointError, and UnknownWordError, which names every text without words and every word that is not in
+    the vocabulary.
     """
-    folder = checkpoint or DEFAULT_CHECKPOINT
-    loaded = load_checkpoint(folder)
+    checkpoint_dir = checkpoint or DEFAULT_CHECKPOINT
+    loaded = load_checkpoint(checkpoint_dir)
     rows = {word: row for row, word in enumerate(loaded.words)}
     asked, unknown = [], []
     for text in texts:
@@ -39,7 +41,7 @@ def neighbours(checkpoint: Path | None, texts: Iterable[str], max_words: int = 1
     if unknown:
         raise UnknownWordError(
             f"{loaded.name} has no vector for {', '.join(map(repr, unknown))}: "
-            f"ask for words that {folder / VOCABULARY} lists"
+            f"ask for words that {checkpoint_dir / VOCABULARY} lists"
         )
     vectors = loaded.weights["word.embedding.weight"][: len(rows)]
     directions = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
@@ -52,10 +54,10 @@ def neighbours(checkpoint: Path | None, texts: Iterable[str], max_words: int = 1
 
 
 def read_vocabulary(checkpoint: Path | None) -> Sequence[str]:
-    """The words of a checkpoint (None: the packaged one), the most frequent first. Raises CheckpointError."""
+    """The vocabulary of a checkpoint (None: the packaged one), the most frequent word first. Raises CheckpointError."""
     return load_checkpoint(checkpoint or DEFAULT_CHECKPOINT).words
 
 
 def _normalise(text: str, known: Iterable[str]) -> list[str]:
-    """The words of `text` without the marks of how they were written; a line of the vocabulary, as <url>, is itself."""
+    """The words of `text` without the marks for spelling; an entry of the vocabulary, such as <url>, stays as it is."""
     return [text] if text in known else [word for word in Tokenizer.split(text) if word not in (LONG, ALLCAPS)]

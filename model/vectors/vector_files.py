@@ -1,7 +1,7 @@
-"""Files of word vectors that others made: GloVe's text, word2vec's text and binary, each also gzipped.
+"""Files of pretrained word vectors: GloVe's text format, word2vec's text and binary formats, each optionally gzipped.
 
-The format is told by the content, never by the name. Files are read here, a row at a time, since a row that is wrong
-should be named by its line, and GloVe's largest files hold words with spaces; questions are answered by gensim.
+The content decides the format, never the name. This module parses the files itself, row by row, because an error
+should name the line and because words of GloVe's largest files contain spaces; gensim answers the queries.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from model.vectors.word2vec import import_gensim
 
 GLOVE_TEXT, WORD2VEC_TEXT, WORD2VEC_BINARY = "GloVe text", "word2vec text", "word2vec binary"
 NUMBER_BYTES = 4  # of a number in the binary format, a float32
-MAX_SIZE = 10_000  # numbers of a vector; a head that says more is none
-_CONTROLS = frozenset([*range(9), *range(14, 32)])  # bytes that text has not
+MAX_SIZE = 10_000  # numbers of a vector; a header that says more is taken for garbage
+_CONTROLS = frozenset([*range(9), *range(14, 32)])  # bytes that do not occur in text
 
 
 class WordVectors:
-    """Words and their vectors, as one file holds them."""
+    """The words of one file and their vectors."""
 
     def __init__(self, file: Path, kind: str, words: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """`vectors` is (words, size); no word comes twice. Raises ModelError without gensim."""
+        """`vectors` is (words, size); `words` are distinct. Raises ModelError if gensim is not installed."""
         self.file, self.kind = file, kind
         self._keyed: Any = import_gensim("models").KeyedVectors(vectors.shape[1])
         self._keyed.add_vectors(words, vectors)
         self._keyed.fill_norms()
-        np.maximum(self._keyed.norms, np.finfo(np.float32).tiny, out=self._keyed.norms)  # a null is near to none
+        np.maximum(self._keyed.norms, np.finfo(np.float32).tiny, out=self._keyed.norms)  # no 0/0: similarity 0
 
     @property
     def words(self) -> Sequence[str]:
-        """All words, in the order of the file."""
+        """All words, in file order."""
         return self._keyed.index_to_key  # type: ignore[no-any-return]
 
     @property
@@ -50,25 +50,28 @@ class WordVectors:
         return int(self._keyed.vector_size)
 
     def similar(self, word: str, max_words: int = 10) -> list[Neighbour]:
-        """The words whose vectors have the largest cosine with that of `word`. Raises UnknownWordError."""
+        """The words whose vectors have the largest cosine with that of `word`, the nearest first.
+
+        Raises UnknownWordError if the file has no vector for `word`.
+        """
         return self._most_similar([word], [], max_words)
 
     def analogy(self, a: str, b: str, c: str, max_words: int = 10) -> list[Neighbour]:
-        """The words nearest to a - b + c (king - man + woman), of vectors of length 1; a, b and c are left out.
+        """The words nearest to a - b + c (king - man + woman), with all vectors normalised; a, b and c are left out.
 
-        Mikolov et al. 2013, "Linguistic Regularities in Continuous Space Word Representations". Raises
-        UnknownWordError.
+        Mikolov et al. 2013, "Linguistic Regularities in Continuous Space Word Representations".
+        Raises UnknownWordError, which names every word without a vector.
         """
         return self._most_similar([a, c], [b], max_words)
 
     def missing(self, words: Sequence[str]) -> list[str]:
-        """The words of a vocabulary that have no vector, in its order."""
+        """The words without a vector, in their order."""
         return [word for word in words if word not in self._keyed]
 
     def matrix(self, words: Sequence[str], size: int) -> NDArray[np.float32]:
-        """(words, size) the embedding of a vocabulary; the rows of words without a vector are null.
+        """The embedding of a vocabulary, (words, size); the rows of words without a vector are zero.
 
-        Raises VectorFileError where the network that it is for has vectors of another size.
+        Raises VectorFileError unless `size`, that of the network's vectors, is the file's.
         """
         if size != self.size:
             raise VectorFileError(
@@ -92,11 +95,11 @@ class WordVectors:
 def load_vectors(file: Path) -> WordVectors:
     """Read a file of word vectors.
 
-    Raises VectorFileError, with the line or the number of the word, for a file that is empty, none of the formats,
-    cut off, or has a row of another size, a number that is none or not finite, or a word twice; ModelError without
-    gensim.
+    Raises VectorFileError, with the line or the number of the word, for a file that is empty, truncated or in none of
+    the formats, and for a row of another size, a malformed or non-finite number, or a repeated word. Raises ModelError
+    if gensim is not installed.
     """
-    import_gensim("models")  # its absence is told before a large file is read
+    import_gensim("models")  # fails before a large file is read
     try:
         with _open(file) as handle:
             kind, size, rows = _open_rows(file, handle)
@@ -107,7 +110,7 @@ def load_vectors(file: Path) -> WordVectors:
 
 
 class _VectorRow(NamedTuple):
-    """A word, the bytes of its float32 numbers, and where it stands, for messages."""
+    """A word, the bytes of its float32 numbers, and its place in the file, for messages."""
 
     word: str
     numbers: bytes
@@ -123,7 +126,7 @@ def _open(file: Path) -> io.BufferedReader:
 
 
 def _open_rows(file: Path, handle: io.BufferedReader) -> tuple[str, int, Iterator[_VectorRow]]:
-    """The format, the size of a vector, and the rows to come."""
+    """The format, the size of a vector, and an iterator over the rows."""
     first = handle.readline()
     fields = first.split()
     if not first.strip():
@@ -145,14 +148,14 @@ def _open_rows(file: Path, handle: io.BufferedReader) -> tuple[str, int, Iterato
 
 
 def _text_rows(file: Path, lines: Iterator[bytes] | BinaryIO, size: int, first_line: int) -> Iterator[_VectorRow]:
-    """A word and its numbers a line. A word may hold spaces, so the numbers are counted from the end."""
+    """Lines of a word and its numbers. A word may contain spaces, so the numbers are counted from the end."""
     for number, line in enumerate(lines, start=first_line):
         place = f"line {number}"
         word, *numbers = line.strip(b" \r\n").rsplit(b" ", size)
         last = word.rsplit(b" ", 1)[1:]
         if len(numbers) != size or (last and _is_number(last[0])):
             num_numbers = len(line.split()[1:])
-            raise VectorFileError(f"{file}, {place}: {num_numbers} numbers, where a vector has {size}")
+            raise VectorFileError(f"{file}, {place}: {num_numbers} numbers, but a vector has {size}")
         try:
             yield _VectorRow(word.decode(), array("f", map(float, numbers)).tobytes(), place)
         except ValueError as error:  # a UnicodeDecodeError is one
@@ -160,14 +163,14 @@ def _text_rows(file: Path, lines: Iterator[bytes] | BinaryIO, size: int, first_l
 
 
 def _binary_rows(file: Path, handle: BinaryIO, size: int, num_words: int) -> Iterator[_VectorRow]:
-    """A word, a space and its numbers; some writers put a line feed between rows."""
+    """Rows of a word, a space and the numbers; some writers put a line feed between rows."""
     for number in range(1, num_words + 1):
         word = bytearray()
         while (byte := handle.read(1)) not in (b" ", b""):
             word += byte
         numbers = handle.read(size * NUMBER_BYTES)
         if len(numbers) < size * NUMBER_BYTES:
-            raise VectorFileError(f"{file}, word {number}: the file ends here, and its head says {num_words:,} words")
+            raise VectorFileError(f"{file}, word {number}: the file ends here; its header says {num_words:,} words")
         try:
             yield _VectorRow(word.lstrip(b"\n").decode(), numbers, f"word {number}")
         except UnicodeDecodeError as error:
@@ -175,13 +178,13 @@ def _binary_rows(file: Path, handle: BinaryIO, size: int, num_words: int) -> Ite
 
 
 def _counted(file: Path, num_words: int, rows: Iterator[_VectorRow]) -> Iterator[_VectorRow]:
-    """The rows, which must be as many as the head says."""
+    """The rows, checked to be as many as the header says."""
     num_rows = 0
     for row in rows:
         num_rows += 1
         yield row
     if num_rows != num_words:
-        raise VectorFileError(f"{file}: its head says {num_words:,} words, and there are {num_rows:,}")
+        raise VectorFileError(f"{file}: its header says {num_words:,} words, but there are {num_rows:,}")
 
 
 def _collect(file: Path, size: int, rows: Iterator[_VectorRow]) -> tuple[list[str], NDArray[np.float32]]:
@@ -189,7 +192,7 @@ def _collect(file: Path, size: int, rows: Iterator[_VectorRow]) -> tuple[list[st
     numbers = bytearray()
     for word, row, place in rows:
         if word in places:
-            raise VectorFileError(f"{file}, {place}: {word!r} again, it is {places[word]} already; remove one of them")
+            raise VectorFileError(f"{file}, {place}: {word!r} is also {places[word]}; remove one of them")
         places[word] = place
         numbers += row
     vectors = np.frombuffer(numbers, "<f4").reshape(-1, size)
@@ -201,7 +204,7 @@ def _collect(file: Path, size: int, rows: Iterator[_VectorRow]) -> tuple[list[st
 
 
 def _is_text(sample: bytes) -> bool:
-    """Whether a sample, which may end amid a character, is text; float32 numbers soon have bytes that text has not."""
+    """Whether a sample, which may end within a character, is text; float32 numbers soon contain bytes that are not."""
     try:
         sample.decode()
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Word vectors, made with the vocabulary from texts. Needs gensim, which is imported when it is first used."""
+"""Training of word vectors, together with their vocabulary. Needs gensim, which is imported on first use."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from model.errors import DataError, ModelError
 from model.text.normalise import split_chunk
 from model.text.tokenizer import Tokenizer, build_vocabulary, cut
 
-VECTOR_STD = 0.35  # of all entries: the scale at which the LSTM's gates start to work
-NUM_BUCKETS = 2048  # for words beyond the vocabulary, so that they are not taken out from between their neighbours
+VECTOR_STD = 0.35  # of all entries: large enough for the LSTM's gates to respond
+NUM_BUCKETS = 2048  # for words outside the vocabulary, so that they keep their places in the context windows
 
 
-def train_vectors(  # noqa: PLR0913 - two are what to do, the others have defaults
+def train_vectors(  # noqa: PLR0913 - all but two have defaults
     source: Path,
     file: Path,
     *,
@@ -34,19 +34,20 @@ def train_vectors(  # noqa: PLR0913 - two are what to do, the others have defaul
     seed: int = 1,
     on_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> int:
-    """Train word vectors of `size` numbers, write them to `file`, and return how many there are.
+    """Train word vectors of `size` numbers, write them to `file`, and return their number.
 
-    From the corpora of a data folder, without the films that are held out for evaluation, or from a file of one's own
-    (see `read_texts`); texts are cut into words as the network cuts them. The file has word2vec's text format: a line
-    with the number of words and the size of a vector, then a word and its vector a line, in the order of the
-    vocabulary. Raises DataError for texts that cannot be read, and ModelError where `file` exists or cannot be
-    written, or where gensim is missing; all but a full disk before anything is trained.
+    `source` is a data directory, whose corpora are read without the films held out for evaluation, or a file of texts
+    (see `read_texts`). Texts are split into words as for the network. `file` gets word2vec's text format: a line with
+    the number of words and the size of a vector, then one line for each word and its vector, in vocabulary order.
+
+    Raises DataError for texts that cannot be read, and ModelError if `file` exists or cannot be written, or gensim is
+    not installed; nothing is trained before these checks, except that the disk may still turn out to be full.
     """
     import_gensim("models")
     if file.exists():
         raise ModelError(f"{file}: exists, and is not overwritten; remove it or choose another name")
     if not file.parent.is_dir():
-        raise ModelError(f"{file.parent}: there is no such folder to write to")
+        raise ModelError(f"{file.parent}: there is no such directory to write to")
     texts = _corpus_texts(source) if source.is_dir() else read_texts(source)
     words, tokenizer = make_tokenizer(texts, max_words, NUM_BUCKETS)
     sizes = ModelConfig(num_words=len(words), num_buckets=NUM_BUCKETS, embedding_size=size)
@@ -54,14 +55,14 @@ def train_vectors(  # noqa: PLR0913 - two are what to do, the others have defaul
     if not any(len(text) for text in ids):
         raise DataError(f"{source}: no words in its texts")
     vectors = train_word_vectors(ids, sizes, num_epochs=num_epochs, seed=seed, on_epoch=on_epoch)
-    occurs = np.bincount(np.concatenate(ids), minlength=sizes.num_rows) > 0  # a mark such as <url> may not
+    occurs = np.bincount(np.concatenate(ids), minlength=sizes.num_rows) > 0  # a special token may be absent
     return _write_vectors(file, [(word, vectors[row]) for row, word in enumerate(words) if occurs[row]])
 
 
 def read_texts(file: Path) -> list[str]:
-    """The texts of a file: the rows of `.jsonl`, `.json` and `.csv`, else its lines; each also with `.gz`.
+    """The texts of a file: the rows of `.jsonl`, `.json` and `.csv`, otherwise its lines; each optionally with `.gz`.
 
-    Raises DataError where there is no text, or the file cannot be read.
+    Raises DataError if the file has no texts or cannot be read.
     """
     is_packed = file.suffix.lower() == ".gz"
     if (file.with_suffix("") if is_packed else file).suffix.lower() in (".jsonl", ".json", ".csv"):
@@ -76,8 +77,8 @@ def read_texts(file: Path) -> list[str]:
     return texts
 
 
-def _corpus_texts(data: Path) -> list[str]:
-    corpora = read_corpora(data, ("imdb", "imdb_unlabelled", "sst2", "semeval"))
+def _corpus_texts(data_dir: Path) -> list[str]:
+    corpora = read_corpora(data_dir, ("imdb", "imdb_unlabelled", "sst2", "semeval"))
     for name in ("imdb", "imdb_unlabelled"):
         _, corpora[name] = split_by_stream(corpora[name], (DEV_SHARE,), SPLIT_SEED)
     return [example.text for examples in corpora.values() for example in examples]
@@ -95,7 +96,7 @@ def _write_vectors(file: Path, vectors: Sequence[tuple[str, NDArray[np.float32]]
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
-    """How often each token occurs."""
+    """Token -> number of its occurrences."""
     chunks: Counter[str] = Counter()
     for text in texts:
         chunks.update(cut(text))
@@ -107,7 +108,7 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
 
 
 def make_tokenizer(texts: Iterable[str], max_words: int, num_buckets: int) -> tuple[list[str], Tokenizer]:
-    """The vocabulary of `texts`, at most `max_words`, and a tokenizer for it."""
+    """The vocabulary of `texts`, at most `max_words` words, and its tokenizer."""
     words = build_vocabulary(count_words(texts), max_words)
     return words, Tokenizer(words, num_buckets)
 
@@ -120,11 +121,12 @@ def train_word_vectors(
     seed: int,
     on_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> NDArray[np.float32]:
-    """(rows, embedding) vectors for the ids in `texts` by continuous bag of words with negative sampling.
+    """Train vectors, (rows, embedding), for the ids in `texts`: continuous bag of words with negative sampling.
 
-    Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their Compositionality", as in gensim:
-    window 5, 8 negatives. Buckets get vectors as words do; rows that never occur stay random. The entries have mean
-    square VECTOR_STD^2. One thread, so that a seed gives the same vectors again. Raises ModelError without gensim.
+    Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their Compositionality", in gensim's
+    implementation, with window 5 and 8 negative samples. Buckets get vectors as words do; rows that never occur stay
+    random. All entries have standard deviation VECTOR_STD. One thread, so that a seed fixes the vectors.
+    Raises ModelError if gensim is not installed.
     """
     rng = np.random.default_rng(seed)
     vectors = rng.standard_normal((config.num_rows, config.embedding_size)).astype(np.float32)
@@ -149,7 +151,7 @@ def train_word_vectors(
 
 
 class _Sentences:
-    """Texts of ids as gensim reads them: lists of strings, again in every epoch."""
+    """Texts of ids as gensim takes them: lists of strings, iterated once in every epoch."""
 
     def __init__(self, texts: Sequence[NDArray[np.int32]], num_rows: int) -> None:
         self._texts = texts
@@ -160,7 +162,7 @@ class _Sentences:
 
 
 def import_gensim(module: str) -> Any:
-    """The module `gensim.module`. Raises ModelError that says what to install."""
+    """The module `gensim.<module>`. Raises ModelError, which says what to install."""
     try:
         return import_module(f"gensim.{module}")
     except ModuleNotFoundError as error:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.pipeline.backlog import produce
-from benchmarks.pipeline.programs import PROGRAMS, Backlog, ProgramResult, run
+from benchmarks.pipeline.backlog import Backlog, produce
+from benchmarks.pipeline.programs import PROGRAMS, ProgramResult, run
 from benchmarks.pipeline.report import as_json
 from tests import kafka_tools
 from worker.stack import LocalStack

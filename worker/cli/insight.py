@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from worker.cli.options import examples, expected_errors, with_settings
-from worker.cli.training import DataFolder
+from worker.cli.training import DataDirectory
 from worker.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ MAX_SHOWN_CELLS = 3
 @with_settings("checkpoint")
 def explain(
     settings: Settings,
-    data: DataFolder,
+    data: DataDirectory,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table")] = False,
 ) -> None:
     """Measure whether results rest on the words that they name: delete those, and as many random ones."""

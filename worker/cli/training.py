@@ -23,7 +23,7 @@ commands = typer.Typer()
 _PANEL = "The network"
 _SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
-DataFolder = Annotated[Path, typer.Option("--data", help="Folder with the labelled corpora (reviews/, tweets/)")]
+DataDirectory = Annotated[Path, typer.Option("--data", help="Directory of the labelled corpora (reviews/, tweets/)")]
 
 
 @commands.command(
@@ -37,28 +37,28 @@ DataFolder = Annotated[Path, typer.Option("--data", help="Folder with the labell
     ),
 )
 def train(
-    run: Annotated[Path, typer.Option("--run", help="Folder of this run; a run that was cut off goes on there")],
-    data: Annotated[Path | None, typer.Option("--data", help="Folder with the labelled corpora")] = None,
-    name: Annotated[str, typer.Option(help="Name of the checkpoint, as events tell it")] = "default",
+    run: Annotated[Path, typer.Option("--run", help="Directory of this run; an interrupted run resumes there")],
+    data: Annotated[Path | None, typer.Option("--data", help="Directory of the labelled corpora")] = None,
+    name: Annotated[str, typer.Option(help="Name of the checkpoint, shown in events")] = "default",
     finished: Annotated[
         Path | None,
         typer.Option("--all-films", metavar="RUN", help="Go on with this run's network and the films that it held out"),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="A system of the literature, instead of a checkpoint; a wrong name lists them")
+        str | None, typer.Option(help="A baseline of the literature, instead of a checkpoint; a wrong name lists them")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A preset's version of seconds; needs no --data")] = False,
-    knobs: Annotated[
+    quick: Annotated[bool, typer.Option("--quick", help="A small run of the baseline; needs no --data")] = False,
+    assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A size or a knob of training; a wrong name lists them"),
+        typer.Option("--set", metavar="NAME=VALUE", help="Set a hyperparameter; a wrong name lists them"),
     ] = None,
 ) -> None:
     """Train a network, and write its checkpoint and what it scores on held-out data."""
     with expected_errors():
-        if finished is not None and (preset is not None or knobs):
-            raise SettingsError("--all-films goes on with a checkpoint's run and its knobs: without --preset and --set")
+        if finished is not None and (preset is not None or assignments):
+            raise SettingsError("--all-films keeps the hyperparameters of its run: it takes no --preset and no --set")
         if preset is not None:
-            _train_preset(preset, data, run, knobs or [], quick=quick)
+            _train_baseline(preset, data, run, assignments or [], quick=quick)
         elif data is None or quick:
             raise SettingsError("without --preset, a checkpoint is trained: it needs --data, and knows no --quick")
         elif finished is not None:
@@ -66,7 +66,7 @@ def train(
 
             print(train_on_all_films(finished, data, run, name=name))
         else:
-            _train_checkpoint(data, run, name, knobs or [])
+            _train_checkpoint(data, run, name, assignments or [])
 
 
 @commands.command(
@@ -79,7 +79,7 @@ def train(
 @with_settings("checkpoint", "precision", "device")
 def evaluate(
     settings: Settings,
-    data: DataFolder,
+    data: DataDirectory,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table")] = False,
 ) -> None:
     """Measure a checkpoint on the data that its training held out."""
@@ -101,27 +101,27 @@ def evaluate(
             print(_rehearsed(evaluation.rehearsal))
 
 
-def _train_checkpoint(data: Path, run: Path, name: str, knobs: list[str]) -> None:
+def _train_checkpoint(data: Path, run: Path, name: str, assignments: list[str]) -> None:
     from model import ModelConfig, TrainConfig
 
-    knobs_of_sizes, knobs_of_training = _knobs_of(ModelConfig), _knobs_of(TrainConfig)
-    given = _read_knobs(knobs, knobs_of_sizes | knobs_of_training)
-    sizes = ModelConfig(**{name: given[name] for name in given.keys() & knobs_of_sizes})
-    config = TrainConfig(**{name: given[name] for name in given.keys() & knobs_of_training})
+    size_types, training_types = _types_of(ModelConfig), _types_of(TrainConfig)
+    given = _parse_assignments(assignments, size_types | training_types)
+    sizes = ModelConfig(**{name: given[name] for name in given.keys() & size_types})
+    config = TrainConfig(**{name: given[name] for name in given.keys() & training_types})
 
-    from model import train_checkpoint  # imports torch: wrong knobs are said before
+    from model import train_checkpoint  # imports torch, after the check of the hyperparameters
 
     print(train_checkpoint(config, data, run, sizes=sizes, name=name))
 
 
-def _train_preset(name: str, data: Path | None, run: Path, knobs: list[str], *, quick: bool) -> None:
+def _train_baseline(name: str, data: Path | None, run: Path, assignments: list[str], *, quick: bool) -> None:
     from model import find_baseline, run_baseline
 
     baseline = find_baseline(name)
-    kinds = {knob: type(value) for knob, value in baseline.config.to_dict().items()}
-    chosen = baseline.config_with(_read_knobs(knobs, kinds), quick=quick)
+    types = {field: type(value) for field, value in baseline.config.to_dict().items()}
+    chosen = baseline.config_with(_parse_assignments(assignments, types), quick=quick)
     if data is None and chosen.corpora() and not quick:
-        raise SettingsError(f"{name} needs --data, a folder with {', '.join(chosen.corpora())}, or --quick")
+        raise SettingsError(f"{name} needs --data, a directory with {', '.join(chosen.corpora())}, or --quick")
     with Console(stderr=True).status(name) as status:
         outcome = run_baseline(
             baseline, chosen, data, run, lambda share, line: status.update(Text(f"{name}: {share:.0%}, {line}"))
@@ -131,24 +131,25 @@ def _train_preset(name: str, data: Path | None, run: Path, knobs: list[str], *, 
         print(f"- {note}")
 
 
-def _knobs_of(config: Any) -> dict[str, type]:
-    """Name and type of each field of a configuration; the types stand there as text."""
-    kinds = {"int": int, "float": float, "str": str}
-    return {field.name: kinds[field.type] for field in fields(config) if field.type in kinds}
+def _types_of(config: Any) -> dict[str, type]:
+    """Name and type of each field of a configuration, whose annotations are strings."""
+    types = {"int": int, "float": float, "str": str}
+    return {field.name: types[field.type] for field in fields(config) if field.type in types}
 
 
-def _read_knobs(texts: list[str], known: dict[str, type]) -> dict[str, Any]:
+def _parse_assignments(assignments: list[str], known: dict[str, type]) -> dict[str, Any]:
+    """Hyperparameters from NAME=VALUE texts. Raises SettingsError, which lists everything wrong and the known names."""
     values: dict[str, Any] = {}
     problems = []
-    for text in texts:
-        name, _, value = text.partition("=")
+    for assignment in assignments:
+        name, _, value = assignment.partition("=")
         if name not in known:
-            problems.append(f"  {text}: there is no {name!r}")
+            problems.append(f"  {assignment}: there is no {name!r}")
             continue
         try:
             values[name] = _SWITCHES[value.lower()] if known[name] is bool else known[name](value)
         except (ValueError, KeyError):
-            problems.append(f"  {text}: {value!r} is no {known[name].__name__}")
+            problems.append(f"  {assignment}: {value!r} is no {known[name].__name__}")
     if problems:
         raise SettingsError("--set takes NAME=VALUE:\n" + "\n".join(problems) + "\nNames: " + ", ".join(sorted(known)))
     return values
@@ -166,14 +167,14 @@ def _table(evaluation: Evaluation) -> Table:
 
 
 def _rehearsed(rehearsal: Evaluation | None) -> str:
-    """What is known of films where the network learnt from all of them."""
-    told = "imdb: not measured, as this network learnt from all films"
+    """A line on the scores on films for a network that learnt from all films."""
+    unmeasured = "imdb: not measured, as this network learnt from all films"
     if rehearsal is None:
-        return told
+        return unmeasured
     rows = [row for row in rehearsal.rows if row.corpus == "imdb"]
     figures = ", ".join(f"{row.mode} {row.accuracy:.2%}" for row in rows)
     return (
-        f"{told}. Before it learnt from the last {rehearsal.dev_share:.0%} of them ({rehearsal.fingerprint}), "
+        f"{unmeasured}. Before it learnt from the last {rehearsal.dev_share:.0%} of them ({rehearsal.fingerprint}), "
         f"it was measured on the {rows[0].num_texts:,} reviews of those: {figures}"
     )
 

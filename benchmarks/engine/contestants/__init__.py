@@ -1,0 +1,1 @@
+"""The implementations that the engine is compared with, and their common work."""

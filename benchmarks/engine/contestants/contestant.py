@@ -1,9 +1,9 @@
-"""Who runs in the race, and those that are numpy's: our engine, and its matrix products alone.
+"""Contestants of the race, and those without a framework: our engine, and its matrix products alone.
 
-The work is the same for all: token ids and lengths are given, and each reads them through the same embedding and LSTM
-weights, in batches, to the last hidden state of every text. What a peer can prepare before it sees a state is prepared
-outside the time: padded or packed ids, sorted by length. Ours plans its batch inside the time, and also keeps
-the pools of a text and reads the classes out after every token, as serving needs it.
+The work is the same for all: token ids and lengths are given, and each contestant reads them through the same embedding
+and LSTM weights, in batches, to the last hidden state of every text. The peers' padding, packing and sorting by length
+is not timed. Our engine's planning of a batch is timed, and it also updates a text's pools and reads out the classes
+after every token, as serving needs them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.engine.contestants.work import RaggedTexts
-from model.checkpoint import Weights
-from model.config import ModelConfig
-from model.inference.kernels.cpu import CpuNetwork
+from benchmarks.engine.contestants.work import RaggedTexts, Work
+from model.inference.kernels.cpu import CpuNetwork, WordReadouts
 from model.inference.kernels.recurrence import CPU_PRECISIONS, CpuPrecision
 from model.inference.schedule import IntArray, plan_rows, schedule
 from model.inference.state import FloatArray, WordState
@@ -26,61 +24,38 @@ PRODUCTS = "products"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contestant:
-    """One way to do the work."""
+    """One implementation of the work."""
 
     name: str  # in JSON
     title: str  # in the table
-    read: Callable[[], FloatArray]  # -> (texts, H): the last hidden state of each, in its own order
-    order: IntArray  # (texts,): the text that each row of these is
-    is_exact: bool = True  # its numbers are float32 throughout
-    is_complete: bool = True  # it does all of the work
+    read: Callable[[], FloatArray]  # returns the last hidden states, (texts, H), in an order of its own
+    order: IntArray  # (texts,): index of the text of each of these rows
+    is_exact: bool = True  # float32 throughout
+    is_complete: bool = True  # does all of the work
 
     def hidden(self) -> FloatArray:
-        """(texts, H) in the order of the texts."""
+        """The last hidden states, (texts, H), in the order of the texts."""
         hidden = np.empty_like(states := self.read())
         hidden[self.order] = states
         return hidden
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Work:
-    """What all do."""
-
-    config: ModelConfig
-    weights: Weights
-    texts: RaggedTexts
-    batch: int  # texts
-
-    def sorted_batches(self, num_texts: int) -> list[IntArray]:
-        """Each batch from its shortest to its longest text, cut into groups of `num_texts`, which are padded little."""
-        lengths = self.texts.lengths
-        return [
-            batch.start + group
-            for batch in self.texts.batches(self.batch)
-            for group in split(np.argsort(lengths[batch], kind="stable"), num_texts)
-        ]
-
-    def sorted_ahead(self, num_texts: int) -> list[IntArray]:
-        """All texts from the shortest to the longest, in groups of `num_texts`."""
-        return split(np.argsort(self.texts.lengths, kind="stable"), num_texts)
-
-
-def split(texts: IntArray, num_texts: int) -> list[IntArray]:
-    """In groups of `num_texts`, the last one perhaps smaller."""
-    return [texts[begin : begin + num_texts] for begin in range(0, len(texts), num_texts)]
+def read_words(network: CpuNetwork, hidden_size: int, texts: RaggedTexts) -> WordReadouts:
+    """Read a batch of whole texts, each on a stream of its own, as the engine does, including the planning."""
+    whole = np.ones(len(texts.lengths), np.bool_)
+    plan = schedule(texts.lengths, final=whole, first=whole)
+    return network.read_words(plan, texts.ids, WordState.empty(len(whole), hidden_size))
 
 
 def read_batch(network: CpuNetwork, hidden_size: int, texts: RaggedTexts) -> FloatArray:
-    """(texts, H): as the engine reads a batch of whole texts, each of a stream of its own, its plan included."""
-    whole = np.ones(len(texts.lengths), np.bool_)
-    plan = schedule(texts.lengths, final=whole, first=whole)
-    readouts = network.read_words(plan, texts.ids, WordState.empty(len(whole), hidden_size))
+    """The last hidden state of each text of a batch, (texts, H)."""
+    readouts = read_words(network, hidden_size, texts)
     hidden: FloatArray = readouts.state.words[0, readouts.row]
     return hidden
 
 
 def ours(work: Work, precision: CpuPrecision) -> tuple[Contestant, Contestant]:
-    """Our word network, on batches as they come, and on batches of texts that were sorted by length together."""
+    """Our word network, on batches in the order of the texts, and on batches of texts sorted by length beforehand."""
     network = CpuNetwork(work.config, work.weights, precision=precision)
     name, title, is_exact = f"ours_{precision}", f"ours, {precision}", precision == CPU_PRECISIONS[0]
     as_given, by_length = np.arange(len(work.texts.lengths)), np.concatenate(work.sorted_ahead(work.batch))
@@ -101,7 +76,7 @@ def _reader(work: Work, network: CpuNetwork, order: IntArray) -> Callable[[], Fl
 
 
 def products(work: Work) -> Contestant:
-    """The recurrent products of the same schedule by numpy's BLAS, and nothing else: no gates, no states."""
+    """The recurrent products of the same schedule by numpy's BLAS, without gates and states."""
     recurrence = np.ascontiguousarray(work.weights["word.lstm.weight_hh"].T)
     plans = [plan_rows(work.texts.take(batch).lengths) for batch in work.texts.batches(work.batch)]
     hidden = np.zeros((work.batch, work.config.hidden_size), np.float32)
@@ -118,5 +93,5 @@ def products(work: Work) -> Contestant:
 
 
 def fastest(candidates: Sequence[Contestant], seconds: Sequence[float]) -> Contestant:
-    """The one with the least time: a peer takes part with the setting that suits it best here."""
+    """The candidate with the least time: a peer takes part with its best setting on this machine."""
     return min(zip(seconds, candidates, strict=True), key=lambda pair: pair[0])[1]

@@ -1,7 +1,7 @@
 """ONNX Runtime's LSTM, in float32 and with dynamically quantised int8 weights.
 
-Its LSTM reads a rectangle, so texts of like length are put side by side. `bucketed`: within a batch, in groups of the
-size that suits it best. `ahead`: all texts of the run are sorted together, as if a server could wait for them.
+Its LSTM reads padded batches, so texts are grouped by length. `bucketed`: within each batch, in groups of the size that
+is fastest. `ahead`: over all texts of the run, as if a server could wait for them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from benchmarks.engine.contestants.contestant import Contestant, Work
+from benchmarks.engine.contestants.contestant import Contestant
+from benchmarks.engine.contestants.work import Work
 from model.inference.schedule import IntArray
 from model.inference.state import FloatArray
 
@@ -27,7 +28,7 @@ _OPSET, _IR_VERSION = 17, 9
 
 
 def bucketed_and_ahead(work: Work, *, int8: bool) -> tuple[list[Contestant], list[Contestant]]:
-    """Both ways, with each size of a group."""
+    """Contestants of both kinds, each with every group size of GROUPS."""
     session, (name, title) = make_session(work, int8=int8), _names(int8)
     return (
         [
@@ -42,7 +43,7 @@ def bucketed_and_ahead(work: Work, *, int8: bool) -> tuple[list[Contestant], lis
 
 
 def whole_batches(work: Work, session: Any, *, int8: bool) -> Contestant:
-    """Every batch as one group."""
+    """A contestant that pads every batch as one group."""
     return Contestant(*_names(int8), *_reader(work, session, work.sorted_batches(work.batch)), not int8)
 
 
@@ -51,7 +52,7 @@ def _names(int8: bool) -> tuple[str, str]:
 
 
 def _reader(work: Work, session: Any, groups: list[IntArray]) -> tuple[Callable[[], FloatArray], IntArray]:
-    """What reads the texts in these groups, and their order; the rectangles are laid out before the time runs."""
+    """A function that reads the texts in these groups, padded beforehand, and the order of its results."""
     feeds = [
         {"ids": work.texts.padded(group).astype(np.int64), "lengths": work.texts.lengths[group].astype(np.int32)}
         for group in groups
@@ -64,7 +65,7 @@ def _reader(work: Work, session: Any, groups: list[IntArray]) -> tuple[Callable[
 
 
 def make_session(work: Work, *, int8: bool) -> Any:
-    """On one thread: `ids` (time, texts) and `lengths` -> `last` (1, texts, H)."""
+    """A session on one thread, with inputs `ids` (time, texts) and `lengths` (texts,), output `last` (1, texts, H)."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     with TemporaryDirectory(prefix="sentiment-bench-") as name:
@@ -73,7 +74,7 @@ def make_session(work: Work, *, int8: bool) -> Any:
         if int8:
             quantised, log = Path(name) / "lstm-int8.onnx", logging.getLogger()
             level = log.level
-            log.setLevel(logging.ERROR)  # it advises a step for graphs that need one
+            log.setLevel(logging.ERROR)  # it advises a preprocessing that this graph does not need
             try:
                 quantize_dynamic(file, quantised, op_types_to_quantize=["LSTM"], weight_type=QuantType.QInt8)
             finally:
@@ -83,7 +84,7 @@ def make_session(work: Work, *, int8: bool) -> Any:
 
 
 def _graph(work: Work) -> Any:
-    """Gather, then LSTM; ONNX wants its gates in the order input, output, forget, cell."""
+    """A Gather and an LSTM node, whose gates ONNX orders input, output, forget, cell."""
     hidden_size = work.config.hidden_size
     bias = _onnx_gates(work.weights["word.lstm.bias"])
     tensors = {

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from benchmarks.engine.contestants.contestant import Contestant, Work
+from benchmarks.engine.contestants.contestant import Contestant
+from benchmarks.engine.contestants.work import Work
 from model.inference.schedule import IntArray
 from model.inference.state import FloatArray
 
@@ -19,7 +20,7 @@ INT8_ENGINES = ("x86", "onednn")
 
 
 def padded(work: Work) -> Contestant:
-    """Every batch as one rectangle, zeros behind the end of each text: what an LSTM is first written as."""
+    """Batches padded with zeros to their longest text: the simplest way to use an LSTM."""
     embedding, lstm = network(work)
     groups = _batches(work)
     ids = [torch.from_numpy(work.texts.padded(group)) for group in groups]
@@ -37,12 +38,12 @@ def padded(work: Work) -> Contestant:
 
 
 def packed(work: Work) -> Contestant:
-    """Packed sequences, sorted and packed before the time runs; only real tokens are embedded."""
+    """Packed sequences, sorted and packed beforehand; padding is not embedded."""
     return _packed(work, *network(work))
 
 
 def quantised(work: Work) -> list[Contestant]:
-    """The same with int8 weights, by each of torch's engines for them that is there."""
+    """Packed sequences with int8 weights, by each of torch's quantised engines that is available."""
     embedding, lstm = network(work)
     before = torch.backends.quantized.engine
     found = []
@@ -51,7 +52,7 @@ def quantised(work: Work) -> list[Contestant]:
             if engine in torch.backends.quantized.supported_engines:
                 torch.backends.quantized.engine = engine
                 with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # torch's own words on what will replace it
+                    warnings.simplefilter("ignore")  # of its deprecation
                     [in_int8] = torch.ao.quantization.quantize_dynamic(nn.Sequential(lstm), {nn.LSTM}, torch.qint8)  # type: ignore[no-untyped-call]
                 found.append(_packed(work, embedding, in_int8, engine))
     finally:
@@ -80,19 +81,19 @@ def _packed(work: Work, embedding: nn.Module, lstm: nn.Module, int8_engine: str 
 
 
 def pack(work: Work, group: IntArray) -> tuple[Tensor, Tensor]:
-    """Ids step after step, and how many texts have one at each."""
+    """The ids of a group, sorted by time step, and the number of texts at each step."""
     ids, lengths = torch.from_numpy(work.texts.padded(group)), torch.from_numpy(work.texts.lengths[group])
     sequence = nn.utils.rnn.pack_padded_sequence(ids, lengths)
     return sequence.data, sequence.batch_sizes
 
 
 def _batches(work: Work) -> list[IntArray]:
-    """The texts of each batch, the longest first, as torch packs them."""
+    """The texts of each batch, the longest first, which packing requires."""
     return [group[::-1].copy() for group in work.sorted_batches(work.batch)]
 
 
 def network(work: Work) -> tuple[nn.Embedding, nn.LSTM]:
-    """Embedding and LSTM with the weights of all; torch's second bias is zero."""
+    """Embedding and LSTM with the weights of the work; torch's second bias is zero."""
     tensors = {name: torch.from_numpy(weight) for name, weight in work.weights.items()}
     embedding = nn.Embedding.from_pretrained(tensors["word.embedding.weight"])  # type: ignore[no-untyped-call]
     lstm = nn.LSTM(work.config.embedding_size, work.config.hidden_size)

@@ -1,0 +1,1 @@
+"""The measurements, a file each; `benchmarks/engine/measure.py` runs all of them."""

@@ -1,8 +1,8 @@
-"""A GPU, where there is one: our word network beside cuDNN's LSTM, on the same weights, texts and batches.
+"""Our word network beside cuDNN's LSTM on a GPU, with the same weights, texts and batches.
 
-A call takes token ids from the host and ends when its result is there. cuDNN gets its ids sorted and packed before the
-time runs, and gives the last hidden states; ours plans inside the time, and gives the classes after every token
-and a summary of each text. Both run in float32, then both with products in tf32, which torch lets cuDNN use by default.
+A call takes token ids from the host and ends when its result is on the host. cuDNN gets its ids sorted and packed
+beforehand, and returns the last hidden states; our planning is timed, and we return the classes after every token and a
+summary of each text. Both run in float32, then both with products in tf32, which torch allows cuDNN by default.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from benchmarks.engine.contestants.contestant import Work
+from benchmarks.engine.contestants.contestant import read_words
 from benchmarks.engine.contestants.torch_peers import network, pack
-from benchmarks.engine.contestants.work import RaggedTexts, exact_hidden
+from benchmarks.engine.contestants.work import RaggedTexts, Work, exact_hidden
 from benchmarks.engine.figures import Bar, BenchRow
 from model.errors import ComparisonError
 from model.inference.devices import check_device
 from model.inference.kernels.cpu import CpuNetwork
 from model.inference.kernels.cuda import CudaNetwork
-from model.inference.schedule import IntArray, schedule
-from model.inference.state import FloatArray, WordState
+from model.inference.schedule import IntArray
+from model.inference.state import FloatArray
 
 BATCHES = {1: Bar(1.0), 16: Bar(1.0), 64: Bar(1.0), 1024: Bar(1.5)}
-TOLERANCES = {"float32": 1e-4, "tf32": 3e-2}  # of our logits and cuDNN's hidden states, from those in float32
+TOLERANCES = {"float32": 1e-4, "tf32": 3e-2}  # of our logits and cuDNN's hidden states, against float32 on the CPU
 
 Call = Callable[[], FloatArray]
 
 
 def cuda_rows(work: Work, on_progress: Callable[[str], None]) -> list[BenchRow]:
-    """Those of `measure_cuda`, none where there is no GPU. Raises ConfigError where it cannot be used."""
+    """The rows of `measure_cuda`, or none without a GPU. Raises ConfigError if the GPU cannot be used."""
     if not torch.cuda.is_available():
         return []
     check_device("cuda", "tf32")
@@ -46,9 +46,9 @@ def cuda_rows(work: Work, on_progress: Callable[[str], None]) -> list[BenchRow]:
 
 
 def measure_cuda(work: Work, *, device: str = "cuda", num_calls: int = 100) -> list[BenchRow]:
-    """For each precision and batch, how many times as long cuDNN takes, by the median of `num_calls` calls.
+    """The time of cuDNN over ours for each precision and batch size, by the medians of `num_calls` calls.
 
-    Raises ComparisonError where one of the two does other work. device: cpu is for tests, its figures mean nothing.
+    device: "cpu" is for tests; its figures mean nothing. Raises ComparisonError if either computes other numbers.
     """
     title = torch.cuda.get_device_name() if device == "cuda" else device
     on_cpu = CpuNetwork(work.config, work.weights)
@@ -77,19 +77,16 @@ def measure_cuda(work: Work, *, device: str = "cuda", num_calls: int = 100) -> l
 
 
 def our_call(network: CpuNetwork, work: Work, texts: RaggedTexts) -> Call:
-    """-> (tokens, 3): what the texts' classes are after every token; one text is one stream."""
-    whole = np.ones(len(texts.lengths), np.bool_)
+    """A call that returns the logits after every token, (tokens, 3)."""
 
     def read() -> FloatArray:
-        plan = schedule(texts.lengths, final=whole, first=whole)
-        state = WordState.empty(len(whole), work.config.hidden_size)
-        return network.read_words(plan, texts.ids, state).logits[: plan.num_tokens]
+        return read_words(network, work.config.hidden_size, texts).logits[: texts.num_tokens]
 
     return read
 
 
 def cudnn_call(embedding: nn.Module, lstm: nn.Module, work: Work) -> Call:
-    """-> (texts, H): the last hidden states of all texts, the longest first."""
+    """A call that returns the last hidden state of each text, (texts, H), the longest text first."""
     ids, batch_sizes = pack(work, _longest_first(work.texts))
     device = next(lstm.parameters()).device
     if device.type == "cuda":
@@ -105,11 +102,11 @@ def cudnn_call(embedding: nn.Module, lstm: nn.Module, work: Work) -> Call:
 
 
 def check(work: Work, on_cpu: CpuNetwork, texts: RaggedTexts, calls: tuple[Call, Call], tolerance: float) -> None:
-    """Raises ComparisonError where our logits or their hidden states are not those of the CPU."""
+    """Raise ComparisonError unless our logits and cuDNN's hidden states are those of the CPU, within `tolerance`."""
     expected = our_call(on_cpu, work, texts)(), exact_hidden(work.weights, texts)[_longest_first(texts)]
     for title, call, right in zip(("ours", "cuDNN"), calls, expected, strict=True):
         if not (largest := float(np.abs(call() - right).max())) <= tolerance:
-            raise ComparisonError(f"{title} does other work on this GPU: off by {largest:.1e}, at most {tolerance:.0e}")
+            raise ComparisonError(f"{title} differs by {largest:.1e} on this GPU, and may by at most {tolerance:.0e}")
 
 
 def _longest_first(texts: RaggedTexts) -> IntArray:
@@ -117,7 +114,7 @@ def _longest_first(texts: RaggedTexts) -> IntArray:
 
 
 def _median_seconds(ours: list[Call], theirs: list[Call], num_calls: int, device: str) -> tuple[float, float]:
-    """Of a call of each, in turns, by the clock on the wall, after every batch was read once."""
+    """Median wall-clock time of our calls and theirs, taken in turns, after each batch was read once."""
     seconds: tuple[list[float], list[float]] = [], []
     for pair in islice(cycle(zip(ours, theirs, strict=True)), len(ours) + num_calls):
         for call, taken in zip(pair, seconds, strict=True):
@@ -137,7 +134,7 @@ def _synchronize(device: str) -> None:
 
 @contextmanager
 def _cudnn(*, tf32: bool) -> Iterator[None]:
-    """What cuDNN may round its operands to; a flag of the process, put back afterwards."""
+    """Allow or forbid cuDNN tf32 within the block; the flag is one of the process."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = tf32
     try:

@@ -1,9 +1,11 @@
-"""What a fresh process needs to serve, run as one.
+"""A fresh process that measures its own start and memory.
 
     python -m benchmarks.engine.measurements.fresh CHECKPOINT NUM_CHARS
 
-Prints a line of JSON once the first text is read, and one more after a batch at the bound of the engine, made of the
-characters that cost most memory: those that are a token each, and no two in a row the same.
+It prints one line of JSON once the engine is warm, and another one after the largest batch that the engine takes. That
+batch has the characters that need most memory: each is a token, and no two neighbours are equal.
+
+It imports nothing but the engine, since its imports are part of what is measured.
 """
 
 from __future__ import annotations
@@ -21,13 +23,13 @@ _FIRST_CHAR, _NUM_CHARS = 0x4E00, 20_000
 
 
 def resident_bytes() -> int:
-    """What the process holds now; where the system does not tell, the most that it held."""
+    """Resident memory of the process; where the system does not report it, its peak."""
     statm = Path("/proc/self/statm")
     return int(statm.read_text().split()[1]) * resource.getpagesize() if statm.exists() else peak_bytes()
 
 
 def peak_bytes() -> int:
-    """The most that the process held so far; not what its parent held before it became this program."""
+    """Peak resident memory of the process, without that of its parent before exec, where the system reports it."""
     status = Path("/proc/self/status")
     if status.exists():
         [most_kib] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
@@ -37,13 +39,13 @@ def peak_bytes() -> int:
 
 
 def largest_batch(num_chars: int) -> list[Request]:
-    """As many requests as fit in a batch, with `num_chars` characters in all."""
+    """MAX_BATCH_REQUESTS requests with `num_chars` characters in total."""
     text = "".join(chr(_FIRST_CHAR + at % _NUM_CHARS) for at in range(num_chars // MAX_BATCH_REQUESTS))
     return [Request(stream, text) for stream in range(MAX_BATCH_REQUESTS)]
 
 
 def main() -> None:
-    """Start as a worker does, then read."""
+    """Start as a worker does, then read the largest batch."""
     checkpoint, num_chars = sys.argv[1:]
     engine = InferenceEngine.load(Path(checkpoint))
     engine.warm_up()

@@ -1,31 +1,33 @@
-"""How long one text alone takes, by the clock: ours and the peers in turn, call by call."""
+"""Latency of a single text, by the clock: ours and the peers' calls in turn."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from benchmarks.engine.contestants import onnx_peers, torch_peers
-from benchmarks.engine.contestants.contestant import Contestant, Work, ours
-from benchmarks.engine.contestants.work import exact_hidden, texts_of
+from benchmarks.engine.contestants.contestant import Contestant, ours
+from benchmarks.engine.contestants.work import Work, exact_hidden, texts_of
 from benchmarks.engine.figures import Bar, BenchRow
 from benchmarks.engine.measurements.race import check_hidden
+from benchmarks.engine.timing import call_times_ms
 from model.checkpoint import Weights
 from model.config import ModelConfig
 from model.inference.kernels.recurrence import CPU_PRECISIONS
 from model.inference.state import DoubleArray
 
 NUM_TOKENS = 20
-MOST_MS = {256: Bar(1.0, is_least=False)}
-_WARM_UP_CALLS = 10
+LATENCY_MS = {256: Bar(1.0, is_least=False)}
 
 
 def measure_latency(
     config: ModelConfig, weights: Weights, num_calls: int, on_progress: Callable[[str], None]
 ) -> list[BenchRow]:
-    """The median time of a call, and against `nn.LSTM`."""
+    """The median time of a call for ours, torch and ONNX Runtime.
+
+    Raises ComparisonError if one computes other hidden states than the rest.
+    """
     on_progress(f"{config.hidden_size} cells: latency of one text")
     work = Work(config, weights, texts_of(np.array([NUM_TOKENS]), config.num_words), batch=1)
     own = [ours(work, precision)[0] for precision in CPU_PRECISIONS]
@@ -41,19 +43,8 @@ def measure_latency(
     return latency_rows(config.hidden_size, contestants, times_ms)
 
 
-def call_times_ms(calls: Sequence[Callable[[], object]], num_calls: int) -> DoubleArray:
-    """(calls, num_calls): each in turn, again and again."""
-    times_ms = np.empty((len(calls), _WARM_UP_CALLS + num_calls))
-    for round_number in range(times_ms.shape[1]):
-        for number, call in enumerate(calls):
-            started = time.perf_counter()
-            call()
-            times_ms[number, round_number] = 1000 * (time.perf_counter() - started)
-    return times_ms[:, _WARM_UP_CALLS:]
-
-
 def latency_rows(hidden_size: int, contestants: Sequence[Contestant], times_ms: DoubleArray) -> list[BenchRow]:
-    """A row for each contestant; those that are ours have a bar, and say how many times as fast as nn.LSTM they are."""
+    """A row for each contestant, given times (contestants, calls); ours have a bar and a ratio to `nn.LSTM`."""
     medians = dict(zip((each.name for each in contestants), np.median(times_ms, axis=1).tolist(), strict=True))
     rows = []
     for each, of_calls in zip(contestants, times_ms, strict=True):
@@ -67,7 +58,7 @@ def latency_rows(hidden_size: int, contestants: Sequence[Contestant], times_ms: 
                 value=medians[each.name],
                 unit="ms",
                 hidden_size=hidden_size,
-                bar=MOST_MS.get(hidden_size) if is_ours else None,
+                bar=LATENCY_MS.get(hidden_size) if is_ours else None,
                 note=note,
             )
         )

@@ -1,4 +1,4 @@
-"""Whether long texts, and long ones beside short ones, cost as much a token as tweets do."""
+"""Cost per token of long texts, and of long beside short texts, against tweets."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 from benchmarks.engine.contestants.contestant import read_batch
 from benchmarks.engine.contestants.work import MEAN_TOKENS, RaggedTexts, random_tweets, texts_of
 from benchmarks.engine.figures import Bar, BenchRow
-from benchmarks.engine.rounds import best_seconds
+from benchmarks.engine.timing import best_seconds
 from model.checkpoint import Weights
 from model.config import ModelConfig
 from model.inference.kernels.cpu import CpuNetwork
 from model.inference.kernels.recurrence import CPU_PRECISIONS
 
 REVIEW_TOKENS, SHORT_TOKENS, LONG_TOKENS = 230, 5, 500
-LEAST_SHARE = Bar(0.85)
+MIX_SHARE = Bar(0.85)
 
 
 def measure_mixes(
     config: ModelConfig, weights: Weights, batch: int, num_rounds: int, on_progress: Callable[[str], None]
 ) -> list[BenchRow]:
-    """The slowest rate per token as a share of the fastest: tweets, reviews, and half short and half long texts.
+    """The lowest rate per token over the highest: of tweets, of reviews, and of half short and half long texts.
 
-    Batch by batch, and about as many tokens of each, so that what a call costs weighs as it does in a stream.
+    Each mix has about as many tokens, read batch by batch, so that the cost of a call weighs as in serving.
     """
     half = np.resize([SHORT_TOKENS, LONG_TOKENS], batch)
     mixes = {
@@ -45,18 +45,18 @@ def measure_mixes(
 
 
 def _read(network: CpuNetwork, hidden_size: int, texts: RaggedTexts, batch: int) -> None:
-    for part in texts.batches(batch):
-        read_batch(network, hidden_size, texts.take(part))
+    for texts_of_batch in texts.batches(batch):
+        read_batch(network, hidden_size, texts.take(texts_of_batch))
 
 
 def mix_row(hidden_size: int, precision: str, mixes: dict[str, RaggedTexts], seconds: list[float]) -> BenchRow:
-    """From the time that each mix took."""
+    """The row that follows from the time of each mix, in seconds."""
     rates = {title: texts.num_tokens / took for (title, texts), took in zip(mixes.items(), seconds, strict=True)}
     return BenchRow(
         name=f"{precision}: rate per token, slowest mix against fastest",
         value=min(rates.values()) / max(rates.values()),
         unit="x",
         hidden_size=hidden_size,
-        bar=LEAST_SHARE,
+        bar=MIX_SHARE,
         note="; ".join(f"{title}: {rate:,.0f} tokens/s" for title, rate in rates.items()),
     )

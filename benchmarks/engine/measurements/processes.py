@@ -1,4 +1,9 @@
-"""What is measured in processes of their own: two at once against one, and the start of a fresh one."""
+"""Measurements in other processes: two at once against one, and the start of a fresh one (`fresh.py`).
+
+The two at once run this module, which reads the batches for every line of input and prints the times:
+
+    python -m benchmarks.engine.measurements.processes CELLS VOCABULARY BATCH NUM_BATCHES
+"""
 
 from __future__ import annotations
 
@@ -13,8 +18,12 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
+from benchmarks.engine.contestants.contestant import ours
+from benchmarks.engine.contestants.work import Work, random_tweets, random_weights
 from benchmarks.engine.figures import Bar, BenchRow
+from model.config import ModelConfig
 from model.errors import ModelError
+from model.inference.kernels.recurrence import CPU_PRECISIONS
 
 TWO_AGAINST_ONE = Bar(1.95)
 START_S = Bar(2.0, is_least=False)
@@ -23,17 +32,20 @@ RESIDENT_MB = Bar(400.0, is_least=False)
 _TIMEOUT_S = 300.0
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
-Took = dict[str, float]
+Took = dict[str, float]  # clock_s and cpu_s of a round
 
 
 def measure_processes(
     hidden_size: int, arguments: Sequence[int], num_rounds: int, on_progress: Callable[[str], None]
 ) -> BenchRow:
-    """Two processes on two cores against one; `arguments` of `child` but for the cells."""
+    """Two processes on two cores against one. arguments: VOCABULARY, BATCH and NUM_BATCHES of this module's command.
+
+    Raises ModelError if a process fails or hangs.
+    """
     on_progress(f"{hidden_size} cells: two processes")
     with ExitStack() as stack:
         children = [
-            stack.enter_context(_python("benchmarks.engine.measurements.child", hidden_size, *arguments))
+            stack.enter_context(_python("benchmarks.engine.measurements.processes", hidden_size, *arguments))
             for _ in range(2)
         ]
         for child in children:
@@ -43,10 +55,13 @@ def measure_processes(
 
 
 def two_processes_row(hidden_size: int, rounds: Sequence[tuple[list[Took], list[Took]]]) -> BenchRow:
-    """From rounds of one process alone, then both: the slower of two ends their round, and the best rounds count."""
+    """The row that follows from rounds (one process alone, both at once).
+
+    A round of both ends with the slower process, and the best rounds count.
+    """
 
     def scaling(unit: str) -> float:
-        one, two = (min(max(took[unit] for took in each) for each in way) for way in zip(*rounds, strict=True))
+        one, two = (min(max(took[unit] for took in each) for each in kind) for kind in zip(*rounds, strict=True))
         return float(2 * one / two)
 
     return BenchRow(
@@ -62,7 +77,10 @@ def two_processes_row(hidden_size: int, rounds: Sequence[tuple[list[Took], list[
 def measure_start(
     checkpoint: Path, num_chars: int, num_rounds: int, on_progress: Callable[[str], None]
 ) -> list[BenchRow]:
-    """From the launch of a process to its first result, its memory then, and what the largest batch adds."""
+    """The time from the launch of a process to its first result, its memory then, and the memory of the largest batch.
+
+    Raises ModelError if a process fails or hangs.
+    """
     on_progress("start and memory")
     starts = []
     for _ in range(num_rounds):
@@ -99,7 +117,7 @@ def measure_start(
 
 @contextmanager
 def _python(module: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A process that is ended when it takes too long, and in any case behind this block."""
+    """A process that is killed after _TIMEOUT_S, and at the latest at the end of the block."""
     child = subprocess.Popen(
         [sys.executable, "-m", module, *map(str, arguments)],
         stdin=subprocess.PIPE,
@@ -126,8 +144,27 @@ def _read_at_once(children: Sequence[subprocess.Popen[str]]) -> list[Took]:
 
 
 def _expect(child: subprocess.Popen[str]) -> Any:
-    """The next line that it prints. Raises ModelError where it ended."""
+    """The next line of its output. Raises ModelError if it has ended."""
     assert child.stdout is not None
     if line := child.stdout.readline():
         return line
-    raise ModelError(f"{child.args!r} ended with {child.wait()}, or was ended after {_TIMEOUT_S:.0f} s")
+    raise ModelError(f"{child.args!r} ended with {child.wait()}, or was killed after {_TIMEOUT_S:.0f} s")
+
+
+def main() -> None:
+    """Read the batches once, print `ready`, then read them for every line of input, and print the times."""
+    hidden_size, vocabulary, batch, num_batches = map(int, sys.argv[1:])
+    config = ModelConfig(num_words=vocabulary, num_buckets=1, embedding_size=hidden_size, hidden_size=hidden_size)
+    texts = random_tweets(batch * num_batches, vocabulary)
+    contestant, _ = ours(Work(config, random_weights(config), texts, batch), CPU_PRECISIONS[0])
+    contestant.read()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        started, cpu_started = time.perf_counter(), time.process_time()
+        contestant.read()
+        took = {"clock_s": time.perf_counter() - started, "cpu_s": time.process_time() - cpu_started}
+        print(json.dumps(took), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The race: every contestant on the same texts with the same weights, in one process and on one thread."""
+"""The race: all contestants on the same texts with the same weights, in one process and on one thread."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from itertools import chain
 import numpy as np
 
 from benchmarks.engine.contestants import onnx_peers, torch_peers
-from benchmarks.engine.contestants.contestant import PRODUCTS, Contestant, Work, fastest, ours, products
-from benchmarks.engine.contestants.work import RaggedTexts, exact_hidden
+from benchmarks.engine.contestants.contestant import PRODUCTS, Contestant, fastest, ours, products
+from benchmarks.engine.contestants.work import RaggedTexts, Work, exact_hidden
 from benchmarks.engine.figures import Bar, BenchRow, BenchSpeed
-from benchmarks.engine.rounds import best_seconds
+from benchmarks.engine.timing import best_seconds
 from model.config import NUM_GATES
 from model.errors import ComparisonError
 from model.inference.kernels.recurrence import CPU_PRECISIONS
@@ -19,7 +19,7 @@ from model.inference.state import FloatArray
 
 TOLERANCE = 1e-4  # of hidden states in float32
 
-Bars = dict[int, Bar]  # by cells
+Bars = dict[int, Bar]  # number of cells -> bar
 AGAINST_PACKED: Bars = {128: Bar(2.8), 256: Bar(2.0)}
 AGAINST_PADDED: Bars = {128: Bar(6.0), 256: Bar(4.5)}
 OF_PRODUCTS: Bars = {256: Bar(0.8)}
@@ -34,12 +34,12 @@ RATIOS: tuple[tuple[str, str, str, Bars], ...] = (
     ("int8", "ort_int8_bucketed", "ONNX Runtime int8 bucketed", AGAINST_ORT_INT8),
     ("int8", "ours_float32", "ours in float32", {}),
 )
-"""Our precision, the other's name in JSON and in words, and the bars for ours against it."""
+"""Our precision, the other contestant's name and its title in the row, and the bars of the ratio of ours to it."""
 
 
 def race(work: Work, num_rounds: int, on_progress: Callable[[str], None]) -> list[BenchSpeed]:
-    """The speed of every contestant. Raises ComparisonError where one gives other hidden states than the rest."""
-    contestants = enter(work)
+    """The speed of every contestant. Raises ComparisonError if one computes other hidden states than the rest."""
+    contestants = all_contestants(work)
     exact = exact_hidden(work.weights, work.texts)
     differences = [check_hidden(each, exact) if each.is_complete else None for each in contestants]
     on_progress(f"{work.config.hidden_size} cells, {len(contestants)} contestants, {num_rounds} rounds")
@@ -50,8 +50,8 @@ def race(work: Work, num_rounds: int, on_progress: Callable[[str], None]) -> lis
     ]
 
 
-def enter(work: Work) -> list[Contestant]:
-    """All of them, each peer with the setting that suits it best on this machine."""
+def all_contestants(work: Work) -> list[Contestant]:
+    """All contestants, each peer with its best setting on this machine."""
     in_float32, in_int8 = (onnx_peers.bucketed_and_ahead(work, int8=int8) for int8 in (False, True))
     return [
         torch_peers.padded(work),
@@ -64,23 +64,26 @@ def enter(work: Work) -> list[Contestant]:
 
 
 def best(candidates: Sequence[Contestant]) -> Contestant:
-    """The one that is fastest in a round of trial."""
+    """The candidate that is fastest in a trial round."""
     return fastest(candidates, best_seconds([each.read for each in candidates], num_rounds=1))
 
 
 def check_hidden(contestant: Contestant, exact: FloatArray) -> tuple[float, float]:
-    """The largest and the mean difference of its hidden states. Raises ComparisonError where fp32 is not exact."""
+    """The largest and the mean difference of its hidden states from the exact ones.
+
+    Raises ComparisonError if a contestant in float32 differs by more than TOLERANCE.
+    """
     difference = np.abs(contestant.hidden() - exact)
     largest = float(difference.max())
     if contestant.is_exact and not largest <= TOLERANCE:
-        raise ComparisonError(f"{contestant.title} does other work: hidden states differ by {largest:.1e}")
+        raise ComparisonError(f"{contestant.title} computes other hidden states: they differ by {largest:.1e}")
     return largest, float(difference.mean())
 
 
 def speed_of(
     contestant: Contestant, hidden_size: int, texts: RaggedTexts, seconds: float, difference: tuple[float, float] | None
 ) -> BenchSpeed:
-    """Rates from the time of one round over `texts`."""
+    """The rates that follow from the time of one round over `texts`."""
     largest, mean = difference or (None, None)
     return BenchSpeed(
         name=contestant.name,
@@ -95,7 +98,7 @@ def speed_of(
 
 
 def ratios(speeds: Sequence[BenchSpeed]) -> list[BenchRow]:
-    """Of our rates and those of the peers, for each number of cells."""
+    """The rows of RATIOS, our rates over the others', for each number of cells."""
     rows = []
     for hidden_size in dict.fromkeys(speed.hidden_size for speed in speeds):
         rates = {speed.name: speed.texts_per_s for speed in speeds if speed.hidden_size == hidden_size}
@@ -119,6 +122,6 @@ def ratios(speeds: Sequence[BenchSpeed]) -> list[BenchRow]:
 
 
 def like_for_like(in_batch: float, rates: dict[str, float], precision: str, other: str) -> tuple[float, str]:
-    """The lesser of two ratios: each on its batches as they come, and each on texts sorted over all batches."""
+    """The lower of two ratios, both sides sorting within batches or both over all texts, and a note with the two."""
     ahead = rates[f"ours_{precision}_ahead"] / rates[other.replace("_bucketed", "_ahead")]
     return min(in_batch, ahead), f"batch by batch {in_batch:.2f}, sorted ahead {ahead:.2f}"

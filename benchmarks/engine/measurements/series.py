@@ -1,38 +1,36 @@
-"""What the plots show: rates over the size of a batch, and the bandwidth that bounds small ones."""
+"""The points of the plots: rates over the size of a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.engine.contestants import onnx_peers, torch_peers
-from benchmarks.engine.contestants.contestant import Contestant, Work, ours, products
-from benchmarks.engine.contestants.work import texts_of
+from benchmarks.engine.contestants.contestant import Contestant, ours, products
+from benchmarks.engine.contestants.work import Work, texts_of
 from benchmarks.engine.measurements.race import speed_of
-from benchmarks.engine.rounds import best_seconds
+from benchmarks.engine.timing import best_seconds
 from model.checkpoint import Weights
 from model.config import NUM_GATES, ModelConfig
 from model.inference.kernels.recurrence import CPU_PRECISIONS
 
 BATCHES = (1, 4, 16, 64, 256)
 NUM_TOKENS = 20  # of every text, so that a batch keeps its size to the end
-_COPIED_BYTES = {"memory": 1 << 27, "cache": 1 << 18}
 
 
 def measure_batches(
     config: ModelConfig, weights: Weights, num_texts: int, num_rounds: int, on_progress: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Texts a second, and GF/s of the recurrent product, of each contestant with each size of a batch."""
+    """Texts per second and GF/s of the recurrent product, for each contestant and size of a batch."""
     texts = texts_of(np.full(num_texts, NUM_TOKENS), config.num_words)
     works = [Work(config, weights, texts, batch) for batch in BATCHES if batch <= num_texts]
     sessions = [onnx_peers.make_session(works[0], int8=int8) for int8 in (False, True)]
     points = []
     for work in works:
         on_progress(f"{config.hidden_size} cells: batches of {work.batch}")
-        contestants = _enter(work, *sessions)
+        contestants = _contestants(work, *sessions)
         seconds = best_seconds([each.read for each in contestants], num_rounds)
         for each, took in zip(contestants, seconds, strict=True):
             speed = speed_of(each, config.hidden_size, texts, took, None)
@@ -50,8 +48,8 @@ def measure_batches(
     return points
 
 
-def _enter(work: Work, in_float32: Any, in_int8: Any) -> list[Contestant]:
-    """Those that differ with the size of a batch; where all texts are equally long, padding costs nothing."""
+def _contestants(work: Work, in_float32: Any, in_int8: Any) -> list[Contestant]:
+    """The contestants whose rates depend on the size of a batch; with equal lengths, none of them pads."""
     return [
         *(ours(work, precision)[0] for precision in CPU_PRECISIONS),
         products(work),
@@ -62,29 +60,13 @@ def _enter(work: Work, in_float32: Any, in_int8: Any) -> list[Contestant]:
 
 
 def flops_per_byte(hidden_size: int, batch: int) -> float:
-    """Of a step's product in float32, when weights are read, states read and gates written once each."""
+    """Flops per byte of a step's product in float32, if weights and states are read and gates written once each."""
     cells, columns = hidden_size, NUM_GATES * hidden_size
     return 2 * batch * cells * columns / (4 * (cells * columns + batch * cells + batch * columns))
 
 
-def bandwidths_gb_s(num_rounds: int) -> Mapping[str, float]:
-    """Bytes read and written a second by a copy, from memory and within a core's cache."""
-    found = {}
-    for place, num_bytes in _COPIED_BYTES.items():
-        source, target = np.ones((2, num_bytes // 8))
-        num_copies = max(_COPIED_BYTES["memory"] // num_bytes, 1)
-        [seconds] = best_seconds([partial(_copy, source, target, num_copies)], num_rounds)
-        found[place] = 2 * num_bytes * num_copies / seconds / 1e9
-    return found
-
-
-def _copy(source: Any, target: Any, num_copies: int) -> None:
-    for _ in range(num_copies):
-        np.copyto(target, source)
-
-
-def of_one_size(points: Sequence[Mapping[str, Any]], hidden_size: int) -> dict[str, list[Mapping[str, Any]]]:
-    """Title of each contestant -> its points with that many cells, the smallest batch first."""
+def points_by_title(points: Sequence[Mapping[str, Any]], hidden_size: int) -> dict[str, list[Mapping[str, Any]]]:
+    """Title of a contestant -> its points with a number of cells, the smallest batch first."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for point in points:
         if point["hidden_size"] == hidden_size:

@@ -1,4 +1,4 @@
-"""The whole engine with the packaged network: texts in, sentiment out, tokenising included."""
+"""The whole engine with the packaged network, from texts to sentiment, including tokenisation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from benchmarks.engine.figures import Bar, BenchRow
-from benchmarks.engine.rounds import best_seconds, cpu_seconds
+from benchmarks.engine.timing import best_seconds, cpu_seconds
 from model.checkpoint import Checkpoint
 from model.errors import ComparisonError
 from model.inference.batch import Request
@@ -24,13 +24,17 @@ HOT_COST = Bar(1.05, is_least=False)
 
 HOT_SHARE = 0.3  # of the texts of a batch are of one stream
 NUM_PIECES = 4  # of a text
-TOLERANCE = 1e-5  # of probabilities, however a text was cut
+TOLERANCE = 1e-5  # of probabilities, however a text is split
 
 
 def measure_whole(
     checkpoint: Checkpoint, texts: Sequence[str], batch: int, num_rounds: int, on_progress: Callable[[str], None]
 ) -> list[BenchRow]:
-    """All rows of the whole engine. Half of `texts` is read before the time runs: a worker has read others before."""
+    """All rows of the whole engine.
+
+    The first half of `texts` is read untimed, since a worker's caches are warm. Raises ComparisonError if a text in
+    pieces gets another result than the whole text.
+    """
     on_progress("the whole path beside VADER")
     before, timed = texts[: len(texts) // 2], texts[len(texts) // 2 :]
     rows = [
@@ -42,7 +46,7 @@ def measure_whole(
     return [*rows, _hot_stream(engine, timed, batch, num_rounds), _pieces(engine, timed, batch, num_rounds)]
 
 
-def _against_vader(  # noqa: PLR0913, PLR0917 - what is read, and how
+def _against_vader(  # noqa: PLR0913, PLR0917 - the texts, and how they are read
     checkpoint: Checkpoint,
     precision: CpuPrecision,
     before: Sequence[str],
@@ -97,17 +101,17 @@ def _hot_stream(engine: InferenceEngine, texts: Sequence[str], batch: int, num_r
 
 
 def with_hot_stream(requests: Sequence[Request]) -> list[Request]:
-    """The same texts, HOT_SHARE of them, spread evenly, of one stream."""
+    """The same texts, with HOT_SHARE of them, evenly spread, on one stream."""
     num_hot = max(round(HOT_SHARE * len(requests)), 1)
     hot = set(np.linspace(0, len(requests) - 1, num_hot).astype(np.intp).tolist())
     return [request._replace(stream="hot") if at in hot else request for at, request in enumerate(requests)]
 
 
 def _pieces(engine: InferenceEngine, texts: Sequence[str], batch: int, num_rounds: int) -> BenchRow:
-    """Raises ComparisonError where pieces give another result than the whole text."""
+    """Raises ComparisonError if pieces give another result than the whole text."""
     num_texts = max(batch // NUM_PIECES, 1)
     whole = batches_of([Request(number, text) for number, text in enumerate(texts)], num_texts)
-    cut = [[piece for request in part for piece in pieces_of(request)] for part in whole]
+    cut = [[piece for request in requests for piece in pieces_of(request)] for requests in whole]
     check_pieces(engine.score(whole[0]), engine.score(cut[0]), cut[0])
     of_whole, of_cut = best_seconds([partial(read, engine, calls) for calls in (whole, cut)], num_rounds)
     return BenchRow(
@@ -119,7 +123,7 @@ def _pieces(engine: InferenceEngine, texts: Sequence[str], batch: int, num_round
 
 
 def pieces_of(request: Request) -> list[Request]:
-    """The text cut at some of its spaces."""
+    """Requests for the pieces of a text, split at up to NUM_PIECES - 1 of its spaces."""
     words = request.text.split(" ")
     bounds = sorted({len(words) * number // NUM_PIECES for number in range(NUM_PIECES + 1)})
     texts = [" ".join(words[begin:end]) for begin, end in pairwise(bounds)]
@@ -129,7 +133,7 @@ def pieces_of(request: Request) -> list[Request]:
 
 
 def check_pieces(whole: Sequence[Result], cut: Sequence[Result], requests: Sequence[Request]) -> None:
-    """Raises ComparisonError unless each text's last piece has the result of the whole text."""
+    """Raise ComparisonError unless each text's last piece has the result of the whole text."""
     ends = [result.probabilities for result, request in zip(cut, requests, strict=True) if request.final]
     difference = np.abs(np.array(ends) - [result.probabilities for result in whole]).max()
     if not difference <= TOLERANCE:
@@ -137,24 +141,24 @@ def check_pieces(whole: Sequence[Result], cut: Sequence[Result], requests: Seque
 
 
 def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:
-    """As the engine does it: cut text by text, then encoded together."""
+    """The ids of all texts, computed as in the engine: texts are split one by one and encoded together."""
     chunks = [cut_piece("", text, True)[0] for text in texts]
     ids: list[int] = tokenizer.encode_chunks(list(chain.from_iterable(chunks)))[0].tolist()
     return ids
 
 
 def batches_of(requests: Sequence[Request], batch: int) -> list[Sequence[Request]]:
-    """As they come."""
+    """Batches of requests, in order."""
     return [requests[begin : begin + batch] for begin in range(0, len(requests), batch)]
 
 
 def read_alone(engine: InferenceEngine, texts: Sequence[str], batch: int) -> None:
-    """Every text on a stream of its own."""
+    """Read every text on a stream of its own."""
     requests = [Request(number, text) for number, text in enumerate(texts)]
     read(engine, batches_of(requests, batch))
 
 
 def read(engine: InferenceEngine, calls: Sequence[Sequence[Request]]) -> None:
-    """Call after call, from empty states."""
+    """Score the batches one after the other, from empty states."""
     for requests in calls:
         engine.score(requests)

@@ -1,12 +1,12 @@
-"""The training of the small classifiers of the literature (`classifier_network.py`).
+"""Training of the small classifiers of the literature (`classifier_network.py`).
 
-`train_classifier` trains one by Adam on rows of ids (`vocabulary.py`), saves its last step now and then, from which a
-run that was cut off goes on as if it had not been, and measures it on the test texts, batch by batch and overall.
+`train_classifier` trains by Adam on padded ids (`vocabulary.py`) and measures the accuracy on the test texts, batch by
+batch and overall. It saves its state now and then, and an interrupted run resumes to exactly the same result.
 
-steps.safetensors    the last saved step
-test_batches.json    the accuracy on each batch of the test texts, in their order
-network.safetensors  the trained network, without an embedding that was frozen
-vocabulary.txt       the word of each row of the embedding behind the special ones
+steps.safetensors    the last saved state
+test_batches.json    the accuracy on each batch of test texts, in order
+network.safetensors  the trained network, without a frozen embedding
+vocabulary.txt       the words of the embedding's rows after the special ones
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from model.evaluation.evaluate import macro_recall
 from model.files import keep_whole, write_whole
 from model.training_loop import TrainingLoop
 
-NUM_POINTS, LEAST_STEPS = 50, 10  # points of the curve at most, and steps between two; at each, the step is saved
+NUM_POINTS, LEAST_STEPS = 50, 10  # most points of the curve, and fewest steps between two; the state is saved at each
 STEPS = "steps.safetensors"
 
 
 class PaddedTexts(NamedTuple):
-    """Texts as ids, and their classes."""
+    """Texts as padded ids, and their classes."""
 
     ids: Ids  # (texts, words)
     targets: NDArray[np.int64]  # (texts,)
 
 
 class Dataset(NamedTuple):
-    """What a classifier learns from, and what it is measured on."""
+    """Training and test texts."""
 
     train: PaddedTexts
     test: PaddedTexts
@@ -81,7 +81,7 @@ def train_classifier(
 
 @torch.no_grad()
 def classify(network: TextClassifier, ids: Ids, batch_texts: int) -> NDArray[np.int64]:
-    """(texts, words) ids -> (texts,) classes."""
+    """The predicted classes, (texts,), for ids, (texts, words)."""
     network.eval()
     found = [network(torch.from_numpy(ids[i : i + batch_texts])).argmax(dim=1) for i in range(0, len(ids), batch_texts)]
     network.train()
@@ -89,9 +89,9 @@ def classify(network: TextClassifier, ids: Ids, batch_texts: int) -> NDArray[np.
 
 
 def keep_vocabulary(folder: Path, words: Words) -> None:
-    """Write the vocabulary. Raises ConfigError where the run began with another one: its rows have other meanings."""
+    """Write the vocabulary. Raises ConfigError if the run began with another one, whose rows mean other words."""
     if not keep_whole(folder / "vocabulary.txt", "\n".join(words).encode()):
-        raise ConfigError(f"{folder} holds a run that began with other texts or vectors; choose another folder")
+        raise ConfigError(f"{folder} holds a run that began with other texts or vectors; choose another directory")
 
 
 def _fit(

@@ -1,4 +1,4 @@
-"""The network of the small classifiers of the literature (embedding, recurrent layers, softmax) and its config."""
+"""The network of the small classifiers of the literature (embedding, recurrent layers, softmax), and its config."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class ClassifierConfig(BaselineConfig):
     """Hyperparameters of a small classifier."""
 
     cell: str = "rnn"  # a key of cells.CELLS
-    num_words: int = 10_000  # of the vocabulary at most
-    text_words: int = 80  # of a text that are read
-    zeros: str = "front"  # where short texts are padded and long ones cut: front or end
+    num_words: int = 10_000  # largest size of the vocabulary
+    text_words: int = 80  # words of a text that are read
+    zeros: str = "front"  # side where short texts are padded and long ones truncated: front or end
     embedding_size: int = 100
     hidden_size: int = 64
     num_layers: int = 2
@@ -33,12 +33,12 @@ class ClassifierConfig(BaselineConfig):
     batch_texts: int = 128
     epochs: int = 3
     learning_rate: float = 1e-3
-    num_texts: int = 0  # for training, drawn at random; 0: all
+    num_texts: int = 0  # training texts, drawn at random; 0 for all
 
     zero_allowed: ClassVar[frozenset[str]] = BaselineConfig.zero_allowed | {"dropout", "num_texts"}
 
     def problems(self) -> list[str]:
-        """What is wrong with the values."""
+        """A message for every value that is out of range."""
         problems = BaselineConfig.problems(self)
         if self.cell not in CELLS:
             problems.append(f"cell must be one of {', '.join(CELLS)}")
@@ -50,12 +50,12 @@ class ClassifierConfig(BaselineConfig):
 
 
 class TextClassifier(nn.Module):
-    """Reads the state behind the last word of a row, padding or not."""
+    """Classifies a row of word ids from the state after its last position, padded or not."""
 
     def __init__(
         self, config: ClassifierConfig, num_words: int, rows: NDArray[np.float32] | None = None, *, frozen: bool = False
     ) -> None:
-        """rows: what the embedding starts from, (special + words, size); None: at random."""
+        """rows: initial embedding, (special ids + words, size); None for random values. frozen: do not train it."""
         super().__init__()
         self.embedding = nn.Embedding(NUM_SPECIAL + num_words, config.embedding_size)
         if rows is None:
@@ -69,10 +69,10 @@ class TextClassifier(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
         self.readout = nn.Linear(config.hidden_size, NUM_CLASSES)
-        _start_as_keras(self.recurrent)
+        _initialise_as_keras(self.recurrent)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """(batch, words) -> (batch, classes) logits."""
+        """Logits, (batch, classes), for ids, (batch, words)."""
         h, _ = self.recurrent(self.embedding(ids))
         logits: Tensor = self.readout(self.dropout(h[:, -1]))
         return logits
@@ -82,11 +82,11 @@ class TextClassifier(nn.Module):
         return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
 
 
-def _start_as_keras(network: RecurrentNetwork) -> None:
-    """Start the recurrent layers as Keras does, in which the originals were written.
+def _initialise_as_keras(network: RecurrentNetwork) -> None:
+    """Initialise the recurrent layers as Keras does, in which the originals were written.
 
-    Orthogonal weights between the states keep what was read early (Saxe et al. 2014), where torch's small ones forget
-    it in ten words; the biases are null, but that of an LSTM's forget gate 1 (Jozefowicz et al. 2015).
+    Orthogonal recurrent weights (Saxe et al. 2014) retain early words, which torch's small default weights forget
+    within ten words. Biases are zero, except for an LSTM's forget gate, where they are 1 (Jozefowicz et al. 2015).
     """
     for name, weight in network.layers.named_parameters():
         if name.startswith("weight_ih"):
@@ -96,5 +96,5 @@ def _start_as_keras(network: RecurrentNetwork) -> None:
         else:
             nn.init.zeros_(weight)
             if network.kind == "lstm" and name.startswith("bias_ih"):
-                forget = slice(len(weight) // 4, len(weight) // 2)  # gates are in the order i, f, g, o
+                forget = slice(len(weight) // 4, len(weight) // 2)  # gate order: i, f, g, o
                 weight.data[forget] = 1.0

@@ -1,4 +1,4 @@
-"""The embedding of a small classifier from word vectors: those of a file or, as a stand-in, of its own texts."""
+"""Embeddings of the small classifiers, from a file of word vectors or from vectors trained on the training texts."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from model.errors import DataError
 from model.vectors.vector_files import WordVectors, load_vectors
 from model.vectors.word2vec import import_gensim
 
-STAND_IN_EPOCHS = 5
-MIN_COUNT = 2  # of a word in the training texts; rarer ones get no vector
+WORD2VEC_EPOCHS = 5
+MIN_COUNT = 2  # of a word in the training texts; rarer words get no vector
+NO_PRETRAINED = "word2vec vectors of the training texts replace pretrained ones"
 
 
 class Embedding(NamedTuple):
-    """The rows of an embedding, and what a reader must know of them."""
+    """The rows of an embedding, and a note on them for readers of figures."""
 
-    rows: NDArray[np.float32]  # (special ids + words, size); the special ones are null
-    num_null: int  # words without a vector, whose rows are null
+    rows: NDArray[np.float32]  # (special ids + words, size); rows of special ids are zero
+    num_null: int  # words without a vector, whose rows are zero
     note: str
 
 
-def word_vectors(file: str, size: int, texts: Sequence[Words], folder: Path, seed: int) -> WordVectors:
-    """Vectors from a file or, where none is named, of word2vec trained on `texts` and kept in the run folder.
+def word_vectors(file: str, size: int, texts: Sequence[Words], run_dir: Path, seed: int) -> WordVectors:
+    """Vectors from `file` or, if it is empty, from word2vec trained on `texts`, which `run_dir` then stores.
 
-    Raises VectorFileError for a file that cannot be read, DataError for texts too few to train on, and ModelError
-    without gensim.
+    Raises VectorFileError for a file that cannot be read, DataError for too few training texts, and ModelError if
+    gensim is not installed.
     """
     if file:
         return load_vectors(Path(file))
-    made = folder / "vectors.bin"
+    made = run_dir / "vectors.bin"
     if not made.exists():
         models = import_gensim("models")
         try:
@@ -42,11 +43,11 @@ def word_vectors(file: str, size: int, texts: Sequence[Words], folder: Path, see
                 [list(text) for text in texts],
                 vector_size=size,
                 min_count=MIN_COUNT,
-                epochs=STAND_IN_EPOCHS,
+                epochs=WORD2VEC_EPOCHS,
                 seed=seed,
                 workers=1,
             )
-        except RuntimeError as error:  # no word is left
+        except RuntimeError as error:  # gensim's, when no word has MIN_COUNT
             raise DataError(f"too few texts to train word vectors on ({error}); name a file of vectors") from error
         new = made.with_name(".vectors.bin.new")
         model.wv.save_word2vec_format(str(new), binary=True)
@@ -55,9 +56,9 @@ def word_vectors(file: str, size: int, texts: Sequence[Words], folder: Path, see
 
 
 def embed(vectors: WordVectors, vocabulary: Words, size: int) -> Embedding:
-    """The embedding of a vocabulary: a null row for padding, for unknown words, and for each word without a vector.
+    """The embedding of a vocabulary, with a zero row for padding, unknown words and each word without a vector.
 
-    Raises VectorFileError where the vectors have another size.
+    Raises VectorFileError unless the vectors have `size` numbers.
     """
     num_null = len(vectors.missing(vocabulary))
     rows = np.zeros((NUM_SPECIAL + len(vocabulary), size), np.float32)

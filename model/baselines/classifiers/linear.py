@@ -1,7 +1,7 @@
-"""The baseline that every network has to beat: a linear classifier of words and word pairs, and with it the simplest
-carried state there is, the mean of its own earlier scores on the stream.
+"""The baseline that every network has to beat: a linear classifier on words and word pairs.
 
-Wang and Manning 2012, "Baselines and Bigrams": such a classifier is hard to beat where texts are long.
+Its carried state is the simplest possible one, the mean of its own earlier scores on the stream. Wang and Manning
+2012, "Baselines and Bigrams", show that such a classifier is hard to beat on long texts.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from model.baselines.datasets import generated_phrases
 from model.baselines.outcome import Outcome
 from model.data.corpora import DEV_SHARE, SPLIT_SEED, Example, read_corpora, split_by_stream, split_by_time
 
-NUM_FOLDS = 5  # of the streams: scores of texts that the classifier learnt from would be too sure
+NUM_FOLDS = 5  # over streams: a classifier is overconfident on texts that it was trained on
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearConfig(BaselineConfig):
     """Hyperparameters of the linear classifier."""
 
-    regularisation: float = 4.0  # C: the higher, the less of it
-    min_texts: int = 2  # a word or pair counts that so many texts have
-    num_texts: int = 0  # of each corpus to train on; 0: all
+    regularisation: float = 4.0  # scikit-learn's C: the higher, the weaker
+    min_texts: int = 2  # number of texts that must contain a word or pair
+    num_texts: int = 0  # training texts of each corpus, drawn at random; 0 for all
 
     zero_allowed = BaselineConfig.zero_allowed | {"num_texts"}
 
     def corpora(self) -> tuple[str, ...]:
-        """What is read from a data folder."""
+        """Reviews with films as streams, and tweets."""
         return ("imdb", "semeval", "semeval_dev", "airlines")
 
 
-def run(config: LinearConfig, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
+def run(config: LinearConfig, data_dir: Path | None, run_dir: Path, on_progress: OnProgress) -> Outcome:
     """Train one classifier for each corpus, and measure it as `sentiment evaluate` measures a checkpoint."""
     start_s = time.process_time()
-    if data is None:
+    if data_dir is None:
         on_progress(0.0, "generated phrases")
         corpus = generated_phrases(config.seed)
         classifier = _classifier(config).fit(corpus.train.texts, corpus.train.targets)
@@ -57,14 +57,14 @@ def run(config: LinearConfig, data: Path | None, folder: Path, on_progress: OnPr
             notes=(corpus.note,),
         )
 
-    corpora = read_corpora(data, config.corpora())
+    corpora = read_corpora(data_dir, config.corpora())
     early, late = split_by_time(corpora["airlines"])
     figures, num_weights = {}, 0
     for number, (name, train, test) in enumerate(
         [("semeval_dev", corpora["semeval"], corpora["semeval_dev"]), ("airlines", early, late)]
     ):
         on_progress(number / 4, name)
-        classifier = _classifier(config, balanced=True).fit(*_columns(_some(train, config)))
+        classifier = _classifier(config, balanced=True).fit(*_columns(_subsample(train, config)))
         num_weights += _num_weights(classifier)
         texts, labels = _columns(test)
         guesses = classifier.predict(texts)
@@ -72,20 +72,20 @@ def run(config: LinearConfig, data: Path | None, folder: Path, on_progress: OnPr
         figures[f"{name} macro recall"] = float(np.mean(recalls))
     on_progress(0.5, "imdb")
     test, train = split_by_stream(corpora["imdb"], (DEV_SHARE,), SPLIT_SEED)
-    reviews, num_of_reviews = _read_reviews(_some(train, config), test, config)
+    reviews, num_review_weights = _measure_reviews(_subsample(train, config), test, config)
     note = f"imdb: trained on {len(train):,} reviews, tested on {len(test):,} of other films"
     return Outcome(
         figures={"accuracy": reviews["reset"]} | {f"imdb {mode}": share for mode, share in reviews.items()} | figures,
-        num_parameters=num_weights + num_of_reviews,
+        num_parameters=num_weights + num_review_weights,
         seconds=time.process_time() - start_s,
-        notes=(note, "carried: with the mean of the classifier's own scores of the film's reviews before"),
+        notes=(note, "carried: with the mean of the classifier's own scores of the film's earlier reviews"),
     )
 
 
-def _read_reviews(
+def _measure_reviews(
     train: Sequence[Example], test: Sequence[Example], config: LinearConfig
 ) -> tuple[dict[str, float], int]:
-    """Accuracy of each review alone, and of each with what the film's earlier reviews made the classifier think."""
+    """Accuracy by mode (each review alone, with the film's past scores, with films shuffled), and number of weights."""
     texts, labels = _columns(train)
     streams = [example.stream or example.id for example in train]
     classifier = _classifier(config)
@@ -106,12 +106,12 @@ def _read_reviews(
 
 
 def _with_past(scores: NDArray[np.float64], streams: Sequence[str]) -> NDArray[np.float64]:
-    """(texts, 3): the score of each text, the mean of those before it on its stream, and that times their number."""
+    """Features, (texts, 3): a text's score, the mean of its stream's earlier scores, and that mean shrunk towards 0."""
     columns = np.zeros((len(scores), 3))
     sums: dict[str, tuple[float, int]] = {}
     for row, (score, stream) in enumerate(zip(scores, streams, strict=True)):
         total, count = sums.get(stream, (0.0, 0))
-        columns[row] = score, total / max(count, 1), total / (count + 3)  # the last trusts a long past more
+        columns[row] = score, total / max(count, 1), total / (count + 3)  # shrunk less, the longer the past
         sums[stream] = total + score, count + 1
     return columns
 
@@ -127,7 +127,7 @@ def _num_weights(classifier: Pipeline) -> int:
     return int(regression.coef_.size + regression.intercept_.size)
 
 
-def _some(examples: list[Example], config: LinearConfig) -> list[Example]:
+def _subsample(examples: list[Example], config: LinearConfig) -> list[Example]:
     if not 0 < config.num_texts < len(examples):
         return examples
     rows = np.random.default_rng(config.seed).permutation(len(examples))[: config.num_texts]

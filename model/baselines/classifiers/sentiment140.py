@@ -1,7 +1,7 @@
-"""Tweets as Sentiment140 hands them out: a CSV in Latin-1, without a header, of target, ids, date, flag, user, text.
+"""Reader for Sentiment140: Latin-1 CSV files without a header, with columns target, ids, date, flag, user, text.
 
 Go, Bhayani and Huang 2009, "Twitter Sentiment Classification using Distant Supervision". A target is 0 (negative),
-2 (neutral, in the test file alone) or 4 (positive).
+2 (neutral, only in the test file) or 4 (positive).
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ _CLASSES = {"0": NEGATIVE, "2": NEUTRAL, "4": POSITIVE}
 
 
 def read_sentiment140(path: Path) -> list[Example]:
-    """Every tweet of a file, in its order; the stream of a tweet is its user.
+    """Every tweet of a file, in file order; the stream of a tweet is its user.
 
-    Raises DataError with the file and the line for a row of another shape or an unknown target.
+    Raises DataError for a file that cannot be read or has no tweets and, with the line, for a malformed row or an
+    unknown target.
     """
     try:
         with path.open(encoding="latin-1", newline="") as file:

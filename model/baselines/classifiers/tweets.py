@@ -1,6 +1,7 @@
-"""Tweets, negative or positive, by a simple RNN over an embedding of pretrained vectors.
+"""Negative and positive tweets, by a simple RNN over pretrained word vectors.
 
-The data of the original is Sentiment140 (`sentiment140.py`); without its file, SemEval's tweets of two classes.
+The original's data is Sentiment140 (`sentiment140.py`); SemEval's negative and positive tweets replace it where its
+file is not given.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 from model.baselines.baseline import Baseline, OnProgress
 from model.baselines.classifiers.classifier import Dataset, PaddedTexts, keep_vocabulary, train_classifier
 from model.baselines.classifiers.classifier_network import ClassifierConfig, TextClassifier
-from model.baselines.classifiers.embedding import embed, word_vectors
+from model.baselines.classifiers.embedding import NO_PRETRAINED, embed, word_vectors
 from model.baselines.classifiers.sentiment140 import read_sentiment140
 from model.baselines.classifiers.vocabulary import encode, lemmas, most_frequent, without_stop_words, words_of
 from model.baselines.datasets import Corpus, generated_phrases, read_tweets, split_corpus, without_neutral
@@ -24,45 +25,45 @@ from model.baselines.outcome import Outcome
 class TweetConfig(ClassifierConfig):
     """Hyperparameters of the classifier of tweets."""
 
-    sentiment140: str = ""  # its CSV; none: the tweets of the data folder
-    vectors: str = ""  # a file of word vectors; none: word2vec of the training texts stands in
-    frozen: bool = False  # whether the embedding stays as it is
+    sentiment140: str = ""  # CSV file of Sentiment140; if empty, SemEval's tweets from the data directory
+    vectors: str = ""  # file of word vectors; if empty, word2vec vectors trained on the training texts
+    frozen: bool = False  # whether the embedding is not trained
     no_stop_words: bool = False
     lemmas: bool = False
 
     def corpora(self) -> tuple[str, ...]:
-        """What is read from a data folder."""
+        """SemEval's corpora, unless a file of Sentiment140 replaces them."""
         return () if self.sentiment140 else ("semeval", "semeval_dev")
 
 
-def run(config: TweetConfig, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
+def run(config: TweetConfig, data_dir: Path | None, run_dir: Path, on_progress: OnProgress) -> Outcome:
     """Train `tweets-simple-rnn`."""
-    corpus = _read(config, data)
+    corpus = _read(config, data_dir)
     train, test = (_words(texts, config) for texts in (corpus.train.texts, corpus.test.texts))
     vocabulary = most_frequent(train, config.num_words)
     on_progress(0.0, "word vectors")
-    vectors = word_vectors(config.vectors, config.embedding_size, train, folder, config.seed)
+    vectors = word_vectors(config.vectors, config.embedding_size, train, run_dir, config.seed)
     embedding = embed(vectors, vocabulary, config.embedding_size)
-    keep_vocabulary(folder, vocabulary)
+    keep_vocabulary(run_dir, vocabulary)
     torch.manual_seed(config.seed)
     network = TextClassifier(config, len(vocabulary), embedding.rows, frozen=config.frozen)
     ids = [encode(texts, vocabulary, config.text_words, config.zeros) for texts in (train, test)]
     rows = Dataset(PaddedTexts(ids[0], corpus.train.targets), PaddedTexts(ids[1], corpus.test.targets))
-    outcome = train_classifier(network, rows, config, folder, on_progress)
+    outcome = train_classifier(network, rows, config, run_dir, on_progress)
     notes = [corpus.note, embedding.note]
     if not config.vectors:
-        notes.append("word2vec of the training texts stands in for pretrained vectors")
+        notes.append(NO_PRETRAINED)
     figures = {**outcome.figures, "null rows": float(embedding.num_null)}
     return replace(outcome, figures=figures, notes=tuple(notes))
 
 
-def _read(config: TweetConfig, data: Path | None) -> Corpus:
+def _read(config: TweetConfig, data_dir: Path | None) -> Corpus:
     if config.sentiment140:
         tweets = without_neutral(read_sentiment140(Path(config.sentiment140)))
         corpus = split_corpus(tweets, "Sentiment140", "of other users")
     else:
-        corpus = read_tweets(data) if data else generated_phrases(config.seed)
-    return corpus.with_some(config.num_texts, config.seed)
+        corpus = read_tweets(data_dir) if data_dir else generated_phrases(config.seed)
+    return corpus.subsample(config.num_texts, config.seed)
 
 
 def _words(texts: list[str], config: TweetConfig) -> list[list[str]]:

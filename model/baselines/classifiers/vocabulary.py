@@ -1,4 +1,4 @@
-"""Texts as rows of word ids of one length, as the small classifiers of the literature read them."""
+"""Texts as word ids, padded to one length, for the small classifiers of the literature."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ PADDING, UNKNOWN, NUM_SPECIAL = 0, 1, 2  # the first ids; words follow
 SIDES = ("front", "end")
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
-_LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)  # of the reviews
+_LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)  # in reviews
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, without punctuation."""
+    """The words of a text, in lower case and without punctuation."""
     return _WORD.findall(_LINE_BREAK.sub(" ", text).lower().replace("\u2019", "'"))
 
 
 def most_frequent(texts: Iterable[Words], max_words: int) -> list[str]:
-    """The most frequent words of texts, most frequent first; of those that are as frequent, in their order."""
+    """At most `max_words` words, the most frequent first; equally frequent words keep the order of the texts."""
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text)
@@ -37,7 +37,7 @@ def most_frequent(texts: Iterable[Words], max_words: int) -> list[str]:
 
 
 def encode(texts: Iterable[Words], vocabulary: Words, length: int, zeros: str) -> Ids:
-    """(texts, length) ids. zeros: the side where a short text is padded and a long one cut, "front" or "end"."""
+    """Ids, (texts, length). zeros: the side where short texts are padded and long ones truncated, "front" or "end"."""
     ids = {word: row for row, word in enumerate(vocabulary, start=NUM_SPECIAL)}
     rows = []
     for text in texts:
@@ -50,13 +50,16 @@ def encode(texts: Iterable[Words], vocabulary: Words, length: int, zeros: str) -
 
 
 def without_stop_words(texts: Iterable[Words]) -> list[list[str]]:
-    """Texts without the words of scikit-learn's English list (it has "not" and "no"). Raises ModelError without it."""
+    """Texts without scikit-learn's English stop words, which include "not" and "no".
+
+    Raises ModelError if scikit-learn is not installed.
+    """
     stop_words = _import("sklearn.feature_extraction.text").ENGLISH_STOP_WORDS
     return [[word for word in text if word not in stop_words] for text in texts]
 
 
 def lemmas(texts: Sequence[Words]) -> list[list[str]]:
-    """Texts with the English dictionary form of each word, by simplemma. Raises ModelError without it."""
+    """Texts with each word replaced by its English lemma. Raises ModelError if simplemma is not installed."""
     simplemma = _import("simplemma")
     forms: dict[str, str] = {}
     for text in texts:

@@ -1,8 +1,8 @@
-"""`char-rnn`: a network in plain numpy that learns to spell one word, each letter from those before it.
+"""`char-rnn`: a network in plain numpy that learns to spell one word, predicting each letter from those before it.
 
 After Karpathy 2015, "The Unreasonable Effectiveness of Recurrent Neural Networks", and his program of a hundred lines:
-an RNN, a softmax over the letters, clipping by value, Adagrad (Duchi et al. 2011). It is trained until it spells the
-word on its own: after the first letter, it is given its own guesses.
+an RNN, a softmax over the letters, clipping by value, Adagrad (Duchi et al. 2011). Training ends when the network
+spells the word on its own, reading its own predictions after the first letter.
 """
 
 from __future__ import annotations
@@ -36,59 +36,60 @@ class CharConfig(BaselineConfig):
 
     word: str = "hello"
     hidden_size: int = 16
-    min_probability: float = 0.9  # of each next letter: training ends there
-    max_steps: int = 2000  # or there
+    min_probability: float = 0.9  # of each next letter; training ends when all have it
+    max_steps: int = 2000  # of training at most
     learning_rate: float = 0.1
     clip: str = "value"
     clip_at: float = 5.0
 
-    def problems(self) -> list[str]:  # noqa: D102
+    def problems(self) -> list[str]:
+        """A message for every value that is out of range."""
         problems = BaselineConfig.problems(self)
         if len(self.word) < 2:
             problems.append(f"word must have at least 2 letters, so that one follows another, not {self.word!r}")
         elif len(self.word) > MAX_LETTERS:
             problems.append(f"word must have at most {MAX_LETTERS} letters, not {len(self.word)}")
         elif not self.word.isprintable():
-            problems.append(f"word must consist of letters that can be shown, not {self.word!r}")
+            problems.append(f"word must consist of printable letters, not {self.word!r}")
         if not 0.5 < self.min_probability < 1:
             problems.append("min_probability must be above 0.5, so that no other letter is likelier, and below 1")
         return problems
 
 
 class Step(NamedTuple):
-    """One step of the forward pass: a letter is read, and the next one is guessed."""
+    """One step of the forward pass: a letter is read, and the next one is predicted."""
 
     letter: str
-    hidden: Array  # (cells,): tanh(W_ih x + b_ih + W_hh h + b_hh), h being the one of the step before
+    hidden: Array  # (cells,): tanh(W_ih x + b_ih + W_hh h + b_hh), where h is that of the previous step
     logits: Array  # (letters,)
     probabilities: Array  # (letters,): softmax of the logits
     guess: str
-    target: str  # the letter that follows in the word
+    target: str  # the next letter of the word
 
 
 @dataclass(frozen=True, slots=True)
 class Speller:
-    """A network, and the word that it learns to spell."""
+    """A network and the word that it learns to spell."""
 
     word: str
     network: PlainRnn
 
     @classmethod
-    def load(cls, run: Path) -> Self:
-        """The network of a finished run. Raises ConfigError for a folder that is none of `char-rnn`."""
+    def load(cls, run_dir: Path) -> Self:
+        """The network of a finished run of `char-rnn`. Raises ConfigError if the directory has none."""
         try:
-            config = json.loads((run / "config.json").read_bytes())
-            return cls(config["word"], PlainRnn.from_tensors(load_file(run / "network.safetensors")))
+            config = json.loads((run_dir / "config.json").read_bytes())
+            return cls(config["word"], PlainRnn.from_tensors(load_file(run_dir / "network.safetensors")))
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise ConfigError(f"{run}: holds no finished run of char-rnn") from error
+            raise ConfigError(f"{run_dir}: holds no finished run of char-rnn") from error
 
     @property
     def letters(self) -> list[str]:
-        """Those that occur in the word, in their order; a letter's place is its number."""
+        """The letters of the word, sorted; a letter's index is its id."""
         return sorted(set(self.word))
 
     def forward_steps(self) -> Iterator[Step]:
-        """Read all letters but the last one, every step of the arithmetic written out."""
+        """Read all letters but the last, with the arithmetic of each step written out."""
         layer, letters = self.network.layer, self.letters
         hidden = np.zeros(len(layer.weight_hh))
         for letter, target in pairwise(self.word):
@@ -101,7 +102,7 @@ class Speller:
             yield Step(letter, hidden, logits, probabilities, letters[int(probabilities.argmax())], target)
 
     def spell(self) -> str:
-        """As many letters as the word has, from its first one on, each guessed from the network's own guesses."""
+        """As many letters as the word has: its first one, then predictions, each from the ones before it."""
         letters = self.letters
         spelt, state = [letters.index(self.word[0])], None
         while len(spelt) < len(self.word):
@@ -111,14 +112,14 @@ class Speller:
         return "".join(letters[number] for number in spelt)
 
 
-def run(config: CharConfig, data: Path | None, folder: Path, on_progress: OnProgress) -> Outcome:
-    """Train until the word is spelt, at most `max_steps`; `data` is not read."""
+def run(config: CharConfig, data_dir: Path | None, run_dir: Path, on_progress: OnProgress) -> Outcome:
+    """Train until the network spells the word, at most `max_steps`; `data_dir` is not read."""
     started = time.process_time()
     num_letters = len(set(config.word))
     network = PlainRnn.random(num_letters, config.hidden_size, num_letters, np.random.default_rng(config.seed))
     speller = Speller(config.word, network)
     curve = tuple(_train(speller, config, on_progress))
-    write_whole(folder / "network.safetensors", save(network.tensors()))
+    write_whole(run_dir / "network.safetensors", save(network.tensors()))
     spelt, num_steps = speller.spell(), curve[-1].step
     note = f"spells {spelt!r} after {num_steps} steps"
     if spelt != config.word:
@@ -134,11 +135,11 @@ def run(config: CharConfig, data: Path | None, folder: Path, on_progress: OnProg
 
 
 def _train(speller: Speller, config: CharConfig, on_progress: OnProgress) -> Iterator[Point]:
-    """Until each next letter has its probability, so that the network's own guesses cannot lead it astray."""
+    """Train until every next letter has `min_probability`, so that the network's own predictions are the word."""
     ids = [speller.letters.index(letter) for letter in speller.word]
     targets = np.eye(len(speller.letters))[ids[1:]]
     weights = speller.network.tensors()
-    squares = {name: np.zeros_like(weight) for name, weight in weights.items()}  # of the gradients, summed over steps
+    squares = {name: np.zeros_like(weight) for name, weight in weights.items()}  # sums of squared gradients
     for step in range(config.max_steps + 1):
         forward = speller.network.read(ids[:-1])
         found = (forward.probabilities * targets).sum(axis=1)

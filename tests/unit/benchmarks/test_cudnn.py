@@ -1,12 +1,11 @@
-"""The bench beside cuDNN, on CPU tensors: its rows and its checks; the figures mean nothing there."""
+"""The benchmark beside cuDNN, on CPU tensors: its rows and its checks; the figures mean nothing there."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from benchmarks.engine.contestants.contestant import Work
-from benchmarks.engine.contestants.work import random_tweets, random_weights
+from benchmarks.engine.contestants.work import Work, random_tweets, random_weights
 from benchmarks.engine.figures import Bar
 from benchmarks.engine.measurements import cudnn
 from model import ComparisonError
@@ -29,7 +28,7 @@ def test_a_row_for_each_precision_and_batch_with_its_bar(work: Work, monkeypatch
 
 
 @pytest.mark.parametrize("wrong", [0, 1])
-def test_whoever_does_other_work_is_not_compared(work: Work, wrong: int) -> None:
+def test_a_side_that_computes_other_numbers_is_not_compared(work: Work, wrong: int) -> None:
     on_cpu = CpuNetwork(work.config, work.weights)
     embedding, lstm = cudnn.network(work)
     calls = [cudnn.our_call(on_cpu, work, work.texts), cudnn.cudnn_call(embedding, lstm, work)]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.engine`: how it shows what it measures, and what it says where it cannot measure."""
+"""`python -m benchmarks.engine`: its tables, its JSON, and its error for a missing peer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(*arguments: object) -> Result:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the bench was asked for, which takes no time."""
+    """The arguments of the measurement, which is replaced by one that takes no time."""
     given: dict[str, Any] = {}
 
     def measure(texts: Sequence[str], **options: Any) -> EngineBench:
@@ -60,7 +60,7 @@ def measured() -> EngineBench:
     return EngineBench(machine=machine, settings=settings, speeds=[speed], rows=[row, latency])
 
 
-def test_the_tables_say_what_each_figure_is_held_against(asked: dict[str, Any]) -> None:
+def test_the_tables_show_the_bar_of_each_figure(asked: dict[str, Any]) -> None:
     result = run()
     assert result.exit_code == EXIT_OK, result.output
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.stdout.splitlines() if "│" in line]
@@ -79,14 +79,14 @@ def test_json_is_one_object(asked: dict[str, Any], tmp_path: Path) -> None:
     assert len(asked["texts"]) == 8
 
 
-def test_a_peer_that_is_not_installed_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_that_is_not_installed_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     measuring = ("benchmarks.engine.measure", "benchmarks.engine.measurements", "vaderSentiment")
     for name in [name for name in sys.modules if name.startswith(measuring)]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "vaderSentiment", None)
     result = run()
     assert result.exit_code == EXIT_FAILED
-    said = r"sentiment: the bench needs packages .*vaderSentiment.*pip install '\.\[bench\]'\n"
+    said = r"sentiment: the benchmark needs packages .*vaderSentiment.*pip install '\.\[bench\]'\n"
     assert re.fullmatch(said, result.stderr)
 
 
@@ -96,5 +96,5 @@ def test_the_help_has_examples_and_needs_no_peer() -> None:
     assert "python -m benchmarks.engine --json" in " ".join(shown.split("Examples:")[1].split())
 
 
-def test_the_simulated_tweets_are_the_same_ones_each_time() -> None:
+def test_the_simulated_tweets_are_the_same_each_time() -> None:
     assert simulated_tweets(20) == simulated_tweets(30)[:20]

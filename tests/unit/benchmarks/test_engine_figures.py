@@ -1,4 +1,4 @@
-"""The bench of the engine: its quick form with the real peers, and figures that follow from given times."""
+"""The benchmark of the engine: its quick form with the real peers, and figures that follow from given times."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from benchmarks.engine.figures import Bar, BenchRow, BenchSpeed, EngineBench
 from model import ModelConfig, Request, make_phrases
 
-torch = pytest.importorskip("torch", reason="the bench needs pip install '.[bench]'")
+torch = pytest.importorskip("torch", reason="the benchmark needs pip install '.[bench]'")
 
 from benchmarks.engine import measure  # noqa: E402
-from benchmarks.engine.contestants.contestant import Contestant, Work, fastest, ours  # noqa: E402
-from benchmarks.engine.contestants.work import exact_hidden, random_tweets, random_weights, texts_of  # noqa: E402
+from benchmarks.engine.contestants.contestant import Contestant, fastest, ours  # noqa: E402
+from benchmarks.engine.contestants.work import Work, exact_hidden, random_tweets, random_weights, texts_of  # noqa: E402
 from benchmarks.engine.draw import draw_all  # noqa: E402
 from benchmarks.engine.measurements.latency import latency_rows  # noqa: E402
 from benchmarks.engine.measurements.mixes import mix_row  # noqa: E402
@@ -55,7 +55,7 @@ def test_every_contestant_runs_with_both_numbers_of_cells(quick: EngineBench) ->
         assert sorted(names) == sorted(PEERS | OURS | {"products"})
 
 
-def test_what_is_exact_is_exact_and_int8_tells_how_far_it_is_off(quick: EngineBench) -> None:
+def test_float32_is_exact_and_int8_reports_its_error(quick: EngineBench) -> None:
     for speed in quick.speeds:
         if speed.name == "products":
             assert speed.max_difference is None
@@ -65,20 +65,20 @@ def test_what_is_exact_is_exact_and_int8_tells_how_far_it_is_off(quick: EngineBe
             assert speed.max_difference < 1e-4
 
 
-def test_rates_of_a_contestant_fit_each_other(quick: EngineBench) -> None:
+def test_the_rates_of_a_contestant_are_consistent(quick: EngineBench) -> None:
     for speed in quick.speeds:
         assert speed.tokens_per_s / speed.texts_per_s == pytest.approx(quick.settings["mean_tokens"])
         assert speed.gflops == pytest.approx(8 * speed.hidden_size**2 * speed.tokens_per_s / 1e9)
 
 
-def test_ratios_are_those_of_the_rates(quick: EngineBench) -> None:
+def test_ratios_follow_from_the_rates(quick: EngineBench) -> None:
     for hidden_size in (128, 256):
         [row] = find(quick.rows, "float32 against torch packed", hidden_size)
         ours, packed = (quick.speed(hidden_size, name).texts_per_s for name in ("ours_float32", "packed"))
         assert row.value == pytest.approx(ours / packed)
 
 
-def test_every_figure_with_a_bar_has_its_row(quick: EngineBench) -> None:
+def test_every_figure_with_a_bar_has_a_row(quick: EngineBench) -> None:
     bars = {(row.name.split(":")[0], row.hidden_size): row.bar for row in quick.rows if row.bar}
     assert bars["float32 against torch packed", 128] == Bar(2.8)
     assert bars["float32 against torch packed", 256] == Bar(2.0)
@@ -94,7 +94,7 @@ def test_every_figure_with_a_bar_has_its_row(quick: EngineBench) -> None:
     assert bars["cost with 30% of a batch in one stream", None] == Bar(1.05, is_least=False)
 
 
-def test_the_json_is_whole(quick: EngineBench) -> None:
+def test_the_json_has_every_row(quick: EngineBench) -> None:
     plain = json.loads(json.dumps(quick.to_dict(), allow_nan=False))
     assert len(plain["rows"]) == len(quick.rows)
     for row in plain["rows"]:
@@ -109,7 +109,9 @@ def test_the_json_is_whole(quick: EngineBench) -> None:
     assert plain["settings"]["batch"] == 32
 
 
-def test_the_plots_are_whole_and_the_same_for_the_same_figures(quick: EngineBench, plots: Path, tmp_path: Path) -> None:
+def test_the_plots_are_complete_and_the_same_for_the_same_figures(
+    quick: EngineBench, plots: Path, tmp_path: Path
+) -> None:
     draw_all(quick, tmp_path)
     for name in ("roofline.svg", "scaling.svg"):
         assert (plots / name).read_bytes() == (tmp_path / name).read_bytes()
@@ -134,18 +136,18 @@ def test_ratios_follow_from_given_rates() -> None:
         ("float32 against torch packed", 3.0, True),
         ("float32 against torch padded", 7.5, True),
         ("float32 against the matrix products alone", 0.75, None),
-        ("float32 against ONNX Runtime bucketed", 1.4, None),  # the lesser of 30 to 16 and 35 to 25
+        ("float32 against ONNX Runtime bucketed", 1.4, None),  # the lower of 30 to 16 and 35 to 25
     ]
 
 
-def test_a_ratio_below_its_bar_is_said_to_be() -> None:
+def test_a_ratio_below_its_bar_does_not_meet_it() -> None:
     rates = {"packed": 10.0, "padded": 5.0, "products": 24.0, "ours_float32": 19.0, "ours_float32_ahead": 1.0}
     rates |= {"ort_float32_bucketed": 1.0, "ort_float32_ahead": 1.0}
     rows = ratios([speed(256, name, rate) for name, rate in rates.items()])
     assert [row.is_met for row in rows[:3]] == [False, False, False]
 
 
-def test_two_processes_are_as_fast_as_the_slower_of_them() -> None:
+def test_two_processes_are_as_fast_as_the_slower_one() -> None:
     rounds = [
         ([{"clock_s": 1.0, "cpu_s": 0.9}], [{"clock_s": 1.1, "cpu_s": 0.8}, {"clock_s": 1.6, "cpu_s": 0.9}]),
         ([{"clock_s": 1.2, "cpu_s": 1.2}], [{"clock_s": 1.25, "cpu_s": 1.0}, {"clock_s": 1.2, "cpu_s": 1.0}]),
@@ -156,7 +158,7 @@ def test_two_processes_are_as_fast_as_the_slower_of_them() -> None:
     assert "2.00x" in row.note
 
 
-def test_a_latency_is_the_median_call() -> None:
+def test_a_latency_is_the_median_of_the_calls() -> None:
     def contestant(name: str) -> Contestant:
         return Contestant(name, name, np.empty, np.arange(1))
 
@@ -167,18 +169,18 @@ def test_a_latency_is_the_median_call() -> None:
     assert (padded.value, padded.bar) == (2.0, None)
 
 
-def test_a_mix_is_slow_per_token_not_per_text() -> None:
+def test_the_rate_of_a_mix_is_per_token_and_not_per_text() -> None:
     mixes = {"short": texts_of(np.full(8, 5), 10), "long": texts_of(np.full(8, 50), 10)}
     row = mix_row(128, "float32", mixes, [1.0, 12.5])
     assert row.value == pytest.approx(0.8)
     assert row.is_met is False
 
 
-def test_a_contestant_that_does_other_work_is_refused(work: Work) -> None:
+def test_a_contestant_with_other_hidden_states_is_refused(work: Work) -> None:
     exact = exact_hidden(work.weights, work.texts)
     order = np.arange(len(exact))
     assert check_hidden(Contestant("same", "same", lambda: exact, order), exact) == (0, 0)
-    with pytest.raises(ComparisonError, match="off does other work"):
+    with pytest.raises(ComparisonError, match="off computes other hidden states"):
         check_hidden(Contestant("off", "off", lambda: exact + np.float32(2e-4), order), exact)
     with pytest.raises(ComparisonError):
         check_hidden(Contestant("mixed up", "mixed up", lambda: exact, order[::-1]), exact)
@@ -199,7 +201,7 @@ def test_random_tweets_have_the_lengths_and_word_frequencies_of_tweets() -> None
     texts = random_tweets(4096)
     assert texts.mean_tokens == pytest.approx(20, abs=0.5)
     assert texts.lengths.min() >= 1
-    assert np.mean(texts.ids < 100) > 0.4  # a few words are most of what is written
+    assert np.mean(texts.ids < 100) > 0.4  # a few words make up much of the text
     assert texts.ids.max() < 30_000
 
 

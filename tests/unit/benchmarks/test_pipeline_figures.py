@@ -1,4 +1,4 @@
-"""The arithmetic behind the benchmark's table."""
+"""The arithmetic behind the table of the pipeline's benchmark."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_quantile_is_linear_within_its_bucket_and_not_beyond_the_last_finite_b
     assert isnan(quantile(0.5, [(1.0, 0.0), (inf, 0.0)]))
 
 
-def test_the_times_of_every_stage_are_found_on_a_workers_metrics():
+def test_the_times_of_every_stage_are_read_from_a_workers_metrics():
     metrics = Metrics(["tweets"])
     with metrics.stage("score"):
         pass
@@ -31,7 +31,7 @@ def test_the_times_of_every_stage_are_found_on_a_workers_metrics():
 
 
 class EvenCpu(CpuAccount):
-    """Half a second of CPU a second since 1000."""
+    """Half a second of CPU time per second since 1000."""
 
     def __init__(self) -> None:
         pass
@@ -40,7 +40,7 @@ class EvenCpu(CpuAccount):
         return (at_s - 1000) / 2
 
 
-def test_start_and_first_micro_batch_count_only_into_the_figures_that_say_so():
+def test_start_and_first_micro_batch_count_only_in_the_figures_from_the_start():
     launched_s, num_events = 1000.0, NUM_WARM_EVENTS + 2000
     times_ms = [1010_000] * NUM_WARM_EVENTS + [1010_000 + number for number in range(1, 2001)]
     found = pace(Events(times_ms), launched_s, EvenCpu())

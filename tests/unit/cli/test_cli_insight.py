@@ -34,7 +34,7 @@ def test_explain_tells_of_each_corpus_how_far_confidence_falls(data_folder: Path
         ]
 
 
-def test_explain_says_what_a_data_folder_lacks(tmp_path: Path, tiny_checkpoint: Path) -> None:
+def test_explain_says_what_a_data_directory_lacks(tmp_path: Path, tiny_checkpoint: Path) -> None:
     result = run("explain", "--data", tmp_path, "--checkpoint", tiny_checkpoint)
     assert result.exit_code == EXIT_FAILED
     assert "semeval_dev.jsonl.gz" in result.stderr

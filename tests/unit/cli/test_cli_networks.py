@@ -145,7 +145,7 @@ def test_what_cannot_be_read_is_named_before_anything_is_measured(data_folder: P
     )
     result = run("compare", tiny_checkpoint, "default", "--data", "no_data")
     assert result.exit_code == EXIT_FAILED
-    assert "the data folder lacks no_data/reviews/imdb_train.jsonl.gz" in result.stderr
+    assert "the data directory lacks no_data/reviews/imdb_train.jsonl.gz" in result.stderr
 
 
 def test_a_frontier_is_timed_and_drawn_beside_the_table(

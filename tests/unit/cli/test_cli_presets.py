@@ -79,7 +79,7 @@ def test_a_folder_of_quick_runs_takes_no_long_ones_and_missing_data_is_named_fir
     assert "holds a run with other settings" in result.stderr
     result = run("compare", "--data", tmp_path, "--run", tmp_path / "new")
     assert result.exit_code == EXIT_FAILED
-    assert f"the data folder lacks {tmp_path}/reviews/imdb_train.jsonl.gz" in result.stderr
+    assert f"the data directory lacks {tmp_path}/reviews/imdb_train.jsonl.gz" in result.stderr
     assert not (tmp_path / "new").exists()
 
 

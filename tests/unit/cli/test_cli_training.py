@@ -36,7 +36,7 @@ def test_a_quick_run_shows_its_figures_beside_the_published_one_and_its_notes(tm
     [
         (("--preset", "help", "--quick"), "there are\n  "),
         (("--preset", "help", "--quick"), "tweets-simple-rnn  "),
-        (("--preset", "imdb-lstm"), "imdb-lstm needs --data, a folder with imdb, or --quick"),
+        (("--preset", "imdb-lstm"), "imdb-lstm needs --data, a directory with imdb, or --quick"),
         (("--preset", "imdb-lstm", "--quick", "--set", "epoch=3"), "there is no 'epoch'"),
         (("--preset", "imdb-lstm", "--quick", "--set", "epochs=many"), "'many' is no int"),
         (("--preset", "tweets-simple-rnn", "--quick", "--set", "lemmas=perhaps"), "'perhaps' is no bool"),
@@ -55,7 +55,7 @@ def test_misuse_is_said_before_anything_is_written(arguments: tuple[str, ...], s
 def test_data_that_is_missing_is_named(tmp_path: Path) -> None:
     result = train("--preset", "imdb-rnn", "--run", tmp_path / "run", "--data", tmp_path)
     assert result.exit_code == EXIT_FAILED
-    assert "the data folder lacks" in result.stderr
+    assert "the data directory lacks" in result.stderr
 
 
 @pytest.mark.parametrize(("word", "value"), [("true", True), ("no", False)])

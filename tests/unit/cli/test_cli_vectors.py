@@ -83,7 +83,7 @@ def test_what_is_wrong_with_a_file_or_a_word_is_said_in_one_line(glove: Path) ->
     glove.write_text(GLOVE + "prince 1\n")
     result = run("vectors", "info", glove)
     assert (result.exit_code, result.stdout) == (EXIT_FAILED, "")
-    assert result.stderr == f"sentiment: {glove}, line 6: 1 numbers, where a vector has 2\n"
+    assert result.stderr == f"sentiment: {glove}, line 6: 1 numbers, but a vector has 2\n"
 
 
 def test_vectors_are_trained_into_a_new_file_and_not_over_an_old_one(data_folder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The baselines as such: their registry, their config, their run folders, and what each finds on generated phrases."""
+"""What all baselines share: registry, config and run directories; and a quick run of each on generated phrases."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COIN = Baseline(
     source="",
     config=CoinConfig(),
     quick={"num_flips": 1},
-    run=lambda config, data, folder, on_progress: OUTCOME,
+    run=lambda config, data_dir, run_dir, on_progress: OUTCOME,
 )
 
 
@@ -57,40 +57,40 @@ def test_a_finished_run_is_read_and_not_run_again(tmp_path: Path) -> None:
     assert run_baseline(again, again.config, None, tmp_path) == OUTCOME
 
 
-def test_a_folder_with_other_settings_is_refused_and_every_difference_named(tmp_path: Path) -> None:
+def test_a_run_with_other_settings_is_refused_and_every_difference_named(tmp_path: Path) -> None:
     run_baseline(COIN, COIN.config, None, tmp_path)
     with pytest.raises(ConfigError, match=r"bias is 0.5 there and 0.1 here; is_fair is True there and False here"):
         run_baseline(COIN, COIN.config_with({"bias": 0.1, "is_fair": False}), None, tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff"])
-def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_directory_with_other_content_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(ConfigError, match=r"config\.json is not the file of a run"):
         run_baseline(COIN, COIN.config, None, tmp_path)
 
 
-def test_an_outcome_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_unreadable_outcome_is_refused(tmp_path: Path) -> None:
     run_baseline(COIN, COIN.config, None, tmp_path)
     (tmp_path / "outcome.json").write_text('{"figures": {}}')
     with pytest.raises(ConfigError, match=r"outcome\.json is not the file of a run"):
         run_baseline(COIN, COIN.config, None, tmp_path)
 
 
-def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+def test_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     with pytest.raises(ConfigError, match="cannot be written to"):
         run_baseline(COIN, COIN.config, None, tmp_path / "run")
 
 
-def test_an_unknown_name_is_answered_with_all_names() -> None:
+def test_an_unknown_name_gives_an_error_with_all_names() -> None:
     with pytest.raises(ConfigError) as caught:
         find_baseline("help")
     for name in BASELINES:
         assert f"  {name} " in str(caught.value)
 
 
-def test_an_unknown_hyperparameter_is_answered_with_all_hyperparameters() -> None:
+def test_an_unknown_hyperparameter_gives_an_error_with_all_hyperparameters() -> None:
     with pytest.raises(
         ConfigError, match=r"coin has no hyperparameter 'epoch'; it has seed, threads, .*num_flips, bias, is_fair"
     ):
@@ -104,7 +104,7 @@ def test_all_wrong_hyperparameters_are_named_at_once() -> None:
         assert problem in str(caught.value)
 
 
-def test_hyperparameters_that_are_given_go_before_the_quick_ones() -> None:
+def test_given_hyperparameters_override_the_quick_ones() -> None:
     assert COIN.config_with({}, quick=True).num_flips == 1
     assert COIN.config_with({"num_flips": 7}, quick=True).num_flips == 7
     assert COIN.config_with({}) == COIN.config

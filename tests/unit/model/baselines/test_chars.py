@@ -1,4 +1,4 @@
-"""char-rnn: the network in plain numpy, and how it learns to spell a word."""
+"""char-rnn: the network in plain numpy, and its training to spell a word."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ BASELINE = find_baseline("char-rnn")
 WORDS = st.text("abcde \u4f60\u597d", min_size=2, max_size=8)
 
 
-def spell(folder: Path, **config: int | float | str) -> tuple[Outcome, Speller]:
-    outcome = run_baseline(BASELINE, BASELINE.config_with(config), None, folder)
-    return outcome, Speller.load(folder)
+def spell(run_dir: Path, **config: int | float | str) -> tuple[Outcome, Speller]:
+    outcome = run_baseline(BASELINE, BASELINE.config_with(config), None, run_dir)
+    return outcome, Speller.load(run_dir)
 
 
 @pytest.mark.parametrize("word", ["hello", "mississippi", "aa", "\u4f60\u597d\u4f60\u4eec", "to be or not"])
@@ -50,7 +50,7 @@ def test_a_bound_on_the_steps_ends_a_training_that_fails_and_says_what_to_do(tmp
         ({"word": ""}, "word must have at least 2 letters"),
         ({"word": "h"}, "word must have at least 2 letters, so that one follows another, not 'h'"),
         ({"word": "a" * (MAX_LETTERS + 1)}, f"at most {MAX_LETTERS} letters, not {MAX_LETTERS + 1}"),
-        ({"word": "a\nb"}, "letters that can be shown"),
+        ({"word": "a\nb"}, "printable letters"),
         ({"min_probability": 0.5}, "min_probability must be above 0.5"),
         ({"hidden_size": 0, "max_steps": 0}, "hidden_size must be above 0; max_steps must be above 0"),
     ],
@@ -60,7 +60,7 @@ def test_words_that_cannot_be_learnt_are_refused(config: dict[str, str | int | f
         BASELINE.config_with(config)
 
 
-def test_a_folder_without_a_finished_run_is_refused(tmp_path: Path) -> None:
+def test_a_directory_without_a_finished_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no finished run of char-rnn"):
         Speller.load(tmp_path)
 

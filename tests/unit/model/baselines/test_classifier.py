@@ -1,4 +1,4 @@
-"""The small classifiers: they learn, go on after a cut, clip, and refuse data and vectors that do not fit."""
+"""The small classifiers: they learn, resume, clip gradients, and refuse unsuitable data and vectors."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ CLASSIFIERS = ("imdb-frozen-vectors", "imdb-rnn", "imdb-lstm", "imdb-gru", "twee
 
 
 class CutError(Exception):
-    """Stands for a kill."""
+    """Stands in for a kill."""
 
 
-def _run(name: str, folder: Path, data: Path | None = None, cut: float = 2.0, **config: Any) -> Outcome:
+def _run(name: str, run_dir: Path, data: Path | None = None, cut: float = 2.0, **config: Any) -> Outcome:
     def on_progress(share: float, line: str) -> None:
         if share >= cut:
             raise CutError
 
     baseline = BASELINES[name]
-    return run_baseline(baseline, baseline.config_with(SMALL | config, quick=True), data, folder, on_progress)
+    return run_baseline(baseline, baseline.config_with(SMALL | config, quick=True), data, run_dir, on_progress)
 
 
 def _write_corpora(data: Path, rows: Sequence[dict[str, object]], *names: str) -> Path:
@@ -65,7 +65,7 @@ def _reviews(num: int = 40) -> list[dict[str, object]]:
     ]
 
 
-def test_it_learns_from_generated_phrases_what_is_good_and_bad(tmp_path: Path) -> None:
+def test_it_learns_positive_and_negative_words_from_generated_phrases(tmp_path: Path) -> None:
     outcome = _run("imdb-gru", tmp_path, epochs=6, learning_rate=2e-2, dropout=0.0, num_layers=1, num_texts=0)
     assert outcome.figures["test accuracy"] > 0.8
     assert outcome.curve[-1].loss < outcome.curve[0].loss
@@ -85,7 +85,7 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(name: str, tmp_path: Pa
         np.testing.assert_array_equal(ours[tensor], value)
 
 
-def test_the_batches_of_the_test_texts_make_up_the_whole_figure(tmp_path: Path) -> None:
+def test_the_accuracies_of_the_test_batches_average_to_the_overall_accuracy(tmp_path: Path) -> None:
     outcome = _run("imdb-rnn", tmp_path)
     batches = json.loads((tmp_path / "test_batches.json").read_bytes())
     assert (min(batches), max(batches)) == (
@@ -147,7 +147,7 @@ def test_reviews_that_cannot_be_learnt_from_are_refused_before_training(
     assert not (tmp_path / "run" / "steps.safetensors").exists()
 
 
-def test_a_data_folder_without_the_corpus_is_refused(tmp_path: Path) -> None:
+def test_a_data_directory_without_the_corpus_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="imdb_train"):
         _run("imdb-lstm", tmp_path / "run", tmp_path)
 
@@ -166,7 +166,7 @@ def test_vectors_of_another_size_are_refused_before_training(name: str, tmp_path
     assert not (tmp_path / "run" / "steps.safetensors").exists()
 
 
-def test_a_frozen_embedding_stays_that_of_the_file_and_words_without_a_vector_are_counted(tmp_path: Path) -> None:
+def test_a_frozen_embedding_keeps_the_vectors_of_the_file_and_words_without_one_are_counted(tmp_path: Path) -> None:
     file = _vector_file(tmp_path, ["the", "was", "great", "unheard-of"])
     outcome = _run("imdb-frozen-vectors", tmp_path / "run", vectors=file)
     assert "embedding.weight" not in load_file(tmp_path / "run" / "network.safetensors")
@@ -176,14 +176,14 @@ def test_a_frozen_embedding_stays_that_of_the_file_and_words_without_a_vector_ar
     assert num_missing == num_words - 3
 
 
-def test_null_rows_are_the_words_of_the_vocabulary_without_a_vector(tmp_path: Path) -> None:
+def test_words_of_the_vocabulary_without_a_vector_are_counted_as_null_rows(tmp_path: Path) -> None:
     file = _vector_file(tmp_path, ["the", "was", "great"])
     outcome = _run("tweets-simple-rnn", tmp_path / "run", vectors=file, frozen=True, num_words=50)
     vocabulary = (tmp_path / "run" / "vocabulary.txt").read_text().split()
     assert outcome.figures["null rows"] == len(set(vocabulary) - {"the", "was", "great"}) < len(vocabulary) == 50
 
 
-def test_a_training_that_is_not_frozen_moves_the_embedding(tmp_path: Path) -> None:
+def test_an_embedding_that_is_not_frozen_is_trained(tmp_path: Path) -> None:
     _run("tweets-simple-rnn", tmp_path / "run", vectors=_vector_file(tmp_path, ["the"]))
     embedding = load_file(tmp_path / "run" / "network.safetensors")["embedding.weight"]
     assert np.abs(embedding[3:]).max() > 0
@@ -211,7 +211,7 @@ def _sentiment140(tmp_path: Path, num_users: int = 1) -> Path:
     return file
 
 
-def test_sentiment140_is_read_as_it_is_handed_out(tmp_path: Path) -> None:
+def test_sentiment140_is_read_in_its_published_format(tmp_path: Path) -> None:
     tweets = read_sentiment140(_sentiment140(tmp_path))
     assert [tweet.text for tweet in tweets] == [text for _, text in TWEETS]
     assert [tweet.label for tweet in tweets] == [0, 2, 1, 2]
@@ -227,7 +227,7 @@ def test_sentiment140_is_read_as_it_is_handed_out(tmp_path: Path) -> None:
         ('"0","1","d","f","u","t" x', "line 2: not CSV"),
     ],
 )
-def test_a_row_that_is_no_tweet_is_named(line: str, problem: str, tmp_path: Path) -> None:
+def test_a_malformed_row_of_sentiment140_is_named(line: str, problem: str, tmp_path: Path) -> None:
     file = tmp_path / "tweets.csv"
     file.write_text(f'"0","1","d","f","u","t"\n{line}\n')
     with pytest.raises(DataError, match=problem):
@@ -242,7 +242,7 @@ def test_a_file_without_tweets_and_one_that_is_not_there_are_refused(tmp_path: P
         read_sentiment140(tmp_path / "absent.csv")
 
 
-def test_sentiment140_is_split_by_user_and_needs_no_data_folder(tmp_path: Path) -> None:
+def test_sentiment140_is_split_by_user_and_needs_no_data_directory(tmp_path: Path) -> None:
     file = _sentiment140(tmp_path, num_users=60)
     outcome = _run("tweets-simple-rnn", tmp_path / "run", sentiment140=str(file), num_texts=0)
     assert "of other users" in outcome.notes[0]
@@ -282,7 +282,7 @@ def test_a_package_that_is_missing_is_named_with_what_to_install(monkeypatch: py
         lemmas([["flights"]])
 
 
-def test_texts_too_few_for_vectors_are_refused(tmp_path: Path) -> None:
+def test_too_few_texts_for_word_vectors_are_refused(tmp_path: Path) -> None:
     rows = [{"text": f"{label}{i}", "label": label} for i in range(20) for label in ("positive", "negative")]
     data = _write_corpora(tmp_path / "data", rows, "semeval", "semeval_dev")
     with pytest.raises(DataError, match="too few texts to train word vectors on"):

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - Chinese punctuation is meant
-"""lm: what it learns from a text file, and how it completes a prompt."""
+"""lm: training on a text file, and completion of prompts."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ CONFIG = NextWordConfig(
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a model trained on the Chinese corpus."""
-    folder = tmp_path_factory.mktemp("runs") / "zh"
-    run_baseline(BASELINE, CONFIG, None, folder)
-    return folder
+    """The directory of a model trained on the Chinese corpus."""
+    run_dir = tmp_path_factory.mktemp("runs") / "zh"
+    run_baseline(BASELINE, CONFIG, None, run_dir)
+    return run_dir
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def model(run: Path) -> WordModel:
     return WordModel.load(run)
 
 
-def test_training_lowers_the_perplexity_of_the_part_of_the_text_that_is_held_out(run: Path) -> None:
+def test_training_lowers_the_perplexity_of_held_out_text(run: Path) -> None:
     outcome = run_baseline(BASELINE, CONFIG, None, run)
     num_words = len((run / "vocabulary.txt").read_text().split("\n"))
     assert outcome.figures["perplexity untrained"] == pytest.approx(num_words, rel=0.2)
@@ -65,12 +65,12 @@ def test_training_lowers_the_perplexity_of_the_part_of_the_text_that_is_held_out
         ("哥哥骑", "哥哥骑自行车去学校。"),
     ],
 )
-def test_a_prompt_from_the_corpus_is_completed_as_it_stands_there(model: WordModel, prompt: str, line: str) -> None:
+def test_a_prompt_from_the_corpus_is_completed_as_in_the_corpus(model: WordModel, prompt: str, line: str) -> None:
     assert line in CHINESE.read_text().splitlines()
     assert model.complete(prompt, max_words=30) == line
 
 
-def test_every_character_of_a_text_without_spaces_is_a_token_and_none_comes_out_between_them(model: WordModel) -> None:
+def test_every_character_of_a_text_without_spaces_is_a_token_and_completions_have_no_spaces(model: WordModel) -> None:
     assert {len(word) for word in model.words if word not in SPECIAL} == {1}
     for seed in range(5):
         drawn = model.complete("", temperature=1.5, seed=seed)
@@ -78,7 +78,7 @@ def test_every_character_of_a_text_without_spaces_is_a_token_and_none_comes_out_
         assert not re.search(r"\s", drawn)
 
 
-def test_what_is_drawn_is_fixed_by_its_seed_and_bolder_when_hotter(model: WordModel) -> None:
+def test_a_seed_fixes_what_is_sampled_and_a_higher_temperature_gives_more_variety(model: WordModel) -> None:
     drawn = [model.complete("小猫", temperature=2.0, seed=seed) for seed in range(8)]
     assert drawn == [model.complete("小猫", temperature=2.0, seed=seed) for seed in range(8)]
     assert len(set(drawn)) > len({model.complete("小猫", temperature=0.05, seed=seed) for seed in range(8)})
@@ -87,7 +87,7 @@ def test_what_is_drawn_is_fixed_by_its_seed_and_bolder_when_hotter(model: WordMo
     assert len(model.complete("小猫", max_words=2)) == len("小猫") + 2
 
 
-def test_words_of_a_prompt_that_the_text_lacks_are_named(model: WordModel) -> None:
+def test_words_of_a_prompt_outside_the_vocabulary_are_named(model: WordModel) -> None:
     with pytest.raises(UnknownWordError, match="lacks 'hello', '龙'"):
         model.complete("hello 小龙")
 
@@ -126,7 +126,7 @@ def test_a_run_does_not_go_on_with_another_text(tmp_path: Path) -> None:
         (None, "No such file or directory; text=FILE names a text file"),
         (b"", "is empty"),
         (b" \n\n", "is empty"),
-        (b"\x89PNG\r\n\x1a\n\xff", "byte 0 is no UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\xff", "byte 0 is not UTF-8"),
         (b"text\0more", r"is binary, not text \(byte 4 is zero\)"),
         (b"a few words only\n", r"4 held out|less than one batch \(68\)"),
     ],
@@ -140,7 +140,7 @@ def test_a_file_that_is_no_text_or_too_short_is_refused(tmp_path: Path, content:
     assert str(file) in str(caught.value)
 
 
-def test_a_folder_is_no_text(tmp_path: Path) -> None:
+def test_a_directory_is_not_a_text(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="Is a directory"):
         read_lines(tmp_path)
 
@@ -152,7 +152,7 @@ def test_hyperparameters_out_of_range_are_refused_together() -> None:
         NextWordConfig(clip="hard")
 
 
-def test_a_folder_without_a_finished_run_is_refused(tmp_path: Path) -> None:
+def test_a_directory_without_a_finished_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no finished run of lm"):
         WordModel.load(tmp_path)
 
@@ -164,7 +164,7 @@ def test_rare_words_are_unknown_and_a_line_ends_with_its_mark() -> None:
     assert make_words(tokens, min_count=1, max_words=4) == [UNKNOWN, LINE, "it", "was"]
 
 
-def test_perplexity_is_that_of_the_probabilities_of_each_next_word_and_leaves_unknown_ones_out() -> None:
+def test_perplexity_follows_from_the_probabilities_of_the_next_words_and_leaves_unknown_ones_out() -> None:
     torch.manual_seed(0)
     words = [*SPECIAL, *Tokenizer.split("a b c")]
     model = WordModel(words, NextWordNetwork(len(words), 3, 4, 2, dropout=0.5))

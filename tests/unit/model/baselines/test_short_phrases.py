@@ -1,4 +1,4 @@
-"""phrases-numpy: which phrases it draws, and that it reads those that it never saw."""
+"""phrases-numpy: the phrases that it draws, and its accuracy on phrases that it was not trained on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GOOD = {WORDS.index(word) for word in ("great", "excellent")}
 
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=10)
-def test_phrases_differ_and_a_negation_turns_their_words(seed: int) -> None:
+def test_phrases_are_distinct_and_a_negation_reverses_their_words(seed: int) -> None:
     phrases = draw_phrases(seed, 78)
     assert len({phrase.ids for phrase in phrases}) == len(phrases) == 78
     for phrase in phrases:
@@ -42,7 +42,7 @@ def test_a_seed_fixes_the_phrases() -> None:
     assert draw_phrases(5, 30) == draw_phrases(5, 30) != draw_phrases(6, 30)
 
 
-def test_every_phrase_that_it_never_saw_is_read_right(tmp_path: Path) -> None:
+def test_every_phrase_outside_the_training_is_classified_correctly(tmp_path: Path) -> None:
     assert (BASELINE.config.num_train, BASELINE.config.num_test) == (58, 20)
     outcome = run_baseline(BASELINE, BASELINE.config, None, tmp_path)
     assert outcome.figures == {"test accuracy": 1, "train accuracy": 1}
@@ -51,7 +51,7 @@ def test_every_phrase_that_it_never_saw_is_read_right(tmp_path: Path) -> None:
     assert "20 (" in outcome.notes[0]
 
 
-def test_more_phrases_than_there_are_is_refused() -> None:
+def test_more_phrases_than_the_grammar_has_are_refused() -> None:
     with pytest.raises(ConfigError, match="num_train and num_test must be at most"):
         ShortPhraseConfig(num_train=500)
 
@@ -61,7 +61,7 @@ def test_more_phrases_than_there_are_is_refused() -> None:
 def test_gradients_through_time_are_the_slopes_of_the_loss_of_the_last_state(ids: list[int], label: int) -> None:
     network = PlainRnn.random(len(WORDS), 6, len(CLASSES), np.random.default_rng(len(ids)))
     for weights in network.tensors().values():
-        weights[:] *= 5  # so that every slope can be told from 0
+        weights[:] *= 5  # so that no slope is close to 0
     phrase = ShortPhrase(tuple(ids), label, negated=False)
     gradients = network.gradients(*read_phrase(network, phrase)).tensors()
 

@@ -1,4 +1,4 @@
-"""Reading examples, and splitting them by stream."""
+"""Examples are read from files, and split by stream."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_labels_may_be_skipped(tmp_path: Path) -> None:
     assert read_examples(path, skip_labels=("off topic",)) == EXAMPLES
 
 
-def test_every_missing_file_of_a_data_folder_is_named(tmp_path: Path) -> None:
+def test_every_missing_file_of_a_data_directory_is_named(tmp_path: Path) -> None:
     (tmp_path / "reviews").mkdir()
     (tmp_path / FILES["sst2"]).write_bytes(gzip.compress(b'{"text": "x"}\n'))
     with pytest.raises(DataError) as refused:
@@ -138,18 +138,18 @@ _examples = st.lists(st.builds(Example, st.text(), st.just(""), stream=st.none()
 def test_a_split_keeps_every_example_and_cuts_no_stream(
     examples: list[Example], shares: list[float], seed: int
 ) -> None:
-    parts = split_by_stream(examples, shares, seed)
-    assert len(parts) == len(shares) + 1
+    splits = split_by_stream(examples, shares, seed)
+    assert len(splits) == len(shares) + 1
     key = lambda example: (example.id, example.stream or "")  # noqa: E731
-    assert sorted((e for part in parts for e in part), key=key) == sorted(examples, key=key)
-    seen = [{e.stream or ("id", e.id) for e in part} for part in parts]
+    assert sorted((e for split in splits for e in split), key=key) == sorted(examples, key=key)
+    seen = [{e.stream or ("id", e.id) for e in split} for split in splits]
     assert sum(map(len, seen)) == len(set().union(*seen))
-    assert split_by_stream(examples[::-1], shares, seed)[0] == parts[0][::-1]
+    assert split_by_stream(examples[::-1], shares, seed)[0] == splits[0][::-1]
 
 
 def test_the_shares_hold_and_the_seed_chooses_the_streams() -> None:
     examples = [Example(str(i), "", stream=f"film {i}") for i in range(4000)]
     first, second, rest = split_by_stream(examples, (0.2, 0.1), seed=0)
-    assert [round(len(part) / 4000, 1) for part in (first, second, rest)] == [0.2, 0.1, 0.7]
+    assert [round(len(split) / 4000, 1) for split in (first, second, rest)] == [0.2, 0.1, 0.7]
     other, *_ = split_by_stream(examples, (0.2, 0.1), seed=1)
     assert set(other) != set(first)

@@ -31,7 +31,7 @@ def has_any(text: str, words: set[str]) -> bool:
 
 
 def judgement(phrase: Phrase) -> str:
-    """The phrase without its tail, and without what a contrast gives away first."""
+    """The phrase without its tail and without the concession before "but"."""
     text = phrase.text.split(", but ")[-1]
     for tail in TAILS.get(phrase.label, ()):
         text = text.removesuffix(f", {tail}")

@@ -1,4 +1,4 @@
-"""The figures of an evaluation, by hand and against scikit-learn, and what each way of reading gives the engine."""
+"""The figures of an evaluation, by hand and against scikit-learn, and the states that each mode gives the engine."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ PROBABILITIES = np.array(
 )
 
 
-def test_the_confusion_matrix_counts_texts_by_true_class_and_class_read() -> None:
+def test_the_confusion_matrix_counts_texts_by_true_and_predicted_class() -> None:
     assert confusion_matrix(LABELS, PROBABILITIES, THREE).tolist() == [[1, 1, 1], [0, 1, 0], [0, 1, 1]]
 
 
-def test_on_two_classes_neutral_is_never_read() -> None:
+def test_on_two_classes_neutral_is_never_predicted() -> None:
     kept = LABELS != 1
     confusion = confusion_matrix(LABELS[kept], PROBABILITIES[kept], TWO)
     assert confusion.tolist() == [[2, 0, 1], [0, 0, 0], [0, 0, 2]]
@@ -96,10 +96,10 @@ class _Reply:
 
 
 class _RecordingEngine:
-    """Answers with the texts that the stream has seen as its state, and positive from a stream's second text on."""
+    """Returns the texts of the stream so far as its state, and positive from a stream's second text on."""
 
     def __init__(self) -> None:
-        self.histories: list[tuple[str, ...]] = []  # of every text: what its stream had seen before it
+        self.histories: list[tuple[str, ...]] = []  # of every text: the earlier texts of its stream
 
     def score(self, requests: Sequence[Any]) -> list[_Reply]:
         states: dict[Hashable, tuple[str, ...]] = {}
@@ -113,7 +113,7 @@ class _RecordingEngine:
 
 
 def _examples(num: int) -> list[Example]:
-    """Two films in turn, and every third text of no stream."""
+    """Texts of two films in turn, but every third text without a stream."""
     return [Example(str(i), f"text {i}", 2 * (i % 2), (f"film {i % 2}" if i % 3 else None)) for i in range(num)]
 
 
@@ -140,7 +140,7 @@ def test_carried_gives_each_text_the_state_of_its_own_stream_across_calls() -> N
             seen[example.stream] = (*history, example.text)
 
 
-def test_shuffled_keeps_the_lengths_of_the_streams_and_deals_the_texts_out() -> None:
+def test_shuffled_keeps_the_lengths_of_the_streams_and_permutes_the_texts() -> None:
     examples = _examples(120)
     (carried, _), (shuffled, _) = _read(CARRIED, examples), _read(SHUFFLED, examples)
     assert sorted(map(len, shuffled.histories)) == sorted(map(len, carried.histories))

@@ -1,4 +1,4 @@
-"""Whether the words that a result names matter: deleted beside random ones."""
+"""The words that a result names matter: deleting them costs more confidence than deleting random ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def packaged() -> InferenceEngine:
     return InferenceEngine.load()
 
 
-def test_without_the_words_named_confidence_falls_more_than_without_random_ones(packaged: InferenceEngine) -> None:
+def test_confidence_falls_further_without_the_named_words_than_without_random_ones(packaged: InferenceEngine) -> None:
     row = measure_texts(packaged, "phrases", [phrase.text for phrase in make_phrases(0, 300)])
     assert row.num_texts + row.num_too_short == 300
     assert row.named_fall - row.random_fall > 3 * row.difference_error
@@ -33,15 +33,15 @@ def test_a_seed_fixes_the_random_words(packaged: InferenceEngine) -> None:
     assert first.random_fall != other.random_fall
 
 
-def test_texts_without_a_word_beside_those_named_are_left_out(packaged: InferenceEngine) -> None:
+def test_texts_without_a_word_besides_the_named_ones_are_left_out(packaged: InferenceEngine) -> None:
     row = measure_texts(packaged, "few", ["good", "", "what a great and friendly crew"])
     assert (row.num_texts, row.num_too_short) == (1, 2)
-    with pytest.raises(DataError, match="few: no text has a word beside those"):
+    with pytest.raises(DataError, match="few: no text has a word besides those"):
         measure_texts(packaged, "few", ["good", ""])
 
 
 @given(TEXTS)
-def test_the_words_named_are_found_in_the_chunks_that_hold_them(engine: InferenceEngine, text: str) -> None:
+def test_the_named_words_are_found_in_the_chunks_that_contain_them(engine: InferenceEngine, text: str) -> None:
     [result] = engine.score([Request("a", text)])
     chunks = cut(text)
     named = named_chunks(text, chunks, result.words)

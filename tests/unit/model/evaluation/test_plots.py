@@ -1,4 +1,4 @@
-"""Plots: what is drawn, that the same figures give the same file, and what is said where nothing can be drawn."""
+"""Plots: what they show, that the same figures give the same file, and the errors where nothing can be drawn."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ LOG = [
 ]
 
 
-def _write_log(folder: Path, lines: list[dict[str, object]]) -> Path:
-    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return folder
+def _write_log(run_dir: Path, lines: list[dict[str, object]]) -> Path:
+    (run_dir / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return run_dir
 
 
 def test_a_run_is_drawn_with_a_column_for_each_stage_and_a_line_for_each_figure(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_run_is_drawn_with_a_column_for_each_stage_and_a_line_for_each_figure(
     assert "font-face" not in svg
 
 
-def test_the_same_figures_give_the_same_file_and_a_step_that_came_twice_counts_once(tmp_path: Path) -> None:
+def test_the_same_figures_give_the_same_file_and_a_step_logged_twice_counts_once(tmp_path: Path) -> None:
     once = draw_run(_write_log(tmp_path, LOG)).read_bytes()
     doubted = {"stage": "text", "step": 1000, "loss": 90.0, "held_imdb": 0.1}
     assert draw_run(_write_log(tmp_path, [*LOG[:2], doubted, *LOG[2:]])).read_bytes() == once
@@ -55,7 +55,7 @@ def test_the_same_figures_give_the_same_file_and_a_step_that_came_twice_counts_o
         ("3\n", r"log\.jsonl: not the log of a training run"),
     ],
 )
-def test_what_is_no_log_of_a_run_is_not_drawn(log: str | None, problem: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_the_log_of_a_run_is_refused(log: str | None, problem: str, tmp_path: Path) -> None:
     if log is not None:
         (tmp_path / "log.jsonl").write_text(log)
     with pytest.raises(ModelError, match=problem):
@@ -64,7 +64,7 @@ def test_what_is_no_log_of_a_run_is_not_drawn(log: str | None, problem: str, tmp
 
 
 @pytest.mark.parametrize("name", ["curves.svg", "curves.png"])
-def test_curves_and_frontiers_are_drawn_in_the_format_that_the_name_says(name: str, tmp_path: Path) -> None:
+def test_curves_and_frontiers_are_drawn_in_the_format_of_the_suffix(name: str, tmp_path: Path) -> None:
     file = tmp_path / name
     draw_curves({f"system {number}": [(1, 0.7, 0.5), (2, 0.6, 0.7)] for number in range(4)}, file)
     curves = file.read_bytes()
@@ -102,7 +102,7 @@ def test_a_plot_that_cannot_be_drawn_is_refused_before_anything_is_measured(
     check_plot_file(tmp_path / "plot.SVG")
     with pytest.raises(ConfigError, match=r"plot\.pdf: the name of a plot should end in \.svg or \.png"):
         check_plot_file(tmp_path / "plot.pdf")
-    with pytest.raises(ConfigError, match="there is no such folder to draw to"):
+    with pytest.raises(ConfigError, match="there is no such directory to draw to"):
         check_plot_file(tmp_path / "absent" / "plot.svg")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ModelError, match=r"drawn with matplotlib .*pip install '\.\[train\]'"):

@@ -1,4 +1,4 @@
-"""Files of word vectors: the three formats are read alike, and what is wrong with a file is said with its place."""
+"""Files of word vectors: all three formats give the same vectors, and an error names its place in the file."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def _head(rows: dict[str, Sequence[float]]) -> bytes:
     return f"{len(rows)} {len(next(iter(rows.values())))}\n".encode()
 
 
-def _save(folder: Path, content: bytes) -> Path:
-    (folder / "vectors").write_bytes(content)
-    return folder / "vectors"
+def _save(directory: Path, content: bytes) -> Path:
+    (directory / "vectors").write_bytes(content)
+    return directory / "vectors"
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
@@ -51,7 +51,7 @@ def _save(folder: Path, content: bytes) -> Path:
         (BINARY, _head(PLANE) + _binary(PLANE, b"\n")),
     ],
 )
-def test_every_format_is_told_by_its_content_and_gives_the_same_words_and_vectors(
+def test_every_format_is_recognised_by_its_content_and_gives_the_same_words_and_vectors(
     kind: str, content: bytes, is_packed: bool, tmp_path: Path
 ) -> None:
     vectors = load_vectors(_save(tmp_path, gzip.compress(content) if is_packed else content))
@@ -59,7 +59,7 @@ def test_every_format_is_told_by_its_content_and_gives_the_same_words_and_vector
     assert np.array_equal(vectors.matrix(list(PLANE), 3), np.array(list(PLANE.values()), np.float32))
 
 
-def test_numbers_whose_bytes_are_all_of_ascii_are_still_told_from_text(tmp_path: Path) -> None:
+def test_numbers_whose_bytes_are_all_ascii_are_still_not_taken_for_text(tmp_path: Path) -> None:
     rows = {"a": (2, 0, 0.5), "b": (0.5, 0.5, 0.5)}
     content = _head(rows) + _binary(rows)
     assert content.isascii()
@@ -84,13 +84,13 @@ def test_what_gensim_writes_is_read_back_to_the_last_bit(
     assert np.array_equal(vectors.matrix(words, 12), numbers)
 
 
-def test_words_may_hold_spaces_as_some_of_glove_do(tmp_path: Path) -> None:
+def test_words_may_contain_spaces_as_some_of_glove_do(tmp_path: Path) -> None:
     vectors = load_vectors(_save(tmp_path, b"the 1 2 3\n. . . 4 5 6\nat name@domain.com 7 8 9\n\xc2\xa0 1 1 1\n"))
     assert list(vectors.words) == ["the", ". . .", "at name@domain.com", "\u00a0"]
     assert vectors.matrix([". . ."], 3).tolist() == [[4, 5, 6]]
 
 
-def test_similar_words_come_by_cosine_and_nothing_is_near_to_a_null(tmp_path: Path) -> None:
+def test_similar_words_are_ordered_by_cosine_and_nothing_is_near_a_zero_vector(tmp_path: Path) -> None:
     vectors = load_vectors(_save(tmp_path, _text(PLANE)))
     found = vectors.similar("king")
     assert [word for word, _ in found] == ["man", "queen", "woman", "nothing"]
@@ -108,7 +108,7 @@ def test_king_less_man_plus_woman_is_queen_and_not_bishop(tmp_path: Path) -> Non
     assert found[0].similarity == pytest.approx(cosine, abs=1e-6)
 
 
-def test_words_without_a_vector_are_counted_and_their_rows_are_null(tmp_path: Path) -> None:
+def test_words_without_a_vector_are_listed_and_their_rows_are_zero(tmp_path: Path) -> None:
     vectors = load_vectors(_save(tmp_path, _text(PLANE)))
     vocabulary = ["xyzzy", "queen", "King"]
     assert vectors.missing(vocabulary) == ["xyzzy", "King"]
@@ -120,7 +120,7 @@ def test_words_without_a_vector_are_counted_and_their_rows_are_null(tmp_path: Pa
         vectors.analogy("king", "King", "xyzzy")
 
 
-def test_a_network_of_another_size_is_told_what_to_do(tmp_path: Path) -> None:
+def test_vectors_of_another_size_than_the_networks_are_refused_with_what_to_do(tmp_path: Path) -> None:
     vectors = load_vectors(_save(tmp_path, _text(PLANE)))
     with pytest.raises(VectorFileError, match=r"vectors of 3 numbers, and the network's have 50: .* train --size 50"):
         vectors.matrix(["king"], 50)
@@ -137,20 +137,20 @@ def test_a_network_of_another_size_is_told_what_to_do(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n\x00\x00", "not a file of word vectors"),
         (b'{"text": "good"}\n', "not a file of word vectors"),
         (b"PK\x03\x04", "a zip archive; unpack it"),
-        (b"a 1 2\nb 1 2\nc 1\n", "vectors, line 3: 1 numbers, where a vector has 2"),
-        (b"a 1 2\nb 1 2 3\n", "vectors, line 2: 3 numbers, where a vector has 2"),
-        (b"a 1 2\n\nb 1 2\n", "vectors, line 2: 0 numbers, where a vector has 2"),
-        (b"2 3\na 1 2\nb 1 2\n", "vectors, line 2: 2 numbers, where a vector has 3"),
+        (b"a 1 2\nb 1 2\nc 1\n", "vectors, line 3: 1 numbers, but a vector has 2"),
+        (b"a 1 2\nb 1 2 3\n", "vectors, line 2: 3 numbers, but a vector has 2"),
+        (b"a 1 2\n\nb 1 2\n", "vectors, line 2: 0 numbers, but a vector has 2"),
+        (b"2 3\na 1 2\nb 1 2\n", "vectors, line 2: 2 numbers, but a vector has 3"),
         (b"a 1 2\nb 1 x\n", "vectors, line 2: could not convert string to float: b'x'"),
         (b"a 1 2\n\xff 1 2\n", "vectors, line 2: 'utf-8' codec"),
         (b"a 1 2\nb nan 2\n", "vectors, line 2: a number that is not finite"),
-        (b"a 1 2\nb 1 2\na 3 4\n", "vectors, line 3: 'a' again, it is line 1 already; remove one"),
-        (b"3 2\na 1 2\nb 1 2\n", "its head says 3 words, and there are 2"),
-        (b"1 2\na 1 2\nb 1 2\n", "its head says 1 words, and there are 2"),
+        (b"a 1 2\nb 1 2\na 3 4\n", "vectors, line 3: 'a' is also line 1; remove one"),
+        (b"3 2\na 1 2\nb 1 2\n", "its header says 3 words, but there are 2"),
+        (b"1 2\na 1 2\nb 1 2\n", "its header says 1 words, but there are 2"),
         (b"1 0\na\n", "line 1: vectors of 0 numbers"),
         (b"1 99999999999\na\n", "line 1: vectors of 99999999999 numbers"),
-        (b"2 2\n" + _binary({"a": (1, 2), "b": (1, 2)})[:-1], "word 2: the file ends here, and its head says 2 words"),
-        (b"2 2\n" + _binary({"a": (1, 2)}) + _binary({"a": (1, 2)}), "word 2: 'a' again, it is word 1 already"),
+        (b"2 2\n" + _binary({"a": (1, 2), "b": (1, 2)})[:-1], "word 2: the file ends here; its header says 2 words"),
+        (b"2 2\n" + _binary({"a": (1, 2)}) + _binary({"a": (1, 2)}), "word 2: 'a' is also word 1"),
         (b"1 2\n\xff \x00\x00\x00\x00\x00\x00\x00\x00", "word 1: 'utf-8' codec"),
         (b"1 2\n" + _binary({"a": (1, np.inf)}), "word 1: a number that is not finite"),
         (gzip.compress(_text(PLANE))[:-12], "cannot be read: "),

@@ -1,4 +1,4 @@
-"""Word vectors: neighbours by cosine, and vectors trained and written for others to read."""
+"""Word vectors: neighbours by cosine, and trained vectors in a file that other programs read."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from tests.unit.model.conftest import CONFIG, WORDS, random_weights
 SIZE = 6
 
 
-def _save(folder: Path, directions: dict[str, tuple[float, float]]) -> Path:
-    """A checkpoint of random weights, in whose embedding the given words have vectors in one plane."""
+def _save(directory: Path, directions: dict[str, tuple[float, float]]) -> Path:
+    """Save a checkpoint of random weights whose embedding gives the named words vectors in one plane."""
     weights = random_weights(CONFIG)
     embedding = weights["word.embedding.weight"]
     for word, direction in directions.items():
         embedding[WORDS.index(word)] = np.array([*direction, 0, 0, 0])
     embedding[CONFIG.num_words :] = embedding[WORDS.index("good")]  # buckets are as near as can be
-    save_checkpoint(folder, name="plane", config=CONFIG, words=WORDS, weights=weights)
-    return folder
+    save_checkpoint(directory, name="plane", config=CONFIG, words=WORDS, weights=weights)
+    return directory
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The corpora that vectors are made from; every film has a word of its own."""
-    folder = tmp_path_factory.mktemp("data")
+    """The corpora that vectors are trained on; every film has a word of its own."""
+    directory = tmp_path_factory.mktemp("data")
     texts = ["the film was so good", "a bad flight , a late flight", "love this great great movie"]
     for name in ("imdb", "imdb_unlabelled", "sst2", "semeval"):
         rows = [
@@ -45,14 +45,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
         if name != "imdb_unlabelled":
             rows = [row | {"label": ("neg", "pos")[i % 2]} for i, row in enumerate(rows)]
-        (folder / FILES[name]).parent.mkdir(exist_ok=True)
-        (folder / FILES[name]).write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
-    return folder
+        (directory / FILES[name]).parent.mkdir(exist_ok=True)
+        (directory / FILES[name]).write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    return directory
 
 
-def test_neighbours_come_by_cosine_whatever_the_lengths_and_never_include_the_word_itself(tmp_path: Path) -> None:
-    folder = _save(tmp_path / "c", {"good": (1, 0), "great": (30, 3), "love": (0.1, 0.05), "bad": (-5, 0)})
-    near = neighbours(folder, ["good"], 100)["good"]
+def test_neighbours_are_ordered_by_cosine_whatever_the_lengths_and_exclude_the_word_itself(tmp_path: Path) -> None:
+    directory = _save(tmp_path / "c", {"good": (1, 0), "great": (30, 3), "love": (0.1, 0.05), "bad": (-5, 0)})
+    near = neighbours(directory, ["good"], 100)["good"]
     assert [word for word, _ in near if word in ("great", "love", "bad")] == ["great", "love", "bad"]
     assert near[-1].word == "bad"
     assert dict(near)["great"] == pytest.approx(30 / np.hypot(30, 3), abs=1e-6)
@@ -80,17 +80,17 @@ def test_a_word_may_be_written_as_texts_write_it(checkpoint: Path) -> None:
     assert all(len(words) == 3 for words in near.values())
 
 
-def test_all_unknown_words_are_named_also_those_that_are_nothing_when_normalised(checkpoint: Path) -> None:
+def test_all_unknown_words_are_named_including_texts_without_words(checkpoint: Path) -> None:
     with pytest.raises(UnknownWordError, match=r"random has no vector for 'xyzzy', '', 'plugh'.*vocabulary\.txt"):
         neighbours(checkpoint, ["xyzzy", "good", "", "plugh"])
 
 
-def test_a_word_whose_vector_is_zero_is_near_to_none(tmp_path: Path) -> None:
+def test_a_word_whose_vector_is_zero_has_similarity_zero_to_every_word(tmp_path: Path) -> None:
     near = neighbours(_save(tmp_path / "c", {"bad": (0, 0)}), ["bad"], 3)["bad"]
     assert [similarity for _, similarity in near] == [0, 0, 0]
 
 
-def test_trained_vectors_are_read_by_gensim_and_know_nothing_of_films_held_out(data: Path, tmp_path: Path) -> None:
+def test_gensim_reads_trained_vectors_and_they_lack_the_words_of_held_out_films(data: Path, tmp_path: Path) -> None:
     models = pytest.importorskip("gensim.models", reason="word vectors need pip install '.[train]'")
     file, epochs = tmp_path / "vectors.txt", list[int]()
     num_words = train_vectors(data, file, size=SIZE, num_epochs=2, on_epoch=epochs.append)
@@ -119,7 +119,7 @@ def test_vectors_never_replace_a_file(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"late\.txt: File exists"):
         train_vectors(data, late, size=SIZE, num_epochs=2, on_epoch=lambda epoch: late.write_text("precious") and None)
     assert late.read_text() == "precious"
-    with pytest.raises(ModelError, match="no such folder"):
+    with pytest.raises(ModelError, match="no such directory"):
         train_vectors(data, tmp_path / "absent" / "vectors.txt", size=SIZE, num_epochs=2)
 
 
