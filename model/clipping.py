@@ -1,4 +1,7 @@
-"""Clipping of gradients, so that one bad step does not undo many good ones (Pascanu et al. 2013)."""
+"""Clipping of gradients, so that one bad step does not undo many good ones (Pascanu et al. 2013).
+
+The kinds, and what they do to numpy's gradients; training_loop.py clips those of torch by torch's own functions.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,18 @@ KINDS = ("none", "value", "norm", "global-norm")
 
 @dataclass(frozen=True, slots=True)
 class Clipping:
-    """Kind and bound of what is done to gradients before a step.
+    """Kind and bound of the clipping of gradients before a step.
 
-    value: every entry is brought into -bound..bound.
-    norm: a parameter's gradient that is longer than bound is shortened to it, each on its own.
-    global-norm: the same, of all gradients together, so that their direction stays.
+    value: every entry is clipped to -bound..bound.
+    norm: the gradient of each parameter is scaled down to a norm of at most bound.
+    global-norm: all gradients together are scaled down to a norm of at most bound, which keeps their direction.
     """
 
     kind: str = "none"
     bound: float = 1.0
 
     def apply(self, gradients: Iterable[NDArray[Any]]) -> None:
-        """Clip float arrays in place. A torch gradient on the CPU shares its memory with its `numpy()`."""
+        """Clip float arrays in place."""
         gradients = list(gradients)
         if self.kind == "value":
             for gradient in gradients:

@@ -1,4 +1,4 @@
-"""The sizes of a network and the knobs of its training: frozen, and valid once they exist."""
+"""The sizes of a network and the hyperparameters of its training: frozen, and validated when they are made."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """Knobs of training. Raises ConfigError with every value that is out of range."""
+    """Hyperparameters of training. Raises ConfigError with every value that is out of range."""
 
     epochs: int = 6
-    label_share: float = 0.5  # of a labelled text's target; the rest is what the teacher thinks of it
+    label_share: float = 0.5  # of the label in a labelled text's target; the rest is the soft target
     label_smoothing: float = 0.1  # of a label, spread over the classes of its corpus
-    batch_tokens: int = 12_800  # tokens of a batch at most
-    batch_texts: int = 128  # texts of a batch at most
+    batch_tokens: int = 12_800  # most tokens of a batch
+    batch_texts: int = 128  # most texts of a batch
     max_tokens: int = 300  # of a text; longer ones keep their end
     learning_rate: float = 1.5e-3
     warmup_steps: int = 60  # the rate rises over these, then falls linearly to zero
@@ -98,19 +98,19 @@ class TrainConfig:
     dropout_output: float = 0.2
     language_epochs: int = 3  # of the language model, which the word LSTM starts from
     language_learning_rate: float = 3e-3
-    language_rows: int = 64  # of texts behind each other, read side by side
-    language_tokens: int = 100  # of a row in a step: how far the error is carried back
-    language_sampled: int = 1024  # words that the softmax is over, beside the true one
-    language_tweets: int = 3  # times that a tweet is read in an epoch: they are few beside the reviews
-    max_sentences: int = 250_000  # of reviews, which the teacher judges one by one
-    tweet_variants: int = 4  # changed versions of each tweet that the teacher judges, too
-    phrase_variants: int = 8
+    language_rows: int = 64  # rows of joined texts, side by side
+    language_tokens: int = 100  # of a row in a step: the length of back-propagation through time
+    language_sampled: int = 1024  # sampled words in the softmax, beside the true one
+    language_tweets: int = 3  # repetitions of a tweet in an epoch: tweets are few beside the reviews
+    max_sentences: int = 250_000  # of reviews, for which the teacher gives soft targets
+    tweet_variants: int = 4  # augmented versions of each tweet
+    phrase_variants: int = 8  # of each labelled phrase
     stream_epochs: int = 10
     stream_learning_rate: float = 3e-3
-    stream_reset: float = 0.05  # chance that a stream starts anew before a text
+    stream_reset: float = 0.05  # chance that a stream is reset before a text
     stream_shuffled: float = 0.4  # share of the sequences whose texts belong to no stream
     dev_share: float = 0.2  # of the films: never trained on
-    all_films: bool = False  # but here they are: see `train_on_all_films`
+    all_films: bool = False  # train on the dev films as well: see `train_on_all_films`
     held_share: float = 0.1  # of the films: their labels are kept for the stream cell and the temperatures
     held_topics: float = 0.3  # of the topics of tweets, likewise
     held_texts: float = 0.05  # of the sentences and tweets, for the temperatures
@@ -145,7 +145,7 @@ class TrainConfig:
 
     @property
     def clipping(self) -> Clipping:
-        """What is done to the gradients of a step."""
+        """The clipping of a step's gradients."""
         return Clipping(self.clip, self.clip_at)
 
 

@@ -1,4 +1,4 @@
-"""Files of a run's folder: its settings, and files that are there whole or not at all."""
+"""Files of a run folder: its settings, and files that are written atomically."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from model.errors import ConfigError
 
 
 def keep_settings(folder: Path, settings: Mapping[str, object]) -> None:
-    """Write `config.json` into a folder, made where there is none; one that is there must say the same.
+    """Write `config.json` into a folder, which is created if missing; an existing file must hold the same settings.
 
-    Raises ConfigError that names every setting that differs, or where the folder cannot be made.
+    Raises ConfigError that names every setting that differs, or if the folder cannot be created.
     """
     file = folder / "config.json"
     if not file.exists():
@@ -29,14 +29,16 @@ def keep_settings(folder: Path, settings: Mapping[str, object]) -> None:
         there = json.loads(file.read_bytes())
         names = [name for name in {**there, **settings} if there.get(name) != settings.get(name)]
     except (ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{file} is not the file of a run; choose another folder") from error
+        raise ConfigError(f"{file} is not the file of a run; choose another directory") from error
     if names:
         differing = "; ".join(f"{name} is {there.get(name)!r} there and {settings.get(name)!r} here" for name in names)
-        raise ConfigError(f"{folder} holds a run with other settings: {differing}. Choose another folder, or remove it")
+        raise ConfigError(
+            f"{folder} holds a run with other settings: {differing}. Choose another directory, or remove it"
+        )
 
 
 def read_settings(run: Path) -> tuple[ModelConfig, TrainConfig]:
-    """The sizes and knobs of a run. Raises ConfigError where the folder is not of one."""
+    """The sizes and hyperparameters of a run. Raises ConfigError if the folder holds no run."""
     file = run / "config.json"
     try:
         there = json.loads(file.read_bytes())
@@ -49,14 +51,14 @@ def read_settings(run: Path) -> tuple[ModelConfig, TrainConfig]:
 
 
 def keep_whole(file: Path, content: bytes) -> bool:
-    """Write a file where there is none; answer whether the one that is there now has this content."""
+    """Write a file if there is none; return whether the file that is there now has this content."""
     if not file.exists():
         write_whole(file, content)
     return file.read_bytes() == content
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
+    """Write a file atomically: after a crash it is there whole or not at all."""
     new = file.with_name(f".{file.name}.new")
     with new.open("wb") as handle:
         handle.write(content)

@@ -1,7 +1,7 @@
-"""A finished network goes on with the films, too, that it held out while all was chosen: to be served, not measured.
+"""A finished network also learns from the films that were held out for every choice: to be served, not measured.
 
-It reads the labelled corpora once more, and with them the reviews of the dev films; then its stream cell and its
-temperature are fitted anew. Vocabulary, language model and teachers stay as they are: no dev film is in them.
+It learns once more from the labelled corpora, now with the reviews of the dev films; then its stream cell and its
+temperature are fitted again. Vocabulary, language model and teachers stay as they are: they have seen no dev film.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from model.training.run_folder import RunFolder
 from model.training.torch_network import SentimentNetwork
 from model.training.train import PreparedData, encode_held, finish, new_network, shown_progress
 
-RATE_SHARE = 0.2  # of the learning rate: the network is not to forget what it learnt from texts without labels
+RATE_SHARE = 0.2  # of the learning rate: the network must not forget what it learnt from texts without labels
 
 
 def train_on_all_films(
     finished: Path, data: Path, run: Path, *, name: str = "default", show_progress: bool = True
 ) -> Path:
-    """Go on with the network of the run folder `finished`, in the folder `run`; returns that of the new checkpoint.
+    """Train the network of the run folder `finished` further, in `run`; return the path of the new checkpoint.
 
-    The evaluation of `finished` is kept as the rehearsal. Raises ConfigError and CheckpointError where `finished` is no
-    finished run or has learnt from all films itself, DataError for data that cannot be read or is other data, and
-    ConfigError where `run` holds another run.
+    The evaluation of `finished` is kept as the rehearsal. Raises ConfigError or CheckpointError if `finished` is not a
+    finished run or has already learnt from all films, DataError for data that cannot be read or differs from that of
+    `finished`, and ConfigError if `run` holds another run.
     """
     sizes, before = read_settings(finished)
     checkpoint = load_checkpoint(finished / "checkpoint")
@@ -60,7 +60,7 @@ def train_on_all_films(
 
 
 def _text_network(checkpoint: Checkpoint, sizes: ModelConfig, config: TrainConfig) -> SentimentNetwork:
-    """The checkpoint's, without what comes after it."""
+    """The text network of the checkpoint, without stream cell and temperature."""
     there = SentimentNetwork(checkpoint.config)
     there.load_tensors(checkpoint.weights)
     network = new_network(sizes, config)

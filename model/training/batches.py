@@ -1,4 +1,4 @@
-"""Training texts as arrays, and the order in which training reads them: batches of texts, sequences of streams."""
+"""Training texts as arrays, and their order in training: batches of texts, sequences of streams."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from model.text.tokenizer import Tokenizer
 Ids = NDArray[np.int32]
 Indices = NDArray[np.intp]
 
-ABSENT = -50.0  # log share of a class that a corpus does not have: finite, so that zero times it is zero
-LENGTH_JITTER = 0.1  # relative: batches hold texts of about one length, but not the same ones in every epoch
+ABSENT = -50.0  # log share of a class that a corpus lacks: finite, so that zero times it is zero
+LENGTH_JITTER = 0.1  # relative: a batch holds texts of about one length, but other ones in every epoch
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedTexts:
     """Encoded texts of one or more corpora."""
 
-    ids: list[Ids]  # each at least one token long
-    targets: NDArray[np.float32]  # (texts, classes) probabilities; a label is all of one class
+    ids: list[Ids]  # each of at least one token
+    targets: NDArray[np.float32]  # (texts, classes) probabilities; a label is 1 for its class
     log_prior: NDArray[np.float32]  # (texts, classes) log of the class shares in the corpus of the text
-    streams: list[str]  # "" for none
+    streams: list[str]  # "" for no stream
 
     @classmethod
     def of_corpus(cls, corpus: str, ids: list[Ids], targets: NDArray[np.float32], streams: list[str]) -> Self:
-        """Texts of one corpus, without the empty ones. Raises DataError where that leaves none."""
+        """Texts of one corpus, without the empty ones. Raises DataError if none is left."""
         kept = [row for row, text in enumerate(ids) if len(text)]
         if not kept:
             raise DataError(f"{corpus}: there is no text with a word in it to train on")
@@ -57,14 +57,14 @@ class EncodedTexts:
 
 
 def encode(texts: Sequence[str], tokenizer: Tokenizer, max_tokens: int | None = None) -> list[Ids]:
-    """The ids of each text; of longer texts the last `max_tokens`."""
+    """The ids of each text; a longer text keeps its last `max_tokens`."""
     return [np.array(tokenizer.encode(text)[-(max_tokens or 0) :], np.int32) for text in texts]
 
 
 def encode_labelled(
     corpus: str, examples: Sequence[Example], tokenizer: Tokenizer, max_tokens: int | None = None
 ) -> EncodedTexts:
-    """One corpus, every example of it labelled. Raises DataError where it has less than two classes."""
+    """A corpus whose examples are all labelled. Raises DataError if it has fewer than two classes."""
     classes_of(examples, corpus)
     targets = np.eye(NUM_CLASSES, dtype=np.float32)[np.array([example.label for example in examples])]
     ids = encode([example.text for example in examples], tokenizer, max_tokens)
@@ -72,7 +72,7 @@ def encode_labelled(
 
 
 def pad(ids: Sequence[NDArray[np.signedinteger[Any]]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(batch, longest) ids, zero behind each text, and (batch,) lengths."""
+    """(batch, time) ids, zero after the end of each text, and (batch,) lengths."""
     lengths = np.array([len(text) for text in ids], np.int64)
     padded = np.zeros((len(ids), lengths.max()), np.int64)
     padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.concatenate(ids)
@@ -80,7 +80,7 @@ def pad(ids: Sequence[NDArray[np.signedinteger[Any]]]) -> tuple[NDArray[np.int64
 
 
 def cut_batches(order: Indices, texts: EncodedTexts, max_tokens: int, max_texts: int) -> Iterator[Indices]:
-    """`order` cut into runs that hold at most `max_texts` and, once padded, `max_tokens` (one text always fits)."""
+    """`order` cut into batches of at most `max_texts` and, once padded, `max_tokens`; a single text always fits."""
     start, longest = 0, 0
     for end, index in enumerate(order):
         longest = max(longest, len(texts.ids[index]))
@@ -94,7 +94,7 @@ def cut_batches(order: Indices, texts: EncodedTexts, max_tokens: int, max_texts:
 def epoch_batches(
     rows: Indices, texts: EncodedTexts, max_tokens: int, max_texts: int, rng: np.random.Generator
 ) -> list[Indices]:
-    """The batches of one epoch over `rows`: texts of similar length together, the batches in random order."""
+    """The batches of one epoch over `rows`, in random order; a batch holds texts of similar length."""
     lengths = np.array([len(texts.ids[row]) for row in rows])
     order = rows[np.argsort(lengths * rng.uniform(1 - LENGTH_JITTER, 1 + LENGTH_JITTER, len(lengths)))]
     cut = list(cut_batches(order, texts, max_tokens, max_texts))
@@ -106,8 +106,8 @@ def stream_sequences(
 ) -> list[Indices]:
     """The sequences of one epoch: each stream's texts in random order, cut before a text with `reset_chance`.
 
-    In `shuffled_share` of the sequences the texts are shuffled among those sequences, so that they belong to no
-    stream: what the cell must not mistake for one.
+    A `shuffled_share` of the sequences exchange their texts at random, so that these sequences are no streams, and the
+    cell learns not to mistake them for one.
     """
     members: dict[str, list[int]] = {}
     for index, stream in enumerate(streams):

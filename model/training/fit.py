@@ -1,4 +1,4 @@
-"""Two fits of a training run: the text network on all corpora, and the temperature."""
+"""Fits the text network on all corpora, and the temperature."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from model.training.torch_network import SentimentNetwork
 from model.training_loop import TrainingLoop, warm_up_then_decay
 
 SAVE_EVERY = 500  # steps
-SHRINKAGE = 1e-3  # of the temperature's weights: few texts, all read rightly, would have it go to zero
+SHRINKAGE = 1e-3  # of the temperature's weights: on few texts, all classified correctly, it would go to zero
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """A run in progress: its network, its knobs, where it keeps its files and shows how far it is."""
+    """A run in progress: its network, hyperparameters, files and progress bars."""
 
     network: SentimentNetwork
     config: TrainConfig
@@ -34,13 +34,13 @@ class TrainingRun:
 
 
 def fast_arithmetic() -> torch.autocast:
-    """Matrix products in bfloat16 where the processor has instructions for them; the weights stay in float32."""
+    """Autocast of matrix products to bfloat16 where the processor has instructions for it; weights stay in float32."""
     native = torch.cpu.get_capabilities()
     return torch.autocast("cpu", torch.bfloat16, enabled=bool(native.get("amx_bf16") or native.get("avx512_bf16")))
 
 
 def fit_text_network(run: TrainingRun, corpora: Sequence[EncodedTexts], held: dict[str, EncodedTexts]) -> None:
-    """Train the word network and the readout; goes on from the last saved step. Held texts are only measured."""
+    """Train the word network and the readout, from the last saved step on. Held texts are only measured."""
     config = run.config
     texts = reduce(operator.add, corpora)
     plan: list[Indices] = []
@@ -70,7 +70,7 @@ def fit_text_network(run: TrainingRun, corpora: Sequence[EncodedTexts], held: di
 
 
 def corpus_loss(logits: Tensor, texts: EncodedTexts, rows: Indices) -> Tensor:
-    """Mean cross-entropy of the logits of texts `rows`, each under the class shares of its own corpus."""
+    """Mean cross-entropy of the (rows, classes) logits of `rows`, each text under the class shares of its corpus."""
     log_prior, targets = torch.from_numpy(texts.log_prior[rows]), torch.from_numpy(texts.targets[rows])
     return cross_entropy(logits + log_prior, targets)
 
@@ -99,7 +99,7 @@ def _accuracies(network: SentimentNetwork, held: dict[str, EncodedTexts]) -> dic
 
 
 def fit_temperature(run: TrainingRun, held: Mapping[str, EncodedTexts]) -> None:
-    """Set the temperature of least loss over texts whose labels the text network did not see, each corpus alike."""
+    """Set the temperature of least loss on texts whose labels the text network has not seen; corpora weigh the same."""
     read = [(read_texts(run.network, texts)[1].detach(), texts) for texts in held.values()]
     lengths = [torch.tensor([len(ids) for ids in texts.ids]) for _, texts in read]
     weights = run.network.log_temperature.requires_grad_()

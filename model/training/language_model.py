@@ -1,8 +1,8 @@
-"""A language model over the word LSTM: what the network learns of words and their order before it sees a label.
+"""A language model over the word LSTM: it learns words and their order before the network sees a label.
 
-Dai and Le 2015, "Semi-supervised Sequence Learning": an LSTM that starts from a language model of the same texts
-classifies better than one that starts at random. The output layer shares the embedding (Press and Wolf 2017), and the
-softmax is over the true word and a sample of others, corrected for how often each is drawn (Jean et al. 2015).
+Dai and Le 2015, "Semi-supervised Sequence Learning": an LSTM that starts as a language model of the same texts
+classifies better than one that starts with random weights. The output layer shares the embedding (Press and Wolf
+2017); the softmax is over the true word and a sample of others, corrected for their sampling rates (Jean et al. 2015).
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from model.training.fit import TrainingRun, fast_arithmetic
 from model.training.torch_network import WordNetwork
 from model.training_loop import TrainingLoop, warm_up_then_decay
 
-HELD_EVERY = 200  # texts: one of so many only measures
+HELD_EVERY = 200  # one text in so many is held out
 SAVE_EVERY = 500  # steps
 WARMUP_STEPS = 99
-UNIGRAM_POWER = 0.75  # words are drawn by their frequency to this power (Mikolov et al. 2013)
+UNIGRAM_POWER = 0.75  # words are sampled by their frequency to this power (Mikolov et al. 2013)
 
 
 class LanguageModel(nn.Module):
-    """Says of every token of a text which word comes next."""
+    """Predicts the next word at every token of a text."""
 
     log_expected: Tensor
 
     def __init__(self, word: WordNetwork, counts: NDArray[np.int64], num_sampled: int) -> None:
-        """`counts`: (rows,) how often each row of the embedding occurs; `num_sampled`: words drawn for a batch."""
+        """`counts` (rows,): occurrences of each row of the embedding. `num_sampled`: words sampled for a batch."""
         super().__init__()
         self.word = word
         self.projection = nn.Linear(word.lstm.hidden_size, word.embedding.embedding_dim)
@@ -59,7 +59,7 @@ class LanguageModel(nn.Module):
 
     @torch.no_grad()
     def log_likelihood(self, tokens: Tensor) -> Tensor:
-        """(batch, time + 1) ids -> mean log probability of the next word, among all words."""
+        """(batch, time + 1) ids -> mean log probability of the next word, over the whole vocabulary."""
         h, _ = self.word.lstm(self.word.embedding(tokens[:, :-1]))
         p = self.projection(h).flatten(0, 1)
         logits = nn.functional.linear(p, self.word.embedding.weight).float() + self.bias
@@ -67,9 +67,9 @@ class LanguageModel(nn.Module):
 
 
 def windows(texts: Sequence[Ids], num_rows: int, num_tokens: int, rng: np.random.Generator) -> Iterator[Tensor]:
-    """One epoch: the texts in random order behind each other, in `num_rows` rows, `num_tokens` + 1 at a time.
+    """One epoch: (num_rows, num_tokens + 1) ids at a time of the texts, joined in random order and cut into rows.
 
-    Neighbouring windows share a token, and each goes on where the one before ended: (num_rows, num_tokens + 1) ids.
+    Each window continues the one before and shares a token with it.
     """
     joined = np.concatenate([texts[i] for i in rng.permutation(len(texts))]).astype(np.int64)
     length = len(joined) // num_rows
@@ -79,7 +79,7 @@ def windows(texts: Sequence[Ids], num_rows: int, num_tokens: int, rng: np.random
 
 
 def fit_language_model(run: TrainingRun, texts: Sequence[Ids]) -> None:
-    """Train the word network to say the next word; goes on from the last saved step. One text in 200 is held out."""
+    """Train the word network to predict the next word, from the last saved step on."""
     config, word = run.config, run.network.word
     held, read = texts[::HELD_EVERY], [text for number, text in enumerate(texts) if number % HELD_EVERY]
     counts = np.bincount(np.concatenate(texts), minlength=word.embedding.num_embeddings)
@@ -112,7 +112,7 @@ def fit_language_model(run: TrainingRun, texts: Sequence[Ids]) -> None:
 
 
 def perplexity(model: LanguageModel, texts: Sequence[Ids]) -> float:
-    """Of texts, each read alone from an empty state, without dropout; among all words."""
+    """Perplexity of texts, each from an empty state, without dropout and over the whole vocabulary."""
     model.eval()
     total, count = 0.0, 0
     for text in texts:

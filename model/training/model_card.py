@@ -1,4 +1,4 @@
-"""The model card that lies beside the weights, written from what was measured."""
+"""The model card that is stored beside the weights, written from the measured figures."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _rows(rows: Iterable[Row]) -> str:
 
 
 def _confusions(rows: Iterable[Row]) -> str:
-    """Every row's whole matrix: a line for each class that its texts have, how many were read as which."""
+    """The confusion matrix of every row: a line for each class that its texts have."""
     lines = ["| corpus | read | true class | " + " | ".join(f"read as {label}" for label in LABELS) + " |"]
     lines.append("|---" * (3 + len(LABELS)) + "|")
     for row in rows:

@@ -1,8 +1,8 @@
-"""The folder of one training run, from which a killed run goes on.
+"""The folder of one training run, from which an interrupted run resumes.
 
-config.json          sizes and knobs; a folder is only ever continued with the same ones
-log.jsonl            a line per saved point
-STAGE.safetensors    of language, text: the network, Adam's moments and the number of steps done
+config.json          sizes and hyperparameters; a run only resumes with the same ones
+log.jsonl            one line per saved step
+STAGE.safetensors    the snapshot of a stage (training_loop.py), or what it computed
 checkpoint/          the finished checkpoint, with its metrics and card
 """
 
@@ -23,7 +23,7 @@ from model.training_loop import TrainingLoop
 
 
 class RunFolder:
-    """A run's files. Raises ConfigError where the folder belongs to a run with other settings."""
+    """The files of a run. Raises ConfigError if the folder belongs to a run with other settings."""
 
     def __init__(self, path: Path, sizes: ModelConfig, config: TrainConfig) -> None:
         self.path = path
@@ -31,7 +31,7 @@ class RunFolder:
         keep_settings(path, asdict(sizes) | asdict(config))
 
     def check_words(self, words: Sequence[str]) -> None:
-        """Keep the vocabulary. Raises ConfigError where the run began with another one, as saved rows depend on it."""
+        """Keep the vocabulary. Raises ConfigError if the run began with another one, whose rows mean other words."""
         if not keep_whole(self.path / "vocabulary.txt", "\n".join(words).encode()):
             raise ConfigError(f"{self.path} holds a run that began with other texts or another tokenizer")
 
@@ -42,20 +42,20 @@ class RunFolder:
             file.write(json.dumps(line) + "\n")
 
     def save_tensors(self, name: str, tensors: dict[str, Tensor]) -> None:
-        """Write `name`.safetensors, whole or not at all."""
+        """Write `name`.safetensors atomically."""
         write_whole(self._file(name), save(tensors))
 
     def load_tensors(self, name: str) -> dict[str, Tensor] | None:
-        """Read `name`.safetensors; None where the run did not come that far."""
+        """Read `name`.safetensors; None if the run has not come that far."""
         file = self._file(name)
         return load_file(file) if file.exists() else None
 
     def save_step(self, stage: str, loop: TrainingLoop) -> None:
-        """Save all that the steps of the stage after the last one depend on."""
+        """Save all that the next steps of the stage depend on."""
         loop.save(self._file(stage))
 
     def load_step(self, stage: str, loop: TrainingLoop) -> None:
-        """Let `loop` go on from the step that was saved last, if any."""
+        """Let `loop` continue from the last saved step, if any."""
         loop.load(self._file(stage))
 
     def _file(self, name: str) -> Path:

@@ -1,9 +1,9 @@
-"""The stream cell's fit: on streams whose labels the text network has not seen, and on streams resampled from these.
+"""Fits the stream cell on streams whose labels the text network has not seen, and on streams resampled from them.
 
-Of the texts that it learnt from, the text network is surer and more often right than it will be of those that it is to
-serve: a cell that learnt from these would trust it too much, and films whose labels are held back are few. How labels
-follow each other in a stream can be learnt from every film all the same. So each of the other films comes again with
-its labels, in their order, but every label stands with a held review that has it, drawn at random.
+The text network is more confident and more often right on its training texts than on those that it will serve: a cell
+that learnt from these would trust it too much. Films whose labels are held back are few, but how labels follow each
+other can be learnt from every film. So the labels of each other film are used in their order, and each label stands
+with a held review of that label, drawn at random.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from model.training.torch_network import StreamNetwork, merge_cells
 from model.training_loop import TrainingLoop, constant
 
 SEQUENCES_PER_BATCH = 64
-NUM_CELLS = 3  # that are trained apart and merged
+NUM_CELLS = 3  # trained separately and merged
 UNBIASING_ROUNDS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class ReadTexts:
-    """Texts, and what the text network makes of them."""
+    """Texts, with the text network's summaries and logits."""
 
     texts: EncodedTexts
-    z: Tensor  # (texts, 3 hidden)
+    z: Tensor  # (texts, 3 hidden) summaries
     logits: Tensor  # (texts, classes)
 
     def __add__(self, other: ReadTexts) -> ReadTexts:
@@ -50,10 +50,10 @@ def fit_stream_cell(
 ) -> ModelConfig:
     """Train NUM_CELLS stream cells, the rest of the network frozen, and merge them into one.
 
-    `films` and `topics` are those whose labels are held back; of `other_films` only the labels count. The cells differ
-    in how they begin, in the streams resampled for them, and in their order. The loss of what they add on average is at
-    most the average of their losses, as cross-entropy is convex in the logits.
-    `sizes`: of each cell. Returns the network's sizes with the merged cell.
+    The labels of `films` and `topics` are held back; of `other_films` only the labels count. The cells differ in their
+    initial weights, in the streams resampled for them and in the order of the sequences. The loss of their mean addend
+    is at most the mean of their losses, since cross-entropy is convex in the logits. `sizes` are those of each cell.
+    Returns the sizes of the network with the merged cell.
     """
     held_films, held_topics = (_read(run, texts) for texts in (films, topics))
     cells = []
@@ -68,9 +68,9 @@ def fit_stream_cell(
 
 
 def resample_streams(examples: Sequence[Example], held: ReadTexts, rng: np.random.Generator) -> ReadTexts:
-    """The streams and labels of `examples`, but in the place of each a text of `held` that has its label.
+    """The streams and labels of `examples`, each example replaced by a text of `held` with the same label.
 
-    Examples with a label that no held text has are left out.
+    Examples whose label no held text has are left out.
     """
     labels = held.texts.targets.argmax(axis=1)
     pools = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
@@ -118,9 +118,9 @@ def _fit_cell(run: TrainingRun, number: int, sizes: ModelConfig, read: ReadTexts
 
 
 def _unbiased(read: ReadTexts) -> ReadTexts:
-    """One corpus, with the class shares under which the text network is right about it on average.
+    """A corpus with the class shares under which the text network's mean probabilities match the targets.
 
-    Otherwise the cell would learn to mend the network's bias, which it can from a stream's second text on, and which
+    Otherwise the cell would learn to correct the network's bias, which it can from a stream's second text on, and which
     other data does not have.
     """
     texts = read.texts
@@ -135,7 +135,7 @@ def _unbiased(read: ReadTexts) -> ReadTexts:
 def _sequence_batches(
     streams: Sequence[str], config: TrainConfig, rng: np.random.Generator
 ) -> Iterator[tuple[Indices, NDArray[np.bool_]]]:
-    """(sequences, longest) rows of texts, and where they are texts instead of padding, a batch at a time."""
+    """Batches of (sequences, longest) rows of texts, each with a mask that is false at the padding."""
     sequences = stream_sequences(streams, config.stream_reset, config.stream_shuffled, rng)
     sequences = [sequences[i] for i in rng.permutation(len(sequences))]
     for start in range(0, len(sequences), SEQUENCES_PER_BATCH):

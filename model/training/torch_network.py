@@ -1,6 +1,6 @@
 """The network in torch, for training: word LSTM, pooled readout, and the stream cell above them.
 
-The same network that `reference.py` writes out in plain numpy and the engine serves; `tensors` and `load_tensors`
+It is the network that `reference.py` spells out in plain numpy and that the engine serves. `tensors` and `load_tensors`
 translate between torch's parameters and the tensors of a checkpoint.
 """
 
@@ -19,7 +19,7 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class WordNetwork(nn.Module):
-    """Tokens of one text -> summary z = [last h; elementwise max h; mean h], all over the text's own length."""
+    """Tokens of a text -> its summary z = [last h; elementwise max h; mean h], over its own length."""
 
     def __init__(self, config: ModelConfig, embedding_dropout: float, word_dropout: float) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class WordNetwork(nn.Module):
         """(batch, time) ids, padded at the end, and (batch,) lengths of at least 1 -> (batch, 3 hidden)."""
         x = self.embedding_dropout(self.embedding(tokens))
         x = x * self.word_dropout(torch.ones_like(x[..., :1]))
-        h = self.lstm(x)[0].float()  # (batch, time, hidden); one direction: the padding behind a text cannot reach it
+        h = self.lstm(x)[0].float()  # (batch, time, hidden); padding after a text cannot reach it in one direction
         inside = torch.arange(tokens.shape[1]) < lengths[:, None]
         last = h[torch.arange(len(h)), lengths - 1]
         highest = h.masked_fill(~inside[..., None], -torch.inf).amax(dim=1)
@@ -41,14 +41,14 @@ class WordNetwork(nn.Module):
 
 
 class StreamNetwork(nn.Module):
-    """Summaries of a stream's texts, in order -> what the stream adds to the logits of each text."""
+    """Summaries of a stream's texts, in order -> the addend of the stream to the logits of each text."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.summary = nn.Linear(3 * config.hidden_size, config.summary_size)
         self.lstm = nn.LSTM(config.summary_size + NUM_CLASSES, config.stream_size, batch_first=True)
         self.readout = nn.Linear(config.stream_size, NUM_CLASSES, bias=False)
-        nn.init.zeros_(self.readout.weight)  # begins as the text network alone, and has no say on untrained classes
+        nn.init.zeros_(self.readout.weight)  # starts as the text network alone, and adds nothing to untrained classes
 
     def forward(self, z: Tensor, text_logits: Tensor) -> Tensor:
         """(streams, texts, 3 hidden) and (streams, texts, classes) -> (streams, texts, classes).
@@ -63,14 +63,14 @@ class StreamNetwork(nn.Module):
 
 
 def merge_cells(cells: Sequence[StreamNetwork]) -> dict[str, Tensor]:
-    """The state of a StreamNetwork, as much larger, that adds what these add on average.
+    """The state of one larger StreamNetwork whose addend is the mean of the addends of `cells`.
 
-    Its weights are blocks, one for each cell, so that no cell sees another.
+    Its weights are block-diagonal, a block for each cell, so that no cell sees another.
     """
     states = [cell.state_dict() for cell in cells]
 
     def joined(name: str, join: Callable[..., Tensor], columns: slice = slice(None)) -> Tensor:
-        """Gate by gate, as the rows of an LSTM's weights are ordered."""
+        """Join gate by gate: the rows of an LSTM's weights are ordered by gate."""
         chunks = [state[name][..., columns].chunk(NUM_GATES) for state in states]
         return torch.cat([join(*of_gate) for of_gate in zip(*chunks, strict=True)])
 
@@ -91,7 +91,7 @@ def merge_cells(cells: Sequence[StreamNetwork]) -> dict[str, Tensor]:
 
 
 class SentimentNetwork(nn.Module):
-    """The whole network. The parts are trained one after the other, so each is called on its own."""
+    """The whole network. Its parts are trained one after the other, so each can be called by itself."""
 
     log_temperature: Tensor
 
@@ -107,21 +107,21 @@ class SentimentNetwork(nn.Module):
         self.output_dropout = nn.Dropout(output_dropout)
         self.readout = nn.Linear(3 * config.hidden_size, NUM_CLASSES)
         self.stream = StreamNetwork(config)
-        # no part of the state that training goes on from: it is fitted last
+        # Not persistent: the temperature is fitted last, so that no snapshot holds it.
         self.register_buffer("log_temperature", torch.zeros(2), persistent=False)
 
     def text_logits(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """(batch, time) ids and (batch,) lengths -> (batch, classes), of each text alone."""
+        """(batch, time) ids and (batch,) lengths -> (batch, classes) logits of each text alone."""
         logits: Tensor = self.readout(self.output_dropout(self.word(tokens, lengths)))
         return logits
 
     def temperature(self, lengths: Tensor) -> Tensor:
-        """(batch,) lengths -> (batch, 1): what the logits of texts so long are divided by (see `calibration.py`)."""
+        """(batch,) lengths -> (batch, 1) temperatures of texts of these lengths (see `calibration.py`)."""
         constant, by_length = self.log_temperature
         return torch.exp(constant + by_length * torch.log1p(lengths.float()))[:, None]
 
     def tensors(self) -> dict[str, FloatArray]:
-        """The tensors of a checkpoint, by name, float32. torch's two LSTM biases only ever act as their sum."""
+        """The float32 tensors of a checkpoint, by name. torch's two LSTM biases become one, their sum."""
         state = {name: tensor.detach().numpy() for name, tensor in self.state_dict().items()}
         tensors = {}
         for name, array in state.items():
@@ -133,7 +133,7 @@ class SentimentNetwork(nn.Module):
         return tensors
 
     def load_tensors(self, tensors: Mapping[str, FloatArray]) -> None:
-        """Take over the tensors of a checkpoint; the opposite of `tensors`."""
+        """Load the tensors of a checkpoint; the inverse of `tensors`."""
         state = {}
         for name, current in self.state_dict().items():
             if name.endswith(".lstm.bias_hh_l0"):

@@ -1,14 +1,14 @@
-"""The shipped network's training, from the data folder to a checkpoint with its figures: one run, in stages.
+"""The training of the shipped network, from the data directory to a checkpoint with its figures: one run, in stages.
 
-    1  vocabulary       data/splits.py              the most frequent words of all that may be read
-    2  language model   language_model.py           the word LSTM learns which word comes next
+    1  vocabulary       data/splits.py              the most frequent words of all texts
+    2  language model   language_model.py           the word LSTM learns to predict the next word
     3  teachers         distillation/               fine-tuned encoders give soft targets, with and without labels
     4  text network     fit.py                      word LSTM and readout learn from labels and from the soft targets
-    5  stream cell      stream_cell.py              on streams whose labels nothing before has seen, and resampled ones
+    5  stream cell      stream_cell.py              on streams whose labels no earlier stage has seen
     6  temperature      fit.py                      on texts whose labels the text network has not seen
     7  evaluation       evaluation/evaluate.py      on the dev splits, as `sentiment evaluate` does
 
-Every stage leaves its result in the run folder, and a run that was cut off goes on from there.
+Every stage leaves its result in the run folder, from which an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from model.vectors.word2vec import make_tokenizer
 DEFAULT_SIZES = ModelConfig()
 
 
-def train_checkpoint(  # noqa: PLR0913 - three are what to do, four have defaults
+def train_checkpoint(  # noqa: PLR0913 - three say what to do, four have defaults
     config: TrainConfig,
     data: Path,
     run: Path,
@@ -55,11 +55,11 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, four have default
     show_progress: bool = True,
     load_encoder: LoadEncoder = load_pretrained,
 ) -> Path:
-    """Train a network on the data folder, in the run folder, and return the folder of its checkpoint.
+    """Train a network on the data directory `data`, in the run folder `run`, and return the path of its checkpoint.
 
-    `sizes.num_words` is the most that the vocabulary may hold. Raises DataError for data that cannot be read and
-    ConfigError where `run` holds a run with other settings, before anything is trained; ModelError where the
-    teachers' pretrained encoder cannot be had.
+    `sizes.num_words` bounds the vocabulary. Before anything is trained, raises DataError for data that cannot be read
+    and ConfigError if `run` holds a run with other settings; raises ModelError if the teachers' pretrained encoder
+    cannot be fetched.
     """
     torch.set_num_threads(config.threads)
     corpora = read_corpora(data, FILES)
@@ -75,7 +75,7 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, four have default
         training = TrainingRun(new_network(sizes, config), config, folder, progress)
         fit_language_model(training, [ids for ids in encode(read, tokenizer) if len(ids)])
         teacher_logits = run_teachers(training, splits, load_encoder)
-        with _shown(progress, "a linear classifier's opinions of the reviews"):
+        with _shown(progress, "a linear classifier reads the reviews"):
             teacher_logits = calibrate(training, splits, teacher_logits, tokenizer)
         held = encode_held(splits, tokenizer)
         fit_text_network(training, make_soft_targets(splits, teacher_logits, tokenizer, config), held)
@@ -86,7 +86,7 @@ def train_checkpoint(  # noqa: PLR0913 - three are what to do, four have default
 
 @dataclass(frozen=True, slots=True)
 class PreparedData:
-    """How a network reads, and what the stages after it learn from."""
+    """The vocabulary and tokenizer of a network, and the texts that its later stages learn from."""
 
     words: Sequence[str]
     tokenizer: Tokenizer
@@ -94,10 +94,10 @@ class PreparedData:
     held: dict[str, EncodedTexts]
 
 
-def finish(  # noqa: PLR0913, PLR0917 - each is a part of the checkpoint
+def finish(  # noqa: PLR0913, PLR0917 - a checkpoint has that many parts
     run: TrainingRun, prepared: PreparedData, sizes: ModelConfig, data: Path, name: str, metrics: Mapping[str, Any]
 ) -> None:
-    """The stages after the text network. `metrics`: what the evaluation must know of the films held out."""
+    """Run the stages after the text network. `metrics` tell the evaluation which films were held out."""
     words, splits, tokenizer, held = prepared.words, prepared.splits, prepared.tokenizer, prepared.held
     topics = encode_labelled("topics", splits.topics, tokenizer, run.config.max_tokens)
     other_films = [*splits.labelled["imdb"], *splits.dev_films]
@@ -116,7 +116,7 @@ def finish(  # noqa: PLR0913, PLR0917 - each is a part of the checkpoint
 
 
 def new_network(sizes: ModelConfig, config: TrainConfig) -> SentimentNetwork:
-    """A network with random weights, and with the dropout of a training."""
+    """A network with random weights and the dropout of `config`."""
     torch.manual_seed(config.seed)
     return SentimentNetwork(
         sizes,
@@ -127,26 +127,26 @@ def new_network(sizes: ModelConfig, config: TrainConfig) -> SentimentNetwork:
 
 
 def _language_texts(splits: Splits, config: TrainConfig) -> list[str]:
-    """What the vocabulary and the language model are made from."""
+    """The texts of the vocabulary and the language model; tweets are repeated, since they are few beside reviews."""
     tweets = {"semeval", "airlines"}
     repeated = {name: config.language_tweets if name in tweets else 1 for name in splits.all_texts}
     return [text for name, texts in splits.all_texts.items() for text in texts * repeated[name]]
 
 
 def encode_held(splits: Splits, tokenizer: Tokenizer) -> dict[str, EncodedTexts]:
-    """Whole, as texts are served: how long they are is what the temperature goes by."""
+    """The held texts, each whole as in serving: the temperature depends on a text's length."""
     return {name: encode_labelled(name, part, tokenizer) for name, part in splits.held.items()}
 
 
 def shown_progress(shown: bool) -> Progress:
-    """Bars on the terminal, or none."""
+    """Progress bars on the terminal, or none."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), disable=not shown)
 
 
 @contextmanager
 def _shown(progress: Progress, what: str) -> Iterator[None]:
-    """A bar for a step that cannot say how far it is."""
+    """A bar for a step of unknown length."""
     task = progress.add_task(what, total=None)
     yield
     progress.update(task, total=1, completed=1)

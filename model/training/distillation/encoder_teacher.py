@@ -1,7 +1,7 @@
-"""A sentence encoder fine-tuned on labelled texts, whose opinion of more texts the small network learns from.
+"""A sentence encoder fine-tuned on labelled texts; the small network learns from its soft targets of more texts.
 
-Hinton et al. 2015, "Distilling the Knowledge in a Neural Network". Each corpus counts on its own classes alone and
-under its own class shares (see `corpus_loss`), so that the opinions hold for balanced classes.
+Hinton et al. 2015, "Distilling the Knowledge in a Neural Network". The loss of a corpus is over its own classes and
+under its own class shares (see `corpus_loss`), so that the logits are for balanced classes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from model.training.run_folder import RunFolder
 from model.training_loop import TrainingLoop, warm_up_then_decay
 
 URL, NAME = re.compile(r"https?://\S+"), re.compile(r"@\w+")
-READ_TOKENS, READ_TEXTS = 2048, 128  # of a batch that is only read
+READ_TOKENS, READ_TEXTS = 2048, 128  # of a batch in inference
 BETAS, WEIGHT_DECAY = (0.9, 0.98), 0.01
 CLIPPING = Clipping("global-norm", 1.0)
 SAVE_EVERY = 200  # steps
@@ -37,21 +37,21 @@ SAVE_EVERY = 200  # steps
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherConfig:
-    """Knobs of the fine-tuning."""
+    """Hyperparameters of the fine-tuning."""
 
     epochs: int = 2
-    batch_tokens: int = 1536  # word pieces of a batch at most
+    batch_tokens: int = 1536  # most word pieces of a batch
     batch_texts: int = 48
-    max_pieces: int = 256  # of a text; of longer ones the first and the last half of that
+    max_pieces: int = 256  # of a text; a longer one keeps its first and last half of that
     learning_rate: float = 1e-4  # of the last layer and the readout
-    layer_decay: float = 0.9  # each layer below learns by this factor slower
+    layer_decay: float = 0.9  # factor of the learning rate from each layer to the one below
     warmup_share: float = 0.06  # of the steps
-    dropout: float = 0.1  # of what the readout sees
+    dropout: float = 0.1  # before the readout
     seed: int = 1
 
 
 class EncoderTeacher(nn.Module):
-    """A pretrained encoder with a readout for the three classes; `pieces` is the tokenizer that came with it."""
+    """A pretrained encoder with a readout for the three classes; `pieces` is its own tokenizer."""
 
     def __init__(self, name: str, encoder: Encoder, pieces: Any, config: TeacherConfig) -> None:
         super().__init__()
@@ -61,10 +61,12 @@ class EncoderTeacher(nn.Module):
         self.encoder.pieces.requires_grad_(False)
         self.dropout = nn.Dropout(config.dropout)
         self.readout = nn.Linear(2 * encoder.sizes.size, NUM_CLASSES)
-        self.register_buffer("unknown", torch.zeros(NUM_CLASSES))  # added to the logits: ABSENT where no text taught
+        self.register_buffer(
+            "unknown", torch.zeros(NUM_CLASSES)
+        )  # added to the logits: ABSENT for a class without training texts
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """(batch, classes) logits of padded ids."""
+        """(batch, time) padded ids and (batch,) lengths -> (batch, classes) logits."""
         with fast_arithmetic():
             summary = self.encoder(ids, lengths)
         return self.readout(self.dropout(summary.float()))  # type: ignore[no-any-return]
@@ -75,10 +77,10 @@ class EncoderTeacher(nn.Module):
         folder: RunFolder,
         on_step: Callable[[int, int, float], None] = lambda step, num_steps, loss: None,
     ) -> None:
-        """Fine-tune on labelled corpora, or go on from where the run folder stands.
+        """Fine-tune on labelled corpora, from the last step that the run folder holds.
 
-        `on_step` is told the steps done, those to do, and the loss. Raises DataError for a corpus of fewer than two
-        classes.
+        `on_step` receives the number of steps done, their total and the loss. Raises DataError for a corpus of fewer
+        than two classes.
         """
         texts = reduce(add, starmap(self._labelled, corpora.items()))
         self.get_buffer("unknown").copy_(torch.where(torch.from_numpy(texts.targets).any(dim=0), 0.0, ABSENT))
@@ -104,9 +106,9 @@ class EncoderTeacher(nn.Module):
 
     @torch.no_grad()
     def logits(self, texts: Sequence[str], on_text: Callable[[int], None] = lambda done: None) -> NDArray[np.float32]:
-        """(texts, classes) logits for balanced classes; ABSENT for a class that no corpus taught.
+        """(texts, classes) logits for balanced classes; ABSENT for a class without training texts.
 
-        `on_text` is told the number of texts done.
+        `on_text` receives the number of texts done.
         """
         self.eval()
         read = np.empty((len(texts), NUM_CLASSES), np.float32)
@@ -120,7 +122,7 @@ class EncoderTeacher(nn.Module):
         return read
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
-        """The ids of each text's pieces, its middle left out where it is longer than `max_pieces`."""
+        """The ids of the pieces of each text; a text longer than `max_pieces` loses its middle."""
         half = self.config.max_pieces // 2
         plain = [NAME.sub("@user", URL.sub("http", text)) for text in texts]
         read = (encoding.ids for encoding in self.pieces.encode_batch_fast(plain))
@@ -134,7 +136,7 @@ class EncoderTeacher(nn.Module):
         return EncodedTexts.of_corpus(corpus, ids, targets, [""] * len(ids))
 
     def _groups(self) -> list[dict[str, Any]]:
-        """Parameters and learning rate of each layer, from the readout down."""
+        """The parameters and learning rate of each layer, from the readout down."""
         parts = [self.readout, *reversed(self.encoder.layers), self.encoder.norm, self.encoder.positions]
         depths = [0, *range(len(self.encoder.layers)), *[len(self.encoder.layers)] * 2]
         return [

@@ -1,8 +1,8 @@
 """A linear classifier of words and word pairs: a second teacher for reviews, beside the encoder.
 
 Wang and Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification": logistic regression
-on the presence of words and pairs, each scaled by its naive-Bayes log-count ratio. It is good where texts are long
-and words repeat, costs a minute, and errs elsewhere than a recurrent network does.
+on the presence of words and pairs, each scaled by its naive-Bayes log-count ratio. It is good at long texts with
+repeated words, trains in a minute, and makes other errors than a recurrent network.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from model.config import NUM_CLASSES
 from model.data.corpora import NEGATIVE, POSITIVE
 from model.training.batches import ABSENT, EncodedTexts, Ids
 
-NUM_PAIRS = 1 << 20  # pairs share this many columns by hash
-REGULARISATION = 0.2  # C of the logistic regression; chosen on held-out films
+NUM_PAIRS = 1 << 20  # columns that pairs share by hash
+REGULARISATION = 0.2  # C of the logistic regression, chosen on held-out films
 
 
 class LinearTeacher:
-    """Says of encoded texts how likely each is positive, where only negative and positive can be."""
+    """Log probabilities of encoded texts that are either negative or positive."""
 
     def __init__(self, num_rows: int) -> None:
         self._num_rows = num_rows
-        self._known: NDArray[np.intp] = np.zeros(0, np.intp)  # columns that count
+        self._known: NDArray[np.intp] = np.zeros(0, np.intp)  # columns in use
         self._ratios = np.zeros(0)
         self._regression = LogisticRegression(C=REGULARISATION, solver="liblinear")
 
@@ -49,7 +49,7 @@ class LinearTeacher:
         return logits
 
     def _present(self, texts: Sequence[Ids]) -> csr_matrix:
-        """(texts, words and pairs) ones where a text has the word or pair."""
+        """(texts, words and pairs): one where a text has the word or pair."""
         columns = [np.unique(np.concatenate([text, self._pairs(text)])) for text in texts]
         ends = np.cumsum([0, *map(len, columns)])
         shape = (len(texts), self._num_rows + NUM_PAIRS)

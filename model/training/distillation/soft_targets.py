@@ -1,8 +1,8 @@
-"""Soft targets: the teachers' logits of every text that the network learns from, kept in the run folder.
+"""Soft targets: the teachers' logits of every training text, kept in the run folder.
 
-Two fine-tuned encoders: one for whole reviews, one for what is short, sentences of reviews and tweets. Reviews are
-also judged by a linear classifier, which reads all of a long text where the encoder reads its ends. The network learns
-from their probabilities for texts without labels, and from labels mixed with these where there are labels.
+The teachers are two fine-tuned encoders, one for whole reviews and one for short texts (sentences of reviews, tweets),
+and for reviews a linear classifier as well, which reads the whole of a long text where the encoder reads its ends. The
+target of a text without label is the teachers' probabilities, that of a labelled text mixes them with the label.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TeacherLogits = dict[str, tuple[list[str], Logits]]
 
 SHORT, REVIEWS = "short", "reviews"
 TEACHERS = {SHORT: ("sst2", "semeval"), REVIEWS: ("imdb",)}
-"""Name of each teacher, and the corpora that it learns from."""
+"""Teacher -> the corpora that it is fine-tuned on."""
 SHORT_SETS = ("semeval", "sst2", "airlines", "tweet variants", "phrase variants", "sentences")
 REVIEW_SETS = ("imdb", "imdb_unlabelled")
 FINE_TUNING = {
@@ -50,7 +50,7 @@ TWO_CLASSES = np.array([0.0, ABSENT, 0.0], np.float32)
 
 
 def transfer_sets(splits: Splits, config: TrainConfig) -> dict[str, list[str]]:
-    """Name of each set of texts -> its texts; where a corpus has labelled texts, they come first, then the held."""
+    """Set -> its texts; the labelled texts of a corpus come first, then the held ones."""
     labelled = labelled_texts(splits)
     return labelled | {
         "tweet variants": variants(labelled["semeval"], config.tweet_variants, config.seed),
@@ -61,28 +61,31 @@ def transfer_sets(splits: Splits, config: TrainConfig) -> dict[str, list[str]]:
 
 
 def labelled_texts(splits: Splits) -> dict[str, list[str]]:
-    """Those sets of `transfer_sets` that have labelled texts."""
+    """The sets of `transfer_sets` with labelled texts."""
     with_held = {name: (*splits.labelled[name], *splits.held[name]) for name in ("semeval", "imdb")}
     sets = splits.labelled | with_held
     return {name: [example.text for example in examples] for name, examples in sets.items()}
 
 
 def load_teacher_logits(folder: Path, sets: dict[str, list[str]]) -> TeacherLogits:
-    """The texts of sets, and the teachers' logits of them in a finished run. Raises ModelError where there are none."""
+    """The texts of `sets` with the teachers' logits that a finished run holds. Raises ModelError if it lacks them."""
     teacher_logits: TeacherLogits = {}
     for name, texts in sets.items():
         file = folder / f"opinions-{name}.safetensors"
         if not file.is_file():
-            raise ModelError(f"{folder} is no finished run: it has no {file.name}")
+            raise ModelError(f"{folder} is not a finished run: it has no {file.name}")
         logits = load_file(file)["logits"].numpy()
         if len(logits) != len(texts):
-            raise ModelError(f"{file} holds opinions of {len(logits):,} texts, but the data folder has {len(texts):,}")
+            raise ModelError(f"{file} holds logits of {len(logits):,} texts, but the data has {len(texts):,}")
         teacher_logits[name] = texts, logits
     return teacher_logits
 
 
 def run_teachers(run: TrainingRun, splits: Splits, load_encoder: LoadEncoder) -> TeacherLogits:
-    """The texts of each set, and their (texts, classes) logits for balanced classes. Raises ModelError, DataError."""
+    """The texts of each set with their (texts, classes) logits for balanced classes.
+
+    Raises ModelError if an encoder cannot be fetched, DataError for a corpus of fewer than two classes.
+    """
     sets = transfer_sets(splits, run.config)
     teacher_logits: TeacherLogits = {}
     for teacher, corpora in TEACHERS.items():
@@ -112,14 +115,14 @@ def _fine_tuned(
 
 
 def _logits_of(run: TrainingRun, teacher: EncoderTeacher, name: str, texts: Sequence[str]) -> Logits:
-    task = run.progress.add_task(f"opinions of {name}", total=len(texts))
+    task = run.progress.add_task(f"soft targets of {name}", total=len(texts))
     return teacher.logits(texts, on_text=lambda done: run.progress.update(task, completed=done))
 
 
 def calibrate(run: TrainingRun, splits: Splits, teacher_logits: TeacherLogits, tokenizer: Tokenizer) -> TeacherLogits:
-    """The same logits, calibrated on the held texts; for reviews, those of both teachers in one.
+    """The logits calibrated on the held texts; those of reviews combine both teachers.
 
-    The log is told how often each teacher, and all together, are right on the held texts.
+    Logs the accuracy of each teacher, and of all together, on the held texts.
     """
     linear = LinearTeacher(run.network.word.embedding.num_embeddings)
     linear.fit(encode_labelled("imdb", splits.labelled["imdb"], tokenizer))
@@ -141,7 +144,7 @@ def calibrate(run: TrainingRun, splits: Splits, teacher_logits: TeacherLogits, t
 
 
 def best_weights(teacher_logits: Sequence[Logits], labels: NDArray[np.intp]) -> NDArray[np.float64]:
-    """The weight of each teacher's logits under which their sum is least surprised by texts that none learnt from.
+    """The weights of the teachers' logits under which their sum has the least cross-entropy on held texts.
 
     For one teacher this is the inverse of its temperature (Guo et al. 2017, "On Calibration of Modern Neural
     Networks").
@@ -161,14 +164,14 @@ def best_weights(teacher_logits: Sequence[Logits], labels: NDArray[np.intp]) -> 
 def make_soft_targets(
     splits: Splits, teacher_logits: TeacherLogits, tokenizer: Tokenizer, config: TrainConfig
 ) -> list[EncodedTexts]:
-    """What the text network learns from: every set of texts, with the targets that it is to give."""
+    """The training texts of the text network: every set, with its targets."""
     found = []
     for name, (texts, logits) in teacher_logits.items():
         labels = np.array([example.label for example in splits.labelled.get(name, ())], np.intp)
         targets = _targets(logits + TWO_CLASSES if name in WITHOUT_NEUTRAL else logits, labels, config)
         ids = encode(texts, tokenizer, config.max_tokens)
         encoded = EncodedTexts.of_corpus(name, ids, targets, [""] * len(texts))
-        if not len(labels):  # teachers' logits hold for balanced classes
+        if not len(labels):  # the teachers' logits are for balanced classes
             prior = np.zeros(NUM_CLASSES, np.float32) + (TWO_CLASSES if name in WITHOUT_NEUTRAL else 0)
             encoded = replace(encoded, log_prior=np.tile(prior, (len(encoded), 1)))
         found.append(encoded)
@@ -176,10 +179,10 @@ def make_soft_targets(
 
 
 def _targets(logits: Logits, labels: NDArray[np.intp], config: TrainConfig) -> NDArray[np.float32]:
-    """Teachers' logits as probabilities; those of the first texts, which have labels, mixed with these, smoothed.
+    """(texts, classes) probabilities of the teachers; those of the first texts, which are labelled, mixed with labels.
 
-    Labels come in the shares of their corpus, so the probabilities beside them are moved to these shares. Smoothing
-    spreads a part of a label evenly over the classes (Szegedy et al. 2016, "Rethinking the Inception Architecture").
+    The class shares of the labels are those of their corpus, so the probabilities mixed with them get these shares too.
+    Smoothing spreads a part of a label over the classes (Szegedy et al. 2016, "Rethinking the Inception Architecture").
     """
     shares = np.bincount(labels, minlength=NUM_CLASSES) / max(len(labels), 1)
     if len(labels):

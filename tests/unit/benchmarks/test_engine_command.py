@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -80,6 +81,8 @@ def test_json_is_one_object(asked: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_a_peer_that_is_not_installed_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for other in ("onnx", "onnxruntime", "threadpoolctl", "torch"):
+        import_module(other)  # so that the peer below is the only one that is missing
     measuring = ("benchmarks.engine.measure", "benchmarks.engine.measurements", "vaderSentiment")
     for name in [name for name in sys.modules if name.startswith(measuring)]:
         monkeypatch.delitem(sys.modules, name)

@@ -9,22 +9,19 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from benchmarks.engine import measure
+from benchmarks.engine.contestants.contestant import Contestant, fastest, ours
+from benchmarks.engine.contestants.work import Work, exact_hidden, random_tweets, random_weights, texts_of
+from benchmarks.engine.draw import draw_all
 from benchmarks.engine.figures import Bar, BenchRow, BenchSpeed, EngineBench
+from benchmarks.engine.measurements.latency import latency_rows
+from benchmarks.engine.measurements.mixes import mix_row
+from benchmarks.engine.measurements.processes import two_processes_row
+from benchmarks.engine.measurements.race import check_hidden, ratios, speed_of
+from benchmarks.engine.measurements.whole import pieces_of, with_hot_stream
 from model import ModelConfig, Request, make_phrases
-
-torch = pytest.importorskip("torch", reason="the benchmark needs pip install '.[bench]'")
-
-from benchmarks.engine import measure  # noqa: E402
-from benchmarks.engine.contestants.contestant import Contestant, fastest, ours  # noqa: E402
-from benchmarks.engine.contestants.work import Work, exact_hidden, random_tweets, random_weights, texts_of  # noqa: E402
-from benchmarks.engine.draw import draw_all  # noqa: E402
-from benchmarks.engine.measurements.latency import latency_rows  # noqa: E402
-from benchmarks.engine.measurements.mixes import mix_row  # noqa: E402
-from benchmarks.engine.measurements.processes import two_processes_row  # noqa: E402
-from benchmarks.engine.measurements.race import check_hidden, ratios, speed_of  # noqa: E402
-from benchmarks.engine.measurements.whole import pieces_of, with_hot_stream  # noqa: E402
-from model.errors import ComparisonError  # noqa: E402
-from model.inference.kernels.recurrence import CPU_PRECISIONS  # noqa: E402
+from model.errors import ComparisonError
+from model.inference.kernels.recurrence import CPU_PRECISIONS
 
 PEERS = {"padded", "packed", "packed_int8"} | {
     f"ort_{precision}_{way}" for precision in ("float32", "int8") for way in ("bucketed", "ahead")

@@ -9,10 +9,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-pytest.importorskip("torch", reason="presets need pip install '.[train]'")
-pytest.importorskip("gensim", reason="presets need pip install '.[train]'")
-pytest.importorskip("matplotlib", reason="plots need pip install '.[train]'")
-
 from model.baselines import BASELINES
 from worker.cli import app
 from worker.errors import EXIT_FAILED, EXIT_MISUSED, EXIT_OK

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="baselines need pip install '.[train]'")
-pytest.importorskip("gensim", reason="baselines need pip install '.[train]'")
-
 from model.baselines import BASELINES, Baseline, BaselineConfig, Outcome, Point, find_baseline, run_baseline
 from model.errors import ConfigError
 

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("torch", reason="baselines need pip install '.[train]'")
-
 from model.baselines import Outcome, find_baseline, run_baseline
 from model.baselines.plain_numpy.chars import MAX_LETTERS, Speller, Step
 from model.baselines.plain_numpy.numpy_rnn import PlainRnn

@@ -10,10 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="baselines need pip install '.[train]'")
-pytest.importorskip("gensim", reason="baselines need pip install '.[train]'")
-
 from safetensors.numpy import load_file
 
 from model.baselines import BASELINES, Outcome, run_baseline

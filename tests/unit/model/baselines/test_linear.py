@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-
-pytest.importorskip("sklearn", reason="training needs pip install '.[train]'")
 
 from model.baselines.classifiers.linear import LinearConfig, _measure_reviews, _with_past
 from model.data.corpora import Example

@@ -10,9 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="baselines need pip install '.[train]'")
-
 import torch
 
 from model.baselines import Outcome, find_baseline, run_baseline

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("torch", reason="baselines need pip install '.[train]'")
-
 from model.baselines import find_baseline, run_baseline
 from model.baselines.plain_numpy.numpy_rnn import PlainRnn
 from model.baselines.plain_numpy.short_phrases import (

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from model.errors import ConfigError, ModelError
 from model.evaluation.plots import Speed, check_plot_file, draw_curves, draw_frontier, draw_run, frontier
 
-pytest.importorskip("matplotlib", reason="plots need pip install '.[train]'")
-
 LOG = [
     {"stage": "language", "step": 500, "loss": 5.1, "perplexity": 140.2},
     {"stage": "text", "step": 500, "loss": 0.9, "held_imdb": 0.7},

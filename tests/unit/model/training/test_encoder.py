@@ -11,10 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="training needs pip install '.[train]'")
-pytest.importorskip("tokenizers", reason="training needs pip install '.[train]'")
-
 import tokenizers
 import torch
 
@@ -157,7 +153,7 @@ def test_a_class_that_no_corpus_has_is_never_the_teachers_opinion(folder: RunFol
     assert _probabilities(teacher, ["the film was plain"])[0, NEUTRAL] < 1e-12
 
 
-def test_opinions_hold_for_balanced_classes_however_rare_one_was(folder: RunFolder) -> None:
+def test_logits_are_for_balanced_classes_however_rare_one_was(folder: RunFolder) -> None:
     teacher = _teacher()
     vague = [Example(str(i), "the film was so", NEGATIVE if i % 10 == 0 else POSITIVE) for i in range(200)]
     teacher.fit({"two": vague}, folder)

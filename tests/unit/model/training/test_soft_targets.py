@@ -1,11 +1,8 @@
-"""How much the teachers' opinions weigh, and what becomes of them beside labels."""
+"""How much the teachers' logits weigh, and how they are mixed with labels."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
-
-pytest.importorskip("torch", reason="training needs pip install '.[train]'")
 
 from model.config import TrainConfig
 from model.data.corpora import Example
@@ -36,7 +33,7 @@ def test_a_teacher_that_guesses_does_not_count_beside_one_that_knows() -> None:
     np.testing.assert_allclose(best_weights([logits, guesses], labels), [1, 0], atol=0.05)
 
 
-def test_smoothed_labels_are_mixed_with_opinions_moved_to_the_shares_of_their_corpus() -> None:
+def test_smoothed_labels_are_mixed_with_soft_targets_moved_to_the_shares_of_their_corpus() -> None:
     tweets = [Example(str(i), f"tweet {i}", label) for i, label in enumerate([0, 1, 1, 2])]
     splits = Splits(labelled={"semeval": tweets}, held={}, topics=[], unlabelled=[])
     texts = [*(tweet.text for tweet in tweets), "one held"]
@@ -65,7 +62,7 @@ def test_a_smoothed_label_gives_nothing_to_a_class_that_its_corpus_does_not_have
     np.testing.assert_allclose(read.targets, [[0.7, 0, 0.3], [0.3, 0, 0.7]], atol=1e-6)
 
 
-def test_opinions_of_a_corpus_without_neutral_texts_are_of_two_classes() -> None:
+def test_soft_targets_of_a_corpus_without_neutral_texts_are_of_two_classes() -> None:
     splits = Splits(labelled={}, held={}, topics=[], unlabelled=[])
     (read,) = make_soft_targets(
         splits, {"imdb_unlabelled": (["a film"], np.float32([[1, 5, 1]]))}, Tokenizer(["film"], 2), TrainConfig()

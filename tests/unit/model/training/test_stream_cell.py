@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
-pytest.importorskip("torch", reason="training needs pip install '.[train]'")
-
-import torch
 
 from model.config import NUM_CLASSES
 from model.data.corpora import Example

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="training needs pip install '.[train]'")
-
 import torch
 
 from model.checkpoint import load_checkpoint, save_checkpoint

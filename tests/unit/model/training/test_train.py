@@ -15,14 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-pytest.importorskip("torch", reason="training needs pip install '.[train]'")
-pytest.importorskip("tokenizers", reason="training needs pip install '.[train]'")
-
 import tokenizers
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model.checkpoint import load_checkpoint
 from model.config import ModelConfig, TrainConfig
@@ -215,7 +211,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_never_stopped(
         _train(data, tmp_path / "killed")
     steps = _count_steps(monkeypatch)
     with monkeypatch.context() as context:
-        context.setattr(soft_targets, "_logits_of", None)  # the teachers' opinions are there
+        context.setattr(soft_targets, "_logits_of", None)  # the teachers' logits are saved already
         resumed = _train(data, tmp_path / "killed")
     assert min(steps) == 8
     assert (resumed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gensim.models import keyedvectors
 from hypothesis import given
 from hypothesis import strategies as st
 
 from model import ModelError, UnknownWordError, VectorFileError, load_vectors
-
-keyedvectors = pytest.importorskip("gensim.models.keyedvectors", reason="word vectors need pip install '.[train]'")
 
 PLANE = {"king": (3, 1, 0), "queen": (3, -1, 0), "man": (1, 1, 0), "woman": (1, -1, 0), "nothing": (0, 0, 0)}
 GLOVE, WORD2VEC, BINARY = "GloVe text", "word2vec text", "word2vec binary"
