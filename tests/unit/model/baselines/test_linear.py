@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from model.baselines.classifiers.linear import LinearConfig, _measure_reviews, _with_past
+from model.baselines.classifiers.linear import LinearConfig, _measure_reviews, _with_past, run
 from model.data.corpora import Example
 
 
@@ -33,3 +35,16 @@ def test_a_past_helps_where_films_are_good_or_bad_and_not_where_streams_are_shuf
     assert num_weights > 4
     assert figures["carried"] > figures["reset"] + 0.1
     assert figures["shuffled"] < figures["carried"] - 0.1
+
+
+def test_on_a_data_directory_it_measures_reviews_and_tweets(data_folder: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    config = LinearConfig(num_texts=20, min_texts=1)
+    outcome = run(config, data_folder, tmp_path, lambda share, line: lines.append(line))
+    assert set(outcome.figures) == {
+        *("accuracy", "imdb reset", "imdb carried", "imdb shuffled"),
+        *("semeval_dev macro recall", "airlines macro recall"),
+    }
+    assert all(0 <= figure <= 1 for figure in outcome.figures.values())
+    assert lines == ["semeval_dev", "airlines", "imdb"]
+    assert outcome.num_parameters > 0
