@@ -36,7 +36,7 @@ MAX_BATCH = 256
 POLL_MS = 1000
 
 
-class Scorer:
+class TorchScorer:
     """The network of the checkpoint in torch."""
 
     def __init__(self, settings: Settings) -> None:
@@ -95,7 +95,7 @@ class Scorer:
 
 async def run(settings: Settings, num_records: int) -> None:
     """Score the topic's records until `num_records` are committed."""
-    scorer, redis = Scorer(settings), Redis.from_url(settings.redis)
+    scorer, redis = TorchScorer(settings), Redis.from_url(settings.redis)
     consumer = AIOKafkaConsumer(
         settings.topics[0],
         bootstrap_servers=settings.kafka,
@@ -117,7 +117,7 @@ async def run(settings: Settings, num_records: int) -> None:
     await redis.aclose()
 
 
-async def _process(settings: Settings, scorer: Scorer, redis: Any, producer: Any, records: Sequence[Any]) -> None:
+async def _process(settings: Settings, scorer: TorchScorer, redis: Any, producer: Any, records: Sequence[Any]) -> None:
     streams = [record["stream"] for record in records]
     keys = {name: f"{settings.group}:{name}" for name in dict.fromkeys(streams)}
     stored = dict(zip(keys, await redis.mget(list(keys.values())), strict=True))
