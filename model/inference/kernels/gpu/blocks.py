@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.inference.schedule import IntArray, Plan
+from model.inference.schedule import IntArray, RowPlan
 
 STEPS = 8  # of a block: fewer waste less at the end of the rows, more launch fewer graphs
 ROW_CLASSES = (1, 8, 32, 64, 128, 256, 512, 768, 1024)
@@ -52,7 +52,7 @@ class Blocks:
     num_slots: int
 
 
-def cut_into_blocks(plan: Plan, stops: Iterable[int] = ()) -> Blocks:
+def cut_into_blocks(plan: RowPlan, stops: Iterable[int] = ()) -> Blocks:
     """`stops`: steps before which a block has to end, because rows are looked at there."""
     active = np.array(plan.num_active, np.intp)
     slot = np.empty(active.sum(), np.intp)
