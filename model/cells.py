@@ -1,12 +1,13 @@
-"""Recurrent networks in plain numpy and double precision, their backward passes written out: RNN, LSTM and GRU.
+"""RNN, LSTM and GRU in plain numpy and double precision, with hand-written backward passes.
 
-Three levels. A cell takes one step (`Cell.step`); a layer runs a cell over a sequence (`run_layer`), and a network is
-layers one on top of the other (`run_layers`), each from a state and returning the state it ends in. Gradients flow
-back through time (`layer_backward`, `layers_backward`) to the weights, the inputs and the states they started from.
+A cell takes one step (`Cell.step`), a layer runs a cell over a sequence (`run_layer`), and a network stacks layers
+(`run_layers`). Each starts from a state and returns the state it ends in. Backpropagation through time
+(`layer_backward`, `layers_backward`) gives the gradients of the weights, the inputs and the initial states.
 
 Names, shapes, gate orders and formulas are those of torch.nn.RNN (tanh), LSTM and GRU, so that weights can be
-exchanged: Elman 1990; Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; Cho et al. 2014, with
-the reset gate behind the matrix product. `...` in a shape stands for a batch, or for nothing.
+exchanged. Sources: Elman 1990 (RNN); Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000 (LSTM);
+Cho et al. 2014, with the reset gate applied after the matrix product (GRU). `...` in a shape is a batch dimension or
+nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Array = NDArray[np.float64]
 
 
 class LayerWeights(NamedTuple):
-    """The weights of a layer, or the derivatives of a loss by them."""
+    """The weights of a layer, or the gradients of a loss with respect to them."""
 
     weight_ih: Array  # (gates * cells, inputs)
     weight_hh: Array  # (gates * cells, cells)
@@ -31,28 +32,29 @@ class LayerWeights(NamedTuple):
 
 
 class Cell(ABC):
-    """One kind of cell. Its state has `num_states` parts, each (..., cells), of which the first is its output h."""
+    """A kind of cell. Its state is (num_states, ..., cells); the first of the `num_states` arrays is the output h."""
 
     num_gates: ClassVar[int]
     num_states: ClassVar[int] = 1
 
     @abstractmethod
     def step(self, from_input: Array, from_hidden: Array, state: Array) -> tuple[Array, Array]:
-        """W_ih x + b_ih and W_hh h + b_hh, both (..., gates * cells), and a state -> the next state, and what it keeps.
+        """Take one step; return the next state (num_states, ..., cells) and the activations that `step_backward` needs.
 
-        States are (num_states, ..., cells). What is kept is for `step_backward`.
+        from_input: W_ih x + b_ih. from_hidden: W_hh h + b_hh. Both are (..., gates * cells).
         """
 
     @abstractmethod
     def step_backward(self, kept: Array, before: Array, after: Array, d_after: Array) -> tuple[Array, Array, Array]:
-        """d_after, by the state after the step -> by from_input, by from_hidden, and by the state before it.
+        """The gradients of from_input, from_hidden and the state before the step.
 
-        The last one leaves out what flows through from_hidden.
+        d_after is the gradient of the state after the step. The gradient of the state before it leaves out the path
+        through from_hidden.
         """
 
 
 class Rnn(Cell):
-    """h' = tanh(a + b), where a comes from the input and b from the state."""
+    """h' = tanh(a + b), where a is from_input and b is from_hidden."""
 
     num_gates = 1
 
@@ -116,11 +118,11 @@ CELLS: Mapping[str, Cell] = {"rnn": Rnn(), "lstm": Lstm(), "gru": Gru()}
 
 
 class Pass(NamedTuple):
-    """A sequence through a layer, with what its backward pass needs."""
+    """The forward pass of a layer over a sequence, with the activations that its backward pass needs."""
 
     inputs: Array  # (time, ..., inputs)
-    states: Array  # (time + 1, num_states, ..., cells): from the one before the first input on
-    kept: Array  # (time, ...)
+    states: Array  # (time + 1, num_states, ..., cells): the initial state, then the state after each input
+    kept: Array  # (time, ...): activations of each step
 
     @property
     def outputs(self) -> Array:
@@ -129,11 +131,11 @@ class Pass(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """The derivatives of a loss, from a backward pass through one layer or, with a tuple of weights, several."""
+    """The gradients of a loss, from a backward pass through one or several layers."""
 
     inputs: Array  # (time, ..., inputs)
-    state: Array  # by the state that the sequence started from, in its shape
-    weights: tuple[LayerWeights, ...]  # one for each layer
+    state: Array  # of the initial state, in its shape
+    weights: tuple[LayerWeights, ...]  # one per layer
 
 
 def run_layer(cell: Cell, weights: LayerWeights, inputs: Array, state: Array) -> Pass:
@@ -150,7 +152,10 @@ def run_layer(cell: Cell, weights: LayerWeights, inputs: Array, state: Array) ->
 def layer_backward(
     cell: Cell, weights: LayerWeights, run: Pass, d_outputs: Array, d_state: Array | None = None
 ) -> Gradients:
-    """Back through time: d_outputs is by `run.outputs`, d_state by the state that the sequence ended in (None: 0)."""
+    """Backpropagation through time.
+
+    d_outputs is the gradient of `run.outputs`; d_state is that of the final state, or None for zero.
+    """
     d_inputs_sum, d_hiddens_sum = [], []
     d_state = np.zeros_like(run.states[0]) if d_state is None else d_state
     for t in reversed(range(len(run.inputs))):
@@ -173,7 +178,7 @@ def layer_backward(
 
 
 def run_layers(cell: Cell, layers: Sequence[LayerWeights], inputs: Array, states: Array) -> list[Pass]:
-    """Run layers one on top of the other from states (layers, num_states, ..., cells); the last one is the output."""
+    """Run stacked layers from states (layers, num_states, ..., cells). The output is that of the last pass."""
     passes: list[Pass] = []
     for weights, state in zip(layers, states, strict=True):
         passes.append(run_layer(cell, weights, passes[-1].outputs if passes else inputs, state))
@@ -183,7 +188,11 @@ def run_layers(cell: Cell, layers: Sequence[LayerWeights], inputs: Array, states
 def layers_backward(
     cell: Cell, layers: Sequence[LayerWeights], passes: Sequence[Pass], d_outputs: Array, d_states: Array | None = None
 ) -> Gradients:
-    """As `layer_backward`: d_outputs is by the outputs of the last layer, d_states by the states of all at the end."""
+    """`layer_backward` for stacked layers.
+
+    d_outputs is the gradient of the last layer's outputs; d_states, (layers, num_states, ..., cells), is that of the
+    final states, or None for zero.
+    """
     found: list[Gradients] = []
     for number in reversed(range(len(layers))):
         d_state = None if d_states is None else d_states[number]

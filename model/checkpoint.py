@@ -1,12 +1,12 @@
-"""A checkpoint: a folder that holds all of a network, checked whole before it is used.
+"""A checkpoint is a directory that holds a whole network. All of it is checked before it is used.
 
     weights.safetensors   the tensors of ModelConfig.tensor_shapes, float32 or float16
-    vocabulary.txt        one word a line; the line number is the id
+    vocabulary.txt        one word per line; the line number, from 0, is the id
     config.json           format, name, tokenizer version, sizes, and the SHA-256 of the two files above
-    metrics.json          what the evaluation measured
+    metrics.json          the results of its evaluation
     README.md             the model card
 
-Nothing in it is code: no pickle. A folder that is not exactly this is refused with its reason.
+It contains no code and no pickle. Loading refuses a directory that differs from this, and says why.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from model.errors import CheckpointError, ConfigError
 from model.text.tokenizer import TOKENIZER_VERSION
 
 FORMAT = 2
-OLD_FORMAT = 1  # had one temperature for all texts
+OLD_FORMAT = 1  # one temperature for all texts
 WEIGHTS, VOCABULARY, CONFIG, METRICS, CARD = (
     "weights.safetensors",
     "vocabulary.txt",
@@ -48,7 +48,7 @@ Weights = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A network in memory. `fingerprint`: 16 hex digits that change with sizes, vocabulary, tokenizer and weights."""
+    """A network in memory. Its `fingerprint` (16 hex digits) depends on sizes, vocabulary, tokenizer and weights."""
 
     name: str
     config: ModelConfig
@@ -58,11 +58,11 @@ class Checkpoint:
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def fingerprint_in(self, precision: str) -> str:
-        """Of the states that the network makes in this precision: a state of one is never read in another."""
+        """The fingerprint of states made in this precision. Precisions do not read each other's states."""
         return self.fingerprint if precision == "float32" else _sha256(f"{self.fingerprint} {precision}".encode())[:16]
 
 
-def save_checkpoint(  # noqa: PLR0913 - each names a part of the folder
+def save_checkpoint(  # noqa: PLR0913 - each names something that the directory holds
     folder: Path,
     *,
     name: str,
@@ -73,9 +73,9 @@ def save_checkpoint(  # noqa: PLR0913 - each names a part of the folder
     card: str = "",
     half: bool = False,
 ) -> None:
-    """Write a checkpoint to `folder`, which is replaced whole if it exists; `half` stores float16.
+    """Write a checkpoint to `folder`, replacing it if it exists. `half` stores the weights as float16.
 
-    Raises CheckpointError if the parts do not fit each other, so that nothing is saved that `load_checkpoint` refuses.
+    Raises CheckpointError if words, weights and config do not match: `load_checkpoint` would refuse the checkpoint.
     """
     tensors = {key: np.ascontiguousarray(value, np.float16 if half else np.float32) for key, value in weights.items()}
     _check_words(folder, words, config)
@@ -95,9 +95,9 @@ def save_checkpoint(  # noqa: PLR0913 - each names a part of the folder
 
 
 def find_checkpoint(named: Path | None) -> Path:
-    """The folder of that path; where there is none, the packaged checkpoint of that name. None: the packaged default.
+    """The directory at path `named`, else the packaged checkpoint of that name. None is the packaged default.
 
-    Raises CheckpointError where there is neither.
+    Raises CheckpointError if there is neither.
     """
     if named is None or named.is_dir():
         return named or DEFAULT_CHECKPOINT
@@ -108,7 +108,10 @@ def find_checkpoint(named: Path | None) -> Path:
 
 
 def load_checkpoint(named: Path | None) -> Checkpoint:
-    """Read and check the folder that `find_checkpoint` finds. Raises CheckpointError with the file and the reason."""
+    """Read and check the checkpoint that `find_checkpoint` finds.
+
+    Raises CheckpointError, which names the file and the reason, if a file is missing, damaged or of another version.
+    """
     folder = find_checkpoint(named)
     description = _read_json(folder, CONFIG)
     if (version := description.get("format")) not in {OLD_FORMAT, FORMAT}:
@@ -141,14 +144,14 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
 
 
 def _log_temperature(temperature: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Of the same temperature for texts of any length; not finite where it is not above zero."""
+    """Format 1's temperature in format 2: the same for every length. Not finite if the temperature is not positive."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.append(np.log(temperature, dtype=np.float32), np.float32(0))
 
 
 def _fingerprint(description: dict[str, Any]) -> str:
-    parts = {key: description[key] for key in ("tokenizer", "model", "sha256")}
-    return _sha256(json.dumps(parts, sort_keys=True).encode())[:16]
+    identity = {key: description[key] for key in ("tokenizer", "model", "sha256")}
+    return _sha256(json.dumps(identity, sort_keys=True).encode())[:16]
 
 
 def _read_config(folder: Path, description: dict[str, Any]) -> ModelConfig:
@@ -215,7 +218,7 @@ def _check_tensors(folder: Path, tensors: Mapping[str, NDArray[Any]], config: Mo
 
 
 def _replace_folder(folder: Path, data: Mapping[str, bytes]) -> None:
-    """Write the files beside `folder` and move them into place, so that no half-written checkpoint can be read."""
+    """Write the files beside `folder`, then move them into place: no reader sees a half-written checkpoint."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

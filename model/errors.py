@@ -1,13 +1,13 @@
 """The errors of the model.
 
 ModelError            anything below
-  ConfigError         a configuration that no network can have; the message lists every value that is wrong
+  ConfigError         an invalid configuration; the message lists every invalid value
   CheckpointError     a checkpoint folder that is missing, truncated, altered, or made for another version or shape
-  StateError          bytes that are no state of this network
+  StateError          bytes that are not a state of this network
   DataError           training or evaluation data that cannot be read
   VectorFileError     a file of word vectors that cannot be read, or does not fit the network
-  UnknownWordError    words asked for that a vocabulary lacks
-  ComparisonError     checkpoints whose figures would not be comparable
+  UnknownWordError    words that a vocabulary does not have
+  ComparisonError     checkpoints whose results cannot be compared fairly
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ class ModelError(Exception):
 
 
 class ConfigError(ModelError):
-    """A configuration that no network can have."""
+    """A configuration that no network can have; the message says which values are invalid."""
 
 
 class CheckpointError(ModelError):
-    """A checkpoint that cannot be served; the message says which file and why."""
+    """A checkpoint that cannot be loaded or saved; the message names the file and the reason."""
 
 
 class StateError(ModelError):
-    """Bytes that are no state of this network; the message says what differs."""
+    """Bytes that are not a state of this network; the message says what differs."""
 
 
 class DataError(ModelError):

@@ -1,7 +1,7 @@
-"""The network once more, in plain numpy and double precision, one text after the other: the oracle of the tests.
+"""A second implementation of the network, in plain numpy and double precision: the oracle of the tests.
 
-It shares the tokenizer and the checkpoint with the engine, and nothing else. The backward pass is written by hand,
-on that of the LSTM in `cells.py`, and held by a numerical gradient check.
+It shares only the tokenizer and the checkpoint with the engine, and reads one text at a time. Its backward pass is
+written by hand on top of the LSTM of `cells.py`, and a numerical gradient check tests it.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ LSTM = CELLS["lstm"]
 
 
 class ReferenceResult(NamedTuple):
-    """What the reference says after one text, or one piece of a text."""
+    """The output of the reference after one text, or one piece of a text."""
 
-    probabilities: Array  # (3,)
+    probabilities: Array  # (classes,)
     score: float
     label: str
     state: StreamState
 
 
 class ReferenceNetwork:
-    """Reads the texts of one stream, one after the other."""
+    """Scores the texts of one stream in order. Slow, but simple enough to check by eye."""
 
     def __init__(self, checkpoint: Checkpoint, *, carry: bool = True) -> None:
         self.config = checkpoint.config
@@ -43,11 +43,11 @@ class ReferenceNetwork:
 
     @classmethod
     def load(cls, path: Path | None = None, *, carry: bool = True) -> Self:
-        """The checkpoint in folder `path`, by default the packaged one. Raises CheckpointError."""
+        """Load the checkpoint at `path`, or the packaged default. Raises CheckpointError if it cannot be loaded."""
         return cls(load_checkpoint(path or DEFAULT_CHECKPOINT), carry=carry)
 
     def read(self, texts: Iterable[tuple[str, bool]], state: StreamState | None = None) -> list[ReferenceResult]:
-        """One result for each (text, whether it ends there) of a stream that stands at `state`."""
+        """One result for each (text, whether it ends) of a stream that is in `state` (None: empty)."""
         state = state or StreamState.empty(self.config)
         carried = state.carried.astype(np.float64)
         num_texts, opened = state.num_texts, state.open_text
@@ -91,16 +91,16 @@ class ReferenceNetwork:
         return y
 
     def loss(self, texts: Sequence[Sequence[int]], labels: Sequence[int]) -> float:
-        """Sum of the cross-entropies of a stream's texts (ids, none empty), read in order from an empty state."""
+        """The summed cross-entropy of a stream's texts, from an empty state. Texts are token ids, none empty."""
         return self.loss_and_gradients(texts, labels)[0]
 
     def loss_and_gradients(self, texts: Sequence[Sequence[int]], labels: Sequence[int]) -> tuple[float, Tensors]:
-        """The same, and its derivative by every tensor, through the stream's state back into earlier texts."""
+        """The loss and its gradient for every tensor. Gradients flow through the stream state into earlier texts."""
         tensors, size = self.tensors, self.config.hidden_size
         targets = np.eye(len(LABELS))[list(labels)]
         gradients = {name: np.zeros_like(tensor) for name, tensor in tensors.items()}
 
-        # forward: every array has one row per text
+        # Forward: every array has one row per text.
         start = np.zeros((LSTM.num_states, size))
         words = [_lstm(tensors, "word.lstm", tensors["word.embedding.weight"][list(t)], start) for t in texts]
         z = np.stack([np.concatenate([h[-1], h.max(axis=0), h.mean(axis=0)]) for h in (r.outputs for r in words)])
@@ -116,7 +116,7 @@ class ReferenceNetwork:
         probabilities = softmax(logits / temperature)
         loss = -float(np.log((probabilities * targets).sum(axis=1)).sum())
 
-        # backward, in the opposite order; d_x is the derivative of the loss by x
+        # Backward, in reverse order: d_x is the gradient of the loss with respect to x.
         d_scaled = probabilities - targets
         d_log_temperature = -(d_scaled * logits / temperature).sum(axis=1)
         gradients["calibration.log_temperature"] += d_log_temperature.sum(), d_log_temperature @ np.log1p(num_tokens)
@@ -142,25 +142,25 @@ class ReferenceNetwork:
 
 
 def softmax(logits: Array) -> Array:
-    """Along the last axis."""
+    """The softmax along the last axis."""
     shares: Array = np.exp(logits - logits.max(axis=-1, keepdims=True))
     shares /= shares.sum(axis=-1, keepdims=True)
     return shares
 
 
 def _lstm_weights(tensors: Tensors, name: str) -> LayerWeights:
-    """Of a checkpoint, whose LSTMs have one bias: torch's two only ever act as their sum."""
+    """The weights of LSTM `name`. A checkpoint has one bias, because torch's two only ever act as their sum."""
     bias = tensors[f"{name}.bias"]
     return LayerWeights(tensors[f"{name}.weight_ih"], tensors[f"{name}.weight_hh"], bias, np.zeros_like(bias))
 
 
 def _lstm(tensors: Tensors, name: str, inputs: Array, state: Array) -> Pass:
-    """Run the LSTM `name` over inputs (time, inputs), from state (2, cells), h and c."""
+    """Run LSTM `name` over inputs (time, inputs) from state (2, cells), which is h and c."""
     return run_layer(LSTM, _lstm_weights(tensors, name), inputs, state)
 
 
 def _lstm_backward(tensors: Tensors, name: str, run: Pass, d_outputs: Array, gradients: Tensors) -> Array:
-    """d_outputs (time, cells) -> (time, inputs) by the inputs; adds to the gradients of the weights."""
+    """The gradient of the inputs (time, inputs) from d_outputs (time, cells). Adds the weights' to `gradients`."""
     found = layer_backward(LSTM, _lstm_weights(tensors, name), run, d_outputs)
     [d_weights] = found.weights
     gradients[f"{name}.weight_ih"] += d_weights.weight_ih

@@ -1,0 +1,1 @@
+"""Data for training and evaluation: corpora, their splits, and a grammar of short phrases."""

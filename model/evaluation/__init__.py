@@ -1,0 +1,1 @@
+"""Evaluation of checkpoints: metrics, comparison, explanations of single texts, and plots."""

@@ -1,4 +1,4 @@
-"""A batch of requests as the network reads it: grouped by stream, cut into chunks, encoded."""
+"""A batch of requests, prepared for the network: grouped by stream, cut into chunks, and encoded."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ NOT_FINITE = "not_finite"
 
 
 class Request(NamedTuple):
-    """A text, or a piece of one, in a stream. The requests of a stream are read in the order given.
+    """A text of a stream, or a piece of one. The requests of a stream are read in the given order.
 
-    `state` is where the stream stands before its first request of the call (None: empty); later ones ignore it.
+    `state` is the stream's state before its first request of the call (None: empty). That of later
+    requests is ignored.
     """
 
     stream: Hashable
@@ -29,7 +30,7 @@ class Request(NamedTuple):
 
 
 class Batch:
-    """Columns in reading order: stream after stream, and within a stream as given."""
+    """Columns of requests, ordered by stream and within a stream as given."""
 
     def __init__(
         self,
@@ -38,20 +39,20 @@ class Batch:
         tokenizer: Tokenizer,
         config: ModelConfig,
     ) -> None:
-        """`latest`: where streams stand that were read before, whatever their requests say."""
+        """`latest` has the states of streams from earlier batches of the call; they replace the requests' states."""
         members: dict[Hashable, list[int]] = {}
         for index, request in enumerate(requests):
             members.setdefault(request.stream, []).append(index)
         self._config = config
-        self.requests = list(chain.from_iterable(members.values()))  # index of each request among those given
+        self.requests = list(chain.from_iterable(members.values()))  # each request's index in the given order
         num_requests = np.array(list(map(len, members.values())), np.intp)
         self.stream: IntArray = np.repeat(np.arange(len(members)), num_requests)
-        self.states, self.carried, was_reset = self._begin(requests, members, latest)  # by stream
+        self.states, self.carried, was_reset = self._begin(requests, members, latest)  # per stream
         self.resets: list[str | None] = [None] * len(requests)
         for place in starts_of(num_requests)[was_reset].tolist():
             self.resets[place] = NOT_FINITE
-        self.texts: list[str] = []  # with what was pending before
-        self.num_pending: list[int] = []  # characters of it
+        self.texts: list[str] = []  # the pending text and the request's own
+        self.num_pending: list[int] = []  # characters that were pending before the request
         self.pending_after: list[str] = []
         self.chunks: list[list[str]] = []
         for state, indices in zip(self.states, members.values(), strict=True):
@@ -80,8 +81,10 @@ class Batch:
         members: Mapping[Hashable, Sequence[int]],
         latest: Mapping[Hashable, StreamState],
     ) -> tuple[list[StreamState], FloatArray, BoolArray]:
-        """Where each stream begins, the carried part of it once more as (streams, 2, K), hidden and cell of the stream
-        LSTM, and whether that is empty because the state given is not finite.
+        """The initial states of the streams, their hidden and cell as one array, and which of them were reset.
+
+        The arrays are (streams, 2, stream size) and (streams,). A stream whose given state is not finite is reset: it
+        starts from the empty state.
         """
         empty = StreamState.empty(self._config)
         states = [latest.get(stream) or requests[indices[0]].state or empty for stream, indices in members.items()]
@@ -96,7 +99,7 @@ class Batch:
         return states, carried, is_bad
 
     def word_state(self) -> WordState:
-        """The word LSTM at each place of the plan: at the start of a text but where a stream has one open."""
+        """The word LSTM's initial state at each place of the plan: empty, or that of the stream's open text."""
         places = self.plan.words.place
         state = WordState.empty(len(places), self._config.hidden_size)
         for row, stream_state in zip(self._first_rows.tolist(), self.states, strict=True):

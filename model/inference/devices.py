@@ -1,4 +1,4 @@
-"""Which network runs on which device, in which precision, and what has to be there for it."""
+"""Devices and precisions that the network runs in, and the checks that a device is usable."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ PRECISIONS: dict[Device, tuple[Precision, ...]] = {
     "cpu": recurrence.CPU_PRECISIONS,
     "cuda": ("float32", "tf32", "bf16"),
 }
-"""Device -> what its recurrent products may be in; float32 is exact on each."""
+"""Device -> precisions of its recurrent products. float32 is exact on every device."""
 
-_LEAST_CAPABILITY = {"float32": (7, 0), "tf32": (8, 0), "bf16": (8, 0)}  # of a GPU: Volta, Ampere
+_LEAST_CAPABILITY = {"float32": (7, 0), "tf32": (8, 0), "bf16": (8, 0)}  # compute capability: Volta, Ampere
 
 
 def check_device(device: Device, precision: Precision) -> None:
-    """Raises ConfigError that says what to do where no network can run in this way here."""
+    """Check that this machine can run the network on `device` in `precision`.
+
+    Raises ConfigError if it cannot; the message says what to do.
+    """
     if device not in PRECISIONS:
-        raise ConfigError(f"device {device}: there are {', '.join(PRECISIONS)}")
+        raise ConfigError(f"device {device} is unknown: take one of {', '.join(PRECISIONS)}")
     if precision not in PRECISIONS[device]:
-        raise ConfigError(f"precision {precision}: device {device} has {', '.join(PRECISIONS[device])}")
+        raise ConfigError(f"device {device} has no precision {precision}: take one of {', '.join(PRECISIONS[device])}")
     if device == "cuda":
         problem = next(_missing_for_cuda(precision), None)
         if problem:
@@ -40,13 +43,13 @@ def check_device(device: Device, precision: Precision) -> None:
 
 
 def _missing_for_cuda(precision: Precision) -> Iterator[str]:
-    """What to do about each thing that is not there; the first one bears on all after it."""
+    """What is missing and what to do about it, in the order to fix it: later problems may follow from earlier ones."""
     if not find_spec("torch"):
         yield "torch is not installed: pip install '.[gpu]'"
         return
     torch = import_module("torch")
     if not torch.version.cuda:
-        yield f"torch {torch.__version__} is made without CUDA: install a build with it"
+        yield f"torch {torch.__version__} is built without CUDA: install a build with it"
     elif not torch.cuda.is_available():
         yield (
             f"torch {torch.__version__} sees no GPU: nvidia-smi must list one, with a driver for CUDA "
@@ -66,7 +69,7 @@ def _missing_for_cuda(precision: Precision) -> Iterator[str]:
 def make_network(
     config: ModelConfig, weights: Mapping[str, FloatArray], *, device: Device, precision: Precision, threads: int
 ) -> CpuNetwork:
-    """The network of these weights. Raises ConfigError as `check_device` does."""
+    """The network with these weights on `device`. Raises ConfigError if `check_device` does."""
     check_device(device, precision)
     if device == "cuda":
         network: CpuNetwork = import_module("model.inference.kernels.cuda").CudaNetwork(

@@ -1,9 +1,9 @@
-"""Requests in, results out: as many, in the same order, whatever streams, lengths and pieces they mix.
+"""Scores requests: one result per request, in the same order, for any mix of streams, lengths and pieces.
 
-1. group the requests by stream, from the state each stream stands at; cut and encode the texts (`batch.py`)
-2. schedule: texts are rows of the word network, a stream's texts are steps of the stream's (`schedule.py`)
-3. run the word network over the tokens, then the stream network over the texts that end (`kernels/`)
-4. read out the classes, the words at which the running score moved, and the states
+1. group the requests by stream; cut and encode their texts (`batch.py`)
+2. schedule them: a text is a row of the word LSTM, a stream is a row of the stream LSTM (`schedule.py`)
+3. run the word LSTM over the tokens, then the stream LSTM over the texts that end (`kernels/`)
+4. read out class probabilities, the words that moved the running score most, and the new states
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from model.inference.kernels.cpu import WordReadouts
 from model.inference.state import FloatArray, StreamState
 from model.text.tokenizer import Tokenizer
 
-# requests and characters that run side by side at most: more gain no speed, and they bound the memory of a call
+# Limits of one batch. Larger ones are no faster, and the limits bound the memory of a call.
 MAX_BATCH_REQUESTS = 512
 MAX_BATCH_CHARS = 1 << 20
 
-# around a word, and no part of it when it is shown
+# quotes, brackets and stops that are stripped from a word when it is shown
 _OPENING, _CLOSING = "\"'([\u00ab\u201c\u2018", ".,;:!?\"')]\u00bb\u201d\u2019\u2026"
 
 
 @dataclass(slots=True)
 class Word:
-    """`text[start:end]` of the request, and by how much the running score (-1..1) moved when it was read."""
+    """`text[start:end]` of the request, and how much it changed the running score (-1..1)."""
 
     word: str
     start: int
@@ -43,21 +43,21 @@ class Word:
 
 @dataclass(slots=True)
 class Result:
-    """What is known after a request; of a text that goes on, from the chunks that are complete so far."""
+    """The result of a request. For a text that goes on, it covers the chunks that are complete so far."""
 
-    probabilities: tuple[float, float, float]  # negative, neutral, positive: calibrated
+    probabilities: tuple[float, float, float]  # negative, neutral, positive; calibrated
     label: str
-    score: float  # positive less negative
-    confidence: float  # of the label
+    score: float  # -1..1: positive minus negative
+    confidence: float  # probability of the label
     words: list[Word]  # at most three, the largest change first
     state: StreamState  # after this request
-    reset: str | None  # "not_finite" where the state given could not be used, so that the stream began anew
+    reset: str | None  # "not_finite" if the given state was unusable and the stream restarted from an empty one
     num_tokens: int
     num_unknown: int
 
 
 class InferenceEngine:
-    """A checkpoint, ready to read. `score` may run in several threads; the kernels release the interpreter's lock."""
+    """Scores texts with a checkpoint. Safe to use from several threads; the kernels release the GIL."""
 
     def __init__(
         self,
@@ -87,35 +87,38 @@ class InferenceEngine:
         precision: Precision = "float32",
         device: Device = "cpu",
     ) -> Self:
-        """The checkpoint in folder `path`, by default the packaged one. Raises CheckpointError.
+        """Load the checkpoint at `path`, or the packaged default.
 
-        `carry`: let a stream's state bear on its next text. `threads`: of the pass over a batch's tokens. `precision`:
-        of the word LSTM's weights; states made in one are never read in another, since their fingerprints differ.
-        `device`: of the word network; raises ConfigError, before anything is read, where it cannot be had.
+        carry: whether a stream's state affects its next text. threads: of the pass over a batch's tokens. precision: of
+        the word LSTM's weights; states of one precision cannot be read in another, because their fingerprints differ.
+        device: where the word LSTM runs.
+
+        Raises ConfigError if the device or precision is not available, before it reads the checkpoint;
+        CheckpointError if the checkpoint cannot be loaded.
         """
         check_device(device, precision)
         checkpoint = load_checkpoint(path or DEFAULT_CHECKPOINT)
         return cls(checkpoint, carry=carry, threads=threads, precision=precision, device=device)
 
     def warm_up(self) -> None:
-        """Have every loop compiled, so that the first request does not wait for it."""
+        """Compile every loop, so that the first request does not wait for it."""
         self.score([Request("warm-up", "a b")])
 
     def has_words(self, text: str) -> bool:
-        """Whether anything is left of `text` to read after normalising."""
+        """Whether `text` has any tokens after normalising."""
         return self._tokenizer.has_tokens(text)
 
     def score(self, requests: Sequence[Request]) -> list[Result]:
-        """One result for each request, in their order."""
+        """One result for each request, in the same order."""
         results: list[Result] = []
-        latest: dict[Hashable, StreamState] = {}  # where the streams of the parts before stand
-        for part in _bounded(requests):
-            scored = self._score_part(part, latest)
+        latest: dict[Hashable, StreamState] = {}  # states of streams from earlier batches of this call
+        for batch in _split_into_batches(requests):
+            scored = self._score_batch(batch, latest)
             results += scored
-            latest.update((request.stream, result.state) for request, result in zip(part, scored, strict=True))
+            latest.update((request.stream, result.state) for request, result in zip(batch, scored, strict=True))
         return results
 
-    def _score_part(self, requests: Sequence[Request], latest: dict[Hashable, StreamState]) -> list[Result]:
+    def _score_batch(self, requests: Sequence[Request], latest: dict[Hashable, StreamState]) -> list[Result]:
         batch = Batch(requests, latest, self._tokenizer, self.config)
         readouts = self._network.read_words(batch.plan, batch.ids, batch.word_state())
         states = self._network.step_streams(batch.plan, readouts, batch.carried)
@@ -149,8 +152,8 @@ class InferenceEngine:
         return list(map(_find_words, *columns))
 
 
-def _bounded(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
-    """Cut a call into parts that may run as one batch each; a text longer than a part's bound stands alone."""
+def _split_into_batches(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
+    """Split a call into batches within the limits. A text of more than MAX_BATCH_CHARS is a batch of its own."""
     begin = num_chars = 0
     for index, request in enumerate(requests):
         num_chars += len(request.text)
@@ -162,7 +165,7 @@ def _bounded(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
 
 
 def _states_after(batch: Batch, readouts: WordReadouts, states: FloatArray) -> list[StreamState]:
-    """Where each request leaves its stream. Copies, so that no state keeps the batch in memory."""
+    """The stream's state after each request. States are copies, so that none keeps the batch in memory."""
     plan = batch.plan
     num_texts = (plan.state_after - plan.state_starts[batch.stream]).tolist()
     after = []
@@ -175,9 +178,10 @@ def _states_after(batch: Batch, readouts: WordReadouts, states: FloatArray) -> l
 
 
 def _find_words(text: str, num_pending: int, chunks: list[str], numbers: list[int], changes: list[float]) -> list[Word]:
-    """The chunks of `text` with these `numbers` (-1: none), as written, without the quotes and stops around them.
+    """The words to show for the chunks with these `numbers` (-1: none), without the quotes and stops around them.
 
-    Its first `num_pending` characters came in an earlier piece: they are not shown, and indices count from behind them.
+    The first `num_pending` characters of `text` belong to an earlier piece: they are not shown, and indices start after
+    them.
     """
     starts, at = [], 0
     for chunk in chunks[: max(numbers) + 1]:
@@ -198,7 +202,7 @@ def _find_words(text: str, num_pending: int, chunks: list[str], numbers: list[in
 
 
 def _trimmed(chunk: str) -> tuple[int, str]:
-    """Quotes and brackets before the word, and it without the stops behind; all of a chunk that is only signs."""
+    """The number of quotes and brackets before the word, and the word itself; a chunk of only signs stays whole."""
     if chunk.isalnum():
         return 0, chunk
     left = chunk.lstrip(_OPENING)

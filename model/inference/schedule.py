@@ -1,9 +1,9 @@
-"""Which row runs at which step, and where each request is read out: plain index arithmetic on a whole batch.
+"""The schedule of a batch: which row runs at which step, and where each request is read out. Plain index arithmetic.
 
-The requests of a batch come ordered by stream. A *row* is one text: the pieces of a text that are in the same batch
-follow one another in one row, which is then read out several times. All rows of all streams run side by side,
-the longest first, so that the rows still running are always the first ones and nothing is padded. The stream LSTM runs
-on the same plan, where a row is a stream and a step one of its texts.
+The requests of a batch are ordered by stream. A *row* of the word LSTM is one text. Pieces of a text in the same batch
+share a row, which is then read out several times. All rows run side by side, the longest first, so the rows that are
+still running are always the first ones and nothing is padded. The stream LSTM runs on the same kind of plan: a row is a
+stream and a step is one of its texts.
 """
 
 from __future__ import annotations
@@ -18,45 +18,45 @@ BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Plan:
+class RowPlan:
     """Rows of unequal length, longest first."""
 
-    order: IntArray  # (rows,): the row that runs at each place
-    place: IntArray  # (rows,): where a row runs; the inverse of `order`
-    firsts: IntArray  # (rows,): index of the first input of the row at each place, where inputs lie row after row
-    num_active: list[int]  # per step: rows that have an input for it
+    order: IntArray  # (rows,): the row at each place
+    place: IntArray  # (rows,): the place of each row; the inverse of `order`
+    firsts: IntArray  # (rows,): index of the first input of the row at each place; inputs are stored row after row
+    num_active: list[int]  # per step: the number of rows that have an input
 
 
-def plan_rows(lengths: IntArray) -> Plan:
-    """A plan for rows with `lengths` inputs each, which may be zero."""
+def plan_rows(lengths: IntArray) -> RowPlan:
+    """A plan for rows of `lengths` (rows,) inputs each, which may be zero."""
     order = np.argsort(-lengths, kind="stable")
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     longest = int(lengths.max(initial=0))
-    ending = np.bincount(lengths, minlength=longest + 1)  # rows that end before step t
+    ending = np.bincount(lengths, minlength=longest + 1)  # per step: the number of rows that end before it
     num_active = len(lengths) - np.cumsum(ending)[:longest]
-    return Plan(order, place, starts_of(lengths)[order], num_active.tolist())
+    return RowPlan(order, place, starts_of(lengths)[order], num_active.tolist())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Schedule:
-    """A batch of requests, ordered by stream and within a stream by time; every array but `state_starts` has one each.
+    """The schedule of a batch. Requests are ordered by stream; all arrays are (requests,) except `state_starts`.
 
-    Logits are kept for every token, row after row, and behind them for every row those it begins with.
-    A stream's states lie one after the other: the one it came with, then one for each of its texts that ends here.
+    The logits array holds the logits after every token, row after row, then the initial logits of every row. The states
+    array holds, for each stream, the state it came with, then the state after each of its texts that ends in the batch.
     """
 
-    words: Plan  # rows are texts, inputs tokens
-    streams: Plan  # rows are streams, inputs texts that end
-    num_tokens: int  # of the batch
-    row: IntArray  # the row that the request is in
-    position: IntArray  # tokens of the row read when the request has been read
-    at_end: BoolArray  # whether these are all of its row
-    token_starts: IntArray  # index of its first token
+    words: RowPlan  # rows are texts, inputs are tokens
+    streams: RowPlan  # rows are streams, inputs are texts that end
+    num_tokens: int  # in the batch
+    row: IntArray  # the request's row
+    position: IntArray  # tokens of its row up to the end of the request
+    at_end: BoolArray  # whether the request is the last one of its row
+    token_starts: IntArray  # index of the request's first token
     logits_before: IntArray  # index of the logits before its tokens
-    logits_after: IntArray  # and after them
-    final: BoolArray  # whether it ends its text
-    state_before: IntArray  # index of the stream's state before the request's text
+    logits_after: IntArray  # index of the logits after its tokens
+    final: BoolArray  # whether the request ends its text
+    state_before: IntArray  # index of the stream's state before the text
     state_starts: IntArray  # (streams,): index of the state that each stream came with
 
     @property
@@ -65,19 +65,22 @@ class Schedule:
         return self.state_before + self.final
 
     def inner_readouts(self) -> dict[int, IntArray]:
-        """Position -> requests to be read out there, in the middle of a row that goes on."""
+        """Position -> requests that are read out there, before the end of their row."""
         inner = np.flatnonzero(~self.at_end)
         positions = self.position[inner]
         return {int(position): inner[positions == position] for position in np.unique(positions)}
 
 
 def schedule(num_tokens: IntArray, final: BoolArray, first: BoolArray) -> Schedule:
-    """Lay out requests of `num_tokens` tokens each; `final`: ends its text; `first`: of its stream in this batch."""
+    """Schedule requests that are ordered by stream. All arguments are (requests,).
+
+    num_tokens: tokens of the request. final: whether it ends its text. first: whether it is its stream's first request.
+    """
     begins_row = first | np.concatenate([[True], final[:-1]])
     row = np.cumsum(begins_row) - 1
     lengths = np.bincount(row, num_tokens).astype(np.intp)
     stream = np.cumsum(first) - 1
-    num_texts = np.bincount(stream, final).astype(np.intp)  # that end here, per stream
+    num_texts = np.bincount(stream, final).astype(np.intp)  # per stream: texts that end
     ends = np.cumsum(num_tokens)
     starts = ends - num_tokens
     total = int(ends[-1])
@@ -99,5 +102,5 @@ def schedule(num_tokens: IntArray, final: BoolArray, first: BoolArray) -> Schedu
 
 
 def starts_of(lengths: IntArray) -> IntArray:
-    """Where each of several runs begins that lie one after the other."""
+    """The start index of each of several consecutive runs of these lengths."""
     return np.cumsum(lengths) - lengths

@@ -1,12 +1,12 @@
-"""What a stream remembers between two calls, and how it becomes bytes.
+"""The state of a stream between two calls, and its encoding as bytes.
 
-Bytes of a state, little-endian, format 1:
+The encoding, format 1, little-endian; K is the stream size and H the hidden size:
 
-    u8 format, u8 whether a text is open, u16 stream size K, u16 hidden size H, 8 bytes fingerprint, u64 texts,
+    u8 format, u8 whether a text is open, u16 K, u16 H, 8 bytes fingerprint, u64 number of texts,
     f32[2, K] hidden and cell of the stream LSTM;
-    for an open text: u32 tokens, u16 bytes of the pending chunk, that chunk in UTF-8,
+    for an open text: u32 number of tokens, u16 bytes of the pending chunk, the chunk in UTF-8,
         f32[3, H] hidden, cell and maximum of the word LSTM, f64[H] sum of its hidden states;
-    u32 CRC-32 of everything before
+    u32 CRC-32 of all bytes before it
 """
 
 from __future__ import annotations
@@ -35,48 +35,48 @@ _CRC = struct.Struct("<I")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenText:
-    """A text of which more pieces are to come: the word LSTM after its tokens so far, and the unfinished chunk."""
+    """An unfinished text: the word LSTM's state after its tokens so far, and its unfinished chunk."""
 
     pending: str
     num_tokens: int
-    words: FloatArray  # (3, H): hidden, cell, elementwise maximum of the hidden states so far
-    total: DoubleArray  # (H,): sum of the hidden states; double, so that the mean of a long text stays exact
+    words: FloatArray  # (3, hidden size): hidden, cell, elementwise maximum of the hidden states so far
+    total: DoubleArray  # (hidden size,): sum of the hidden states; float64 keeps the mean of a long text exact
 
     def is_finite(self) -> bool:
-        """Whether the network can go on from here."""
+        """Whether all numbers are finite, so that the network can go on from here."""
         return bool(np.isfinite(self.words).all() and np.isfinite(self.total).all())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StreamState:
-    """Where a stream stands after a request. Never changed once made, so it may be shared."""
+    """The state of a stream after a request. Immutable: its arrays are never written again, so it may be shared."""
 
-    carried: FloatArray  # (2, K): hidden and cell of the stream LSTM
+    carried: FloatArray  # (2, stream size): hidden and cell of the stream LSTM
     num_texts: int
     open_text: OpenText | None = None
 
     @classmethod
     def empty(cls, config: ModelConfig) -> Self:
-        """Where every stream begins."""
+        """The initial state of every stream."""
         return cls(np.zeros((2, config.stream_size), np.float32), 0)
 
     @property
     def hidden(self) -> FloatArray:
-        """(K,) of the stream LSTM."""
+        """The hidden state (stream size,) of the stream LSTM."""
         hidden: FloatArray = self.carried[0]
         return hidden
 
     @property
     def cell(self) -> FloatArray:
-        """(K,) of the stream LSTM."""
+        """The cell state (stream size,) of the stream LSTM."""
         cell: FloatArray = self.carried[1]
         return cell
 
     def to_bytes(self, fingerprint: str) -> bytes:
-        """The state for a store; `fingerprint` (16 hex digits) names the network that made it."""
+        """Encode the state. `fingerprint` (16 hex digits) identifies the network that made it."""
         opened = self.open_text
         hidden_size = opened.words.shape[1] if opened else 0
-        parts = [
+        fields = [
             _HEAD.pack(
                 STATE_FORMAT,
                 opened is not None,
@@ -89,14 +89,14 @@ class StreamState:
         ]
         if opened:
             pending = opened.pending.encode("utf-8", "surrogatepass")
-            parts += [_OPEN.pack(opened.num_tokens, len(pending)), pending]
-            parts += [opened.words.astype("<f4").tobytes(), opened.total.astype("<f8").tobytes()]
-        body = b"".join(parts)
+            fields += [_OPEN.pack(opened.num_tokens, len(pending)), pending]
+            fields += [opened.words.astype("<f4").tobytes(), opened.total.astype("<f8").tobytes()]
+        body = b"".join(fields)
         return body + _CRC.pack(crc32(body))
 
     @classmethod
     def from_bytes(cls, data: bytes, config: ModelConfig, fingerprint: str) -> Self:
-        """The state back. Raises StateError where `data` is of another format, network or size, or was altered."""
+        """Decode a state. Raises StateError if `data` has another format, network or size, or is damaged."""
         if not data or data[0] != STATE_FORMAT:
             raise StateError(f"state has format {data[0] if data else None}, this version reads {STATE_FORMAT}")
         if len(data) < _HEAD.size + _CRC.size:
@@ -138,25 +138,25 @@ def _open_text_from(data: bytes, at: int, hidden_size: int) -> OpenText:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WordState:
-    """The word LSTM of several rows: what OpenText is for one."""
+    """The word LSTM's state for several rows; `OpenText` holds that of one row."""
 
-    words: FloatArray  # (3, rows, H): hidden, cell, maximum
-    total: DoubleArray  # (rows, H)
+    words: FloatArray  # (3, rows, hidden size): hidden, cell, maximum
+    total: DoubleArray  # (rows, hidden size)
     num_tokens: NDArray[np.int64]  # (rows,)
 
     @classmethod
     def empty(cls, num_rows: int, hidden_size: int) -> Self:
-        """All rows at the start of a text. A maximum begins at -1, which no hidden state is below."""
+        """All rows at the start of a text. The maximum starts at -1, the lower bound of hidden states."""
         words = np.zeros((3, num_rows, hidden_size), np.float32)
         words[2] = -1
         return cls(words, np.zeros((num_rows, hidden_size), np.float64), np.zeros(num_rows, np.int64))
 
     def put(self, row: int, opened: OpenText) -> None:
-        """Let `row` go on where `opened` stands."""
+        """Set the state of `row` to that of `opened`."""
         self.words[:, row], self.total[row], self.num_tokens[row] = opened.words, opened.total, opened.num_tokens
 
     def get(self, row: int, pending: str) -> OpenText:
-        """Where `row` stands, as a copy that does not keep the batch in memory."""
+        """The state of `row`, copied so that it does not keep the batch in memory."""
         return OpenText(pending, int(self.num_tokens[row]), self.words[:, row].copy(), self.total[row].copy())
 
     def copy_rows(self, rows: IntArray, source: WordState, source_rows: IntArray) -> None:
@@ -166,7 +166,7 @@ class WordState:
         self.num_tokens[rows] = source.num_tokens[source_rows]
 
     def pooled(self, rows: IntArray | slice = slice(None)) -> FloatArray:
-        """(rows, 3 H): [last; maximum; mean] of the hidden states; zero where no token was read."""
+        """(rows, 3 * hidden size): last, maximum and mean of the hidden states; zero for rows without tokens."""
         num_tokens = self.num_tokens[rows, None]
         mean = self.total[rows] / np.maximum(num_tokens, 1)
         pooled = np.concatenate([self.words[0, rows], self.words[2, rows], mean.astype(np.float32)], axis=1)

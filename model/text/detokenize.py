@@ -1,8 +1,8 @@
-"""Tokens back to text: what `Tokenizer.split` cut is joined as people write it, in lower case.
+"""Joins the tokens of `Tokenizer.split` into readable text, in lower case.
 
-Between CJK characters stands no space (nor between Hangul, whose spaces the tokens do not tell), and among them
-punctuation is written in its wide form, which the tokenizer had made narrow. Marks of how a word was written
-(`<long>`, `<allcaps>`) are left out.
+CJK characters are joined without spaces; so is Hangul, because tokens do not record its spaces. Punctuation after a
+CJK character gets back the wide form that the tokenizer had narrowed. The marks `<long>` and `<allcaps>`, which say how
+a word was written, are left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _WIDE = str.maketrans(",;:!?()", "\uff0c\uff1b\uff1a\uff01\uff1f\uff08\uff09")
 
 
 def detokenize(words: Iterable[str]) -> str:
-    """One text. What is joined of more words begins with what is joined of fewer."""
+    """The text of `words`. The text of the first words is always a prefix of the text of all of them."""
     text, num_quotes = "", 0
     for word in words:
         if word in (LONG, ALLCAPS):
@@ -38,7 +38,7 @@ def detokenize(words: Iterable[str]) -> str:
 
 
 def _is_joined(before: str, written: str) -> bool:
-    """Whether no space stands between a character and what follows it."""
+    """Whether `written` follows the character `before` without a space."""
     return (
         not before
         or before in _OPENING

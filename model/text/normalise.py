@@ -1,7 +1,7 @@
-"""What is written, in the words of a vocabulary: the tokens of one chunk, as a pure function of its characters.
+"""Normalises one chunk of text into tokens, as a pure function of its characters.
 
-A chunk is cleaned (HTML entities and tags, NFKC, invisible characters) and matched by one pattern, whose named groups
-are the kinds of token below, then written as the words of the vocabulary:
+A chunk is cleaned (HTML entities and tags, NFKC, invisible characters), then matched against one pattern, whose named
+groups are the kinds of token. Each match becomes words of the vocabulary:
 
     http://t.co/x -> <url>     @name -> <user>      #LoveThis -> <tag> love this     1,000 -> <number>   7/10 -> 7/10
     soooo -> soo <long>        GREAT -> great <allcaps>      didn't -> did n't       :-)) -> :) <long>   !!! -> !!
@@ -18,9 +18,9 @@ URL, USER, TAG, NUMBER, LONG, ALLCAPS = SPECIAL_TOKENS = ("<url>", "<user>", "<t
 
 _EMOJI = "\u2600-\u27bf\u2b00-\u2bff\u3030\u303d\U0001f000-\U0001faff"
 _INVISIBLE = "\u00ad\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff\U0001f3fb-\U0001f3ff\U000e0000-\U000e01ef"
-_DROPPED = re.compile(f"[{_INVISIBLE}]")  # among them joiners, variation selectors and skin tones of emoji
+_DROPPED = re.compile(f"[{_INVISIBLE}]")  # includes joiners, variation selectors and skin tones of emoji
 _STRAIGHT = str.maketrans("\u2018\u2019\u02bc\u00b4`\u201c\u201d\u2013\u2014\u2212", "'''''\"\"---")
-# a tag that has an attribute or a space, like <br />, comes as two chunks
+# A tag with a space in it, like <br />, arrives as two chunks.
 _HTML_TAG = re.compile(r"</?(?:br|p|b|i|u|em|strong|hr|div|span|li|ul|ol|h[1-6])/?>|<br$|^/>", re.IGNORECASE)
 
 _KINDS = re.compile(
@@ -49,7 +49,7 @@ _BARE_NEGATION = re.compile(r"(?:ai|are|ca|could|did|does|do|had|has|have|is|sho
 
 
 def split_chunk(chunk: str) -> list[str]:
-    """The tokens of one chunk, as words."""
+    """The tokens of one chunk, as words. A chunk of markup or invisible characters has none."""
     tokens: list[str] = []
     for match in _KINDS.finditer(_clean(chunk)):
         kind = match.lastgroup
@@ -60,7 +60,7 @@ def split_chunk(chunk: str) -> list[str]:
 
 def _clean(chunk: str) -> str:
     if "&" in chunk:
-        chunk = html.unescape(html.unescape(chunk))  # dumps of the web are often escaped twice
+        chunk = html.unescape(html.unescape(chunk))  # web dumps are often escaped twice
     if not chunk.isascii():
         chunk = _DROPPED.sub("", unicodedata.normalize("NFKC", chunk.translate(_STRAIGHT)))
     elif "`" in chunk:
@@ -71,7 +71,7 @@ def _clean(chunk: str) -> str:
 
 
 def write_word(written: str) -> list[str]:
-    """The tokens of a run of letters, apostrophes between them allowed."""
+    """The tokens of a run of letters, which may have apostrophes between them."""
     word, num_repeats = _ELONGATED.subn(r"\1\1", written)
     marks = [LONG] * (num_repeats > 0) + [ALLCAPS] * (len(word) > 2 and word.isupper())
     word = word.lower()
@@ -94,12 +94,12 @@ def _write_hashtag(written: str) -> list[str]:
 
 
 def _write_number(written: str) -> list[str]:
-    """Whole numbers up to ten keep their value: reviews count their stars."""
+    """Whole numbers up to ten keep their value, because reviews give their ratings in them."""
     return [written] if written.isascii() and written.isdigit() and int(written) <= 10 else [NUMBER]
 
 
 def _write_emoticon(written: str) -> list[str]:
-    """Without its nose; with its mouth once, and a mark where it was repeated."""
+    """The emoticon without its nose and with a single mouth; `<long>` marks a repeated mouth."""
     if len(written) < 3 or written[-1] in ":;=":
         return [written.lower() if written[0] in "xX" else written]
     face, mouth = written.rstrip(written[-1]), written[-1]

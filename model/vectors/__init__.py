@@ -1,0 +1,1 @@
+"""Word vectors: their file formats, word2vec training, and nearest neighbours."""

@@ -1,0 +1,1 @@
+"""Text classifiers of the literature: a linear model and small recurrent networks."""

@@ -1,0 +1,1 @@
+"""Baselines in plain numpy: recurrent networks with hand-written backward passes."""

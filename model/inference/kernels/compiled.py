@@ -1,4 +1,4 @@
-"""How the loops of the kernels are compiled: by numba, cached on disk, without the interpreter's lock."""
+"""Compilation of the kernels' loops with numba: cached on disk, and run without the GIL."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SOURCES = sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).p
 _OPTIONS: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
 
 intrinsic = cast(Callable[[Callable[..., Any]], Callable[..., Any]], extending.intrinsic)
-"""A function whose instructions are written by itself."""
+"""Decorates a function that generates its own LLVM instructions."""
 
 
 def unpacked(context: Any, builder: Any, signature: Any, arguments: Any) -> tuple[list[Any], list[Any]]:
-    """The arrays among the arguments of an intrinsic, as its instructions reach them, and the other arguments."""
+    """The arguments of an intrinsic: the arrays, as its instructions access them, and the others."""
     arrays, others = [], []
     for kind, argument in zip(signature.args, arguments, strict=True):
         if isinstance(kind, types.Array):
@@ -32,31 +32,31 @@ def unpacked(context: Any, builder: Any, signature: Any, arguments: Any) -> tupl
 
 
 def overload(function: Callable[..., Any], **options: Any) -> Callable[[_Function], _Function]:
-    """Compile `function` as what the decorated one returns for the types of its arguments."""
+    """Compile calls of `function` as the function that the decorated one returns for the types of the arguments."""
     return cast(Callable[[_Function], _Function], extending.overload(function, **options))
 
 
 def inlined(function: _Function) -> _Function:
-    """Compile as part of the loop that calls it: a call in a loop keeps it out of the vector registers."""
+    """Compile into the loop that calls it: a loop with a call in it is not vectorised."""
     return cast(_Function, numba.njit(inline="always", **_OPTIONS)(function))
 
 
 def compiled(function: _Function) -> _Function:
-    """Compile on the first call. Sums may be reordered, so that they run in vector registers; NaN stays NaN."""
+    """Compile on the first call. Sums may be reordered, so that they can be vectorised; NaN stays NaN."""
     dispatcher = numba.njit(cache=True, nogil=True, **_OPTIONS)(function)
-    # numba takes a function from its cache as long as the file of that function is the same; but it holds what it
-    # calls from other files, too, so that all of them have to be the same
+    # numba invalidates a cached function only when its own file changes. The compiled code also contains functions of
+    # the other files, so a change in any of them has to invalidate it.
     dispatcher._cache._cache_file._source_stamp = _SOURCES
     return cast(_Function, dispatcher)
 
 
 @intrinsic
 def use_widest_vectors(_context: Any) -> Any:
-    """Have the loops of the calling function run in the widest registers: LLVM else takes half of 512 bits."""
+    """Use the widest registers in the loops of the calling function; by default LLVM uses 256 of 512 bits."""
 
     def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
         for attribute in ("prefer-vector-width", "min-legal-vector-width"):
-            set.add(builder.function.attributes, f'"{attribute}"="512"')  # llvmlite's own `add` knows no such names
+            set.add(builder.function.attributes, f'"{attribute}"="512"')  # llvmlite's own `add` rejects these names
         return context.get_dummy_value()
 
     return types.void(), generate

@@ -1,8 +1,10 @@
-"""The network on the CPU: one compiled pass over the tokens of a batch, one over the texts of its streams.
+"""The network on the CPU: one compiled pass over the tokens of a batch, and one over the texts of its streams.
 
-Input weights, bias and embedding are folded once into a table of one (4H,) row per vocabulary row, so that a token
-costs a gather and half the products. Nothing is padded: at every step the rows still running are the first ones.
-No sum depends on which texts share a batch: a whole text gives the same bits alone and among others.
+Embedding, input weights and bias are multiplied once into a table with one row (4 * hidden size,) per vocabulary row,
+so a token costs a gather and half the products. Nothing is padded: at every step the rows still running are the first
+ones. No sum depends on the other texts of the batch, so a whole text gives the same bits alone and in any batch.
+
+In the shapes here, H is the hidden size, K the stream size and S the summary size.
 """
 
 from __future__ import annotations
@@ -26,20 +28,20 @@ from model.inference.state import DoubleArray, FloatArray, WordState
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WordReadouts:
-    """What the word network made of a batch of requests."""
+    """The output of the word LSTM for a batch of requests."""
 
-    state: WordState  # the word LSTM after the requests
-    row: IntArray  # (requests,): the row of `state` that is a request's
-    logits: FloatArray  # (tokens + rows, 3), of the text alone, where the schedule says
+    state: WordState  # the word LSTM's state after the requests
+    row: IntArray  # (requests,): each request's row of `state`
+    logits: FloatArray  # (tokens + rows, 3): logits of the text alone, in the order of `Schedule`
 
     @property
     def num_tokens(self) -> IntArray:
-        """(requests,): of the text so far."""
+        """(requests,): the number of tokens of the text so far."""
         return self.state.num_tokens[self.row]
 
 
 class CpuNetwork:
-    """The forward pass of a checkpoint. Safe to use from several threads."""
+    """The forward pass of the network. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class CpuNetwork:
         precision: CpuPrecision = "float32",
         threads: int = 1,
     ) -> None:
-        """`precision` of the word LSTM's weights, see `recurrence.py`; `threads` of the pass over a batch's tokens."""
+        """precision: of the word LSTM's weights (`recurrence.py`). threads: of the pass over a batch's tokens."""
         self._hidden_size = config.hidden_size
         self._threads = threads
         table = Table(
@@ -71,7 +73,7 @@ class CpuNetwork:
         self._log_temperature = weights["calibration.log_temperature"]
 
     def read_words(self, plan: Schedule, ids: IntArray, state: WordState) -> WordReadouts:
-        """Run the word LSTM. `ids`: token after token; `state`: where the row at each place begins, overwritten."""
+        """Run the word LSTM over `ids` (tokens,) from `state`, that of the row at each place, and overwrite it."""
         hidden, cell, maximum = state.words
         places = plan.words.place[plan.row]
         begin_logits, mean_logits = self._begin_logits(state)
@@ -101,7 +103,7 @@ class CpuNetwork:
                     operand,
                     logits,
                 )
-                self._each_group(int(num_active[step]), arrays)
+                self._run_groups(int(num_active[step]), arrays)
             if until in inner:
                 taken.copy_rows(inner[until], state, places[inner[until]])
             step = until
@@ -111,8 +113,8 @@ class CpuNetwork:
         taken.copy_rows(at_end, state, places[at_end])
         return WordReadouts(taken, np.arange(len(plan.row)), logits)
 
-    def _each_group(self, num_rows: int, arrays: tuple[Any, ...]) -> None:
-        """One pass for each group of rows, in as many threads as there may be."""
+    def _run_groups(self, num_rows: int, arrays: tuple[Any, ...]) -> None:
+        """Run one pass for each group of rows, in up to `threads` threads."""
         firsts = range(0, num_rows, passes.GROUP)
         if self._threads == 1 or len(firsts) == 1:
             for first in firsts:
@@ -122,7 +124,11 @@ class CpuNetwork:
                 list(pool.map(lambda first: passes.read_tokens(first, *arrays), firsts))
 
     def _begin_logits(self, state: WordState) -> tuple[FloatArray, DoubleArray]:
-        """(rows, 3) of the text so far, which for most rows is nothing, and (rows, 3) the mean's part, not divided."""
+        """The logits of the text so far (rows, 3), and the term of the sum of hidden states in them (rows, 3).
+
+        Most rows are at the start of a text: their logits are the bias, and their term is zero. The term is not yet
+        divided by the number of tokens.
+        """
         logits = np.tile(self._readout_bias, (len(state.num_tokens), 1))
         mean_logits = np.zeros(logits.shape)
         begun = np.flatnonzero(state.num_tokens)
@@ -137,7 +143,7 @@ class CpuNetwork:
         return logits, mean_logits
 
     def step_streams(self, plan: Schedule, readouts: WordReadouts, carried: FloatArray) -> FloatArray:
-        """(streams, 2, K) that the streams came with -> (states, 2, K): all their states, as the schedule lays them."""
+        """Run the stream LSTM from `carried` (streams, 2, K); return (states, 2, K), ordered as in `Schedule`."""
         texts = np.flatnonzero(plan.final)
         states = np.empty((len(carried) + len(texts), *carried.shape[1:]), np.float32)
         states[plan.state_starts] = carried
@@ -159,28 +165,28 @@ class CpuNetwork:
         return states
 
     def _summarise(self, readouts: WordReadouts, texts: IntArray) -> FloatArray:
-        """(texts, S): what the stream LSTM sees of these requests' texts, beside their classes."""
+        """(texts, S): the summaries of these requests' texts, an input of the stream LSTM beside their classes."""
         summary: FloatArray = np.tanh(self._summary(readouts.state.pooled(readouts.row[texts])))
         return summary
 
     def stream_logits(self, plan: Schedule, states: FloatArray) -> FloatArray:
-        """(requests, 3): what the stream's state before a text adds to the text's logits."""
+        """(requests, 3): the contribution of the stream's state before a text to the text's logits."""
         logits: FloatArray = affine(
             states[plan.state_before, 0], self._stream_readout, np.zeros(NUM_CLASSES, np.float32)
         )
         return logits
 
     def probabilities(self, plan: Schedule, readouts: WordReadouts, addend: FloatArray) -> DoubleArray:
-        """(requests, 3): calibrated class probabilities after each request."""
+        """(requests, 3): calibrated class probabilities after each request. `addend`: from `stream_logits`."""
         logits = readouts.logits[plan.logits_after] + addend
         return softmax(logits / temperatures(self._log_temperature, readouts.num_tokens)[:, None])
 
     def top_changes(
         self, plan: Schedule, readouts: WordReadouts, addend: FloatArray, num_chunks: IntArray, chunk_tokens: IntArray
     ) -> tuple[NDArray[np.int64], FloatArray]:
-        """(requests, 3) numbers of the chunks that moved the running score most, -1 for none, and by how much.
+        """The chunks that changed the running score most, by number (-1: none), and the changes; both (requests, 3).
 
-        num_chunks: chunks of each request; chunk_tokens: tokens of each chunk.
+        num_chunks (requests,): chunks of each request. chunk_tokens (chunks,): tokens of each chunk.
         """
         shape = (len(num_chunks), gates.MAX_WORDS)
         top, changes = np.empty(shape, np.int64), np.empty(shape, np.float32)
@@ -200,13 +206,13 @@ class CpuNetwork:
 
 
 def softmax(logits: NDArray[np.floating]) -> DoubleArray:
-    """Of each row, in double precision."""
+    """The softmax of each row, in double precision."""
     shares: DoubleArray = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     return shares
 
 
 def _halve_sigmoids(weights: FloatArray) -> FloatArray:
-    """(..., 4H) in the order input, forget, cell, output: all but the cell's part halved (see `gates.py`)."""
+    """Halve the input, forget and output gates of (..., 4H), not the cell gate: see `gates.py` for why."""
     halves = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), weights.shape[-1] // NUM_GATES)
     return np.ascontiguousarray(weights * halves)

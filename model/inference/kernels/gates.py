@@ -1,10 +1,10 @@
-"""The loops over cells that a matrix product cannot do: gates, pools, and the running score's changes.
+"""The element-wise loops of the network: gates, pools, and changes of the running score.
 
-tanh is a quotient p / q of two polynomials in x squared, fitted for this file by iteratively reweighted least squares
-to a largest error of 1.1e-8 on [-8.5, 8.5], beyond which tanh is 1 to the last digit; rounding in float32 makes it
-4e-7. It has no branch and no call, so the loops run in vector registers. A logistic sigmoid is tanh at half the
-argument, and that half is in the weights already (`cpu.py`): (q + p) / 2q. Three gates share one division, which is
-slower than all the rest of them.
+tanh is computed as p / q, with polynomials in x squared (p also has a factor x). They were fitted for this file by
+iteratively reweighted least squares, to a largest error of 1.1e-8 on [-8.5, 8.5]; rounding in float32 makes it 4e-7.
+Beyond that interval tanh is 1 in float32. The loops have no branches and no calls, so they are vectorised. The logistic
+sigmoid is (1 + tanh(x / 2)) / 2 = (q + p) / 2q; the weights are already halved for it (`cpu.py`). Three gates share one
+division, which costs more than the rest of their arithmetic.
 """
 
 # ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
@@ -22,9 +22,9 @@ from model.inference.kernels.compiled import compiled, inlined, overload, use_wi
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-MAX_WORDS = 3  # reported with a result
+MAX_WORDS = 3  # in a result
 
-_f = np.float32  # a plain Python number would make the loops double
+_f = np.float32  # a Python float would turn the loops into float64
 _ONE, _HALF, _BOUND = _f(1.0), _f(0.5), _f(8.5)
 _P0, _P1, _P2, _P3, _P4 = (
     _f(0.9999999455098587),
@@ -58,7 +58,7 @@ def _q(y: Any) -> Any:
 
 @compiled
 def tanh(x: FloatArray) -> FloatArray:
-    """Of each element of (n,): for the test that holds its error."""
+    """tanh of each element of (n,). Only the test of its error calls it."""
     out = np.empty_like(x)
     for j in range(x.shape[0]):
         clipped = _clipped(x[j])
@@ -87,7 +87,7 @@ def _hidden_after(o: Any, c: Any) -> Any:
 
 
 def _value(values: Any, scale: Any, row: int, gate: int, j: int) -> Any:
-    """values[row, gate, j] as float32; whole numbers are multiples of the scale of [gate, j]."""
+    """values[row, gate, j] as float32. Integers are multiplied by scale[gate, j]."""
 
 
 @overload(_value, inline="always")
@@ -109,10 +109,10 @@ def _compile_value(values: Any, scale: Any, row: Any, gate: Any, j: Any) -> Any:
 def step_row(
     sums: Any, row: int, sum_scale: Any, inputs: Any, at: int, input_scale: Any, hidden: Any, cell: Any, place: int
 ) -> None:
-    """One LSTM step, in place, of hidden[place] and cell[place]: the gates are sums[row] + inputs[at], sigmoids halved.
+    """One LSTM step of hidden[place] and cell[place], in place.
 
-    sums (rows, 4, cells), cells filled up to whole blocks; inputs (n, 4, H); hidden, cell (places, H). Either of sums
-    and inputs may be whole numbers, multiples of a scale of (4, cells) or (4, H).
+    The gates are sums[row] + inputs[at], those of sigmoids halved. sums (rows, 4, cells), cells padded to whole blocks;
+    inputs (n, 4, H); hidden, cell (places, H). sums and inputs may be integers; their scales are (4, cells), (4, H).
     """
     use_widest_vectors()
     for j in range(hidden.shape[1]):
@@ -138,10 +138,10 @@ def pool_row(
     logits: Any,
     at: int,
 ) -> None:
-    """Take the new hidden state of the row at a place into its pools, and read the classes out into logits[at].
+    """Update the pools of the row at `place` with its new hidden state, and write its logits to logits[at].
 
-    hidden, maximum, total (places, H); num_tokens (places,); readout (9, H): last, maximum and mean, each for the three
-    classes. mean_logits (places, 3): the mean's part of the logits before it is divided by the number of tokens.
+    hidden, maximum, total (places, H); num_tokens (places,); readout (9, H): weights of last, maximum and mean, each
+    for three classes; mean_logits (places, 3): the mean's term of the logits times the number of tokens.
     """
     use_widest_vectors()
     l0 = l1 = l2 = a0 = a1 = a2 = _f(0)
@@ -176,12 +176,12 @@ def word_changes(
     top: IntArray,
     changes: FloatArray,
 ) -> None:
-    """Per request, the chunks at which the running score moved most, largest first.
+    """Find the chunks that changed the running score of each request most, the largest change first.
 
-    logits: of the text alone, after each token and, at `before` (requests,), before a request's first token, which is
-    at `starts` (requests,). addend (requests, 3): the stream's part. temperatures (requests,): of the results.
-    chunk_tokens: tokens of each chunk; chunk_starts (requests + 1,): first chunk. top (requests, n), -1 where there is
-    none, and changes: filled.
+    logits (tokens + rows, 3): of the text alone, after each token; logits[before] are those before a request's first
+    token. before, starts (requests,): index of those logits, and of the first token. addend (requests, 3): the stream's
+    contribution. temperatures (requests,). chunk_tokens (chunks,): tokens of each chunk. chunk_starts (requests + 1,):
+    first chunk of each request. Output: top (requests, n), the chunk numbers, -1 for none; changes (requests, n).
     """
     for i in range(top.shape[0]):
         top[i] = -1
@@ -199,7 +199,7 @@ def word_changes(
 
 @compiled
 def _score(logits: Any, addend: Any, temperature: Any) -> Any:
-    """Probability of the last class less that of the first."""
+    """The probability of the last class minus that of the first."""
     a = (logits[0] + addend[0]) / temperature
     b = (logits[1] + addend[1]) / temperature
     c = (logits[2] + addend[2]) / temperature

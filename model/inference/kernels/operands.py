@@ -1,9 +1,9 @@
-"""What a product reads in place of hidden values, and how a row of them is written there.
+"""The formats in which hidden values enter a product, by the type of the operand array.
 
 float32   the values themselves
-uint16    bfloat16 numbers, three for each value, whose sum it is: first parts, then second, then third ones
-uint8     QUANTA of a value, OFFSET added
-int16     QUANTA of a value
+uint16    three bfloat16 numbers per value, whose sum is the value: all first parts, then all second, then all third
+uint8     the value times QUANTA, rounded, plus OFFSET
+int16     the value times QUANTA, rounded
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from model.inference.kernels.compiled import inlined, intrinsic, overload
 
-QUANTA = 127  # of a hidden value between 0 and 1, where it is kept as a whole number
-OFFSET = 128  # of such a number in an unsigned byte
-FLOAT_PARTS = 3  # of eight bits of the fraction each
+QUANTA = 127  # steps of a quantised hidden value between 0 and 1
+OFFSET = 128  # makes a quantised value an unsigned byte
+FLOAT_PARTS = 3  # bfloat16 numbers per float32; each has 8 bits of its significand
 
 _HALF, _UPPER, _SHIFT = np.uint32(0x8000), np.uint32(0xFFFF0000), np.uint32(16)
 _f = np.float32
 
 
 def bfloat16_parts(values: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """(...) -> (3, ...): each value is exactly the sum of its three, the first the nearest to it."""
+    """Split values (...) into (3, ...): each value is exactly the sum of its three parts, the largest first."""
     parts = np.empty((FLOAT_PARTS, *values.shape), np.uint16)
     rest = values
     for part in parts:
@@ -38,13 +38,13 @@ def bfloat16_parts(values: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 @intrinsic
 def _bits(_context: Any, _value: Any) -> Any:
-    """Of a float32, as a uint32."""
+    """The bits of a float32, as a uint32."""
     return types.uint32(types.float32), lambda _c, builder, _s, args: builder.bitcast(args[0], ir.IntType(32))
 
 
 @intrinsic
 def _float(_context: Any, _bits: Any) -> Any:
-    """The float32 of these bits."""
+    """The float32 that has these bits."""
     return types.float32(types.uint32), lambda _c, builder, _s, args: builder.bitcast(args[0], ir.FloatType())
 
 
@@ -53,17 +53,17 @@ def _nearest(value: Any) -> Any:
     return np.uint32(np.uint32(_bits(value) + _HALF) & _UPPER)
 
 
-def keep_operand(hidden: Any, operand: Any, place: int) -> None:
-    """Write the values of hidden[place] to operand[place], which the next product reads."""
+def write_operand(hidden: Any, operand: Any, place: int) -> None:
+    """Write hidden[place] to operand[place], in the format of the operand, for the next product."""
 
 
-@overload(keep_operand)
-def _compile_keep_operand(hidden: Any, operand: Any, place: Any) -> Any:
-    def keep_floats(hidden: Any, operand: Any, place: Any) -> None:
+@overload(write_operand)
+def _compile_write_operand(hidden: Any, operand: Any, place: Any) -> Any:
+    def write_floats(hidden: Any, operand: Any, place: Any) -> None:
         for j in range(hidden.shape[1]):
             operand[place, j] = hidden[place, j]
 
-    def keep_parts(hidden: Any, operand: Any, place: Any) -> None:
+    def write_parts(hidden: Any, operand: Any, place: Any) -> None:
         for j in range(hidden.shape[1]):
             first = _nearest(hidden[place, j])
             rest = hidden[place, j] - _float(first)
@@ -72,13 +72,18 @@ def _compile_keep_operand(hidden: Any, operand: Any, place: Any) -> Any:
             operand[place, 1, j] = second >> _SHIFT
             operand[place, 2, j] = _nearest(rest - _float(second)) >> _SHIFT
 
-    def keep_bytes(hidden: Any, operand: Any, place: Any) -> None:
+    def write_bytes(hidden: Any, operand: Any, place: Any) -> None:
         for j in range(hidden.shape[1]):
             operand[place, j] = np.uint8(np.int32(hidden[place, j] * _f(QUANTA) + _f(OFFSET + 0.5)))
 
-    def keep_words(hidden: Any, operand: Any, place: Any) -> None:
+    def write_int16s(hidden: Any, operand: Any, place: Any) -> None:
         for j in range(hidden.shape[1]):
             operand[place, j] = np.int16(np.int32(hidden[place, j] * _f(QUANTA) + _f(OFFSET + 0.5)) - OFFSET)
 
-    kinds = {types.float32: keep_floats, types.uint16: keep_parts, types.uint8: keep_bytes, types.int16: keep_words}
-    return kinds[operand.dtype]
+    writers = {
+        types.float32: write_floats,
+        types.uint16: write_parts,
+        types.uint8: write_bytes,
+        types.int16: write_int16s,
+    }
+    return writers[operand.dtype]

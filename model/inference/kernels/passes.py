@@ -1,6 +1,6 @@
-"""The LSTMs over a whole plan, compiled: rows in groups that stay in the processor's cache, each through all its steps.
+"""Compiled passes of the LSTMs over a whole plan. Each group of rows, small enough for the cache, runs all its steps.
 
-Rows come longest first, so that those still running are always the first of a group, and nothing is padded.
+The longest rows come first, so the rows still running are always the first of a group and nothing is padded.
 """
 
 # ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
@@ -13,11 +13,11 @@ import numpy as np
 
 from model.inference.kernels.compiled import compiled
 from model.inference.kernels.gates import pool_row, step_row
-from model.inference.kernels.operands import keep_operand
+from model.inference.kernels.operands import write_operand
 from model.inference.kernels.products import multiply
 from model.inference.kernels.registers import prefetch_row
 
-GROUP = 48  # rows: their states and the sums of a step stay in the second cache beside the weights
+GROUP = 48  # rows whose states and sums fit into the L2 cache beside the weights
 
 
 @compiled
@@ -43,15 +43,16 @@ def read_tokens(
     operand: Any,
     logits: Any,
 ) -> None:
-    """Steps `begin` and after of the word LSTM for the GROUP of rows from `first`, `num_active` of all rows each.
+    """Run the word LSTM from step `begin` on, for the group of up to GROUP rows that starts at place `first`.
 
-    All in place. ids (tokens,), those of the row at place p from firsts[p]; table (V, 4, H); packed, start: see
-    `products.py`; hidden, cell, maximum, total (rows, H); num_tokens (rows,); mean_logits (rows, 3); readout (9, H);
-    bias (3,); operand (rows, inputs of the product); logits (tokens, 3).
+    num_active (steps,): active rows of all groups at each step. ids (tokens,): those of the row at place p start at
+    firsts[p]. table (V, 4, H), V the number of vocabulary rows; packed, start: see `products.py`; readout (9, H); bias
+    (3,). Updated in place: hidden, cell, maximum, total (rows, H); num_tokens (rows,); mean_logits (rows, 3); operand
+    (rows, inputs of the product). Output: logits (tokens, 3).
     """
     sums = np.empty((GROUP, *start.shape), start.dtype)
     for place in range(first, min(first + GROUP, num_active[0])):
-        keep_operand(hidden, operand, place)
+        write_operand(hidden, operand, place)
     for step in range(num_active.shape[0]):
         active = min(num_active[step] - first, GROUP)
         if active <= 0:
@@ -63,7 +64,7 @@ def read_tokens(
             place = first + row
             at = firsts[place] + begin + step
             step_row(sums, row, packed_scale, table, ids[at], table_scale, hidden, cell, place)
-            keep_operand(hidden, operand, place)
+            write_operand(hidden, operand, place)
             pool_row(hidden, maximum, total, num_tokens, mean_logits, place, readout, bias, logits, at)
 
 
@@ -79,10 +80,10 @@ def step_texts(
     slots: Any,
     states: Any,
 ) -> None:
-    """The stream LSTM over the texts of each stream; states[slots[p] + 1 + step] is the one after each.
+    """Run the stream LSTM over the texts of each stream.
 
-    inputs (texts, 4, K), those of the stream at place p from firsts[p]; hidden, cell (streams, K), in place;
-    states (states, 2, K).
+    inputs (texts, 4, K): those of the stream at place p start at firsts[p]. Updated in place: hidden, cell (streams,
+    K). Output: states (states, 2, K); states[slots[p] + step + 1] is the state after text `step` of the stream at p.
     """
     unscaled = np.empty((0, 0), np.float32)
     sums = np.empty((GROUP, *start.shape), np.float32)

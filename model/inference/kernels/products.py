@@ -1,6 +1,7 @@
-"""Matrix products whose weights are arranged once, row by row the same whatever rows stand beside it.
+"""Matrix products with weights that are packed once.
 
-The sum of a row runs in the same order in every batch, so that a text gives the same bits alone and among others.
+The result of a row does not depend on the other rows: its sums run in the same order in every batch, so a text gives
+the same bits alone and in any batch.
 """
 
 # ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
@@ -33,14 +34,14 @@ _rows_4, _rows_5, _rows_6 = (product_of_rows(min(rows, ROWS)) for rows in (4, 5,
 _tile_of_bytes, _tile_of_two_parts, _tile_of_three_parts = (tile_product(parts) for parts in (1, 2, FLOAT_PARTS))
 
 FLOATS: np.dtype[Any] = np.dtype(np.uint16 if HAS_TILES else np.float32)
-"""The operand of products that are to be as exact as those of float32."""
+"""The type of operand for products of float32 accuracy."""
 
 
 def pack(weights: NDArray[Any], operand: np.dtype[Any]) -> NDArray[Any]:
-    """(H, 4H) -> (blocks, inputs / step, 4, LANES, step), as `multiply` wants it for this type of operand.
+    """Pack weights (H, 4H) for `multiply` with this type of operand.
 
-    For tiles (blocks, steps, 4, parts, 16, inputs of a lane). Inputs are filled up with zeros to whole steps, cells to
-    whole blocks.
+    The result is (blocks, inputs / step, 4, LANES, step); for tiles, (blocks, steps, 4, parts, 16, inputs of a lane).
+    Inputs are padded with zeros to whole steps, and cells to whole blocks.
     """
     if operand == np.uint16:
         parts = bfloat16_parts(weights)
@@ -48,16 +49,16 @@ def pack(weights: NDArray[Any], operand: np.dtype[Any]) -> NDArray[Any]:
     if operand == np.uint8 and HAS_TILES:
         return _pack_tiles(weights[None])
     step = INPUTS_A_STEP[operand]
-    whole = _filled_up(weights[None], step)[0]
+    whole = _pad_to_blocks(weights[None], step)[0]
     inputs, _, cells = whole.shape
     split = whole.reshape(inputs // step, step, NUM_GATES, cells // LANES, LANES)
     return np.ascontiguousarray(split.transpose(3, 0, 2, 4, 1))
 
 
 def _pack_tiles(parts: NDArray[Any]) -> NDArray[Any]:
-    """(parts, H, 4H), those of a weight in as many arrays."""
+    """Pack (parts, H, 4H) for tiles; the parts of a weight add up to it."""
     in_lane = 4 // parts.itemsize
-    whole = _filled_up(parts, ROW_BYTES // parts.itemsize)
+    whole = _pad_to_blocks(parts, ROW_BYTES // parts.itemsize)
     num_parts, inputs, _, cells = whole.shape
     split = whole.reshape(
         num_parts, inputs // (TILE_ROWS * in_lane), TILE_ROWS, in_lane, NUM_GATES, cells // LANES, LANES
@@ -67,18 +68,18 @@ def _pack_tiles(parts: NDArray[Any]) -> NDArray[Any]:
     return packed
 
 
-def _filled_up(parts: NDArray[Any], inputs_multiple: int) -> NDArray[Any]:
-    """(parts, H, 4H) -> (parts, inputs, 4, cells)."""
+def _pad_to_blocks(parts: NDArray[Any], inputs_multiple: int) -> NDArray[Any]:
+    """Pad (parts, H, 4H) with zeros to (parts, inputs, 4, cells)."""
     num_parts, num_inputs, columns = parts.shape
     size = columns // NUM_GATES
-    shape = num_parts, filled(num_inputs, inputs_multiple), NUM_GATES, filled(size, LANES)
+    shape = num_parts, rounded_up(num_inputs, inputs_multiple), NUM_GATES, rounded_up(size, LANES)
     whole = np.zeros(shape, parts.dtype)
     whole[:, :num_inputs, :, :size] = parts.reshape(num_parts, num_inputs, NUM_GATES, size)
     return whole
 
 
 def operand_shape(packed: NDArray[Any], operand: np.dtype[Any]) -> tuple[int, ...]:
-    """Of a row of the operand that these weights are multiplied with."""
+    """The shape of one row of the operand for these packed weights."""
     num_steps: int = packed.shape[1]
     if operand == np.uint16:
         return FLOAT_PARTS, num_steps * ROW_BYTES // operand.itemsize
@@ -88,20 +89,20 @@ def operand_shape(packed: NDArray[Any], operand: np.dtype[Any]) -> tuple[int, ..
 
 
 def zeros(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
-    """An array that begins with a cache line: rows of tiles that lie across two of them cost twice as much."""
+    """Zeros aligned to a cache line: a row of a tile that crosses two lines takes twice as long to load."""
     num_bytes = int(np.prod(shape)) * kind.itemsize
     raw = np.zeros(num_bytes + CACHE_LINE_BYTES, np.uint8)
     begin = -raw.ctypes.data % CACHE_LINE_BYTES
     return raw[begin : begin + num_bytes].view(kind).reshape(shape)
 
 
-def filled(size: int, multiple: int) -> int:
+def rounded_up(size: int, multiple: int) -> int:
     """`size` rounded up to a `multiple`."""
     return -(-size // multiple) * multiple
 
 
 def multiply(operand: Any, first: int, num_rows: int, packed: Any, start: Any, out: Any) -> None:
-    """out[:num_rows] = start + operand[first:][:num_rows] @ the packed weights; called in compiled loops.
+    """out[:num_rows] = start + operand[first:][:num_rows] @ packed weights. For use in compiled loops.
 
     operand (rows, *operand_shape); start (4, cells); out (num_rows or more, 4, cells).
     """
@@ -159,19 +160,19 @@ def _by_rows(operand: Any, first: int, num_rows: int, packed: Any, start: Any, o
 
 
 class AffineMap:
-    """(n, inputs) -> (n, outputs) = x @ weights + bias in float32, its weights arranged once."""
+    """x (n, inputs) -> x @ weights + bias (n, outputs), in float32 with packed weights."""
 
     def __init__(self, weights: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
         num_inputs, self._num_outputs = weights.shape
-        filled_up = np.zeros((num_inputs, filled(self._num_outputs, NUM_GATES)), np.float32)
-        filled_up[:, : self._num_outputs] = weights
-        self._packed = pack(filled_up, np.dtype(np.float32))
-        self._size = filled_up.shape[1] // NUM_GATES  # columns are dealt out to the places of the four gates
+        columns = np.zeros((num_inputs, rounded_up(self._num_outputs, NUM_GATES)), np.float32)
+        columns[:, : self._num_outputs] = weights
+        self._packed = pack(columns, np.dtype(np.float32))
+        self._size = columns.shape[1] // NUM_GATES  # the columns take the places of four gates
         self._start = np.zeros((NUM_GATES, len(self._packed) * LANES), np.float32)
         self._start[:, : self._size].flat[: self._num_outputs] = bias
 
     def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """x: contiguous."""
+        """The map of x (n, inputs), which has to be contiguous."""
         out: NDArray[np.float32] = _multiplied(x, self._packed, self._start)
         return out[:, :, : self._size].reshape(len(x), NUM_GATES * self._size)[:, : self._num_outputs]
 
@@ -185,7 +186,7 @@ def _multiplied(x: Any, packed: Any, start: Any) -> Any:
 
 @compiled
 def affine(x: Any, weights: Any, bias: Any) -> Any:
-    """(n, inputs) @ (inputs, outputs) + (outputs,), each row by itself: for few outputs."""
+    """x (n, inputs) @ weights (inputs, outputs) + bias (outputs,), one row at a time. For few outputs."""
     out = np.empty((x.shape[0], weights.shape[1]), weights.dtype)
     for row in range(x.shape[0]):
         out[row] = bias

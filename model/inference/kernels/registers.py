@@ -1,13 +1,13 @@
-"""Products of a few rows with a block of weights, in vector registers: LLVM instructions that numba compiles.
+"""Products of a few rows with a block of weights in vector registers, as LLVM instructions that numba compiles.
 
-A block is what LANES cells need: for every input their four gates, side by side. The sums of ROWS rows, four vectors
-each, stay in registers while the loop runs over the inputs, so that a step of it is 4 loads of weights, ROWS broadcasts
-and 4 x ROWS multiply-adds. A library's product cannot do this: it has to arrange the weights anew in every call.
+A block holds the weights of LANES cells: for every input, their four gates side by side. The sums of ROWS rows, four
+vectors each, stay in registers while the loop runs over the inputs. One step of the loop is 4 loads of weights, ROWS
+broadcasts and 4 x ROWS multiply-adds. A library's product is slower because it repacks the weights in every call.
 
     operand   packed                             sums
-    float32   float32, an input at a time        float32
-    uint8     int8, four inputs at a time        int32, exact (VNNI: vpdpbusd)
-    int16     int16, two inputs at a time        int32, exact (pmaddwd)
+    float32   float32, one input per step        float32
+    uint8     int8, four inputs per step         int32, exact (VNNI: vpdpbusd)
+    int16     int16, two inputs per step         int32, exact (pmaddwd)
 """
 
 # ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
@@ -27,11 +27,11 @@ from numba.core import cgutils, config
 from model.config import NUM_GATES
 from model.inference.kernels.compiled import intrinsic, unpacked
 
-Value = Any  # of the compiled program; llvmlite has no types of its own to offer
+Value = Any  # a value of the compiled program; llvmlite has no type annotations
 
 
 def _features() -> set[str]:
-    """Of the processor that numba compiles for: this one, unless NUMBA_CPU_FEATURES or NUMBA_CPU_NAME say another."""
+    """Features of the target processor: this one, unless NUMBA_CPU_FEATURES or NUMBA_CPU_NAME set another."""
     if config.CPU_FEATURES is None:
         return {name for name, is_there in llvm.get_host_cpu_features().items() if is_there}
     return {name.removeprefix("+") for name in config.CPU_FEATURES.split(",") if not name.startswith("-")}
@@ -48,10 +48,10 @@ _INT8, _INT16, _INT32, _INT64, _FLOAT = ir.IntType(8), ir.IntType(16), ir.IntTyp
 
 @dataclass(frozen=True)
 class _Arithmetic:
-    """Of one type of operand: how many inputs a step of the loop takes, as what, and how they join the sums."""
+    """The inner loop for one type of operand: the inputs of a step, and how they are added to the sums."""
 
     num_inputs: int
-    word: Any  # the inputs of one row in one step
+    word: Any  # LLVM type of the inputs of one row in one step
     add: Callable[[Any, Value, Value, Value], Value]  # (builder, sums, word of a row in each lane, weights) -> sums
 
 
@@ -61,7 +61,7 @@ def _add_floats(builder: Any, sums: Value, inputs: Value, weights: Value) -> Val
 
 
 def _add_bytes(builder: Any, sums: Value, inputs: Value, weights: Value) -> Value:
-    """Four products a lane, of unsigned inputs with signed weights."""
+    """Four products per lane, of unsigned inputs and signed weights."""
     vector, quads = sums.type, ir.VectorType(_INT8, 4 * LANES)
     operands = quads if llvm.llvm_version_info[0] > 20 else vector
     name = f"llvm.x86.avx512.vpdpbusd.{32 * LANES}"
@@ -70,7 +70,7 @@ def _add_bytes(builder: Any, sums: Value, inputs: Value, weights: Value) -> Valu
 
 
 def _add_pairs(builder: Any, sums: Value, inputs: Value, weights: Value) -> Value:
-    """Two products a lane; a processor without an instruction for it has LLVM spell it out."""
+    """Two products per lane. Without an instruction for it, LLVM gets the single operations."""
     vector, pairs = sums.type, ir.VectorType(_INT16, 2 * LANES)
     inputs, weights = builder.bitcast(inputs, pairs), builder.bitcast(weights, pairs)
     name = {16: "llvm.x86.avx512.pmaddw.d.512", 8: "llvm.x86.avx2.pmadd.wd"}.get(LANES)
@@ -90,7 +90,7 @@ _ARITHMETIC = {
 }
 
 INPUTS_A_STEP = {np.dtype(str(kind)): arithmetic.num_inputs for kind, arithmetic in _ARITHMETIC.items()}
-"""Inputs that weights are packed by, for each type of operand."""
+"""Type of operand -> inputs per step, by which the weights are packed."""
 
 
 def _lanes(numbers: Any) -> Value:
@@ -99,13 +99,13 @@ def _lanes(numbers: Any) -> Value:
 
 
 def product_of_rows(num_rows: int) -> Any:
-    """The compiled loop for so many rows; see `multiply_rows` in it."""
+    """The compiled loop for `num_rows` rows: `multiply_rows`, below."""
 
     @intrinsic
     def multiply_rows(
         _context: Any, operand: Any, row: Any, packed: Any, block: Any, start: Any, out: Any, out_row: Any
     ) -> Any:
-        """out[out_row:][:num_rows], of this block's cells = start + operand[row:][:num_rows] @ the block's weights.
+        """Set out[out_row:][:num_rows] to start + operand[row:][:num_rows] @ weights, for the cells of the block.
 
         operand (rows, inputs); packed (blocks, inputs / step, 4, LANES, step); start (4, cells);
         out (rows, 4, cells). All contiguous.
@@ -175,7 +175,7 @@ def product_of_rows(num_rows: int) -> Any:
 
 @intrinsic
 def prefetch_row(_context: Any, table: Any, row: Any) -> Any:
-    """Have the processor bring table[row] (4, H) into its second cache while it works on something else."""
+    """Prefetch table[row] (4, H) into the L2 cache."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])

@@ -1,11 +1,11 @@
-"""Products of up to sixteen rows with a block of weights, in a processor's matrix tiles (AMX).
+"""Products of up to sixteen rows with a block of weights in matrix tiles (AMX).
 
-Of bytes, and exact, or of bfloat16 numbers that are parts of float32 ones: with hidden values h1 + h2 + h3 and weights
-w1 + w2 + w3, the six products of parts whose numbers add up to four at most, added up in float32. What is left out is
-a 2^-24th of the result, which is what float32 leaves out, too (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16
-Artificial Intelligence Datatype For Higher-Precision Computations"). A weight that came from half a float has no w3.
+Products of bytes are exact. Products of float32 numbers are computed from their bfloat16 parts: with hidden values
+h1 + h2 + h3 and weights w1 + w2 + w3, the six products hi wj with i + j <= 4 are summed in float32. The products left
+out are about 2^-24 of the result, the rounding error of float32 (Henry, Tang and Heinecke 2019, "Leveraging the
+bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations"). A weight stored as float16 has no w3.
 
-Tiles 0 to 3 hold the sums of the four gates, 4 to 6 the parts of the rows' inputs, 7 weights.
+Tiles 0 to 3 hold the sums of the four gates, 4 to 6 the parts of the inputs, and 7 the weights.
 """
 
 # ruff: noqa: PLR0913, PLR0917 - compiled loops take plain arrays
@@ -30,34 +30,34 @@ from model.inference.kernels.registers import FEATURES, LANES
 TILE_ROWS, ROW_BYTES = 16, 64
 TILE_BYTES = TILE_ROWS * ROW_BYTES
 NUM_TILES = 8
-_INPUTS, _WEIGHTS = NUM_GATES, NUM_TILES - 1  # numbers of these tiles, the first of the inputs
+_INPUTS, _WEIGHTS = NUM_GATES, NUM_TILES - 1  # tile numbers: the first tile of inputs, and that of weights
 
 _INT8, _INT64, _VOID = ir.IntType(8), ir.IntType(64), ir.VoidType()
 _BYTES = _INT8.as_pointer()
 
 _INSTRUCTIONS = {types.uint8: ("tdpbusd", 1), types.uint16: ("tdpbf16ps", FLOAT_PARTS)}
-"""For each type of operand, what multiplies tiles of it, and its number of parts."""
+"""Type of operand -> the instruction that multiplies its tiles, and its number of parts."""
 
 
 def _shapes(num_rows: int) -> bytes:
-    """Palette 1; of each tile the bytes of a row, and the rows: so many, but for the weights."""
+    """The configuration of the tiles (palette 1): `num_rows` rows each, but TILE_ROWS for the tile of weights."""
     rows = [num_rows] * (NUM_TILES - 1) + [TILE_ROWS]
     return struct.pack("<B15x8H16x8B8x", 1, *[ROW_BYTES] * NUM_TILES, *rows)
 
 
 TILE_SHAPES = np.frombuffer(b"".join(map(_shapes, range(TILE_ROWS + 1))), np.uint8).reshape(TILE_ROWS + 1, -1).copy()
-"""For each number of rows, the shapes of the tiles."""
+"""Number of rows -> the configuration of the tiles, as bytes."""
 
 
-def _granted() -> bool:
-    """Whether the processor has tiles for both and the system lets this process use them, which has to be asked."""
+def _has_tiles() -> bool:
+    """Whether the processor has tiles for both types, and Linux grants this process's request to use them."""
     if not ({"amx-int8", "amx-bf16"} <= FEATURES and platform.system() == "Linux" and LANES == TILE_ROWS):
         return False
     arch_prctl, request_permission, tile_data = 158, 0x1023, 18
     return bool(ctypes.CDLL(None).syscall(arch_prctl, request_permission, tile_data) == 0)
 
 
-HAS_TILES = _granted()
+HAS_TILES = _has_tiles()
 
 
 def _call(builder: Any, name: str, *arguments: Any) -> Any:
@@ -67,7 +67,7 @@ def _call(builder: Any, name: str, *arguments: Any) -> Any:
 
 @intrinsic
 def configure_tiles(_context: Any, shapes: Any) -> Any:
-    """Give this thread's tiles their shapes, a row of TILE_SHAPES."""
+    """Configure this thread's tiles with a row of TILE_SHAPES."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -79,7 +79,7 @@ def configure_tiles(_context: Any, shapes: Any) -> Any:
 
 @intrinsic
 def release_tiles(_context: Any) -> Any:
-    """Let go of them, so that the system need not save them."""
+    """Release this thread's tiles, so that the system does not have to save them."""
 
     def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
         _call(builder, "tilerelease")
@@ -89,13 +89,13 @@ def release_tiles(_context: Any) -> Any:
 
 
 def tile_product(num_parts: int) -> Any:
-    """The compiled loop for weights of so many parts; see `multiply_tile` in it."""
+    """The compiled loop for weights of `num_parts` parts: `multiply_tile`, below."""
 
     @intrinsic
     def multiply_tile(
         _context: Any, operand: Any, row: Any, packed: Any, block: Any, start: Any, out: Any, out_row: Any
     ) -> Any:
-        """out[out_row:], of this block's cells = start + operand[row:] @ the block's weights, rows as configured.
+        """Set out[out_row:] to start + operand[row:] @ weights, for the cells of the block and the configured rows.
 
         operand (rows, inputs) or (rows, 3, inputs); packed (blocks, steps, 4, parts, 16, 64 bytes); start (4, cells);
         out (rows, 4, cells). All contiguous.
@@ -106,7 +106,7 @@ def tile_product(num_parts: int) -> Any:
     def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         instruction, operand_parts = _INSTRUCTIONS[signature.args[0].dtype]
         (operand, packed, start, out), (row, block, out_row) = unpacked(context, builder, signature, arguments)
-        operand_bytes, part_bytes, *_ = cgutils.unpack_tuple(builder, operand.strides)  # parts where it has some
+        operand_bytes, part_bytes, *_ = cgutils.unpack_tuple(builder, operand.strides)  # without parts, 0 * part_bytes
         block_bytes, step_bytes, gate_bytes, *_ = cgutils.unpack_tuple(builder, packed.strides)
         row_bytes, out_gate_bytes, _ = cgutils.unpack_tuple(builder, out.strides)
 

@@ -1,0 +1,1 @@
+"""Distillation: teachers, their soft targets, and the augmentation of the texts that they label."""

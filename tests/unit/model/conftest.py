@@ -1,4 +1,4 @@
-"""A small network with random weights: every part of it bears on the result, and the oracle reads it quickly."""
+"""A small network with random weights: every tensor affects the result, and the oracle is quick on it."""
 
 from __future__ import annotations
 

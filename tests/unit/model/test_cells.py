@@ -1,4 +1,4 @@
-"""Cells, layers and networks in numpy against torch, against differences, and against themselves in pieces."""
+"""Tests of the numpy cells, layers and networks: against torch, finite differences, and sequences cut in two."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ every_kind = pytest.mark.parametrize("kind", sorted(CELLS))
 
 
 class Case:
-    """A network of both kinds with the same random weights, and something to read."""
+    """A network in numpy and in torch with the same random weights, and its random inputs."""
 
     def __init__(self, kind: str, num_layers: int, time: int, batch: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -35,7 +35,7 @@ class Case:
         self.d_states = rng.standard_normal(self.states.shape)
 
     def loss(self) -> float:
-        """A sum over all that comes out, weighted so that its derivatives by that are d_outputs and d_states."""
+        """A weighted sum of outputs and final states. Its gradients for them are d_outputs and d_states."""
         passes = run_layers(self.cell, self.layers, self.inputs, self.states)
         ends = np.stack([run.states[-1] for run in passes])
         return float((passes[-1].outputs * self.d_outputs).sum() + (ends * self.d_states).sum())
@@ -107,8 +107,8 @@ def test_a_sequence_is_read_the_same_in_two_pieces(
     d_whole = layers_backward(case.cell, case.layers, whole, case.d_outputs, case.d_states)
     np.testing.assert_allclose(d_first.state, d_whole.state, rtol=0, atol=1e-10)
     for one, other, sum_ in zip(d_first.weights, d_second.weights, d_whole.weights, strict=True):
-        for parts in zip(one, other, sum_, strict=True):
-            np.testing.assert_allclose(parts[0] + parts[1], parts[2], rtol=0, atol=1e-10)
+        for of_first, of_second, of_whole in zip(one, other, sum_, strict=True):
+            np.testing.assert_allclose(of_first + of_second, of_whole, rtol=0, atol=1e-10)
 
 
 @settings(deadline=None)
@@ -132,7 +132,7 @@ def test_a_layer_is_its_cell_step_by_step(kind: str, num_layers: int, time: int,
 
 
 @every_kind
-def test_a_sequence_of_a_batch_is_read_as_alone(kind: str) -> None:
+def test_a_sequence_has_the_same_outputs_alone_and_in_a_batch(kind: str) -> None:
     case = Case(kind, num_layers=2, time=5, batch=3, seed=1)
     whole = run_layers(case.cell, case.layers, case.inputs, case.states)
     for row in range(3):

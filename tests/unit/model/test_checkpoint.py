@@ -1,4 +1,4 @@
-"""A checkpoint is read back as it was saved, or refused with its reason."""
+"""Tests of checkpoints: one is loaded as it was saved, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from model.checkpoint import PACKAGED, find_checkpoint, load_checkpoint, save_ch
 from tests.unit.model.conftest import CONFIG, WORDS, random_weights, write_checkpoint
 
 
-def test_a_checkpoint_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+def test_a_checkpoint_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
     weights = random_weights(CONFIG)
     save_checkpoint(
         tmp_path / "a", name="a", config=CONFIG, words=WORDS, weights=weights, metrics={"accuracy": 0.5}, card="# A"
@@ -29,7 +29,7 @@ def test_a_checkpoint_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a"], "nothing is left beside it"
 
 
-def test_half_precision_on_disk_is_single_in_memory(tmp_path: Path) -> None:
+def test_weights_are_float16_on_disk_and_float32_in_memory(tmp_path: Path) -> None:
     weights = random_weights(CONFIG)
     save_checkpoint(tmp_path / "a", name="a", config=CONFIG, words=WORDS, weights=weights, half=True)
     loaded = load_checkpoint(tmp_path / "a")
@@ -38,7 +38,7 @@ def test_half_precision_on_disk_is_single_in_memory(tmp_path: Path) -> None:
         np.testing.assert_array_equal(loaded.weights[name], tensor.astype(np.float16))
 
 
-def test_the_fingerprint_changes_with_the_weights_and_with_nothing_else(tmp_path: Path) -> None:
+def test_the_fingerprint_changes_with_the_weights_but_not_with_name_metrics_or_card(tmp_path: Path) -> None:
     first = load_checkpoint(write_checkpoint(tmp_path / "a")).fingerprint
     assert len(bytes.fromhex(first)) == 8
     assert load_checkpoint(write_checkpoint(tmp_path / "b")).fingerprint == first
@@ -57,7 +57,7 @@ def test_saving_again_replaces_the_folder_whole(tmp_path: Path) -> None:
     load_checkpoint(folder)
 
 
-def test_a_packaged_checkpoint_is_known_by_its_name_unless_a_folder_has_it(
+def test_a_packaged_checkpoint_is_found_by_its_name_unless_a_directory_has_that_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -138,7 +138,7 @@ def test_a_damaged_checkpoint_is_refused_with_its_reason(
         InferenceEngine.load(folder)
 
 
-def test_a_checkpoint_of_the_format_before_has_its_one_temperature_for_texts_of_any_length(tmp_path: Path) -> None:
+def test_a_checkpoint_of_format_1_has_one_temperature_for_texts_of_any_length(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "a")
     tensors = load_file(folder / "weights.safetensors")
     del tensors["calibration.log_temperature"]
@@ -150,7 +150,7 @@ def test_a_checkpoint_of_the_format_before_has_its_one_temperature_for_texts_of_
         load_checkpoint(folder)
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no such checkpoint folder"):
         InferenceEngine.load(tmp_path / "absent")
 
@@ -164,7 +164,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
         ("readout.bias", np.full(3, np.nan, np.float32), "readout.bias holds numbers that are not finite"),
     ],
 )
-def test_what_could_not_be_loaded_is_not_saved(
+def test_weights_that_could_not_be_loaded_are_not_saved(
     tmp_path: Path, name: str, tensor: np.ndarray | None, reason: str
 ) -> None:
     weights = random_weights(CONFIG) | ({name: tensor} if tensor is not None else {})
@@ -184,7 +184,7 @@ def test_what_could_not_be_loaded_is_not_saved(
         (["a"], "has 1 words, the sizes say 2"),
     ],
 )
-def test_a_vocabulary_that_is_no_list_of_words_is_not_saved(tmp_path: Path, words: list[str], reason: str) -> None:
+def test_an_invalid_vocabulary_is_not_saved(tmp_path: Path, words: list[str], reason: str) -> None:
     config = replace(CONFIG, num_words=2)
     with pytest.raises(CheckpointError, match=reason):
         save_checkpoint(tmp_path / "a", name="a", config=config, words=words, weights=random_weights(config))

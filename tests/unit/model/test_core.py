@@ -1,4 +1,4 @@
-"""What the model needs to serve, and what it says where more is asked of it."""
+"""Tests of the imports of `model`: serving needs few packages, and errors name the missing ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_serving_and_evaluating_import_nothing_that_only_training_needs() -> None:
+def test_serving_and_evaluating_need_no_packages_of_training() -> None:
     names = "InferenceEngine, ReferenceNetwork, compare_checkpoints, evaluate_checkpoint, neighbours, read_examples"
     run = _python(f"from model import {names}")
     assert run.returncode == 0, run.stderr
@@ -34,7 +34,7 @@ def test_training_without_its_packages_says_what_to_install(name: str) -> None:
 
 def test_every_name_that_is_exported_exists() -> None:
     for name in model.__all__:
-        if not model._LAZY.get(name, "").startswith(("training.", "baselines")):  # they need torch
+        if not model._LAZY.get(name, "").startswith(("training.", "baselines")):  # these need torch
             assert getattr(model, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'absent'"):
         model.absent  # noqa: B018
@@ -48,6 +48,6 @@ def test_every_name_that_is_exported_exists() -> None:
         ({"num_words": 2.0}, "num_words must be"),
     ],
 )
-def test_sizes_that_no_network_can_have_are_refused_all_at_once(values: dict[str, int], problems: str) -> None:
+def test_one_error_lists_all_invalid_sizes(values: dict[str, int], problems: str) -> None:
     with pytest.raises(model.ConfigError, match=problems):
         model.ModelConfig(**values)

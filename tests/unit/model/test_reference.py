@@ -1,4 +1,4 @@
-"""The oracle itself: its gradients against differences, its forward pass against what can be said by hand."""
+"""Tests of the oracle: its gradients against finite differences, its forward pass against simple cases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_gradient_is_the_slope_of_the_loss(reference: ReferenceNetwork, name: 
     tensor = reference.tensors[name]
     rng = np.random.default_rng(0)
     places = [tuple(place) for place in np.argwhere(gradients[name])]
-    assert places, "every tensor bears on the loss"
+    assert places, "every tensor affects the loss"
     for place in rng.permutation(places)[:20]:
         at = tuple(place)
         value = tensor[at]
@@ -37,7 +37,7 @@ def test_rows_of_the_embedding_that_were_not_read_have_no_gradient(reference: Re
     assert read.tolist() == sorted({row for text in TEXTS for row in text})
 
 
-def test_the_loss_is_that_of_what_it_reads(reference: ReferenceNetwork) -> None:
+def test_the_loss_matches_the_probabilities_of_read(reference: ReferenceNetwork) -> None:
     texts = ["good movie", "hate it", "so late !"]
     ids = [reference._tokenizer.encode(text) for text in texts]
     read = reference.read([(text, True) for text in texts])
@@ -45,16 +45,16 @@ def test_the_loss_is_that_of_what_it_reads(reference: ReferenceNetwork) -> None:
     assert reference.loss(ids, CLASSES) == pytest.approx(expected, abs=1e-6)
 
 
-def test_an_empty_text_on_an_empty_state_is_read_as_the_bias(reference: ReferenceNetwork) -> None:
+def test_an_empty_text_on_an_empty_state_gets_the_probabilities_of_the_bias(reference: ReferenceNetwork) -> None:
     bias = reference.tensors["readout.bias"] / np.exp(reference.tensors["calibration.log_temperature"][0])
     [result] = reference.read([("", True)])
     np.testing.assert_allclose(result.probabilities, np.exp(bias) / np.exp(bias).sum(), atol=1e-7)
     assert result.state.num_texts == 1
 
 
-def test_an_empty_state_adds_nothing(checkpoint_without_carry: ReferenceNetwork, reference: ReferenceNetwork) -> None:
+def test_an_empty_state_adds_nothing(reference_without_carry: ReferenceNetwork, reference: ReferenceNetwork) -> None:
     for text in ("good movie", "bad"):
-        [carried], [alone] = reference.read([(text, True)]), checkpoint_without_carry.read([(text, True)])
+        [carried], [alone] = reference.read([(text, True)]), reference_without_carry.read([(text, True)])
         np.testing.assert_array_equal(carried.probabilities, alone.probabilities)
 
 
@@ -70,5 +70,5 @@ def test_a_stream_is_read_the_same_in_two_calls(reference: ReferenceNetwork) -> 
 
 
 @pytest.fixture
-def checkpoint_without_carry(checkpoint: object) -> ReferenceNetwork:
+def reference_without_carry(checkpoint: object) -> ReferenceNetwork:
     return ReferenceNetwork.load(checkpoint, carry=False)  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
-"""What follows the product in a step of the word LSTM, fused: gates, pools and readout of a row, by one program.
+"""The part of a word LSTM step that follows the matrix product, in one Triton kernel: gates, pools and readout.
 
-Written in Triton, which compiles it for the GPU at hand on the first launch. `gates.py` has the same loop for the CPU.
+Triton compiles it for the present GPU on the first launch. `gates.py` has the same loops for the CPU.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from torch import Tensor
 
 @triton.jit(do_not_specialize_on_alignment=["ids", "logits"])  # type: ignore[untyped-decorator]
 def step_kernel(  # type: ignore[no-untyped-def] # noqa: PLR0913, PLR0917 - plain pointers, which Triton types
-    gates,  # (rows, 4H): the recurrent part
-    ids,  # (rows,): the row of the table that each adds; below 0 it is left as it is
+    gates,  # (rows, 4H): the recurrent term
+    ids,  # (rows,): the table row of the token; negative for a row without a token, which stays unchanged
     table,  # (V, 4H)
-    hidden,  # (rows, H), as the next two
+    hidden,  # (rows, H), like the next two
     cell,
     maximum,
-    operand,  # (rows, H): the hidden state again, in the type that the next product takes
+    operand,  # (rows, H): the hidden state in the operand type of the next product
     total,  # (rows, H), double
-    means,  # (rows, 4), double: the mean's part of the logits before it is divided by the last, the tokens read
-    readout,  # (9, H): last, maximum and mean, each for the three classes
+    means,  # (rows, 4), double: the mean's term of the logits times the number of tokens, and that number
+    readout,  # (9, H): weights of last, maximum and mean, each for three classes
     bias,  # (3,)
-    logits,  # (rows, 3): of the text so far
+    logits,  # (rows, 3): output, of the text so far
     SIZE: tl.constexpr,  # noqa: N803 - H
-    LANES: tl.constexpr,  # noqa: N803 - the power of two that holds it
+    LANES: tl.constexpr,  # noqa: N803 - the next power of two
 ):
-    """One step of one row; the grid is (rows,)."""
+    """One step of one row. The grid is (rows,)."""
     row = tl.program_id(0)
     token = tl.load(ids + row)
     if token >= 0:
@@ -48,7 +48,7 @@ def step_kernel(  # type: ignore[no-untyped-def] # noqa: PLR0913, PLR0917 - plai
         tl.store(operand + at, h.to(operand.dtype.element_ty), within)
         tl.store(maximum + at, m, within)
         tl.store(total + at, tl.load(total + at, within, 0.0) + h.to(tl.float64), within)
-        # the sums below are barriers: every thread has read what stands here before one of them writes it
+        # The sums below are barriers: all threads have read these values before any thread overwrites them.
         count = tl.load(means + row * 4 + 3) + 1
         for k in tl.static_range(3):
             before = tl.load(means + row * 4 + k)
@@ -61,12 +61,12 @@ def step_kernel(  # type: ignore[no-untyped-def] # noqa: PLR0913, PLR0917 - plai
 
 
 def step_on_gpu(gates: Tensor, ids: Tensor, table: Tensor, hidden: Tensor, *others: Tensor) -> None:
-    """The kernel on all rows; the arguments are its own, in their order."""
+    """Launch `step_kernel` on all rows. The arguments are the kernel's, in the same order."""
     size = hidden.shape[1]
     step_kernel[(len(ids),)](gates, ids, table, hidden, *others, **launch_options(size))
 
 
 def launch_options(size: int) -> dict[str, int | bool]:
-    """For rows of `size` cells: as many warps as give every thread four neighbouring cells, a load of 16 bytes."""
+    """Launch options for rows of `size` cells. Each thread gets four neighbouring cells, one load of 16 bytes."""
     lanes = triton.next_power_of_2(size)
     return {"SIZE": size, "LANES": lanes, "num_warps": max(1, min(8, lanes // 128)), "enable_fp_fusion": True}

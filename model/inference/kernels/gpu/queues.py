@@ -1,4 +1,4 @@
-"""How work reaches a device of torch: at once on the CPU, captured and replayed on a GPU."""
+"""Queues of work for a torch device: run at once on the CPU, captured and replayed on a GPU."""
 
 from __future__ import annotations
 
@@ -12,38 +12,42 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Work = Callable[[], None]
-"""Reads and writes buffers that exist before and after it, and asks the host for nothing."""
+"""Works on buffers that outlive it, and transfers nothing from or to the host."""
 
 
 class Queue:
-    """Work in order, and copies to the device and back. This one is of the CPU: all is done when a call returns."""
+    """Runs work in order, and copies to the device and back. This one is for the CPU: each call runs to completion."""
 
     def working(self) -> AbstractContextManager[Any]:
-        """Inside of this, tensors are made and calculated with."""
+        """The context in which tensors are created and computed."""
         return nullcontext()
 
     def prepare(self, work: Work, *, tf32: bool = False) -> Work:
-        """What to call for `work` to be done; `tf32`: its products may round float32 operands to 10 bits."""
+        """A function that runs `work`. With `tf32`, its products may round float32 operands to 10 bits of mantissa."""
         return work
 
     def send(self, array: NDArray[Any]) -> Tensor:
-        """On the device for the work queued from now on; what is queued already does not wait for it."""
+        """Copy to the device, for work that is queued later. Work that is already queued does not wait for the copy."""
         return torch.from_numpy(np.ascontiguousarray(array))
 
     def receive(self, tensor: Tensor) -> Tensor:
-        """What the work queued so far makes of `tensor`, which nothing queued later may change; there at `finish`."""
+        """Copy from the device after the work queued so far. The result is complete after `finish`.
+
+        Work that is queued later must not change `tensor`.
+        """
         return tensor
 
     def finish(self) -> None:
-        """Wait until all that is received is there."""
+        """Wait until all copies from the device are complete."""
 
 
 class GpuQueue(Queue):
-    """A stream of work that is captured as CUDA graphs and replayed, and a stream of copies through pinned memory.
+    """A CUDA stream of work, captured as graphs and replayed, and a stream of copies through pinned memory.
 
-    The rules are those of https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs: warmed up on the stream of
-    the capture, so that what is compiled or allocated once is there before; nothing captured waits, copies between host
-    and device, or depends on values. All replays run on one stream, so the graphs' own memory is used by one at a time.
+    It follows https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs. Work runs once before its capture, on
+    the same stream, so that everything is compiled and allocated. Captured work does not wait, does not copy between
+    host and device, and does not depend on values. All replays run on one stream, so no two graphs use their memory at
+    the same time.
     """
 
     def __init__(self) -> None:
@@ -52,30 +56,30 @@ class GpuQueue(Queue):
         self._copies = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
 
     def working(self) -> AbstractContextManager[Any]:
-        """On the stream of work."""
+        """The stream of work."""
         return torch.cuda.stream(self._work)
 
     def prepare(self, work: Work, *, tf32: bool = False) -> Work:
-        """The replay of `work`, which is done once to warm up and once more to be captured."""
+        """Run `work` once to warm up and once to capture it; return the function that replays it."""
         graph = torch.cuda.CUDAGraph()
         with float32_products(tf32=tf32):
             with self.working():
                 work()
-            # other threads may go on allocating meanwhile
+            # thread_local: other threads may allocate during the capture
             with torch.cuda.graph(graph, stream=self._work, capture_error_mode="thread_local"):
                 work()
         return graph.replay
 
     def send(self, array: NDArray[Any]) -> Tensor:
-        """From pinned memory, which torch keeps until the copy is done."""
+        """Copy from pinned memory, which torch keeps until the copy is complete."""
         with torch.cuda.stream(self._copies):
             tensor = torch.from_numpy(np.ascontiguousarray(array)).pin_memory().to(self._device, non_blocking=True)
         self._work.wait_stream(self._copies)
-        tensor.record_stream(self._work)  # so that its memory is not given away before the work is done
+        tensor.record_stream(self._work)  # keeps its memory until the work is done
         return tensor
 
     def receive(self, tensor: Tensor) -> Tensor:
-        """Into pinned memory, when the work queued so far is done."""
+        """Copy into pinned memory after the work queued so far."""
         self._copies.wait_stream(self._work)
         with torch.cuda.stream(self._copies):
             host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
@@ -84,13 +88,13 @@ class GpuQueue(Queue):
         return host
 
     def finish(self) -> None:
-        """Blocks this thread; the interpreter's lock is free for others."""
+        """Block this thread until all copies are complete. The GIL is released meanwhile."""
         self._copies.synchronize()
 
 
 @contextmanager
 def float32_products(*, tf32: bool = False) -> Iterator[None]:
-    """What products of float32 do that are queued or captured inside; a flag of the process, put back afterwards."""
+    """Set the precision of float32 products that are queued or captured inside. The flag is global; it is restored."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     try:

@@ -1,11 +1,12 @@
-"""The word LSTM on a device of torch: what is captured, and the buffers it works on.
+"""The word LSTM on a torch device: the work that is captured as graphs, and the buffers that it uses.
 
-A step is one matrix product and one kernel (`fused.py`); on few rows it takes longer to launch the two than to run
-them. So blocks of steps (`blocks.py`) are captured once for each size class, and one replay launches all of a block.
-A graph repeats addresses as well as shapes: where rows stand, the tokens of a block, its logits and the summaries of
-texts are in buffers that are made once.
+A step is one matrix product and one kernel (`fused.py`). With few rows, launching the two takes longer than running
+them. So blocks of steps (`blocks.py`) are captured once per row class, and one replay launches a whole block. A graph
+replays with fixed addresses as well as shapes, so the states of rows, the tokens and logits of a block, and the
+summaries of texts are in buffers that are allocated once.
 
-On CPU tensors the same runs as it is, with the kernel written out in torch's operations, against which it is tested.
+On CPU tensors the same work runs without capture, and `step_in_torch` takes the place of the kernel. The tests compare
+the kernel with it.
 """
 
 from __future__ import annotations
@@ -23,45 +24,45 @@ from model.inference.kernels.gpu.blocks import MAX_ROWS, ROW_CLASSES, STEPS
 from model.inference.kernels.gpu.queues import GpuQueue, Queue, float32_products
 from model.inference.state import FloatArray
 
-NO_TOKEN = -1  # in place of an id
-COUNT = NUM_CLASSES  # column of Rows.means
+NO_TOKEN = -1  # the id of a slot without a token
+COUNT = NUM_CLASSES  # the column of Rows.means with the number of tokens
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Where rows stand: WordState on the device, and what it needs beside."""
+    """The states of rows on the device: those of `WordState`, and values derived from them."""
 
     words: Tensor  # (3, rows, H): hidden, cell, maximum
-    operand: Tensor  # (rows, H): the hidden state as the product takes it, which may be the same memory
+    operand: Tensor  # (rows, H): the hidden state as operand of the product; may share its memory
     total: Tensor  # (rows, H), double
-    means: Tensor  # (rows, 4), double: the mean's part of the logits before it is divided by the last, the tokens read
+    means: Tensor  # (rows, 4), double: the mean's term of the logits times the number of tokens, and that number
 
     def first(self, rows: int) -> Rows:
-        """The first ones, as views."""
+        """Views of the first `rows` rows."""
         return Rows(self.words[:, :rows], self.operand[:rows], self.total[:rows], self.means[:rows])
 
 
 class WordDevice:
-    """The LSTM's weights, and the work that is captured: `begin`, `block` and `end`, each by size class."""
+    """The LSTM's weights and the captured work: `begin`, `block` and `end`, each by row class."""
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, FloatArray], device: str, precision: str) -> None:
         """device: cuda or cpu. precision: of the operands of the recurrent product: float32, tf32 or bf16."""
         self.queue = GpuQueue() if device == "cuda" else Queue()
-        # the kernel's language is there only where torch is made for a GPU
+        # Triton is installed only with a torch build for GPUs, so it is imported only on one
         self._step = (
             import_module("model.inference.kernels.gpu.fused").step_on_gpu if device == "cuda" else step_in_torch
         )
         operand = torch.bfloat16 if precision == "bf16" else torch.float32
         with self.queue.working(), float32_products():
-            given = {name: torch.from_numpy(tensor).to(device) for name, tensor in weights.items()}
-            embedding, weight_ih = given["word.embedding.weight"], given["word.lstm.weight_ih"]
-            self._table = torch.addmm(given["word.lstm.bias"], embedding, weight_ih.T)  # (V, 4H)
-            self._recurrence = given["word.lstm.weight_hh"].T.contiguous().to(operand)  # (H, 4H)
-            readout = given["readout.weight"].view(NUM_CLASSES, NUM_POOLED, -1).transpose(0, 1)
+            on_device = {name: torch.from_numpy(tensor).to(device) for name, tensor in weights.items()}
+            embedding, weight_ih = on_device["word.embedding.weight"], on_device["word.lstm.weight_ih"]
+            self._table = torch.addmm(on_device["word.lstm.bias"], embedding, weight_ih.T)  # (V, 4H)
+            self._recurrence = on_device["word.lstm.weight_hh"].T.contiguous().to(operand)  # (H, 4H)
+            readout = on_device["readout.weight"].view(NUM_CLASSES, NUM_POOLED, -1).transpose(0, 1)
             self._readout = readout.reshape(NUM_POOLED * NUM_CLASSES, -1).contiguous()  # (9, H)
-            self._readout_bias = given["readout.bias"]
-            self._to_summary = given["stream.summary.weight"].T.contiguous()
-            self._summary_bias = given["stream.summary.bias"]
+            self._readout_bias = on_device["readout.bias"]
+            self._to_summary = on_device["stream.summary.weight"].T.contiguous()
+            self._summary_bias = on_device["stream.summary.bias"]
             self._make_buffers(config, operand, device)
         prepare = self.queue.prepare
         self.begin = {rows: prepare(partial(self._begin, rows)) for rows in ROW_CLASSES}
@@ -79,15 +80,15 @@ class WordDevice:
         self.summary = torch.zeros(MAX_ROWS, config.summary_size, device=device)
 
     def _begin(self, num_rows: int) -> None:
-        """Put the first rows at the start of a text."""
+        """Reset the first rows to the start of a text."""
         rows = self.rows.first(num_rows)
         rows.words[:2].zero_()
-        rows.words[2].fill_(-1)  # below any hidden state
+        rows.words[2].fill_(-1)  # the lower bound of hidden states
         for tensor in (rows.operand, rows.total, rows.means):
             tensor.zero_()
 
     def _block(self, num_rows: int) -> None:
-        """Read the tokens in `ids`, step after step: `rows` move on, `logits` are those of the text so far."""
+        """Run the tokens in `ids` step by step: update the states of `rows`, and write `logits` of the text so far."""
         rows = self.rows.first(num_rows)
         ids = self.ids[: STEPS * num_rows].view(STEPS, num_rows)
         logits = self.logits[: STEPS * num_rows].view(STEPS, num_rows, NUM_CLASSES)
@@ -110,7 +111,7 @@ class WordDevice:
             )
 
     def _end(self, num_rows: int) -> None:
-        """Fill in `summary` (rows, S): what the stream LSTM sees of the texts of the first rows."""
+        """Write `summary` (rows, summary size): the summaries of the texts of the first rows, for the stream LSTM."""
         rows = self.rows.first(num_rows)
         count = rows.means[:, COUNT:]
         mean = (rows.total / count.clamp(min=1)).float()
@@ -119,7 +120,7 @@ class WordDevice:
 
 
 def _product(operand: Tensor, weights: Tensor) -> Tensor:
-    """(rows, H), (H, 4H) -> (rows, 4H) in float32, which products of either type are summed in."""
+    """operand (rows, H) @ weights (H, 4H) -> (rows, 4H), summed in float32 for either type of operand."""
     if operand.dtype == torch.float32:
         return torch.mm(operand, weights)
     if operand.is_cuda:
@@ -141,7 +142,7 @@ def step_in_torch(  # noqa: PLR0913, PLR0917 - the arguments of the kernel
     bias: Tensor,
     logits: Tensor,
 ) -> None:
-    """What `fused.step_kernel`, which says what the arguments are, does for all rows."""
+    """One step of all rows with torch operations, like `fused.step_kernel`, which documents the arguments."""
     has_token = (ids >= 0)[:, None]
     i, f, a, o = (gates + table.index_select(0, ids.clamp(min=0))).chunk(4, dim=1)
     new_cell = f.sigmoid() * cell + i.sigmoid() * a.tanh()

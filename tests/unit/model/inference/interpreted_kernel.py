@@ -1,6 +1,6 @@
-"""Run the kernel in Triton's interpreter, beside torch's operations: TRITON_INTERPRET=1 python -m <this>.
+"""Compares the kernel in Triton's interpreter with torch operations: TRITON_INTERPRET=1 python -m <this>.
 
-A process of its own, because Triton decides between interpreter and compiler when it is imported.
+It is a process of its own, because Triton chooses between interpreter and compiler when it is imported.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ VOCABULARY = 9
 
 
 def arguments(tokens: list[int], size: int, operand: torch.dtype) -> list[Tensor]:
-    """Rows in the middle of their texts, in the order of the kernel's arguments."""
+    """The arguments of the kernel, in order, for rows in the middle of their texts."""
     random = torch.Generator().manual_seed(size + len(tokens))
     rows = len(tokens)
 
@@ -42,7 +42,7 @@ def arguments(tokens: list[int], size: int, operand: torch.dtype) -> list[Tensor
 
 
 def main() -> None:
-    """Raises AssertionError where the two differ."""
+    """Raises AssertionError if the two differ."""
     for tokens in ROWS:
         for size in SIZES:
             for operand, bound in ((torch.float32, 1e-5), (torch.bfloat16, 8e-3)):

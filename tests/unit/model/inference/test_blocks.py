@@ -1,4 +1,4 @@
-"""A plan in blocks: padded to sizes that are known beforehand, and still every token once, in its row, in order."""
+"""Tests of plans in blocks: padded to fixed sizes, and every token runs once, in its row and in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model.inference.kernels.gpu import blocks as blocks_module
 from model.inference.kernels.gpu.blocks import MAX_ROWS, ROW_CLASSES, STEPS, cut_into_blocks, row_class
 from model.inference.schedule import plan_rows
 
-SMALL = {"MAX_ROWS": 4, "ROW_CLASSES": (1, 2, 4), "STEPS": 3}  # so that few rows fill groups, and few tokens blocks
+SMALL = {"MAX_ROWS": 4, "ROW_CLASSES": (1, 2, 4), "STEPS": 3}  # few rows fill a group, and few tokens a block
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=14), st.sets(st.integers(0, 14), max_size=4))
@@ -30,7 +30,7 @@ def test_every_token_has_a_slot_of_its_own_at_its_step_and_row(lengths: list[int
         for block in group.blocks:
             assert block.slots.stop - block.slots.start == 3 * block.rows
             assert step < block.end <= step + 3
-            assert not stops & set(range(step + 1, block.end)), "a block ends where rows are looked at"
+            assert not stops & set(range(step + 1, block.end)), "a block ends where rows are read out"
             for slot in range(block.slots.start, block.slots.stop):
                 inner_step, row = divmod(slot - block.slots.start, block.rows)
                 if step + inner_step < block.end:
@@ -50,13 +50,13 @@ def test_every_token_has_a_slot_of_its_own_at_its_step_and_row(lengths: list[int
 
 
 @pytest.mark.parametrize("num_rows", [1, 2, 9, 500, MAX_ROWS])
-def test_a_class_holds_its_rows_and_the_one_below_does_not(num_rows: int) -> None:
+def test_a_row_class_is_the_smallest_that_holds_the_rows(num_rows: int) -> None:
     rows = row_class(num_rows)
     assert rows >= num_rows
     assert all(other < num_rows for other in ROW_CLASSES if other < rows)
 
 
-def test_padding_is_bounded_by_a_block_for_the_end_of_the_rows_and_by_the_classes_for_their_number() -> None:
+def test_padding_is_less_than_half_of_the_tokens_of_a_full_batch() -> None:
     lengths = np.clip(np.random.default_rng(1).normal(20, 8, 1024), 1, 60).astype(np.intp)
     blocks = cut_into_blocks(plan_rows(lengths))
     assert blocks.num_slots < 1.5 * lengths.sum()

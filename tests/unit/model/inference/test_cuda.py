@@ -1,6 +1,6 @@
-"""The network of torch against oracle and CPU: on CPU tensors, and on a GPU where there is one, by the same tests.
+"""Tests of the torch network against the oracle and the CPU network, on CPU tensors and on a GPU if there is one.
 
-Eager on CPU tensors, the blocks are padded as the graphs need them, so schedule, masks and numbers are those of a GPU.
+On CPU tensors nothing is captured, but blocks are padded as on a GPU, so the schedule, masks and numbers are the same.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def torch_engine(checkpoint: Path, request: pytest.FixtureRequest) -> InferenceE
 
 @settings(max_examples=100)
 @given(st.lists(PIECES, min_size=1, max_size=12), st.integers(1, 12))
-def test_streams_in_pieces_and_batches_with_states_through_bytes_read_as_the_oracle(
+def test_results_for_pieces_in_batches_with_stored_states_are_those_of_the_oracle(
     torch_engine: InferenceEngine, reference: ReferenceNetwork, pieces: list[Piece], call_size: int
 ) -> None:
     stored: dict[int, bytes] = {}
@@ -95,7 +95,7 @@ def test_words_counts_and_scores_are_those_of_the_cpu(
         assert (found.num_tokens, found.num_unknown) == (expected.num_tokens, expected.num_unknown)
 
 
-def test_a_text_of_ten_thousand_tokens_beside_short_and_empty_ones(
+def test_a_text_of_ten_thousand_tokens_has_the_oracles_result_beside_short_and_empty_ones(
     torch_engine: InferenceEngine, reference: ReferenceNetwork
 ) -> None:
     long = " ".join(np.random.default_rng(0).choice(COMMON.split(), 10_000))
@@ -107,7 +107,7 @@ def test_a_text_of_ten_thousand_tokens_beside_short_and_empty_ones(
     _assert_same(halves[1], reference.read([(long, True)])[0])
 
 
-def test_more_rows_than_run_side_by_side_are_read_group_after_group(
+def test_more_rows_than_one_group_holds_have_the_results_of_the_cpu(
     checkpoint: Path, engine: InferenceEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("model.inference.engine.MAX_BATCH_REQUESTS", 3 * MAX_ROWS)
@@ -142,7 +142,7 @@ def test_rounded_operands_change_probabilities_by_little(
 
 
 class _LateQueue(Queue):
-    """The worst that a GPU may do: results are copied when everything is done, from the memory that they are in."""
+    """The worst case of a GPU: results are copied only when all work is done, from whatever their memory holds then."""
 
     def __init__(self) -> None:
         self._wanted: list[tuple[Tensor, Tensor]] = []
@@ -170,7 +170,7 @@ def test_results_that_arrive_late_are_those_of_their_own_group(
 
 
 class _Watched(TorchDispatchMode):
-    """Refuses what a capture refuses: values asked for on the host, shapes that depend on them, copies between both."""
+    """Fails on operations that cannot be captured: host reads of values, shapes that depend on values, copies."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         forbidden = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
@@ -179,7 +179,7 @@ class _Watched(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_what_is_captured_asks_the_host_for_nothing_and_keeps_its_addresses() -> None:
+def test_captured_work_needs_nothing_from_the_host_and_keeps_its_addresses() -> None:
     device = WordDevice(CONFIG, random_weights(CONFIG), "cpu", "float32")
     held = [device.rows.words, device.rows.total, device.rows.means, device.ids, device.logits, device.summary]
     before = [tensor.data_ptr() for tensor in held]

@@ -1,4 +1,4 @@
-"""A device that cannot be used is named with what to do about it, before anything is loaded."""
+"""Tests of devices: an unusable one is refused before anything is loaded, and the error says what to do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from model.inference.devices import PRECISIONS, check_device
 
 @pytest.fixture
 def with_gpu(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A machine that has all that is needed."""
+    """A machine that has everything a GPU needs."""
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A GPU")
@@ -28,7 +28,7 @@ def with_gpu(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     ("device", "precision"), [(device, precision) for device, found in PRECISIONS.items() for precision in found]
 )
 @pytest.mark.usefixtures("with_gpu")
-def test_nothing_is_said_where_all_is_there(device: str, precision: str) -> None:
+def test_a_complete_machine_passes_the_check(device: str, precision: str) -> None:
     check_device(device, precision)
 
 
@@ -38,12 +38,12 @@ def test_without_torch_the_extra_is_named(with_gpu: pytest.MonkeyPatch) -> None:
         check_device("cuda", "float32")
 
 
-def test_a_torch_without_cuda_is_told_from_a_machine_without_gpu(with_gpu: pytest.MonkeyPatch) -> None:
+def test_a_torch_without_cuda_and_a_machine_without_gpu_have_different_errors(with_gpu: pytest.MonkeyPatch) -> None:
     with_gpu.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match=r"sees no GPU: nvidia-smi must list one, with a driver for CUDA 13\.0"):
         check_device("cuda", "float32")
     with_gpu.setattr(torch.version, "cuda", None)
-    with pytest.raises(ConfigError, match="is made without CUDA"):
+    with pytest.raises(ConfigError, match="is built without CUDA"):
         check_device("cuda", "float32")
 
 
@@ -54,7 +54,7 @@ def test_a_gpu_that_is_too_old_for_a_precision_is_named(with_gpu: pytest.MonkeyP
         check_device("cuda", "bf16")
 
 
-def test_the_compiler_that_triton_needs_is_asked_for(with_gpu: pytest.MonkeyPatch) -> None:
+def test_a_missing_compiler_is_named_because_triton_needs_one(with_gpu: pytest.MonkeyPatch) -> None:
     with_gpu.setattr(devices.shutil, "which", lambda name: None)
     with_gpu.delenv("CC", raising=False)
     with pytest.raises(ConfigError, match="no C compiler"):
@@ -65,12 +65,14 @@ def test_the_compiler_that_triton_needs_is_asked_for(with_gpu: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(("device", "precision"), [("tpu", "float32"), ("cpu", "bf16")])
-def test_a_device_or_precision_that_there_is_not_is_refused(device: str, precision: str) -> None:
-    with pytest.raises(ConfigError, match=r"tpu: there are cpu, cuda|bf16: device cpu has float32"):
+def test_an_unknown_device_or_precision_is_refused(device: str, precision: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"tpu is unknown: take one of cpu, cuda|no precision bf16: take one of float32"
+    ):
         check_device(device, precision)
 
 
-def test_an_engine_looks_at_the_device_before_it_loads(with_gpu: pytest.MonkeyPatch) -> None:
+def test_an_engine_checks_the_device_before_it_loads_the_checkpoint(with_gpu: pytest.MonkeyPatch) -> None:
     with_gpu.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="sees no GPU"):
         InferenceEngine.load(Path("absent"), device="cuda")

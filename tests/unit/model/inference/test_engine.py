@@ -1,4 +1,4 @@
-"""What the engine says of a request beside the numbers, and how it is called; the laws of its numbers: laws/."""
+"""Tests of the engine: its calls, and the words and counts of a result. The tests of its numbers are in laws/."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BOUND = 1e-5
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=20))
-def test_a_text_in_a_batch_reads_as_it_does_alone(engine: InferenceEngine, texts: list[str]) -> None:
+def test_a_text_has_the_same_result_in_a_batch_and_alone(engine: InferenceEngine, texts: list[str]) -> None:
     together = engine.score([Request(number, text) for number, text in enumerate(texts)])
     for text, result in zip(texts, together, strict=True):
         [alone] = engine.score([Request("alone", text)])
@@ -32,7 +32,7 @@ def test_a_text_in_a_batch_reads_as_it_does_alone(engine: InferenceEngine, texts
 
 
 def _is_close_call(result: Result) -> bool:
-    """Two words moved the score by the same amount, so that rounding decides which is named first or at all."""
+    """Whether two words changed the score by the same amount, so that rounding decides their order."""
     sizes = sorted(abs(word.change) for word in result.words)
     return len(sizes) == 3 or any(second - first < BOUND for first, second in pairwise(sizes))
 
@@ -41,7 +41,7 @@ def test_no_requests_give_no_results(engine: InferenceEngine) -> None:
     assert engine.score([]) == []
 
 
-def test_a_call_larger_than_a_batch_is_read_in_parts_to_the_same_end(
+def test_a_call_larger_than_a_batch_is_split_without_changing_the_results(
     engine: InferenceEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests = [Request(number % 3, f"good movie {number}", number % 4 != 2) for number in range(40)]
@@ -49,16 +49,16 @@ def test_a_call_larger_than_a_batch_is_read_in_parts_to_the_same_end(
     for name, value in (("MAX_BATCH_REQUESTS", 7), ("MAX_BATCH_CHARS", 50)):
         with monkeypatch.context() as patch:
             patch.setattr(engine_module, name, value)
-            parts = list(engine_module._bounded(requests))
-            assert len(parts) > 1
-            assert [request for part in parts for request in part] == requests
-            in_parts = engine.score(requests)
-        for result, expected in zip(in_parts, at_once, strict=True):
+            batches = list(engine_module._split_into_batches(requests))
+            assert len(batches) > 1
+            assert [request for batch in batches for request in batch] == requests
+            split = engine.score(requests)
+        for result, expected in zip(split, at_once, strict=True):
             np.testing.assert_allclose(result.probabilities, expected.probabilities, atol=BOUND, rtol=0)
             assert result.state.num_texts == expected.state.num_texts
 
 
-def test_only_the_first_request_of_a_stream_brings_its_state(engine: InferenceEngine) -> None:
+def test_only_the_state_of_a_streams_first_request_is_used(engine: InferenceEngine) -> None:
     [before] = engine.score([Request("s", "hate it so")])
     other = StreamState(before.state.carried + 1, 99)
     given_once = engine.score([Request("s", "good", state=before.state), Request("s", "movie")])
@@ -67,7 +67,7 @@ def test_only_the_first_request_of_a_stream_brings_its_state(engine: InferenceEn
     assert given_once[1].state.num_texts == 3
 
 
-def test_the_state_bears_on_the_next_text_unless_carry_is_off(engine: InferenceEngine, checkpoint: Path) -> None:
+def test_the_state_affects_the_next_text_unless_carry_is_off(engine: InferenceEngine, checkpoint: Path) -> None:
     without = InferenceEngine.load(checkpoint, carry=False)
     requests = [Request("s", "good movie"), Request("s", "good movie")]
     first, second = engine.score(requests)
@@ -78,7 +78,7 @@ def test_the_state_bears_on_the_next_text_unless_carry_is_off(engine: InferenceE
     np.testing.assert_array_equal(second_alone.state.carried, second.state.carried)
 
 
-def test_a_state_given_is_not_changed_and_a_state_returned_keeps_no_batch_in_memory(engine: InferenceEngine) -> None:
+def test_a_given_state_is_not_changed_and_a_returned_state_keeps_no_batch_in_memory(engine: InferenceEngine) -> None:
     [result] = engine.score([Request("s", "so good mov", final=False)])
     before = result.state.to_bytes(engine.fingerprint)
     engine.score([Request("s", "ie not bad", state=result.state), Request("s", "late", final=False)])
@@ -90,13 +90,13 @@ def test_a_state_given_is_not_changed_and_a_state_returned_keeps_no_batch_in_mem
 
 
 @given(TEXTS)
-def test_words_are_where_the_running_score_of_the_oracle_moved_most(
+def test_words_are_those_that_change_the_running_score_of_the_oracle_most(
     engine: InferenceEngine, reference: ReferenceNetwork, text: str
 ) -> None:
     [result] = engine.score([Request("s", text)])
     prefixes = reference.read([("", False)]) + reference.read([(chunk + " ", False) for chunk in cut(text)])
     num_tokens = np.array([read.state.open_text.num_tokens if read.state.open_text else 0 for read in prefixes])
-    # a prefix is as sure as one of its length; the words of a text are judged by the temperature of all of it
+    # The oracle scales a prefix by the temperature of its own length, the engine by that of the whole text.
     warmth = temperatures(reference.tensors["calibration.log_temperature"], num_tokens)
     shares = np.array([read.probabilities for read in prefixes]) ** (warmth / warmth[-1])[:, None]
     scores = ((shares[:, 2] - shares[:, 0]) / shares.sum(axis=1)).tolist()
@@ -125,22 +125,22 @@ def test_words_are_shown_as_written_without_the_signs_around_them(
     assert {word.word for word in result.words} <= shown
 
 
-def test_of_a_word_that_began_in_an_earlier_piece_the_rest_is_shown(engine: InferenceEngine) -> None:
+def test_a_word_that_began_in_an_earlier_piece_is_shown_from_where_this_piece_begins(engine: InferenceEngine) -> None:
     first, second, third = engine.score(
         [Request("s", "mov", final=False), Request("s", "ie  good", final=False), Request("s", " ")]
     )
     assert first.words == []
     assert [(word.word, word.start, word.end) for word in second.words] == [("ie", 0, 2)]
-    assert third.words == [], "the word that ends here is in no part of this piece"
+    assert third.words == [], "no character of the word that ends here is in this piece"
     assert (first.num_tokens, second.num_tokens, third.num_tokens) == (0, 1, 1)
 
 
-def test_tokens_and_unknown_ones_are_counted_per_request(engine: InferenceEngine) -> None:
+def test_tokens_and_unknown_tokens_are_counted_per_request(engine: InferenceEngine) -> None:
     results = engine.score([Request("a", "good zebra zebra"), Request("b", ""), Request("a", "good")])
     assert [(result.num_tokens, result.num_unknown) for result in results] == [(3, 2), (0, 0), (1, 0)]
 
 
-def test_a_text_has_words_when_something_is_left_of_it(engine: InferenceEngine) -> None:
+def test_a_text_of_only_spaces_and_markup_has_no_words(engine: InferenceEngine) -> None:
     assert engine.has_words("good")
     assert engine.has_words(":-)")
     assert not engine.has_words(" \n\u200b<br />")

@@ -1,4 +1,4 @@
-"""The kernel for a GPU without one: run by Triton's interpreter against torch's operations, and compiled to the end."""
+"""Tests of the GPU kernel without a GPU: in Triton's interpreter against torch, and compiled to machine code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from model.inference.kernels.gpu.fused import launch_options, step_kernel
 ROOT = Path(__file__).parents[4]
 
 
-def test_the_kernel_does_what_torch_does() -> None:
+def test_the_kernel_computes_the_same_as_torch() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tests.unit.model.inference.interpreted_kernel"],
         cwd=ROOT,
@@ -32,7 +32,7 @@ def test_the_kernel_does_what_torch_does() -> None:
 
 
 @pytest.mark.parametrize(("capability", "operand", "size"), [(80, "*bf16", 256), (90, "*fp32", 128)])
-def test_the_kernel_compiles_for_gpus_that_are_not_here(capability: int, operand: str, size: int) -> None:
+def test_the_kernel_compiles_for_gpus_that_this_machine_lacks(capability: int, operand: str, size: int) -> None:
     types = {"ids": "*i32", "operand": operand, "total": "*fp64", "means": "*fp64"}
     options = launch_options(size)
     sizes = {name: options.pop(name) for name in ("SIZE", "LANES")}

@@ -1,4 +1,4 @@
-"""The compiled loops: how exact their tanh is, and that a number that is not finite does not become one."""
+"""Tests of the compiled loops: the error of their tanh, and that numbers that are not finite stay so."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from model.inference.kernels import gates
 
 
-def test_tanh_is_exact_to_the_last_digits_everywhere() -> None:
+def test_tanh_has_an_error_of_less_than_5e_7_everywhere() -> None:
     x = np.concatenate([np.linspace(-20, 20, 400_001), np.logspace(-20, 0, 1000), [3e38, -3e38, 0.0]])
     assert np.abs(gates.tanh(x.astype(np.float32)) - np.tanh(x)).max() < 5e-7
 
 
-def test_tanh_of_what_is_no_number_is_none() -> None:
+def test_tanh_of_nan_is_nan_and_of_infinity_is_one() -> None:
     np.testing.assert_allclose(gates.tanh(np.array([np.nan, np.inf, -np.inf], np.float32)), [np.nan, 1, -1], rtol=1e-6)
 
 
-def test_a_state_that_is_no_number_stays_so_through_a_step() -> None:
+def test_a_state_that_is_nan_stays_nan_through_a_step() -> None:
     hidden, cell = np.zeros((1, 8), np.float32), np.full((1, 8), np.nan, np.float32)
     sums, unscaled = np.zeros((1, 4, 8), np.float32), np.empty((0, 0), np.float32)
     gates.step_row(sums, 0, unscaled, sums, 0, unscaled, hidden, cell, 0)
@@ -29,8 +29,8 @@ def test_a_state_that_is_no_number_stays_so_through_a_step() -> None:
 
 
 @given(npst.arrays(np.float32, (5, 8), elements=st.floats(-30, 30, width=32)))
-def test_a_step_is_that_of_an_lstm(drawn: NDArray[np.float32]) -> None:
-    """The gates' arguments may be far beyond where they are full, and come in two parts."""
+def test_a_step_is_an_lstm_step(drawn: NDArray[np.float32]) -> None:
+    """The gates' arguments are the sum of two terms and may be far in the range where the gates saturate."""
     gate_values, cell = drawn[:4].astype(np.float64), drawn[4].astype(np.float64)
     i, f, o = (0.5 * np.tanh(gate_values[k]) + 0.5 for k in (0, 1, 3))
     after = f * cell + i * np.tanh(gate_values[2])
@@ -43,7 +43,7 @@ def test_a_step_is_that_of_an_lstm(drawn: NDArray[np.float32]) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(-3, 3, width=32)), max_size=12))
 def test_the_largest_changes_are_found_in_order(chunks: list[tuple[int, float]]) -> None:
-    """Chunks of some tokens each, after which the positive logit stands where the number says."""
+    """chunks: the number of tokens of each chunk, and the positive logit after it."""
     logits = [[0.0, 0.0, 0.0]]
     for count, value in chunks:
         logits += [[0.0, 0.0, 9.0]] * max(count - 1, 0) + [[0.0, 0.0, value]] * (count > 0)

@@ -1,4 +1,4 @@
-"""The schedule as index arithmetic: everything runs once, in order, and nothing is padded."""
+"""Tests of the schedule: every input runs once and in order, and nothing is padded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_plan_runs_every_input_once_and_in_its_row_in_order(lengths: list[int]
 
 
 @given(REQUESTS)
-def test_requests_are_read_out_where_a_reader_of_one_stream_after_the_other_would_stand(
+def test_indices_are_those_of_reading_the_requests_one_after_the_other(
     requests: list[tuple[int, bool, bool]],
 ) -> None:
     num_tokens, final, first = (np.array(column) for column in zip(*requests, strict=True))
@@ -52,6 +52,6 @@ def test_requests_are_read_out_where_a_reader_of_one_stream_after_the_other_woul
     assert [bool(end) for end in plan.at_end] == [plan.position[i] == lengths[plan.row[i]] for i in range(len(final))]
 
 
-def test_a_readout_inside_a_row_is_named_by_its_position() -> None:
+def test_readouts_inside_a_row_are_listed_by_their_position() -> None:
     plan = schedule(np.array([2, 0, 3, 1]), np.array([False, False, True, True]), np.array([True, False, False, False]))
     assert {position: requests.tolist() for position, requests in plan.inner_readouts().items()} == {2: [0, 1]}

@@ -1,4 +1,4 @@
-"""States as bytes: the same after a round trip, the same in every version, and refused where they do not fit."""
+"""Tests of states as bytes: round trips, the same bytes in every version, and refusal of bytes that do not match."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _assert_same(first: StreamState, second: StreamState) -> None:
 
 
 @given(st.integers(0, 2**32), st.none() | st.text(max_size=511), st.integers(0, 2**64 - 1))
-def test_a_state_comes_back_from_its_bytes(seed: int, pending: str | None, num_texts: int) -> None:
+def test_a_state_is_the_same_after_a_round_trip_through_bytes(seed: int, pending: str | None, num_texts: int) -> None:
     state = _state(seed, pending, num_texts)
     _assert_same(StreamState.from_bytes(state.to_bytes(FINGERPRINT), CONFIG, FINGERPRINT), state)
 
@@ -52,7 +52,7 @@ def test_a_lone_surrogate_survives_as_pending_text() -> None:
     _assert_same(StreamState.from_bytes(state.to_bytes(FINGERPRINT), CONFIG, FINGERPRINT), state)
 
 
-def test_the_bytes_of_a_state_are_what_they_were_in_every_version() -> None:
+def test_the_bytes_of_a_state_are_the_same_in_every_version() -> None:
     """Regenerate the file only together with a new STATE_FORMAT: stores hold such bytes."""
     steps = np.arange(2 * CONFIG.stream_size, dtype=np.float32).reshape(2, -1) / 8
     words = np.arange(3 * CONFIG.hidden_size, dtype=np.float32).reshape(3, -1) / -16
@@ -79,7 +79,7 @@ def test_a_finished_text_leaves_a_small_state() -> None:
         (_state().to_bytes(FINGERPRINT) + b"\0", "checksum"),
     ],
 )
-def test_bytes_that_are_no_state_of_the_network_are_refused(data: bytes, reason: str) -> None:
+def test_bytes_that_are_not_a_state_of_the_network_are_refused(data: bytes, reason: str) -> None:
     with pytest.raises(StateError, match=reason):
         StreamState.from_bytes(data, CONFIG, FINGERPRINT)
 

@@ -1,4 +1,4 @@
-"""The plain tokenizer's emoticons, character by character."""
+"""Emoticons of the plain tokenizer, matched character by character."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from model.text.normalise import LONG
 
-Found = tuple[int, list[str]]  # how many characters a token takes, and what is written for them
+Found = tuple[int, list[str]]  # the number of characters that a match takes, and its tokens
 
 NOSES, MOUTHS = "-o*'^~", ")(][}{DPpOo3/\\|*@$"
 
 
 def run(text: str, belongs: Callable[[str], bool]) -> str:
-    """The longest begin of `text` whose characters all belong."""
+    """The longest prefix of `text` whose characters all belong."""
     num_chars = next((number for number, char in enumerate(text) if not belongs(char)), len(text))
     return text[:num_chars]
 
@@ -37,7 +37,7 @@ def face(rest: str, before: str) -> Found | None:
     return None
 
 
-def face_the_other_way(rest: str, before: str) -> Found | None:
+def reversed_face(rest: str, before: str) -> Found | None:
     if rest[0] not in "([":
         return None
     for end in (3, 2):
@@ -65,7 +65,7 @@ def other_emoticon(rest: str, before: str) -> Found | None:
 
 
 def written_emoticon(written: str) -> list[str]:
-    """Of three characters and more: without its nose, and with its mouth once."""
+    """Emoticons of three or more characters lose their nose and keep one mouth."""
     mouth = written[-1]
     face = written[: len(written) - len(run(written[::-1], lambda char: char == mouth))]
     num_mouths = len(written) - len(face)

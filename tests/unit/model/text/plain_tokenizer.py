@@ -1,4 +1,4 @@
-"""The tokenizer once more, character by character, without pattern, fast way or cache: the oracle of its tests."""
+"""A second tokenizer, character by character, without patterns, fast paths or caches: the oracle of the tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from model.text.normalise import ALLCAPS, LONG, NUMBER, TAG, URL, USER
-from tests.unit.model.text.plain_emoticons import Found, face, face_the_other_way, is_word_char, other_emoticon, run
+from tests.unit.model.text.plain_emoticons import Found, face, is_word_char, other_emoticon, reversed_face, run
 
 MAX_CHUNK_CHARS = 512
 CJK = [(0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF)]
@@ -112,7 +112,7 @@ def _tag(rest: str, before: str) -> Found | None:
         capitals = run(name[at:], lambda char: "A" <= char <= "Z")
         small = run(name[at + len(capitals) :], lambda char: _is_letter(char) and not "A" <= char <= "Z")
         digits = run(name[at:], str.isdecimal)
-        # of several capitals before small letters, the last begins the word
+        # the last of several capitals before small letters begins the next word
         part = digits or (capitals[:-1] if small and len(capitals) > 1 else capitals + small)
         tokens += (_written_number(part) if part.isdigit() else _written_word(part)) if part else []
         at += len(part) or 1
@@ -206,7 +206,7 @@ KINDS = (
     _user,
     _tag,
     face,
-    face_the_other_way,
+    reversed_face,
     other_emoticon,
     _rating,
     _number,

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - Chinese punctuation is meant
-"""Tokens back to text."""
+"""Tests of the detokenizer: tokens become the text that they came from."""
 
 from __future__ import annotations
 
@@ -46,33 +46,33 @@ PARTS = [
         "",
     ],
 )
-def test_what_was_cut_is_joined_as_it_was_written(text: str) -> None:
+def test_the_tokens_of_a_text_are_joined_as_it_was_written(text: str) -> None:
     assert detokenize(Tokenizer.split(text)) == text
 
 
-def test_marks_of_how_a_word_was_written_are_left_out_and_a_hashtag_is_one_again() -> None:
+def test_marks_of_repeated_letters_and_capitals_are_left_out_and_a_hashtag_gets_its_sign_back() -> None:
     assert detokenize(Tokenizer.split("SOOOO good #love")) == "soo good #love"
 
 
 @given(st.text(CHINESE + " ，。！？“”（）", max_size=20))
-def test_no_space_stands_between_cjk_characters(text: str) -> None:
+def test_there_is_no_space_between_cjk_characters(text: str) -> None:
     assert not re.search(f"[{CHINESE}] +[{CHINESE}]", detokenize(Tokenizer.split(text)))
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=12).map(" ".join))
-def test_a_text_that_was_joined_is_cut_the_same_again(text: str) -> None:
+def test_a_joined_text_is_split_into_the_same_tokens_again(text: str) -> None:
     tokens = Tokenizer.split(text)
     joined = detokenize(tokens)
     assert Tokenizer.split(joined) == tokens or _touches(tokens)
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=12).map(" ".join), st.integers(0, 12))
-def test_fewer_words_give_the_begin_of_the_text(text: str, num_words: int) -> None:
+def test_the_first_words_give_a_prefix_of_the_text(text: str, num_words: int) -> None:
     tokens = Tokenizer.split(text)
     assert detokenize(tokens).startswith(detokenize(tokens[:num_words]))
 
 
 def _touches(tokens: list[str]) -> bool:
-    """Whether signs follow each other that are one token where they touch, or a suffix its word would swallow."""
+    """Whether two neighbouring tokens would be one token if no space were between them."""
     signs = [re.fullmatch(r"\W+|n't|'\w+", token) is not None for token in tokens]
     return any(one and other for one, other in zip(signs, [*signs[1:], False], strict=True)) or "n't" in tokens

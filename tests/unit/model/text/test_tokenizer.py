@@ -1,4 +1,4 @@
-"""Text to tokens: what is kept of a text, and that no split of it changes anything."""
+"""Tests of the tokenizer: which tokens a text has, and that no split of the text changes them."""
 
 from __future__ import annotations
 
@@ -65,18 +65,18 @@ def test_tokens_are_those_of_the_plain_tokenizer(text: str) -> None:
 
 
 @given(GARBAGE)
-def test_long_garbage_is_cut_and_written_as_by_the_plain_tokenizer(text: str) -> None:
+def test_long_garbage_has_the_chunks_and_tokens_of_the_plain_tokenizer(text: str) -> None:
     assert cut(text) == list(chunks_of(text))
     assert Tokenizer.split(text) == tokens_of(text)
 
 
 @settings(max_examples=500)
 @given(GLUED | ANY_TEXT)
-def test_the_fast_ways_to_ids_give_those_of_the_plain_tokenizers_words(text: str) -> None:
+def test_the_fast_paths_give_the_ids_of_the_plain_tokenizer(text: str) -> None:
     words = Tokenizer(WORDS, num_buckets=1000)
     expected = [words.word_id(word) for word in tokens_of(text)]
     assert words.encode(text) == expected
-    assert words.encode(text) == expected, "and so they are when they come again"
+    assert words.encode(text) == expected, "cached chunks have the same ids"
 
 
 @given(ANY_TEXT, st.lists(st.integers(0, 60), max_size=6))
@@ -92,7 +92,7 @@ def test_any_split_of_a_text_gives_the_chunks_of_the_whole(text: str, splits: li
 
 
 @given(st.text(st.sampled_from("ab\u65e5 "), min_size=MAX_CHUNK_CHARS, max_size=3 * MAX_CHUNK_CHARS), st.data())
-def test_what_a_text_keeps_pending_is_bounded_and_still_loses_nothing(text: str, data: st.DataObject) -> None:
+def test_the_pending_text_is_bounded_and_nothing_is_lost(text: str, data: st.DataObject) -> None:
     split = data.draw(st.integers(0, len(text)))
     begin, pending = cut_piece("", text[:split], final=False)
     end, _ = cut_piece(pending, text[split:], final=True)
@@ -101,17 +101,17 @@ def test_what_a_text_keeps_pending_is_bounded_and_still_loses_nothing(text: str,
 
 
 @given(ANY_TEXT)
-def test_the_fast_way_to_cut_gives_the_same_chunks(text: str) -> None:
+def test_the_fast_path_of_cut_gives_the_same_chunks(text: str) -> None:
     assert cut(text) == tokenizer._CHUNK.findall(text) == list(chunks_of(text))
 
 
 @given(ANY_TEXT)
-def test_chunks_hold_every_character_but_whitespace(text: str) -> None:
+def test_chunks_hold_every_character_except_whitespace(text: str) -> None:
     assert "".join(cut(text)) == re.sub(r"\s", "", text)
 
 
 @given(ANY_TEXT)
-def test_tokens_are_words_without_space(text: str) -> None:
+def test_no_token_contains_whitespace(text: str) -> None:
     assert all(token and token.split() == [token] for token in Tokenizer.split(text))
 
 
@@ -124,13 +124,13 @@ def test_ids_are_rows_of_the_embedding(text: str) -> None:
     assert words.has_tokens(text) == bool(ids)
 
 
-def test_a_known_word_is_its_line_and_an_unknown_one_always_the_same_bucket() -> None:
+def test_a_known_word_has_its_line_number_as_id_and_an_unknown_one_always_the_same_bucket() -> None:
     words = Tokenizer(WORDS, num_buckets=1000)
     assert words.encode("good movie") == [WORDS.index("good"), WORDS.index("movie")]
-    assert words.encode("zebra") == [len(WORDS) + 158], "the hash may never change: checkpoints hold its rows"
+    assert words.encode("zebra") == [len(WORDS) + 158], "the hash must never change: checkpoints depend on it"
 
 
-def test_a_full_cache_forgets_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_cache_drops_chunks_and_changes_no_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     words = Tokenizer(WORDS, num_buckets=1000)
     texts = [f"good zebra{number} bad," for number in range(50)]
     before = [words.encode(text) for text in texts]
@@ -141,7 +141,7 @@ def test_a_full_cache_forgets_and_changes_nothing(monkeypatch: pytest.MonkeyPatc
         assert max(len(words._cache), len(words._cache._old)) <= 3
 
 
-def test_a_full_cache_keeps_what_comes_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_cache_keeps_chunks_that_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
 
     def write_word(word: str) -> list[str]:
@@ -156,7 +156,7 @@ def test_a_full_cache_keeps_what_comes_again_and_again(monkeypatch: pytest.Monke
     assert written == ["good"]
 
 
-def test_addresses_and_long_chunks_take_no_room_in_the_cache() -> None:
+def test_urls_and_long_chunks_take_no_room_in_the_cache() -> None:
     words = Tokenizer(WORDS, num_buckets=1000)
     for number in range(100):
         words.encode(f"http://t.co/{number} {'x' * 100}{number}")

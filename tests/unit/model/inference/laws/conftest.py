@@ -1,4 +1,4 @@
-"""Every law holds for each kernel."""
+"""Fixtures that run every law with each kernel."""
 
 from __future__ import annotations
 

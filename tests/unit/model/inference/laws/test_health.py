@@ -1,4 +1,4 @@
-"""Numbers stay numbers: over a very long stream nothing drifts, and what is no number is caught and named."""
+"""Tests of numerical health: a very long stream does not drift, and a state that is not finite is reset."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CALL_RECORDS = 5_000
 
 
 class _Rereader(ReferenceNetwork):
-    """The plain network for texts that come again and again: what it makes of one is kept, its stream is stepped."""
+    """The reference network with a cache of texts that repeat; only the stream LSTM runs for each."""
 
     def __init__(self, checkpoint: Checkpoint, *, carry: bool = True) -> None:
         super().__init__(checkpoint, carry=carry)
@@ -55,7 +55,7 @@ def test_a_stream_of_a_hundred_thousand_records_does_not_drift(
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", ["stream", "words", "total"])
-def test_a_state_with_one_number_that_is_none_is_named_and_its_stream_begins_anew(
+def test_a_state_with_one_number_that_is_not_finite_is_reported_and_its_stream_restarts(
     engine: InferenceEngine, kernel: Kernel, place: str, bad: float
 ) -> None:
     [before, *_] = engine.score([Request("s", "so good", final=False)])

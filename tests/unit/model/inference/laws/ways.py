@@ -1,4 +1,4 @@
-"""What the tests of the laws share: kernels and their bounds, streams of texts, ways to read them, and comparisons."""
+"""Shared by the tests of the laws: kernels and their bounds, streams of texts, ways to score them, comparisons."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Kernel:
 
     name: str
     load: Callable[[Path], InferenceEngine]
-    bound: float  # between two ways to read the same requests
-    reference_bound: float  # to the plain network in double precision
+    bound: float  # between two ways to score the same requests
+    reference_bound: float  # to the reference network
 
 
 KERNELS = [
@@ -39,14 +39,14 @@ KERNELS = [
 
 @st.composite
 def streams_of_texts(draw: st.DrawFn) -> list[Piece]:
-    """Whole texts of a few streams, in any order; among them empty ones and ones of a single token."""
+    """Whole texts of a few streams, in any order, including empty texts and texts of a single token."""
     texts = draw(st.lists(st.tuples(st.integers(0, 3), TEXTS), min_size=1, max_size=8))
     return [(stream, text, True) for stream, text in texts]
 
 
 @st.composite
 def streams_in_pieces(draw: st.DrawFn) -> list[Piece]:
-    """The same, but each text is cut into pieces anywhere, which are interleaved with those of other streams."""
+    """The same with each text cut into pieces anywhere, interleaved with the pieces of other streams."""
     streams: dict[int, list[Piece]] = {}
     for stream, text, _ in draw(streams_of_texts()):
         cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=3)))
@@ -59,7 +59,7 @@ def streams_in_pieces(draw: st.DrawFn) -> list[Piece]:
 
 @st.composite
 def reordered(draw: st.DrawFn, streams: Mapping[int, Sequence[Piece]]) -> list[Piece]:
-    """The requests of `streams` in any order that keeps each stream's own."""
+    """The requests of `streams` in any order that keeps the order within each stream."""
     order = draw(st.permutations([stream for stream, pieces in streams.items() for _ in pieces]))
     waiting = {stream: iter(pieces) for stream, pieces in streams.items()}
     return [next(waiting[stream]) for stream in order]
@@ -74,7 +74,7 @@ def by_stream(pieces: Iterable[Piece]) -> dict[int, list[Piece]]:
 
 
 def joined(pieces: Iterable[Piece]) -> tuple[list[str], list[int]]:
-    """The whole texts that end among the pieces of one stream, and where each of them ends."""
+    """The whole texts that end among the pieces of one stream, and the index of the piece that ends each."""
     texts, ends, begun = [], [], ""
     for number, (_, text, final) in enumerate(pieces):
         begun += text
@@ -86,19 +86,19 @@ def joined(pieces: Iterable[Piece]) -> tuple[list[str], list[int]]:
 
 
 def read_together(engine: InferenceEngine, pieces: Sequence[Piece]) -> list[Result]:
-    """In one call."""
+    """Score all requests in one call."""
     return read_in_calls(engine, pieces, [len(pieces)])
 
 
 def read_alone(engine: InferenceEngine, pieces: Sequence[Piece]) -> list[Result]:
-    """Every request in a call of its own."""
+    """Score every request in a call of its own."""
     return read_in_calls(engine, pieces, [])
 
 
 def read_in_calls(
     engine: InferenceEngine, pieces: Sequence[Piece], call_sizes: Iterable[int], *, through_bytes: bool = False
 ) -> list[Result]:
-    """In calls of these sizes, then one by one; between calls a state is handed on as it is, or stored as bytes."""
+    """Score in calls of these sizes, then one by one. `through_bytes`: store states as bytes between calls."""
     states: dict[int, StreamState] = {}
     results: list[Result] = []
     sizes = iter(call_sizes)
@@ -117,7 +117,7 @@ def _stored(engine: InferenceEngine, state: StreamState) -> StreamState:
 
 
 def assert_same(found: Sequence[Read], expected: Sequence[Read], bound: float) -> None:
-    """One by one, in numbers, label and state."""
+    """Assert that results agree pairwise in numbers, label and state."""
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.probabilities, other.probabilities, atol=bound, rtol=0)
         np.testing.assert_allclose(one.score, other.score, atol=bound, rtol=0)
@@ -126,13 +126,13 @@ def assert_same(found: Sequence[Read], expected: Sequence[Read], bound: float) -
 
 
 def has_label_of(found: Read, expected: Read, bound: float) -> bool:
-    """Whether the labels agree; where two classes are nearly the same, either may be named."""
+    """Whether the labels agree. If two classes are almost equally likely, either label will do."""
     expected_best = max(expected.probabilities)
     return bool(expected.probabilities[LABELS.index(found.label)] >= expected_best - 2 * bound)
 
 
 def assert_threads_do_not_disturb_each_other(engine: InferenceEngine, num_calls: int, num_streams: int) -> None:
-    """What calls give that run at once in four threads is what each gives on its own."""
+    """Assert that calls from four threads at once have the results of single calls."""
     words = COMMON.split()[:num_calls]
     calls = [[Request(number, f"{word} movie " * number) for number in range(num_streams)] for word in words]
     expected = [[result.probabilities for result in engine.score(call)] for call in calls]
