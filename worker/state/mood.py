@@ -11,8 +11,8 @@ self-starting form (Hawkins, "Self-starting cusum charts for location and scale"
 no calibration per stream. Three things fit it to bounded, skewed scores: a standardised score is cut at
 `MAX_DEVIATION`, so that a few odd texts alone never make a shift (the robust CUSUM of Lucas and Crosier, 1982); the
 deviation has a floor, so that a unanimous stream does not alarm at a negligible change; and the reference forgets
-(`MAX_REFERENCE_RECORDS`), so that it follows a slow drift without an alarm. After a shift the reference is
-empty again. The detector reads scores in order of arrival, which is the order of the log.
+(`MAX_REFERENCE_RECORDS`), so that it follows a slow drift without an alarm. After a shift the reference is empty
+again. The detector reads scores in order of arrival, which is the order of the log.
 
 False alarms and delays: `python -m tests.mood_rates`.
 """
