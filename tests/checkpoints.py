@@ -1,4 +1,4 @@
-"""A small checkpoint with random weights: everything of a real one but its knowledge."""
+"""A small checkpoint with random weights, complete but untrained."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WORDS = (
 
 
 def save_tiny_checkpoint(folder: Path, seed: int = 1, scale: float = 0.5) -> Path:
-    """Write it into `folder`, which must not exist; weights of this `scale` make a stream's state bear on its texts."""
+    """Write it to `folder`, which must not exist; at this `scale` of weights, a stream's state affects its texts."""
     config = ModelConfig(
         num_words=len(WORDS), num_buckets=32, embedding_size=16, hidden_size=24, summary_size=8, stream_size=12
     )

@@ -1,4 +1,4 @@
-"""One stack of real servers for the whole run; names of their own for every test."""
+"""One stack of real servers for the whole run, and separate names for every test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TESTS = Path(__file__).parent
 KINDS = {"unit", "integration", "system"}
 IN_CONTAINERS = os.environ.get("SENTIMENT_STACK") == "containers"
 
-# Settings of the person who runs the tests must not decide them, nor must the speed of the machine.
+# Neither the settings of the person who runs the tests nor the speed of the machine may affect the results.
 for variable in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
     del os.environ[variable]
 hypothesis.settings.register_profile("sentiment", deadline=None)
@@ -28,7 +28,7 @@ hypothesis.settings.load_profile("sentiment")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each test is marked with the name of its folder: pytest -m "unit or integration"."""
+    """Mark each test with the name of its folder: pytest -m "unit or integration"."""
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0]
         if folder in KINDS:
@@ -51,7 +51,7 @@ def session_stack() -> Iterator[LocalStack]:
 
 @pytest.fixture
 def stack(session_stack: LocalStack) -> Iterator[LocalStack]:
-    """The shared servers, all of them up again after the test, whatever it did to them."""
+    """The shared servers. After the test, those that it stopped or paused run again."""
     yield session_stack
     for server in session_stack.servers:
         if server.running:
@@ -62,7 +62,7 @@ def stack(session_stack: LocalStack) -> Iterator[LocalStack]:
 
 @pytest.fixture
 def make_workplace(stack: LocalStack) -> Iterator[Callable[..., Workplace]]:
-    """Makes workplaces with topics; arguments as those of `new_workplace`."""
+    """Makes workplaces with topics; takes the arguments of `new_workplace`."""
     made: list[Workplace] = []
 
     def make(**flags: Any) -> Workplace:
@@ -77,5 +77,5 @@ def make_workplace(stack: LocalStack) -> Iterator[Callable[..., Workplace]]:
 
 @pytest.fixture
 def workplace(make_workplace: Callable[..., Workplace]) -> Workplace:
-    """One with the default settings."""
+    """A workplace with the default settings."""
     return make_workplace()

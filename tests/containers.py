@@ -1,7 +1,7 @@
-"""The same servers from images, for machines with a Docker engine: `SENTIMENT_STACK=containers`.
+"""The stack's servers as containers, for machines with a Docker engine: `SENTIMENT_STACK=containers`.
 
-They share the host's network, so ports, properties and readiness are those of the local stack. Without a network,
-set TESTCONTAINERS_RYUK_DISABLED=true: the library's own cleaner is an image as well.
+They share the host's network, so ports, properties and readiness checks are those of the local stack. Without internet
+access, set TESTCONTAINERS_RYUK_DISABLED=true, because the library's cleanup service is an image too.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ REDIS_IMAGE = "redis:7"
 
 
 class InContainer(Server):
-    """A server whose process is a container; the container stays when it stops, with its data."""
+    """A server whose process is a container; a stopped container keeps its data."""
 
     _container: DockerContainer | None = None
 
     @abstractmethod
     def image(self) -> DockerContainer:
-        """The container to be, on the host's network."""
+        """The container to start, on the host's network."""
 
     @property
     def _docker(self) -> Any:
@@ -45,7 +45,7 @@ class InContainer(Server):
 
     @property
     def pid(self) -> int:
-        """Process id inside the container."""
+        """The process id inside the container."""
         return 1
 
     @property
@@ -83,7 +83,7 @@ class InContainer(Server):
 
 
 class KafkaContainer(InContainer, KafkaBroker):
-    """One broker; the image takes each property from a variable of its name."""
+    """One broker; the image reads each property from the variable of that name."""
 
     def image(self) -> DockerContainer:
         container = DockerContainer(KAFKA_IMAGE).with_env("CLUSTER_ID", self.cluster_id)
@@ -93,7 +93,7 @@ class KafkaContainer(InContainer, KafkaBroker):
 
 
 class RedisContainer(InContainer, RedisServer):
-    """Its data folder is one of this machine, so that a snapshot is a copy here too."""
+    """Its data folder is on the host, so that a snapshot is a copy, as in the local stack."""
 
     def image(self) -> DockerContainer:
         self._data.mkdir()
@@ -109,7 +109,7 @@ class ContainerStack(LocalStack):
     redis_type = RedisContainer
 
     def fetch(self) -> None:
-        """Images come with their first container."""
+        """Do nothing: Docker pulls an image when its first container starts."""
 
     def close(self) -> None:
         super().close()

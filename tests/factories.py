@@ -1,7 +1,7 @@
-"""What many tests need one of: records as the consumer delivers them, events, entries, partitions, and fake servers.
+"""Objects that many tests need: records as the consumer delivers them, events, entries, partitions, fake servers.
 
-The fakes answer as the real servers do in the cases that a test is about; tests/integration and tests/system run the
-same code on real ones.
+A fake behaves like the real server as far as the unit tests need it; tests/integration and tests/system run the same
+code on real servers.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def text_record(offset: int, stream: str, text: str, **fields: Any) -> Record:
 
 
 def erasure(offset: int, stream: str) -> Record:
-    """A null value."""
+    """A record with a null value, which erases its stream."""
     return Record(offset, stream.encode(), None)
 
 
@@ -112,7 +112,7 @@ def new_shift(**changes: Any) -> ShiftEvent:
 
 
 def new_entry(num_records: int = 1) -> StreamEntry:
-    """A stream's entry of so many records."""
+    """A stream's entry with `num_records` records."""
     return StreamEntry(StreamState.empty(CONFIG), None, num_records, 0)
 
 
@@ -127,7 +127,7 @@ def new_partition(
     producer: Any = None,
     dropped: list[str] | None = None,
 ) -> Partition:
-    """An owned partition; `dropped` collects what fenced it."""
+    """An owned partition; `dropped` collects the server that fenced it."""
     return Partition(
         tp,
         producer or FakeProducer(),
@@ -139,12 +139,12 @@ def new_partition(
 
 
 def take(partition: Partition, next_offset: int) -> None:
-    """Let `partition` have taken every record below `next_offset`."""
+    """Make `partition` take every record below `next_offset`."""
     partition.take([Record(next_offset - 1, None, None)])
 
 
 def new_observers(**flags: Any) -> tuple[Metrics, Health]:
-    """Metrics and health of a worker with these settings."""
+    """The metrics and health of a worker with these settings."""
     settings = load_settings(**flags)
     metrics = Metrics(settings.topics)
     return metrics, Health(settings, metrics)
@@ -154,7 +154,7 @@ def new_observers(**flags: Any) -> tuple[Metrics, Health]:
 
 
 class FakeProducer:
-    """Keeps what is published; raises `error` instead where there is one."""
+    """Keeps what is published, or raises `error` if it is set."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -171,7 +171,7 @@ class FakeProducer:
 
 
 class FakeStore:
-    """A Redis of one partition. `answers` come first: a verdict, an error to raise, or None for the real answer."""
+    """A Redis with one partition. It gives `answers` first: a verdict, an error to raise, or None for the real one."""
 
     def __init__(self, *answers: Verdict | Exception | None) -> None:
         self.answers = list(answers)

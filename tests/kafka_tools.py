@@ -1,4 +1,7 @@
-"""The verifier's view of Kafka: another client than the worker's (kafka-python), read_committed, every wait bounded."""
+"""The tests' access to Kafka, through a client that the worker does not produce or consume with (kafka-python).
+
+It reads committed records only, and every wait has a time limit.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ POLL_MS = 200
 
 
 class Keyed(NamedTuple):
-    """A record to produce; without `partition` the key decides, without `timestamp_ms` it is now."""
+    """A record to produce. By default the key decides the partition, and the timestamp is now."""
 
     key: bytes | None
     value: bytes | None
@@ -23,7 +26,7 @@ class Keyed(NamedTuple):
 
 
 def produce(kafka: str, topic: str, records: Iterable[Keyed], timeout_s: float = TIMEOUT_S) -> list[tuple[int, int]]:
-    """Send `records` to `topic` in order; gives the partition and offset of each, once all are acknowledged."""
+    """Send `records` to `topic` in order; returns the partition and offset of each, once all are acknowledged."""
     with KafkaProducer(bootstrap_servers=kafka.split(","), acks="all", linger_ms=5) as producer:
         futures = [
             producer.send(
@@ -41,9 +44,9 @@ def produce(kafka: str, topic: str, records: Iterable[Keyed], timeout_s: float =
 
 
 def read_to_end(kafka: str, *topics: str, timeout_s: float = TIMEOUT_S) -> list[Any]:
-    """Every committed record of `topics`, up to the ends that they have now; those of a partition in offset order.
+    """Every committed record of `topics` up to their current ends, in offset order within a partition.
 
-    Raises TimeoutError when the ends are not reached in time.
+    Raises TimeoutError when it does not reach the ends in time.
     """
     with _consumer(kafka, topics) as consumer:
         ends = consumer.end_offsets(consumer.assignment())
@@ -51,9 +54,9 @@ def read_to_end(kafka: str, *topics: str, timeout_s: float = TIMEOUT_S) -> list[
 
 
 def read_count(kafka: str, *topics: str, count: int, timeout_s: float = TIMEOUT_S) -> list[Any]:
-    """Committed records of `topics` from their beginnings, at least `count` of them.
+    """At least `count` committed records of `topics`, from their beginnings.
 
-    Raises TimeoutError, with the number that there were, when they do not come in time.
+    Raises TimeoutError, with the number of records found, when they do not arrive in time.
     """
     with _consumer(kafka, topics) as consumer:
         return _read(consumer, lambda records: len(records) >= count, timeout_s)
@@ -77,14 +80,14 @@ def _read(consumer: KafkaConsumer, done: Callable[[list[Any]], bool], timeout_s:
     deadline = time.monotonic() + timeout_s
     while not done(records):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{len(records)} records within {timeout_s} s, and not all that were awaited")
+            raise TimeoutError(f"found only {len(records)} records within {timeout_s} s")
         for batch in consumer.poll(timeout_ms=POLL_MS).values():
             records += batch
     return records
 
 
 def create_topics(kafka: str, partitions: dict[str, int], **configs: str) -> None:
-    """Create each topic with its number of partitions, and wait until all have leaders."""
+    """Create each topic with its number of partitions, and wait until every partition has a leader."""
     with KafkaAdminClient(bootstrap_servers=kafka.split(",")) as admin:
         admin.create_topics(
             {name: {"num_partitions": number, "configs": configs} for name, number in partitions.items()},
@@ -93,7 +96,7 @@ def create_topics(kafka: str, partitions: dict[str, int], **configs: str) -> Non
 
 
 def delete_topics(kafka: str, topics: Iterable[str]) -> None:
-    """Delete those of `topics` that are there."""
+    """Delete those of `topics` that exist."""
     with KafkaAdminClient(bootstrap_servers=kafka.split(",")) as admin:
         there = [topic["name"] for topic in admin.describe_topics()]
         gone = sorted(set(topics) & set(there))
@@ -102,7 +105,7 @@ def delete_topics(kafka: str, topics: Iterable[str]) -> None:
 
 
 def committed(kafka: str, group: str) -> dict[TopicPartition, int]:
-    """Offsets that the group has committed; partitions without one are left out."""
+    """The offsets that the group has committed, without partitions that have none."""
     with KafkaAdminClient(bootstrap_servers=kafka.split(",")) as admin:
         offsets = admin.list_group_offsets(group)[group]
     return {tp: entry.offset for tp, entry in offsets.items() if entry.offset >= 0}

@@ -1,4 +1,4 @@
-"""Names of metrics: those that a worker exposes, and those that a query asks for."""
+"""Names of metrics: those that a worker exposes, and those that a query uses."""
 
 import re
 
@@ -11,7 +11,7 @@ _NAME = re.compile(r"\b(?:sentiment|process)_[a-z_]+\b")
 
 
 def exposed_names() -> set[str]:
-    """Every series name on a worker's /metrics."""
+    """The name of every series on a worker's /metrics."""
     metrics = Metrics(["tweets"])
     metrics.lag("tweets", 0, 0)
     metrics.model("default", "0123456789abcdef")
@@ -20,10 +20,10 @@ def exposed_names() -> set[str]:
 
 
 def names_in(query: str) -> set[str]:
-    """The worker's metrics that a PromQL query names."""
+    """The worker's metrics in a PromQL query."""
     return set(_NAME.findall(query))
 
 
 def value_of(metrics: Metrics, name: str, **labels: str) -> float | None:
-    """The present value of one series."""
+    """The current value of one series."""
     return metrics.registry.get_sample_value(name, labels)

@@ -1,6 +1,6 @@
-"""Prints the line coverage of each module and fails where one is below the bar: python -m tests.module_coverage.
+"""Prints the line coverage of each module and fails if one is too low: python -m tests.module_coverage.
 
-It reads the data that `coverage combine` has left (make coverage).
+It reads the data that `coverage combine` has written (make coverage).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MIN_PERCENT = 85.0
 
 
 def modules_below(coverage: Coverage, min_percent: float = MIN_PERCENT) -> dict[str, float]:
-    """Percentage of covered lines of each measured file that has less than `min_percent`, lowest first."""
+    """The percentage of covered lines in each measured file with less than `min_percent`, lowest first."""
     below = {}
     for file in coverage.get_data().measured_files():
         _, statements, _, missing, _ = coverage.analysis2(file)
@@ -25,7 +25,7 @@ def modules_below(coverage: Coverage, min_percent: float = MIN_PERCENT) -> dict[
 
 
 def main() -> int:
-    """Print the table, then what is below the bar; 1 where anything is."""
+    """Print the table, then the modules below MIN_PERCENT; returns 1 if there are any."""
     coverage = Coverage()
     coverage.load()
     coverage.report()

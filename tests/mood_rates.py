@@ -1,8 +1,7 @@
 """How often the shift detector alarms on steady streams, and how soon it finds a turn: `python -m tests.mood_rates`.
 
-Scores are drawn as a three-class network gives them: near -0.8, 0 or 0.8, never far from the class, bounded. A
-sticky stream repeats the class of the record before with probability 0.3, as texts that answer each other do. Every
-number is a function of the seeds.
+Scores are drawn as a three-class network gives them: near -0.8, 0 or 0.8, and bounded. A sticky stream repeats the
+class of the previous record with probability 0.3, as replies to each other do. Every number follows from the seeds.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from worker.state.mood import MoodState, MoodTracker, Shift
 
 NUM_STREAMS = 200
 NUM_STEADY_RECORDS = 1000
-MAX_DELAY = 60  # records within which a turn should be found
+MAX_DELAY = 60  # a turn should be found within this many records
 STICKY = 0.3
 
 CENTRES = (-0.8, 0.0, 0.8)
-Shares = tuple[float, float, float]  # of negative, neutral and positive scores
+Shares = tuple[float, float, float]  # the shares of negative, neutral and positive scores
 
-# The shares before, and after a turn of the mean by 0.8
+# The shares before and after a turn of the mean by 0.8.
 KINDS: dict[str, tuple[Shares, Shares]] = {
     "loved": ((0.03, 0.10, 0.87), (0.48, 0.20, 0.32)),
     "pleased": ((0.15, 0.25, 0.60), (0.65, 0.25, 0.10)),
@@ -33,7 +32,7 @@ KINDS: dict[str, tuple[Shares, Shares]] = {
 
 
 class Rates(NamedTuple):
-    """Of one kind of stream. Delays are in records, and infinite where the turn was not found."""
+    """The rates of one kind of stream. A delay is in records, and infinite when the turn was not found."""
 
     kind: str
     sticky: float
@@ -44,7 +43,7 @@ class Rates(NamedTuple):
 
 
 def scores(random: Random, shares: Shares, num_records: int, sticky: float = 0.0) -> Iterator[float]:
-    """Scores of one stream in one mood."""
+    """The scores of one stream in one mood."""
     centre = None
     for _ in range(num_records):
         if centre is None or random.random() >= sticky:
@@ -54,7 +53,7 @@ def scores(random: Random, shares: Shares, num_records: int, sticky: float = 0.0
 
 
 def measure(tracker: MoodTracker, kind: str, sticky: float) -> Rates:
-    """Rates of one kind of stream over NUM_STREAMS seeds."""
+    """The rates of one kind of stream over NUM_STREAMS seeds."""
     before, after = KINDS[kind]
     alarms = 0
     delays, errors = [], []
@@ -79,7 +78,7 @@ def measure(tracker: MoodTracker, kind: str, sticky: float) -> Rates:
 
 
 def shifts(tracker: MoodTracker, of: Iterator[float] | list[float]) -> list[tuple[int, Shift]]:
-    """The shifts that scores a second apart show, each with the number of its record."""
+    """The shifts in scores one second apart, each with the number of its record."""
     mood: MoodState | None = None
     found = []
     for at, score in enumerate(of):

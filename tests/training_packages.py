@@ -1,7 +1,7 @@
-"""Tests of training need torch and other large packages; where one is not installed, they skip.
+"""Skips the tests of training when a large package that they need, such as torch, is not installed.
 
-A test file, a fixture or a test that fails because one of PACKAGES cannot be imported is skipped, with what to
-install as the reason. With `--require-training` nothing skips: the run ends at once when a package is missing.
+A test file, a fixture or a test that fails because one of PACKAGES cannot be imported is skipped; the reason says what
+to install. With `--require-training` nothing is skipped: the run ends at once when a package is missing.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = {  # by the extra that brings it
+PACKAGES = {  # by the extra that installs them
     "train": ("gensim", "matplotlib", "onnx", "scipy", "simplemma", "sklearn", "tokenizers", "torch", "triton"),
     "bench": ("onnxruntime", "threadpoolctl", "vaderSentiment"),
 }
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--require-training", action="store_true", help="fail where a package that training needs is away")
+    parser.addoption(
+        "--require-training", action="store_true", help="fail when a package of the training extras is missing"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def skip_reason(error: BaseException) -> str | None:
-    """What to install, if `error` comes from the import of a package that is not installed; else None."""
+    """What to install, if the cause of `error` is a package that is not installed; otherwise None."""
     cause: BaseException | None = error
     while cause:
         if isinstance(cause, ModuleNotFoundError) and cause.name:
@@ -44,7 +46,7 @@ def skip_reason(error: BaseException) -> str | None:
 
 
 class _Module(pytest.Module):
-    """A test file that skips as a whole when its imports need a package that is missing."""
+    """A test file that is skipped as a whole when its imports need a missing package."""
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         try:

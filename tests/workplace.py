@@ -1,4 +1,4 @@
-"""What one test has of the shared servers: topics, a group and keys that no other test uses."""
+"""One test's share of the servers: topics, a group and keys that no other test uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.stack import LocalStack
 
 @dataclass(frozen=True)
 class Workplace:
-    """`settings` name the topics and the group; the group is also the prefix of the keys in Redis."""
+    """`settings` contain the topics and the group, which is also the prefix of the keys in Redis."""
 
     stack: LocalStack
     settings: Settings
@@ -32,20 +32,20 @@ class Workplace:
         return [*settings.topics, settings.events_topic, settings.shifts_topic, settings.deadletters_topic]
 
     def environment(self) -> dict[str, str]:
-        """The variables that give a command the same settings."""
+        """The environment variables that give a command the same settings."""
         return {ENV_PREFIX + name.upper(): _as_variable(value) for name, value in self.flags.items()}
 
     def create_topics(self) -> None:
-        """All topics, with `settings.partitions` partitions each."""
+        """Create all topics, with `settings.partitions` partitions each."""
         kafka_tools.create_topics(self.settings.kafka, dict.fromkeys(self.all_topics, self.settings.partitions))
 
     def delete_topics(self) -> None:
-        """Those that there are."""
+        """Delete those of the topics that exist."""
         kafka_tools.delete_topics(self.settings.kafka, self.all_topics)
 
 
 def new_workplace(stack: LocalStack, inputs: tuple[str, ...] = ("tweets", "reviews"), **flags: Any) -> Workplace:
-    """Settings for `stack` with names of their own (`inputs` are ends of topics' names) and with `flags`."""
+    """A workplace on `stack` with unique names and with `flags`; `inputs` are the ends of the input topics' names."""
     prefix = f"t{uuid.uuid4().hex[:8]}"
     defaults: dict[str, Any] = {
         "kafka": stack.kafka,
@@ -62,7 +62,7 @@ def new_workplace(stack: LocalStack, inputs: tuple[str, ...] = ("tweets", "revie
 
 
 def _as_variable(value: Any) -> str:
-    """As pydantic-settings reads it: topics joined by commas, other structures as JSON."""
+    """The value as pydantic-settings reads it: topics joined by commas, other structures as JSON."""
     if isinstance(value, tuple):
         return ",".join(value)
     return json.dumps(value) if isinstance(value, dict) else str(value)

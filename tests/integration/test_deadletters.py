@@ -1,4 +1,4 @@
-"""Dead letters listed and redriven, on a real broker; they are written by the producer that the worker has."""
+"""Listing and redriving dead letters on a real broker; the worker's own producer writes them."""
 
 import asyncio
 import subprocess
@@ -44,7 +44,7 @@ MIXED = [NO_TEXTS[0], POISONS[0], NO_TEXTS[1], NO_TEXTS[2], POISONS[1], NO_TEXTS
 
 
 def bury(workplace: Workplace, bad: Iterable[Bad], partition: int = 0, first_offset: int = 0) -> None:
-    """Make dead letters of `bad` records of the first input topic, each in a transaction of its own."""
+    """Write dead letters for `bad` records of the first input topic, each in its own transaction."""
 
     async def publish() -> None:
         tp = InputPartition(workplace.topic, partition)
@@ -72,12 +72,12 @@ def redriven(workplace: Workplace, *reasons: Reason) -> RedriveSummary:
 
 
 def returned(workplace: Workplace) -> list[bytes | None]:
-    """The values that came back, in order."""
+    """The values that came back to the input topic, in order."""
     return [record.value for record in read_to_end(workplace.settings.kafka, workplace.topic)]
 
 
 def delete(workplace: Workplace, topic: str) -> None:
-    """Delete a topic, and wait until the broker has forgotten it."""
+    """Delete a topic, and wait until the broker no longer knows it."""
     delete_topics(workplace.settings.kafka, [topic])
     with KafkaAdminClient(bootstrap_servers=workplace.settings.kafka) as admin:
         deadline = time.monotonic() + FORGET_TIMEOUT_S
@@ -90,7 +90,7 @@ def values(bad: Iterable[Bad]) -> list[bytes | None]:
     return [one.value for one in bad]
 
 
-def test_a_dead_letter_is_listed_with_all_that_is_known_of_it(workplace: Workplace) -> None:
+def test_a_dead_letter_is_listed_with_everything_known_about_it(workplace: Workplace) -> None:
     bury(workplace, [NO_TEXTS[0]], partition=2, first_offset=41)
     (letter,) = listed(workplace)
     assert (letter.reason, letter.error) == (Reason.NO_TEXT, "because of no_text")
@@ -101,7 +101,7 @@ def test_a_dead_letter_is_listed_with_all_that_is_known_of_it(workplace: Workpla
     assert letter.id == f"{workplace.settings.deadletters_topic}-2-0"
 
 
-def test_dead_letters_are_listed_by_reason_oldest_first_and_again_and_again(workplace: Workplace) -> None:
+def test_dead_letters_are_listed_by_reason_oldest_first_any_number_of_times(workplace: Workplace) -> None:
     bury(workplace, MIXED)
     assert [letter.reason for letter in listed(workplace)] == [one.reason for one in MIXED]
     for _ in range(2):
@@ -111,7 +111,7 @@ def test_dead_letters_are_listed_by_reason_oldest_first_and_again_and_again(work
     assert not listed(workplace, Reason.NO_STREAM)
 
 
-def test_the_original_comes_back_to_its_partition_as_it_was(workplace: Workplace) -> None:
+def test_the_original_comes_back_to_its_partition_unchanged(workplace: Workplace) -> None:
     headers = (("trace", b"1"), ("empty", b""), ("null", None), ("trace", b"2"))
     bury(workplace, [Bad(Reason.NO_TEXT, b"\xff\x00", b"\xfe", headers)], partition=3, first_offset=7)
     assert redriven(workplace) == (1, 0)
@@ -142,7 +142,7 @@ def test_every_partition_is_redriven_in_order(workplace: Workplace) -> None:
     assert found == expected
 
 
-def test_a_reason_passed_over_is_redriven_later_and_nothing_twice(workplace: Workplace) -> None:
+def test_a_skipped_reason_is_redriven_later_and_nothing_is_redriven_twice(workplace: Workplace) -> None:
     bury(workplace, MIXED)
     assert redriven(workplace, Reason.POISON) == (3, 0)
     assert returned(workplace) == values(POISONS)
@@ -155,7 +155,7 @@ def test_a_reason_passed_over_is_redriven_later_and_nothing_twice(workplace: Wor
     assert not any(letter.pending for letter in listed(workplace))
 
 
-def test_a_record_that_dies_again_is_counted_and_can_be_redriven_again(workplace: Workplace) -> None:
+def test_a_record_that_is_dead_lettered_again_is_counted_and_can_be_redriven_again(workplace: Workplace) -> None:
     bury(workplace, [NO_TEXTS[0]])
     redriven(workplace)
     (back,) = read_to_end(workplace.settings.kafka, workplace.topic)
@@ -169,7 +169,7 @@ def test_a_record_that_dies_again_is_counted_and_can_be_redriven_again(workplace
     assert (last.value, list(last.headers)) == (NO_TEXTS[0].value, [(REDRIVEN, b"2")])
 
 
-def test_more_dead_letters_than_a_chunk_come_back_once_each(workplace: Workplace) -> None:
+def test_more_dead_letters_than_fit_a_chunk_come_back_once_each(workplace: Workplace) -> None:
     bad = [Bad(Reason.NO_TEXT, b"%d " % n + b"x" * 2000) for n in range(1200)]
     error = RecordError(Reason.NO_TEXT, "")
     headers = [tuple(deadletter_headers((), error, workplace.topic, 0, n, TIME_MS)) for n in range(len(bad))]
@@ -179,7 +179,7 @@ def test_more_dead_letters_than_a_chunk_come_back_once_each(workplace: Workplace
     assert returned(workplace) == values(bad)
 
 
-def test_what_was_not_committed_is_neither_listed_nor_redriven_nor_waited_for(workplace: Workplace) -> None:
+def test_uncommitted_records_are_neither_listed_nor_redriven_nor_waited_for(workplace: Workplace) -> None:
     topic = workplace.settings.deadletters_topic
     headers = deadletter_headers((), RecordError(Reason.NO_TEXT, ""), workplace.topic, 0, 0, TIME_MS)
     bury(workplace, NO_TEXTS[:1])
@@ -203,17 +203,17 @@ def test_what_was_not_committed_is_neither_listed_nor_redriven_nor_waited_for(wo
     assert returned(workplace) == values(NO_TEXTS[:3])
 
 
-def test_what_the_log_no_longer_holds_is_passed_over(workplace: Workplace) -> None:
+def test_records_deleted_from_the_log_are_skipped(workplace: Workplace) -> None:
     bury(workplace, NO_TEXTS)
     held = TopicPartition(workplace.settings.deadletters_topic, 0)
     with KafkaAdminClient(bootstrap_servers=workplace.settings.kafka) as admin:
-        admin.delete_records({held: 4})  # a commit marker stands behind each of the first two
+        admin.delete_records({held: 4})  # each of the first two is followed by a commit marker
     assert [letter.source.offset for letter in listed(workplace)] == [2, 3]
     assert redriven(workplace) == (2, 0)
     assert returned(workplace) == values(NO_TEXTS[2:])
 
 
-def test_records_that_no_worker_wrote_are_shown_counted_and_left(workplace: Workplace) -> None:
+def test_records_that_no_worker_wrote_are_listed_counted_and_left_alone(workplace: Workplace) -> None:
     produce(workplace.settings.kafka, workplace.settings.deadletters_topic, [Keyed(b"k", b"stray", 0)])
     bury(workplace, NO_TEXTS[:1])
     stray, letter = listed(workplace)
@@ -223,7 +223,9 @@ def test_records_that_no_worker_wrote_are_shown_counted_and_left(workplace: Work
     assert returned(workplace) == values(NO_TEXTS[:1])
 
 
-def test_a_source_that_is_gone_is_named_and_its_dead_letters_stay(make_workplace: Callable[..., Workplace]) -> None:
+def test_a_source_that_is_gone_is_named_and_its_dead_letters_stay_pending(
+    make_workplace: Callable[..., Workplace],
+) -> None:
     workplace = make_workplace(request_timeout_s=4.0)
     bury(workplace, NO_TEXTS[:2])
     delete(workplace, workplace.topic)
@@ -264,7 +266,7 @@ asyncio.run(redrive(load_settings()))
         ("commit_transaction", "after", 0),
     ],
 )
-def test_a_redrive_that_dies_neither_loses_nor_doubles(
+def test_a_redrive_that_dies_loses_and_duplicates_nothing(
     workplace: Workplace, method: str, when: str, num_left: int
 ) -> None:
     bury(workplace, MIXED)
@@ -279,7 +281,7 @@ def test_a_redrive_that_dies_neither_loses_nor_doubles(
     assert returned(workplace) == values(MIXED)
 
 
-def test_a_redrive_that_another_one_overtook_gives_up_and_doubles_nothing(
+def test_a_redrive_fails_and_duplicates_nothing_after_another_one_has_taken_over(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bury(workplace, MIXED)
@@ -310,7 +312,7 @@ def run_both(settings: Settings) -> None:
         asyncio.run(first())
 
 
-def test_a_kafka_that_is_away_is_named() -> None:
+def test_a_kafka_that_does_not_answer_is_named() -> None:
     run_both(load_settings(kafka=f"127.0.0.1:{free_port()}", request_timeout_s=1))
 
 

@@ -1,3 +1,5 @@
+"""Feeding records and files to a real Kafka, in order, at a rate, and until it stops or fails."""
+
 import asyncio
 import time
 from collections import defaultdict
@@ -31,7 +33,7 @@ def send(workplace: Workplace, records: list[FeedRecord], rate: float | None = N
 
 
 def by_stream(records: Iterable[Any]) -> dict[tuple[str, bytes | None], list[bytes]]:
-    """Values in order; those without a key have no order."""
+    """The values in order; those without a key are sorted, because Kafka keeps no order for them."""
     values = defaultdict(list)
     for record in records:
         values[record.topic, record.key].append(record.value)
@@ -46,7 +48,7 @@ def test_every_record_arrives_once_and_in_order_per_stream(workplace: Workplace)
     assert by_stream(arrived) == by_stream(records)
 
 
-def test_a_feed_stops_when_it_is_told_and_counts_what_arrived(workplace: Workplace) -> None:
+def test_a_feed_stops_on_request_and_counts_what_arrived(workplace: Workplace) -> None:
     stop = asyncio.Event()
 
     def stopping() -> Iterator[FeedRecord]:
@@ -60,13 +62,13 @@ def test_a_feed_stops_when_it_is_told_and_counts_what_arrived(workplace: Workpla
     assert len(read_to_end(workplace.settings.kafka, *workplace.settings.topics)) == num_sent
 
 
-def test_a_rate_is_never_passed(workplace: Workplace) -> None:
+def test_a_rate_is_never_exceeded(workplace: Workplace) -> None:
     started = time.monotonic()
     assert send(workplace, simulated(workplace)[:200], rate=400) == 200
     assert time.monotonic() - started >= 199 / 400
 
 
-def test_a_file_is_fed_but_for_its_bad_lines(workplace: Workplace, tmp_path: Path) -> None:
+def test_a_file_is_fed_without_its_bad_lines(workplace: Workplace, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"stream": "s", "text": "one"}\n{"stream": "s"}\n{"stream": "s", "text": "two"}\n')
     summary = asyncio.run(feed_files(workplace.settings, [path], workplace.topic, None, asyncio.Event()))
@@ -77,14 +79,14 @@ def test_a_file_is_fed_but_for_its_bad_lines(workplace: Workplace, tmp_path: Pat
     assert texts == ["one", "two"]
 
 
-def test_a_missing_topic_is_told_with_what_to_do(workplace: Workplace) -> None:
+def test_a_missing_topic_is_named_with_what_to_do(workplace: Workplace) -> None:
     settings = workplace.settings.model_copy(update={"request_timeout_s": 4.0})
     record = FeedRecord(f"{workplace.topic}.away", b"s", b"{}", 0)
     with pytest.raises(TopicsError, match="sentiment topics"):
         asyncio.run(send_feed(settings, [record], None, asyncio.Event()))
 
 
-def test_a_kafka_that_is_away_is_told_with_what_to_do() -> None:
+def test_a_kafka_that_does_not_answer_is_named_with_what_to_do() -> None:
     settings = load_settings(kafka=f"127.0.0.1:{free_port()}", request_timeout_s=1)
     with pytest.raises(DependencyError, match=f"Kafka at {settings.kafka}"):
         asyncio.run(send_feed(settings, [], None, asyncio.Event()))

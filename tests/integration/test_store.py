@@ -1,4 +1,4 @@
-"""States under a fence, on a real Redis."""
+"""Fenced reads and writes of states, on a real Redis."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def redis(workplace: Workplace) -> Redis:
 
 @pytest.fixture
 def run(workplace: Workplace) -> Callable[[Scenario], None]:
-    """Run a scenario with a store of its own keys."""
+    """Runs a scenario with a store whose keys no other test uses."""
 
     def run_scenario(scenario: Scenario) -> None:
         async def with_store() -> None:
@@ -64,7 +64,7 @@ async def flush(store: StateStore, partition: Partition, offset: int, **entries:
     return verdict
 
 
-def test_what_is_flushed_is_read_again_with_its_position(run: Callable[[Scenario], None]) -> None:
+def test_flushed_states_are_read_back_with_their_position(run: Callable[[Scenario], None]) -> None:
     async def scenario(store: StateStore) -> None:
         partition = await own(store)
         assert await flush(store, partition, 3, a=new_entry(2), b=new_entry(1)) is Verdict.OK
@@ -93,7 +93,9 @@ def test_an_owner_with_a_lower_epoch_is_fenced(run: Callable[[Scenario], None], 
     run(scenario)
 
 
-def test_a_redis_that_forgot_is_told_apart_from_one_that_fences(run: Callable[[Scenario], None], redis: Redis) -> None:
+def test_a_redis_that_lost_its_states_is_distinguished_from_one_that_fences(
+    run: Callable[[Scenario], None], redis: Redis
+) -> None:
     async def scenario(store: StateStore) -> None:
         partition = await own(store)
         await flush(store, partition, 1, a=new_entry(1))
@@ -104,7 +106,7 @@ def test_a_redis_that_forgot_is_told_apart_from_one_that_fences(run: Callable[[S
     run(scenario)
 
 
-def test_a_redis_that_was_rolled_back_is_lost_also_for_reads(run: Callable[[Scenario], None], redis: Redis) -> None:
+def test_a_rolled_back_redis_counts_as_lost_for_reads_too(run: Callable[[Scenario], None], redis: Redis) -> None:
     async def scenario(store: StateStore) -> None:
         partition = await own(store)
         await flush(store, partition, 1, a=new_entry(1))
@@ -141,7 +143,7 @@ def test_an_erased_stream_is_gone_from_redis(run: Callable[[Scenario], None], re
     run(scenario)
 
 
-def test_states_and_position_expire_as_garbage_only_after_twice_the_time_to_live(
+def test_states_and_position_expire_in_redis_only_after_twice_the_time_to_live(
     run: Callable[[Scenario], None], workplace: Workplace, redis: Redis
 ) -> None:
     async def scenario(store: StateStore) -> None:
@@ -153,7 +155,7 @@ def test_states_and_position_expire_as_garbage_only_after_twice_the_time_to_live
     assert all(redis.ttl(key) > 1.9 * workplace.settings.state_ttl_s for key in keys)
 
 
-def test_without_a_number_from_kafka_each_claim_is_higher_also_after_redis_forgot(
+def test_without_an_epoch_from_kafka_each_claim_is_higher_even_after_redis_lost_its_data(
     run: Callable[[Scenario], None], redis: Redis
 ) -> None:
     async def scenario(store: StateStore) -> None:
@@ -193,7 +195,7 @@ def test_a_redis_that_may_evict_states_is_refused_with_what_to_set(
     run(scenario)
 
 
-def test_a_redis_that_is_full_fails_the_probe_though_it_answers(run: Callable[[Scenario], None], redis: Redis) -> None:
+def test_a_full_redis_fails_the_probe_although_it_answers(run: Callable[[Scenario], None], redis: Redis) -> None:
     async def scenario(store: StateStore) -> None:
         await store.probe()
         redis.config_set("maxmemory", 1)
@@ -207,7 +209,7 @@ def test_a_redis_that_is_full_fails_the_probe_though_it_answers(run: Callable[[S
     run(scenario)
 
 
-def test_a_redis_that_is_away_is_named_with_what_to_do() -> None:
+def test_a_redis_that_does_not_answer_is_named_with_what_to_do() -> None:
     async def scenario() -> None:
         store = StateStore(load_settings(redis="redis://127.0.0.1:1/0"), CONFIG, FINGERPRINT)
         with pytest.raises(DependencyError, match=r"127\.0\.0\.1:1.*--redis"):

@@ -1,3 +1,5 @@
+"""Creating and checking topics on a real Kafka."""
+
 import asyncio
 from collections.abc import Iterator
 
@@ -17,7 +19,7 @@ from worker.settings import load_settings
 from worker.stack import LocalStack
 from worker.stack.server import free_port
 
-LARGEST_VALUE_BYTES = (1 << 20) - 200  # the rest are the client's estimates of the batch around it
+LARGEST_VALUE_BYTES = (1 << 20) - 200  # the rest covers the client's estimate of the batch overhead
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def partition_counts(bare: Workplace) -> dict[str, int]:
         return {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(bare.all_topics)}
 
 
-def test_topics_are_created_once_and_then_fit(bare: Workplace) -> None:
+def test_topics_are_created_once_and_are_then_suitable(bare: Workplace) -> None:
     with pytest.raises(TopicsError, match="missing topics") as caught:
         check_topics(bare.settings)
     assert all(name in str(caught.value) for name in bare.all_topics)
@@ -43,7 +45,7 @@ def test_topics_are_created_once_and_then_fit(bare: Workplace) -> None:
     assert ensure_topics(bare.settings) == []
 
 
-def test_outputs_get_as_many_partitions_as_the_largest_input_that_is_there(bare: Workplace) -> None:
+def test_outputs_get_as_many_partitions_as_the_largest_existing_input(bare: Workplace) -> None:
     create_topics(bare.settings.kafka, {bare.topic: 5})
     ensure_topics(bare.settings)
     counts = partition_counts(bare)
@@ -52,14 +54,14 @@ def test_outputs_get_as_many_partitions_as_the_largest_input_that_is_there(bare:
     check_topics(bare.settings)
 
 
-def test_an_events_topic_that_is_too_small_is_left_as_it_is_and_named(bare: Workplace) -> None:
+def test_an_events_topic_that_is_too_small_is_left_unchanged_and_named(bare: Workplace) -> None:
     create_topics(bare.settings.kafka, {bare.settings.events_topic: 2})
     ensure_topics(bare.settings)
     with pytest.raises(TopicsError, match=f"{bare.settings.events_topic} has 2 partitions, the input .* has 3"):
         check_topics(bare.settings)
 
 
-def test_dead_letters_are_gone_before_the_progress_of_their_redrive_is(bare: Workplace) -> None:
+def test_dead_letters_are_deleted_before_the_progress_of_their_redrive(bare: Workplace) -> None:
     ensure_topics(bare.settings)
     resource = ConfigResource(ConfigResourceType.TOPIC, bare.settings.deadletters_topic)
     with KafkaAdminClient(bootstrap_servers=bare.settings.kafka) as admin:
@@ -88,13 +90,13 @@ def test_the_largest_record_that_a_broker_takes_fits_as_a_dead_letter(bare: Work
     assert letter.value == value
 
 
-def test_a_broker_that_refuses_says_why(bare: Workplace) -> None:
+def test_a_refusal_of_the_broker_is_reported_with_its_reason(bare: Workplace) -> None:
     settings = bare.settings.model_copy(update={"replication": 9})
     with pytest.raises(TopicsError, match=r"(?i)replica"):
         ensure_topics(settings)
 
 
-def test_a_kafka_that_is_away_is_named_with_what_to_do() -> None:
+def test_a_kafka_that_does_not_answer_is_named_with_what_to_do() -> None:
     kafka = f"127.0.0.1:{free_port()}"
     settings = load_settings(kafka=kafka, request_timeout_s=1)
     for call in (check_topics, ensure_topics):

@@ -35,7 +35,7 @@ def score(
     scored gives its number and the error, and the others go on.
     """
     from worker.network import load_engine
-    from worker.tools.scorefile import LineScorer, encode_lines, open_lines, read_lines
+    from worker.tools.score_file import LineScorer, encode_lines, open_lines, read_lines
 
     engine = load_engine(settings)
     scorer = LineScorer(settings, engine)

@@ -24,7 +24,7 @@ def show(settings: Settings, stream: Stream, topic: Topic) -> None:
     """Show the state of STREAM as it was last written to Redis, as JSON."""
     import msgspec
 
-    from worker.tools.streamview import show_state
+    from worker.tools.stream_view import show_state
 
     view = asyncio.run(show_state(settings, topic, stream))
     print(msgspec.json.format(msgspec.json.encode(view)).decode())
@@ -42,7 +42,7 @@ def erase(
 
     The worker erases it when it comes to that record; what was published stays.
     """
-    from worker.tools.streamview import erase_state
+    from worker.tools.stream_view import erase_state
 
     if not yes:
         typer.confirm(f"Erase the state of {stream} in {topic}?", abort=True)

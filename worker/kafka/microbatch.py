@@ -1,4 +1,4 @@
-"""The records that are taken through the steps together."""
+"""A micro-batch: the records that go through the pipeline's steps together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Records = dict[TopicPartition, list[Any]]
 
 
 class BatchLimits(Protocol):
-    """The settings that bound what is fetched and not done."""
+    """The settings that limit how many records are fetched but not yet committed."""
 
     @property
     def max_batch(self) -> int: ...  # noqa: D102
@@ -25,7 +25,7 @@ class BatchLimits(Protocol):
 
 
 class MicroBatch:
-    """Records of several partitions. It grows until it is taken; a batch that is dropped before is empty."""
+    """Records of several partitions. It grows until `take` is called; a batch that the consumer dropped is empty."""
 
     def __init__(self, max_records: int) -> None:
         self._max_records = max_records
@@ -37,11 +37,11 @@ class MicroBatch:
 
     @property
     def full(self) -> bool:
-        """Whether it has its number of records."""
+        """Whether the batch holds its maximum number of records."""
         return self.num_records >= self._max_records
 
     def add(self, tp: TopicPartition, records: list[Any]) -> list[Any]:
-        """Take in as many of `records` as fit; the rest is returned."""
+        """Add as many of `records` as fit, and return the rest."""
         fitting = records[: self._max_records - self.num_records]
         self._records.setdefault(tp, []).extend(fitting)
         self.num_records += len(fitting)
@@ -50,13 +50,13 @@ class MicroBatch:
         return records[len(fitting) :]
 
     async def fill(self, max_wait_s: float) -> None:
-        """Until the batch is full, at the latest after `max_wait_s`."""
+        """Wait until the batch is full, for at most `max_wait_s`."""
         if not self.full and max_wait_s > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), max_wait_s)
 
     def take(self) -> Records:
-        """Its records, once; it grows no more."""
+        """Close the batch and return its records; a second call returns none."""
         records, self._records = self._records, {}
         self.closed = True
         self._full.set()
@@ -64,5 +64,5 @@ class MicroBatch:
 
 
 def size_bytes(records: list[Any]) -> int:
-    """Payload of raw records."""
+    """The number of bytes in the keys and values of raw records."""
     return sum(len(record.value or b"") + len(record.key or b"") for record in records)

@@ -1,8 +1,8 @@
-"""The topics that the worker needs: creates those that are missing, and reports what does not fit.
+"""The topics that the worker needs: creates missing ones, and reports unsuitable ones.
 
-Events need at least as many partitions as the input topic with the most: the events of an input partition go to the
-partition of the same number (modulo their count), so with fewer, several input partitions would share one. Shifts and
-dead letters are few, and may have any number.
+The events topic needs at least as many partitions as the largest input topic. The events of an input partition go to
+the partition with the same number (modulo the count), so with fewer, several input partitions would share one. Shifts
+and dead letters are few, so their topics may have any number of partitions.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from worker.kafka.clients import client_options, kafka_away
 from worker.settings import Settings
 
 HOUR_MS = 3_600_000
-# The offsets of a consumer group say what was redriven, and a broker forgets them 7 days after their last commit
-# (`offsets.retention.minutes`): dead letters must be gone before that. Segments are deleted whole, hence the roll.
-# A dead letter is its record with our headers: larger than the largest record that a broker takes by default (1 MiB).
+# A consumer group's offsets record what was redriven, and a broker deletes them 7 days after the last commit
+# (`offsets.retention.minutes`), so dead letters must be gone before that. Only whole segments are deleted, hence the
+# `segment.ms`. A dead letter is a record plus our headers, so it may exceed a broker's default limit of 1 MiB.
 DEADLETTER_CONFIGS = {
     "retention.ms": str(6 * 24 * HOUR_MS),
     "segment.ms": str(12 * HOUR_MS),
@@ -30,10 +30,10 @@ DEADLETTER_CONFIGS = {
 
 
 def ensure_topics(settings: Settings) -> list[str]:
-    """Create the topics that are missing, and give their names; those that exist stay as they are.
+    """Create the missing topics and return their names; existing topics are not changed.
 
-    Inputs get `settings.partitions`, outputs as many as the input with the most. Raises TopicsError when the broker
-    refuses to, and DependencyError when it does not answer.
+    Input topics get `settings.partitions` partitions, output topics as many as the largest input topic. Raises
+    TopicsError when the broker refuses, DependencyError when it does not answer.
     """
     inputs, outputs = settings.topics, _outputs(settings)
     with _admin(settings) as admin:
@@ -47,7 +47,7 @@ def ensure_topics(settings: Settings) -> list[str]:
 
 
 def check_topics(settings: Settings) -> None:
-    """Raises TopicsError that names all that is missing or does not fit; DependencyError when Kafka is away."""
+    """Raises TopicsError, naming every missing or unsuitable topic, and DependencyError when Kafka does not answer."""
     with _admin(settings) as admin:
         counts = _partition_counts(admin, settings.topics + _outputs(settings))
     problems = find_problems(settings, counts)
@@ -56,7 +56,7 @@ def check_topics(settings: Settings) -> None:
 
 
 def find_problems(settings: Settings, counts: Mapping[str, int]) -> list[str]:
-    """What is wrong with topics of these partition counts, and what to do about it."""
+    """The problems of topics with these partition counts, each with its remedy."""
     missing = [name for name in settings.topics + _outputs(settings) if name not in counts]
     problems = []
     if missing:
@@ -87,7 +87,7 @@ def _admin(settings: Settings) -> Iterator[Any]:
 
 
 def _partition_counts(admin: Any, names: tuple[str, ...]) -> dict[str, int]:
-    """Partitions of each topic that exists."""
+    """The number of partitions of each topic that exists."""
     found = admin.describe_topics(list(names))
     return {topic["name"]: len(topic["partitions"]) for topic in found if topic["error_code"] == NoError.errno}
 
@@ -102,10 +102,10 @@ def _create(admin: Any, settings: Settings, partitions: dict[str, int]) -> None:
         for name, count in partitions.items()
     }
     answer = admin.create_topics(wanted, raise_errors=False)
-    # somebody else may have created one of them meanwhile: `check_topics` judges what it is like
+    # Someone else may have created one of them in the meantime; `check_topics` checks whether it is suitable.
     accepted = {NoError.errno, TopicAlreadyExistsError.errno}
     refused = [topic for topic in answer["topics"] if topic["error_code"] not in accepted]
     if refused:
         reasons = (f"{topic['name']}: {topic['error_message'] or for_code(topic['error_code'])}" for topic in refused)
-        raise TopicsError(f"Kafka at {settings.kafka} does not create topics:\n" + "\n".join(reasons))
+        raise TopicsError(f"Kafka at {settings.kafka} refuses to create topics:\n" + "\n".join(reasons))
     admin.wait_for_topics(list(partitions), timeout_ms=int(settings.request_timeout_s * 1000))

@@ -1,8 +1,8 @@
 """Liveness, readiness and metrics over HTTP: /live, /ready and /metrics.
 
 /live says whether a restart would help: it fails once the worker has made no progress for `progress_timeout_s`.
-/ready says whether the worker does its work now: it has its assignment, records flow, Kafka and Redis answer, and the
-last progress is recent. A worker with nothing to do, or waiting for a server, still goes round: that is progress.
+/ready says whether the worker can do its work now: it has an assignment, records flow, Kafka and Redis answer, and its
+last progress is recent. A worker that is idle or waits for a server still makes progress: its loop goes on.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from worker.errors import ListenError
 from worker.monitoring.metrics import Metrics
 from worker.settings import Settings
 
-READY_SHARE = 1 / 3  # of progress_timeout_s: not ready before not live
+READY_SHARE = 1 / 3  # of progress_timeout_s, so that a worker is unready before it is not live
 _SHUTDOWN_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must hold, and in words how it stands."""
+    """One condition, whether it holds, and a description for people."""
 
     name: str
     ok: bool
@@ -33,7 +33,7 @@ class Check:
 
 
 class Health:
-    """What was last observed of the worker, set by its parts, and the checks that follow from it."""
+    """The latest observations of the worker, reported by its components, and the checks that follow from them."""
 
     def __init__(self, settings: Settings, metrics: Metrics, now_s: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
@@ -46,12 +46,12 @@ class Health:
         self._last_progress_s = now_s()
 
     def progress(self) -> None:
-        """The pipeline went round: it did something, found nothing to do, or waits within a bound."""
+        """The pipeline completed a round: it did some work, found none, or waited within its time limit."""
         self._last_progress_s = self._now_s()
         self._metrics.progress()
 
     def assigned(self, num_partitions: int | None) -> None:
-        """The group gave this worker so many partitions, none perhaps; None: it is between two assignments."""
+        """The group assigned `num_partitions` to this worker, possibly 0; None means that a rebalance is under way."""
         self._num_partitions = num_partitions
 
     def flowing(self, flowing: bool) -> None:
@@ -59,11 +59,11 @@ class Health:
         self._flowing = flowing
 
     def kafka_answered(self, *, well: bool) -> None:
-        """How the last request to Kafka went."""
+        """Whether the last request to Kafka succeeded."""
         self._kafka_well = well
 
     def redis_answered(self, *, well: bool) -> None:
-        """How the last request to Redis went; of those that went well, only writes tell anything."""
+        """Whether the last request to Redis succeeded. Only writes prove that: a full Redis still answers reads."""
         self._redis_well = well
 
     def live(self) -> list[Check]:
@@ -110,11 +110,11 @@ class HealthServer:
 
     @property
     def port(self) -> int:
-        """The port in use; also where the settings said 0."""
+        """The port in use, even if the setting is 0."""
         return int(self._runner.addresses[0][1])
 
     async def start(self) -> None:
-        """Raises ListenError when the address cannot be had."""
+        """Start listening. Raises ListenError when the address is not available."""
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port).start()
@@ -123,7 +123,7 @@ class HealthServer:
             raise ListenError("health", self._host, self._port, error) from error
 
     async def close(self) -> None:
-        """Stop listening and end open connections, within a bound."""
+        """Stop listening, and end open connections within a time limit."""
         await self._runner.cleanup()
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""A histogram for whole batches: prometheus_client's own takes one value a call, and about 1 us for it."""
+"""A histogram that takes whole batches: that of prometheus_client takes one value per call, at about 1 us each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 
 class BatchHistogram(Collector):
-    """Cumulative buckets, as Prometheus wants them. `buckets` are upper bounds, ascending, without infinity."""
+    """Cumulative buckets in the Prometheus format. `buckets` are ascending upper bounds, without infinity."""
 
     def __init__(self, name: str, documentation: str, buckets: Sequence[float], registry: CollectorRegistry) -> None:
         self._name, self._documentation = name, documentation
@@ -23,7 +23,7 @@ class BatchHistogram(Collector):
         registry.register(self)
 
     def observe(self, values: Sequence[float]) -> None:
-        """Count each value in the first bucket whose bound is not below it."""
+        """Count each value in the first bucket whose upper bound is at least the value."""
         array = np.asarray(values, np.float64)
         counts = np.bincount(np.searchsorted(self._bounds, array), minlength=len(self._counts))
         with self._lock:
@@ -31,7 +31,7 @@ class BatchHistogram(Collector):
             self._sum += float(array.sum())
 
     def collect(self) -> Iterable[HistogramMetricFamily]:
-        """The family as it stands; a histogram with negative buckets has no sum (OpenMetrics)."""
+        """The current metric family. OpenMetrics allows no sum for a histogram with negative buckets."""
         with self._lock:
             counts, total = self._counts.cumsum().tolist(), self._sum
         bounds = [*map(str, self._bounds.tolist()), "+Inf"]

@@ -1,4 +1,7 @@
-"""Log lines on stderr, as text or as JSON, the libraries' through the same handler. Never a text of a record."""
+"""Log lines on stderr, as text or JSON, through one handler for the worker and its libraries.
+
+A log line never contains the text of a record.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from typing import Final
 
 from worker.settings import Settings
 
-# what a call may say with `extra`, so that lines can be searched by it
+# The fields that a call may pass in `extra`, so that log lines can be searched by them.
 FIELDS: Final = ("action", "topic", "partition", "offset")
-# Faust's services log their starts and stops under the name of the module that subclasses them.
+# Faust's services log their start and stop under the name of the module that subclasses them.
 SUBCLASSED: Final = ("worker.kafka.consumer", "worker.kafka.fetch_thread")
 LIBRARIES: Final = ("aiohttp", "aiokafka", "asyncio", "faust", "mode", "numba", "py.warnings", *SUBCLASSED)
-# kafka-python tells at length of every try to connect, and raises what comes of it as well
+# kafka-python logs every attempt to connect at length, and raises the final error anyway.
 SILENT: Final = ("kafka",)
 REPEAT_S: Final = 10.0
 MAX_REMEMBERED_LINES: Final = 1000
@@ -35,10 +38,10 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, those of FIELDS that were given, a traceback if any."""
+    """One JSON object per line: time, level, logger, message, the given FIELDS, and the traceback, if any."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """The line, without its line end."""
         line = {
             "time": _format_time(record),
             "level": record.levelname.lower(),
@@ -52,7 +55,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class Ration(logging.Filter):
-    """A library may say the same thing once in REPEAT_S: with a broker away, some try hundreds of times a second."""
+    """Limits each message of a library to once in REPEAT_S: while a broker is down, some log hundreds per second."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -60,7 +63,7 @@ class Ration(logging.Filter):
         self._said_at: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is written."""
+        """Whether to write the line."""
         if not record.name.startswith(LIBRARIES):
             return True
         now_s, line = self._now_s(), (record.name, record.getMessage())
@@ -73,10 +76,10 @@ class Ration(logging.Filter):
 
 
 def configure_logs(settings: Settings, *, is_service: bool = False) -> None:
-    """Send every logger of this process to stderr, in the form and from the level of the settings.
+    """Send every logger of this process to stderr, with the format and level in the settings.
 
-    The libraries warn where `is_service`; else the command itself says what is wrong, and they keep still. At level
-    debug they tell everything but their own debugging.
+    Libraries log warnings if `is_service`; otherwise they are silent, because the command reports errors itself. At
+    level debug, they log at level info.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(Ration())

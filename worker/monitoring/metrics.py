@@ -1,6 +1,6 @@
-"""Every metric of the worker. What happens per record is counted per batch: 50,000 records/s leave 20 us for each.
+"""All metrics of the worker. Records are counted in batches, because 50,000 records/s leave 20 us for each record.
 
-A label is a topic, a partition or a word from a fixed list, never a stream: the number of series has a bound.
+A label is a topic, a partition or a word from a fixed list, never a stream, so the number of series is bounded.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _RATIOS: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 
 
 class Scored(Protocol):
-    """What the metrics want to know of one result of the network."""
+    """The fields of a result of the network that the metrics read."""
 
     @property
     def label(self) -> str: ...  # noqa: D102
@@ -42,9 +42,9 @@ class Scored(Protocol):
 
 
 class Metrics:
-    """The metrics, and what the other parts call when something happened. Safe to call from any thread.
+    """The metrics, with one method for each kind of event. Safe to call from any thread.
 
-    Every series with a known label exists from the start, at zero, so that a rate sees its first event.
+    Every series with a known label exists from the start, at zero, so that a rate counts the first event.
     """
 
     def __init__(self, topics: Iterable[str], registry: CollectorRegistry | None = None) -> None:
@@ -69,7 +69,7 @@ class Metrics:
 
     def _init_records(self, topics: Iterable[str]) -> None:
         self._records = Counter(
-            "sentiment_records", "Input records that are done.", ("topic", "outcome"), registry=self.registry
+            "sentiment_records", "Input records processed, by outcome.", ("topic", "outcome"), registry=self.registry
         )
         for topic in topics:
             for outcome in get_args(Outcome):
@@ -78,51 +78,51 @@ class Metrics:
         self._dead_letters = self._counter("dead_letters", "Records that could not be scored.", "reason", Reason)
         self._shifts = self._counter("shifts", "Mood shifts committed.")
         self._end_to_end = self._batch_histogram(
-            "end_to_end_seconds", "From a record's timestamp in Kafka to its committed event.", _END_TO_END_S
+            "end_to_end_seconds", "Time from a record's timestamp in Kafka to its committed event.", _END_TO_END_S
         )
         self._scores = self._batch_histogram("score", "Scores of the committed events.", _SCORES)
         self._unknown = self._batch_histogram(
-            "unknown_token_ratio", "Share of a text's tokens that the vocabulary lacks.", _RATIOS
+            "unknown_token_ratio", "Share of a text's tokens that are not in the vocabulary.", _RATIOS
         )
 
     def _init_batches(self) -> None:
         self._batch_records = Histogram(
-            "sentiment_batch_records", "Records of a micro-batch.", buckets=_BATCH_RECORDS, registry=self.registry
+            "sentiment_batch_records", "Records in a micro-batch.", buckets=_BATCH_RECORDS, registry=self.registry
         )
         self._batch_wait = Histogram(
             "sentiment_batch_wait_seconds",
-            "From a micro-batch's first record to its start.",
+            "Time from a micro-batch's first record to its start.",
             buckets=_STEP_S,
             registry=self.registry,
         )
         stages = Histogram(
             "sentiment_stage_seconds",
-            "A micro-batch's time in each step.",
+            "Time of a micro-batch in each stage.",
             ("stage",),
             buckets=_STEP_S,
             registry=self.registry,
         )
         self._stages = {stage: stages.labels(stage) for stage in get_args(Stage)}
-        self._inflight_records = self._gauge("inflight_records", "Records fetched and not yet committed.")
-        self._inflight_bytes = self._gauge("inflight_bytes", "Their bytes.")
+        self._inflight_records = self._gauge("inflight_records", "Records fetched but not yet committed.")
+        self._inflight_bytes = self._gauge("inflight_bytes", "Bytes of the records fetched but not yet committed.")
 
     def _init_states(self) -> None:
         self._cache = self._counter(
-            "state_cache", "States wanted, by where they were found.", "result", ("hit", "miss")
+            "state_cache", "Lookups of states in the worker's memory, by result.", "result", ("hit", "miss")
         )
         self._cached_streams = self._gauge("cached_streams", "States in the worker's memory.")
         self._flush = Histogram(
-            "sentiment_flush_seconds", "One write of states to Redis.", buckets=_STEP_S, registry=self.registry
+            "sentiment_flush_seconds", "Time of one write of states to Redis.", buckets=_STEP_S, registry=self.registry
         )
-        self._flush_lag = self._gauge("flush_lag_records", "Records committed whose states are not yet in Redis.")
-        self._flush_lost = self._counter("flush_lost", "Flushes at which Redis had forgotten or rolled back states.")
+        self._flush_lag = self._gauge("flush_lag_records", "Committed records whose states are not yet in Redis.")
+        self._flush_lost = self._counter("flush_lost", "Flushes that found states lost or rolled back in Redis.")
         self._fenced = self._counter(
-            "fenced", "Partitions dropped: another worker owns them.", "by", get_args(FencedBy)
+            "fenced", "Partitions dropped because another worker owns them.", "by", get_args(FencedBy)
         )
         self._rebuilt = self._counter("rebuilt_records", "Records applied to states without being published.")
-        self._resets = self._counter("state_resets", "Streams that began anew.", "reason", ResetReason)
+        self._resets = self._counter("state_resets", "Streams restarted from an empty state.", "reason", ResetReason)
         self._position_kept = self._counter(
-            "position_kept", "Partitions whose offset in Kafka was gone, continued at the position in Redis."
+            "position_kept", "Partitions without an offset in Kafka, continued at the position in Redis."
         )
 
     def _init_progress(self) -> None:
@@ -130,20 +130,20 @@ class Metrics:
         self._lag_seconds = self._gauge("lag_seconds", "Age of the oldest record not yet committed.")
         self._owned = self._gauge("owned_partitions", "Partitions that this worker owns.")
         self._last_progress = self._gauge("last_progress_timestamp_seconds", "When the worker last made progress.")
-        self._ready = self._gauge("ready", "1 while /ready says yes.")
-        self._model = Info("sentiment_model", "The checkpoint that reads the texts.", registry=self.registry)
+        self._ready = self._gauge("ready", "1 while /ready reports ready, else 0.")
+        self._model = Info("sentiment_model", "The checkpoint in use.", registry=self.registry)
 
     def batch(self, num_records: int, waited_s: float) -> None:
-        """A micro-batch of `num_records` starts, `waited_s` after its first record came."""
+        """A micro-batch of `num_records` starts, `waited_s` after its first record arrived."""
         self._batch_records.observe(num_records)
         self._batch_wait.observe(waited_s)
 
     def stage(self, stage: Stage) -> AbstractContextManager[object]:
-        """Times a step of one micro-batch: `with metrics.stage("score"):`."""
+        """Times one stage of a micro-batch: `with metrics.stage("score"):`."""
         return self._stages[stage].time()
 
     def committed(self, topic: str, results: Sequence[Scored], latencies_s: Sequence[float]) -> None:
-        """The events of `results` are committed, each so long after its record's timestamp."""
+        """The events of `results` are committed; `latencies_s` are measured from the records' timestamps."""
         self._records.labels(topic, "scored").inc(len(results))
         for label, count in Tally([result.label for result in results]).items():
             self._events.labels(label).inc(count)
@@ -152,31 +152,31 @@ class Metrics:
         self._end_to_end.observe(latencies_s)
 
     def dead_letters(self, topic: str, reasons: Iterable[Reason]) -> None:
-        """These dead letters are committed."""
+        """Dead letters with these reasons are committed."""
         for reason, count in Tally(reasons).items():
             self._dead_letters.labels(reason).inc(count)
             self._records.labels(topic, "dead_letter").inc(count)
 
     def erased(self, topic: str, count: int) -> None:
-        """So many streams were erased by a null value."""
+        """`count` records with a null value have erased their streams."""
         self._records.labels(topic, "erased").inc(count)
 
     def shifts(self, count: int) -> None:
-        """So many shift events are committed."""
+        """`count` shift events are committed."""
         self._shifts.inc(count)
 
     def inflight(self, num_records: int, num_bytes: int) -> None:
-        """What is fetched and not yet committed."""
+        """The records, and their bytes, that are fetched but not yet committed."""
         self._inflight_records.set(num_records)
         self._inflight_bytes.set(num_bytes)
 
     def cache(self, hits: int, misses: int) -> None:
-        """States that a micro-batch found in memory, and those that it did not."""
+        """The number of states that a micro-batch found in memory, and of those that it did not."""
         self._cache.labels("hit").inc(hits)
         self._cache.labels("miss").inc(misses)
 
     def cached_streams(self, count: int) -> None:
-        """States in the worker's memory."""
+        """The number of states in the worker's memory."""
         self._cached_streams.set(count)
 
     def flushing(self) -> AbstractContextManager[object]:
@@ -184,51 +184,51 @@ class Metrics:
         return self._flush.time()
 
     def flush_lag(self, num_records: int) -> None:
-        """Records that are committed and whose states are not yet in Redis."""
+        """The number of committed records whose states are not yet in Redis."""
         self._flush_lag.set(num_records)
 
     def flush_lost(self) -> None:
-        """A flush was answered *lost*."""
+        """Redis answered a flush with *lost*."""
         self._flush_lost.inc()
 
     def fenced(self, by: FencedBy) -> None:
-        """A partition was dropped: Kafka or Redis, whichever refused first, knows a newer owner."""
+        """A partition was dropped, because Kafka or Redis (the first to refuse) knows a newer owner."""
         self._fenced.labels(by).inc()
 
     def rebuilt(self, count: int) -> None:
-        """So many records below the commit were applied to states, unpublished."""
+        """`count` records below the committed offset were applied to states without being published."""
         self._rebuilt.inc(count)
 
     def state_reset(self, reason: ResetReason, count: int = 1) -> None:
-        """So many streams began anew."""
+        """`count` streams restarted from an empty state."""
         self._resets.labels(reason).inc(count)
 
     def position_kept(self) -> None:
-        """The group's offset of a partition was gone, and the position in Redis took its place."""
+        """The group had no offset for a partition, so the position in Redis took its place."""
         self._position_kept.inc()
 
     def lag(self, topic: str, partition: int, num_records: int) -> None:
-        """Records of a partition after the last that is committed."""
+        """The number of records in a partition after the last committed one."""
         self._lag_records.labels(topic, str(partition)).set(num_records)
 
     def drop_lag(self, topic: str, partition: int) -> None:
-        """The partition is another worker's: its lag is no longer ours to report."""
+        """Stop reporting the lag of a partition that this worker no longer owns."""
         self._lag_records.remove(topic, str(partition))
 
     def lag_seconds(self, age_s: float) -> None:
-        """Age of the oldest record that is not yet committed; 0 where there is none."""
+        """The age of the oldest record not yet committed; 0 when there is none."""
         self._lag_seconds.set(age_s)
 
     def owned(self, count: int) -> None:
-        """How many partitions are this worker's."""
+        """The number of partitions that this worker owns."""
         self._owned.set(count)
 
     def progress(self) -> None:
-        """The pipeline went round, if only to find nothing to do."""
+        """The pipeline completed a round, even if there was nothing to do."""
         self._last_progress.set_to_current_time()
 
     def ready(self, ready: bool) -> None:
-        """What /ready would answer."""
+        """The current answer of /ready."""
         self._ready.set(ready)
 
     def model(self, name: str, fingerprint: str) -> None:

@@ -1,1 +1,1 @@
-"""What travels on the topics: types, bytes, headers and published schemas."""
+"""The records on the topics: their types, bytes, headers and published schemas."""

@@ -1,18 +1,18 @@
-"""From a Kafka record's bytes to a valid text, and from an event to the bytes of its record.
+"""Decodes a Kafka record into a valid text, and encodes an event into the value of its record.
 
-What is accepted (schemas/input.json is the default payload; `Settings.fields` names other paths per topic):
+Accepted fields (schemas/input.json describes the default payload; `Settings.fields` sets other paths for a topic):
 
-stream   the field `stream`, else the record's key. Give both the same name: order holds within a partition, which Kafka
-         picks by the key, and a tombstone (a null value) can only erase the stream that its key names.
-id       text or a number; missing: topic-partition-offset, which is also the event's id.
-time     RFC 3339 text with an offset, or a unix time: below 1e11 in seconds, else in milliseconds (1e11 seconds are the
-         year 5138, 1e11 milliseconds are 1973). Missing: the record's timestamp.
-final    missing: true.
+stream   Default: the record's key. Field and key should have the same name: Kafka picks the partition by the key and
+         keeps order within a partition only, and a tombstone (a null value) erases the stream that its key names.
+id       A string or a number. Default: topic-partition-offset, which is also the event's id.
+time     An RFC 3339 string with a UTC offset, or a Unix time: in seconds below 1e11, otherwise in milliseconds (1e11
+         seconds is the year 5138, 1e11 milliseconds is 1973). Default: the record's timestamp.
+final    Default: true.
 
-Null and empty text count as missing, but for `text`, of which only the pipeline can tell whether a word is left.
-Every decision is a pure function of what the log holds, so that a replay decides as the first reading did. Hence a time
-is absurd when it is ahead of the *record's* timestamp, not of the clock on the wall; the record's timestamp itself is
-kept near the present by the broker (`message.timestamp.after.max.ms`).
+Null counts as missing, as does an empty id or stream. An empty `text` passes the codec, because only the pipeline knows
+whether a text has any words. Every decision depends on the log alone, so that a replay decides as the first run did. A
+time is therefore absurd when it is too far ahead of the *record's* timestamp, not of the wall clock; the broker keeps
+the record's timestamp near the present (`message.timestamp.after.max.ms`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Codec:
-    """Decodes the records of every input topic by that topic's field paths."""
+    """Decodes the records of each input topic with that topic's field paths."""
 
     def __init__(self, settings: Settings) -> None:
         self._max_text_bytes = settings.max_text_bytes
@@ -52,10 +52,10 @@ class Codec:
             topic: _split_paths(paths) for topic, paths in settings.fields.items() if paths != FieldPaths()
         }
 
-    def decode(  # noqa: PLR0913, PLR0917 - a record has that many parts
+    def decode(  # noqa: PLR0913, PLR0917 - a record has that many fields
         self, topic: str, key: bytes | None, value: bytes, partition: int, offset: int, timestamp_ms: int
     ) -> InputText:
-        """One record as a valid text. `timestamp_ms` is the record's own. A null value is for `decode_stream_key`.
+        """Decode one record; `timestamp_ms` is its Kafka timestamp. For a null value, call `decode_stream_key` instead.
 
         Raises RecordError: INVALID_UTF8, INVALID_JSON, WRONG_TYPE, NO_TEXT, TEXT_TOO_LONG, NO_STREAM, ABSURD_TIME.
         """
@@ -74,7 +74,7 @@ class Codec:
         )
 
     def _decode_fields(self, topic: str, body: str) -> InputRecord:
-        """The typed decoder where it applies and succeeds; else field by field, which also finds out what is wrong."""
+        """Use the fast typed decoder if possible; otherwise decode field by field, which also finds the error."""
         paths = self._mapped_paths.get(topic)
         if paths is None:
             try:
@@ -100,7 +100,7 @@ class Codec:
             raise RecordError(Reason.TEXT_TOO_LONG, message)
 
     def _time_ms(self, time: datetime | float | None, timestamp_ms: int) -> int:
-        """The record's event time; a record whose own timestamp is absurd cannot bound it."""
+        """The event time. A Kafka timestamp that is itself absurd sets no upper limit for it."""
         if time is None:
             time_ms, latest_ms = timestamp_ms, MAX_TIME_MS
         else:
@@ -113,7 +113,7 @@ class Codec:
 
 
 def decode_stream_key(key: bytes | None) -> str:
-    """The stream that a record's key names. Raises RecordError: NO_STREAM, INVALID_UTF8."""
+    """The stream named by a record's key. Raises RecordError: NO_STREAM, INVALID_UTF8."""
     if not key:
         raise RecordError(Reason.NO_STREAM, "the record has no key, and its value names no stream")
     if len(key) > MAX_NAME_CHARS * MAX_UTF8_BYTES_PER_CHARACTER:
@@ -125,18 +125,18 @@ def decode_stream_key(key: bytes | None) -> str:
 
 
 def encode(event: SentimentEvent | ShiftEvent) -> bytes:
-    """The event as JSON in UTF-8."""
+    """Encode the event as UTF-8 JSON."""
     return _encoder.encode(event)
 
 
 def format_time(time_ms: int) -> str:
-    """Milliseconds since 1970 as RFC 3339 in UTC; times outside the years 1 to 9999 become the nearest within."""
+    """Format milliseconds since 1970 as RFC 3339 in UTC; times outside the years 1 to 9999 are clamped."""
     seconds, milliseconds = divmod(min(max(time_ms, _MIN_FORMATTED_MS), MAX_TIME_MS), 1000)
     return f"{_format_seconds(seconds)}.{milliseconds:03d}Z"
 
 
 def parse_time(text: str) -> int:
-    """RFC 3339 as milliseconds since 1970. Raises ValueError."""
+    """Parse an RFC 3339 time into milliseconds since 1970. Raises ValueError when it is invalid."""
     return (datetime.fromisoformat(text) - EPOCH) // MILLISECOND
 
 
@@ -145,7 +145,7 @@ _MIN_FORMATTED_MS = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
 
 @lru_cache(maxsize=4096)
 def _format_seconds(seconds: int) -> str:
-    """Consecutive records mostly share their second."""
+    """Cached, because consecutive records mostly share their second."""
     return (EPOCH + timedelta(seconds=seconds)).isoformat()[: len("1970-01-01T00:00:00")]
 
 
@@ -164,7 +164,7 @@ def _split_paths(paths: FieldPaths) -> dict[str, Path]:
 
 
 def _read_fields(payload: Any, paths: dict[str, Path]) -> dict[str, Any]:
-    """The fields that are there, by our names. Raises RecordError: WRONG_TYPE, NO_TEXT."""
+    """The fields by their standard names; a missing one is None. Raises RecordError: WRONG_TYPE, NO_TEXT."""
     found = {field: _walk(payload, path) for field, path in paths.items()}
     if found["text"] is None:
         raise RecordError(Reason.NO_TEXT, f"there is nothing at {'.'.join(paths['text'])}")
@@ -172,7 +172,7 @@ def _read_fields(payload: Any, paths: dict[str, Path]) -> dict[str, Any]:
 
 
 def _walk(payload: Any, path: Path) -> Any:
-    """What stands at `path`, None where nothing does. Raises RecordError: WRONG_TYPE."""
+    """The value at `path`, or None. Raises RecordError: WRONG_TYPE when a value on the way has no members."""
     here = payload
     for step in path:
         if isinstance(here, dict):

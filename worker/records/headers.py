@@ -1,8 +1,8 @@
-"""Headers of what goes out: CloudEvents on events and shifts, the reason and the origin on dead letters.
+"""Headers of the output records: CloudEvents attributes on events and shifts, reason and source on dead letters.
 
-CloudEvents, Kafka protocol binding 1.0.2, binary mode: the attributes are headers, the event is the value.
-Dead letters keep the record's own headers, in their order, and gain ours (`DeadLetterHeaders` of types.py).
-A record that comes back after a redrive has one header of ours, the count of its redrives; it is kept.
+Events follow the CloudEvents Kafka protocol binding 1.0.2 in binary mode: attributes are headers, the event is the
+value. A dead letter keeps the record's own headers in order and adds ours (`DeadLetterHeaders` in types.py). A redriven
+record has one header of ours, the number of its redrives; a later dead letter keeps it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from worker.settings import Settings
 REDRIVEN, CUT_FROM = "sentiment-redriven", "sentiment-cut-from"
 OWN_NAMES = frozenset(DeadLetterHeaders.__struct_encode_fields__)
 MAX_ERROR_CHARACTERS = 500
-# Brokers take records of 1 MiB by default, compressed ones far larger by what is in them: a dead letter that none takes
-# would keep the worker from ever getting past its record.
+# By default brokers accept records of up to 1 MiB, and compressed records may hold far more. A dead letter that the
+# broker rejects would stop the worker at that record forever.
 MAX_DEADLETTER_BYTES = 900_000
 MAX_CUT_KEY_BYTES = 4096
 
 
 class EventHeaders:
-    """CloudEvents headers. `ce_source` is the group and the topic, so that an event and a shift may share their id."""
+    """CloudEvents headers. `ce_source` is group and topic, because an event and a shift may have the same id."""
 
     def __init__(self, settings: Settings) -> None:
         self._constant: dict[type, tuple[Header, ...]] = {
@@ -37,7 +37,7 @@ class EventHeaders:
         }
 
     def of(self, event: SentimentEvent | ShiftEvent) -> list[Header]:
-        """The headers of `event`; its time is its source record's."""
+        """The headers of `event`; `ce_time` is the time of its source record."""
         return [
             *self._constant[type(event)],
             ("ce_id", event.id.encode()),
@@ -54,7 +54,7 @@ def _constant_headers(event_type: str, group: str, topic: str) -> tuple[Header, 
     )
 
 
-def deadletter_headers(  # noqa: PLR0913, PLR0917 - where a record stands has that many parts
+def deadletter_headers(  # noqa: PLR0913, PLR0917 - a record's source has that many fields
     headers: Sequence[Header],
     error: RecordError,
     topic: str,
@@ -63,7 +63,7 @@ def deadletter_headers(  # noqa: PLR0913, PLR0917 - where a record stands has th
     timestamp_ms: int,
     cut_from: int | None = None,
 ) -> list[Header]:
-    """The record's `headers`, then why and whence it is a dead letter; ours of an earlier dead letter are replaced."""
+    """The record's `headers`, then ours with its reason and source; they replace ours of an earlier dead letter."""
     ours = {
         "sentiment-reason": error.reason.value,
         "sentiment-error": str(error)[:MAX_ERROR_CHARACTERS],
@@ -78,7 +78,7 @@ def deadletter_headers(  # noqa: PLR0913, PLR0917 - where a record stands has th
 
 
 class Original(NamedTuple):
-    """What a dead letter keeps of its record; `cut_from`: the bytes that it had, where that is not all of it."""
+    """The part of a record that its dead letter keeps. `cut_from` is the record's size in bytes if it was cut."""
 
     key: bytes | None
     value: bytes | None
@@ -87,7 +87,7 @@ class Original(NamedTuple):
 
 
 def fit_original(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> Original:
-    """All of a record, or, where that is too much for a dead letter, beginnings of its key and value."""
+    """The whole record, or only the beginnings of its key and value if it is too large for a dead letter."""
     num_bytes = len(key or b"") + len(value or b"") + sum(len(name) + len(text or b"") for name, text in headers)
     if num_bytes <= MAX_DEADLETTER_BYTES:
         return Original(key, value, headers)
@@ -100,7 +100,7 @@ def fit_original(key: bytes | None, value: bytes | None, headers: Sequence[Heade
 
 
 def read_deadletter_headers(headers: Sequence[Header]) -> DeadLetterHeaders | None:
-    """Ours among a dead letter's `headers`; None where they are missing or wrong: the worker did not write them."""
+    """Our headers on a dead letter; None when they are missing or invalid, which means that no worker wrote it."""
     ours = {name: value for name, value in headers if name in OWN_NAMES and value is not None}
     try:
         return msgspec.convert({name: value.decode() for name, value in ours.items()}, DeadLetterHeaders)
@@ -109,6 +109,6 @@ def read_deadletter_headers(headers: Sequence[Header]) -> DeadLetterHeaders | No
 
 
 def redriven_headers(headers: Sequence[Header], num_redriven: int) -> list[Header]:
-    """The original record's headers again, and how often it was redriven, this time included."""
+    """The original record's headers, and the number of its redrives, including this one."""
     kept = [(name, value) for name, value in headers if name not in OWN_NAMES]
     return [*kept, (REDRIVEN, str(num_redriven).encode())]

@@ -1,4 +1,4 @@
-"""What travels on the topics: the types, from which the published JSON Schemas are made."""
+"""The types of the records on the topics. The published JSON Schemas are generated from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UnitInterval = Annotated[float, Meta(ge=0.0, le=1.0)]
 SignedUnit = Annotated[float, Meta(ge=-1.0, le=1.0)]
 Count = Annotated[int, Meta(ge=0)]
 DecimalText = Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
-MAX_NAME_CHARS = 1024  # names go into keys, headers and events, which a broker does not take at any size
+MAX_NAME_CHARS = 1024  # names go into keys, headers and events, which have to fit a broker's limit
 Name = Annotated[str, Meta(max_length=MAX_NAME_CHARS)]
 
 
@@ -30,7 +30,7 @@ class TopicPartition(NamedTuple):
 
 
 class OutputRecord(NamedTuple):
-    """One record to publish; the input partition that it belongs to decides its partition."""
+    """One record to publish; its partition follows from its input partition."""
 
     topic: str
     key: bytes | None
@@ -39,7 +39,7 @@ class OutputRecord(NamedTuple):
 
 
 class ResetReason(StrEnum):
-    """Why a stream began again without a past; the value is the event's and the metric's label."""
+    """Why a stream restarted from an empty state; the value appears in the event and as the metric's label."""
 
     HISTORY_LOST = "history_lost"
     EXPIRED = "expired"
@@ -47,7 +47,7 @@ class ResetReason(StrEnum):
 
 
 class InputRecord(Struct, frozen=True, gc=False):
-    """The payload of an input record by default; all but `text` may be missing."""
+    """The default payload of an input record; every field except `text` is optional."""
 
     text: str
     id: Name | int | float | None = None
@@ -57,7 +57,7 @@ class InputRecord(Struct, frozen=True, gc=False):
 
 
 class InputText(Struct, frozen=True, gc=False):
-    """One record's text, decoded and valid."""
+    """The decoded and valid text of one record."""
 
     record_id: str
     stream: str
@@ -67,7 +67,7 @@ class InputText(Struct, frozen=True, gc=False):
 
 
 class Source(Struct, frozen=True, gc=False):
-    """Where the record behind an event stands: its topic, partition, offset and own time (RFC 3339)."""
+    """The input record behind an event: its topic, partition, offset and timestamp (RFC 3339)."""
 
     topic: str
     partition: Count
@@ -76,7 +76,7 @@ class Source(Struct, frozen=True, gc=False):
 
 
 class Probabilities(Struct, frozen=True, gc=False):
-    """Calibrated class probabilities; they sum to one."""
+    """Calibrated class probabilities, which sum to one."""
 
     negative: UnitInterval
     neutral: UnitInterval
@@ -84,7 +84,7 @@ class Probabilities(Struct, frozen=True, gc=False):
 
 
 class EventWord(Struct, frozen=True, gc=False):
-    """A word at which the running score moved: `text[start:end]` of the record, and by how much it moved."""
+    """A word that changed the running score: `text[start:end]` of the record, and the change."""
 
     word: str
     start: Count
@@ -93,7 +93,7 @@ class EventWord(Struct, frozen=True, gc=False):
 
 
 class EventMood(Struct, frozen=True, gc=False):
-    """The stream's running mood after this record: decayed mean score, decayed mean magnitude, records seen."""
+    """The stream's mood after this record: decayed mean score, decayed mean magnitude, and number of records."""
 
     score: SignedUnit
     magnitude: UnitInterval
@@ -101,7 +101,7 @@ class EventMood(Struct, frozen=True, gc=False):
 
 
 class EventState(Struct, frozen=True, gc=False):
-    """How many records are in the stream's state, and why the state before this record was empty if it was reset."""
+    """The number of records in the stream's state, and the reason if the state was reset before this record."""
 
     num_records: Count
     reset: str | None
@@ -115,7 +115,7 @@ class EventModel(Struct, frozen=True, gc=False):
 
 
 class SentimentEvent(Struct, frozen=True, gc=False):
-    """One per input record. `id` is topic-partition-offset: the same record always gives the same id."""
+    """The sentiment of one input record. `id` is topic-partition-offset, so a record always gives the same id."""
 
     id: str
     stream: str
@@ -134,7 +134,7 @@ class SentimentEvent(Struct, frozen=True, gc=False):
 
 
 class ShiftEvidence(Struct, frozen=True, gc=False):
-    """Why the change point was called: the test's statistic and threshold, and the records since the change."""
+    """Why the change was reported: the test's statistic and threshold, and the number of records since the change."""
 
     method: str
     statistic: float
@@ -143,14 +143,14 @@ class ShiftEvidence(Struct, frozen=True, gc=False):
 
 
 class MoodLevel(Struct, frozen=True, gc=False):
-    """A mood on one side of a change: its mean score, and the label that the mean falls under."""
+    """The mood on one side of a change: the mean score, and the label of that mean."""
 
     label: str
     score: SignedUnit
 
 
 class ShiftEvent(Struct, frozen=True, gc=False, rename={"from_level": "from", "to_level": "to"}):
-    """A stream's mood turned. `id` and `source` are of the record that showed it, `since` is when it began."""
+    """A turn of a stream's mood. `id` and `source` name the record that revealed it; `since` is when it began."""
 
     id: str
     stream: str
@@ -166,10 +166,11 @@ def _header_name(field: str) -> str:
 
 
 class DeadLetterHeaders(Struct, frozen=True, gc=False, rename=_header_name):
-    """The headers that make a record a dead letter, as UTF-8 text; its key, value and other headers stay as they were.
+    """The headers that a dead letter adds to its record, as UTF-8 text; key, value and other headers are unchanged.
 
-    topic, partition, offset and time (RFC 3339, its timestamp) are the original record's; a redrive counts up redriven.
-    cut_from: 0, or the bytes of a record so large that only its beginning is kept here; it is not redriven.
+    topic, partition, offset and time (the RFC 3339 timestamp) are those of the original record; redriven is the number
+    of its redrives. cut_from is 0, or the size in bytes of a record that was too large to keep whole; a redrive does
+    not send such a record.
     """
 
     reason: Reason

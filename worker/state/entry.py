@@ -1,4 +1,4 @@
-"""What is kept of a stream between two of its records, and its bytes in Redis."""
+"""The entry kept for a stream between two of its records, and its encoding in Redis."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from worker.state.mood import MoodState
 
 FORMAT_VERSION = 1
 _HEADER = struct.Struct("<BBHQq")  # version, reset reason, mood bytes, records, last event time in ms
-# A state holds the index of its reason.
+# An entry holds the index of its reason, so the order must not change.
 _RESET_REASONS = (None, ResetReason.HISTORY_LOST, ResetReason.EXPIRED, ResetReason.NOT_FINITE)
 
 
 class StreamEntry(Struct, frozen=True, gc=False):
     """The network's state of a stream, its mood, and the number and time of its records.
 
-    num_records: records in the state since it was last empty. time_ms: the latest event time among them.
-    mood: None until a text is whole. reset: the reset reason that no event has reported yet, or None.
+    num_records: records since the state was last empty. time_ms: the latest event time among them.
+    mood: None until the first text is complete. reset: the reset reason that no event has reported yet, or None.
     """
 
     state: StreamState
@@ -35,7 +35,7 @@ class StreamEntry(Struct, frozen=True, gc=False):
         return self if self.reset is None else replace(self, reset=None)
 
     def to_bytes(self, fingerprint: str) -> bytes:
-        """Header, mood, then the network's state with the model's `fingerprint`."""
+        """Encode header, mood, and the network's state with the model's `fingerprint`, in this order."""
         mood = self.mood.to_bytes() if self.mood else b""
         reason = _RESET_REASONS.index(self.reset)
         header = _HEADER.pack(FORMAT_VERSION, reason, len(mood), self.num_records, self.time_ms)
@@ -43,7 +43,7 @@ class StreamEntry(Struct, frozen=True, gc=False):
 
     @classmethod
     def from_bytes(cls, data: bytes, config: ModelConfig, fingerprint: str) -> StreamEntry:
-        """Raises StateError when the bytes are of another version or model, or cut short."""
+        """Decode an entry. Raises StateError when the bytes are of another version or model, or truncated."""
         if len(data) < _HEADER.size or data[0] != FORMAT_VERSION:
             found = data[0] if data else None
             raise StateError(f"stream entry of version {found}, {len(data)} bytes; this is version {FORMAT_VERSION}")

@@ -1,18 +1,18 @@
-"""The running mood of a stream, and the moments at which it turns. Pure: a state goes in, a new state comes out.
+"""The running mood of a stream, and the shifts of that mood. Pure functions: a state goes in, a new state comes out.
 
 The mood is the mean score, and the mean magnitude |score|, of the stream's records, each weighted by
-2^-(age / half-life). Age is event time: the same records give the same mood whenever they are read. The stream's
-clock is its latest time so far and never goes back; a record that comes late counts with the weight of its age, so
-the order of arrival bears on the two means by rounding alone.
+2^-(age / half-life). Age is measured in event time, so the same records give the same mood at any time. The stream's
+clock is its latest event time and never goes back; a late record counts with the weight of its age, so the order of
+arrival changes the two means only by rounding.
 
 Shifts are found by a two-sided CUSUM (Page, "Continuous inspection schemes", Biometrika 1954) on scores that are
-standardised by the stream's own reference mean and variance, which every record updates after it was judged: the
+standardised by the stream's own reference mean and variance. Every record updates them after its own test: this is the
 self-starting form (Hawkins, "Self-starting cusum charts for location and scale", The Statistician 1987), which needs
 no calibration per stream. Three things fit it to bounded, skewed scores: a standardised score is cut at
 `MAX_DEVIATION`, so that a few odd texts alone never make a shift (the robust CUSUM of Lucas and Crosier, 1982); the
-deviation has a floor, so that a unanimous stream does not alarm at a change that nobody would call one; and the
-reference forgets (`MAX_REFERENCE_RECORDS`), so that a slow drift is followed and not reported. After a shift the
-reference starts anew. The detector reads scores in order of arrival, which is the order of the log.
+deviation has a floor, so that a unanimous stream does not alarm at a negligible change; and the reference forgets
+(`MAX_REFERENCE_RECORDS`), so that it follows a slow drift without an alarm. After a shift the reference is empty
+again. The detector reads scores in order of arrival, which is the order of the log.
 
 False alarms and delays: `python -m tests.mood_rates`.
 """
@@ -29,17 +29,17 @@ from model import LABELS, StateError
 from worker.settings import Settings
 
 METHOD: Final = "self_starting_cusum"
-MIN_REFERENCE_RECORDS: Final = 20  # no test before the reference has seen as many
-MAX_REFERENCE_RECORDS: Final = 200  # from then on the reference forgets, each record weighing 1/200
+MIN_REFERENCE_RECORDS: Final = 20  # no test until the reference has this many records
+MAX_REFERENCE_RECORDS: Final = 200  # from here on the reference forgets: each new record weighs 1/200
 MIN_DEVIATION: Final = 0.25  # floor of the standard deviation, in scores
-MAX_DEVIATION: Final = 2.5  # a single score counts at most this many standard deviations
+MAX_DEVIATION: Final = 2.5  # a single score counts for at most this many standard deviations
 
 _VERSION: Final = 1
 _LAYOUT: Final = Layout("<B 3d Qq I2d dQdqd dQdqd")
 
 
 class Cusum(Struct, frozen=True, gc=False):
-    """One side of the test. All zero while its statistic is; else the records since then, the supposed change."""
+    """One side of the test. All fields are zero while the statistic is; else they describe the records since then."""
 
     statistic: float = 0.0
     num_records: int = 0
@@ -52,7 +52,7 @@ _AT_REST: Final = Cusum()
 
 
 class MoodState(Struct, frozen=True, gc=False):
-    """A stream's mood: fixed size, a value of its records and nothing else.
+    """A stream's mood, of fixed size; it depends on the stream's records alone.
 
     `weight` is the sum of the records' weights as of `time_ms`, the stream's clock.
     """
@@ -69,7 +69,7 @@ class MoodState(Struct, frozen=True, gc=False):
     down: Cusum = _AT_REST
 
     def to_bytes(self) -> bytes:
-        """`_LAYOUT`, little endian: a version byte, then the fields in their order."""
+        """Encode as `_LAYOUT`, little endian: a version byte, then the fields in order."""
         up, down = self.up, self.down
         return _LAYOUT.pack(
             _VERSION,
@@ -81,7 +81,7 @@ class MoodState(Struct, frozen=True, gc=False):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> MoodState:
-        """The state that `to_bytes` wrote. Raises StateError on another version or size."""
+        """Decode the bytes of `to_bytes`. Raises StateError when their version or size is wrong."""
         if data[:1] != bytes([_VERSION]):
             raise StateError(f"mood state: version {data[:1].hex() or 'missing'}, this is version {_VERSION:02x}")
         if len(data) != _LAYOUT.size:
@@ -92,10 +92,10 @@ class MoodState(Struct, frozen=True, gc=False):
 
 
 class Shift(Struct, frozen=True, gc=False):
-    """A mood that turned: mean scores before and after, when it began, and why it was called.
+    """A turn of the mood: the mean scores before and after, when it began, and why it was reported.
 
-    `since_ms` is Page's estimate of the change: the stream's clock at the first record after the statistic last
-    stood at zero. `to_score` is the mean of the `num_records` scores from that record on.
+    `since_ms` is Page's estimate of the change: the stream's clock at the first record after the statistic was last
+    zero. `to_score` is the mean of the `num_records` scores from that record on.
     """
 
     from_score: float
@@ -108,7 +108,7 @@ class Shift(Struct, frozen=True, gc=False):
 
 
 class MoodTracker:
-    """Moves moods on, one record at a time. Holds settings only: equal inputs give bit-identical states."""
+    """Updates moods, one record at a time. It holds settings only, so equal inputs give bit-identical states."""
 
     def __init__(self, settings: Settings) -> None:
         self._half_life_ms = settings.mood_half_life_s * 1000
@@ -121,16 +121,16 @@ class MoodTracker:
         return time_ms - mood.time_ms > self._ttl_ms
 
     def update(self, mood: MoodState | None, score: float, time_ms: int) -> tuple[MoodState, Shift | None]:
-        """The mood after a record of this score (-1..1) and event time, and the shift that the record showed.
+        """The mood after a record with this score (-1..1) and event time, and the shift that it revealed, if any.
 
-        `mood` None: the stream's first record. Raises ValueError on a score that is not in -1..1.
+        `mood` is None for the stream's first record. Raises ValueError when the score is not in -1..1.
         """
         if not -1.0 <= score <= 1.0:
             raise ValueError(f"score {score} is not in -1..1")
         if mood is None:
             mood = MoodState(0.0, 0.0, 0.0, 0, time_ms)
         clock_ms, kept, own = self._weigh(mood, time_ms)
-        # In this form the means cannot leave their bounds: rounding is monotone, so |kept * m + own * s| <= weight.
+        # Computed this way the means stay in bounds: rounding is monotone, so |kept * m + own * s| <= weight.
         weight = kept + own
         mean = (kept * mood.score + own * score) / weight
         magnitude = (kept * mood.magnitude + own * abs(score)) / weight
@@ -139,7 +139,7 @@ class MoodTracker:
         return MoodState(mean, magnitude, weight, mood.num_records + 1, clock_ms, *reference, up, down), shift
 
     def _weigh(self, mood: MoodState, time_ms: int) -> tuple[int, float, float]:
-        """The stream's clock, and as of it the weight of what was there and of a record of `time_ms`."""
+        """The stream's clock, and the weights at that time of the earlier records and of one at `time_ms`."""
         elapsed_ms = time_ms - mood.time_ms
         if elapsed_ms >= 0:
             return time_ms, mood.weight * exp2(-elapsed_ms / self._half_life_ms), 1.0
@@ -162,7 +162,7 @@ class MoodTracker:
 
 
 def level_label(score: float) -> str:
-    """The label that a mean score falls under: the thirds of -1..1."""
+    """The label of a mean score, by thirds of -1..1."""
     return LABELS[(score >= -1 / 3) + (score > 1 / 3)]
 
 
@@ -176,7 +176,7 @@ def _accumulate(side: Cusum, increment: float, score: float, clock_ms: int, refe
 
 
 def _learn(mood: MoodState, score: float) -> tuple[int, float, float]:
-    """The reference's records, mean and variance with one more score: exact at first (Welford), then forgetting."""
+    """Update the reference's records, mean and variance: exactly at first (Welford 1962), then with forgetting."""
     num_records = min(mood.reference_records + 1, MAX_REFERENCE_RECORDS)
     distance = score - mood.reference_mean
     step = distance / num_records

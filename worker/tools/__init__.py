@@ -1,1 +1,1 @@
-"""What the commands beside the worker do: feed, simulate, follow, score files, redrive, check."""
+"""The commands other than the worker itself: feed, simulate, tail, score, show and erase a state, redrive, check."""

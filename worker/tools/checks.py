@@ -1,4 +1,4 @@
-"""`sentiment check`: what the worker needs, looked at one after the other, each within a bound."""
+"""`sentiment check`: checks each dependency of the worker in turn, each within a time limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.state.store import StateStore
 
 
 class Finding(NamedTuple):
-    """What came of one check: its name, how it stands in words, and the exit code that follows from it."""
+    """The result of one check: its name, a description for people, and the exit code that it calls for."""
 
     name: str
     detail: str
@@ -24,13 +24,13 @@ class Finding(NamedTuple):
 
 
 def check_all(settings: Settings) -> Iterator[Finding]:
-    """One finding for each dependency, as soon as it is known."""
+    """Yield one finding for each dependency, as soon as it is known."""
     kafka = _find("kafka", _check_kafka, settings)
     yield kafka
     if kafka.exit_code == EXIT_OK:
         yield _find("topics", _check_topics, settings)
     else:
-        yield Finding("topics", "not looked at without Kafka", kafka.exit_code)
+        yield Finding("topics", "not checked: they cannot be listed without Kafka", kafka.exit_code)
     yield _find("redis", _check_redis, settings)
     yield _find("checkpoint", _check_checkpoint, settings)
 
@@ -60,7 +60,7 @@ def _check_topics(settings: Settings) -> str:
 
 def _check_redis(settings: Settings) -> str:
     async def ask() -> None:
-        # no state is read, so any network will do
+        # check() reads no state, so the model configuration does not matter.
         store = StateStore(settings, ModelConfig(num_words=1), "")
         try:
             await store.check()

@@ -1,7 +1,7 @@
-"""The topic of the dead letters, read to its present end, and how far each reason has been redriven.
+"""Reads the dead-letter topic up to its current end, and how far each reason has been redriven.
 
-The progress is kept in the offset of the redrive's own consumer group and in its metadata: one number for each reason,
-so that the reasons that one redrive passes over can be redriven later.
+The redrive has its own consumer group. The metadata of the group's offset holds one offset for each reason, so that a
+later redrive can send the reasons that an earlier one skipped.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ Progress = dict[str, int]
 
 
 def redrive_group(settings: Settings) -> str:
-    """The redrive's own consumer group, and its transactional id."""
+    """The consumer group of the redrive, which is also its transactional id."""
     return f"{settings.group}-redrive"
 
 
 @contextlib.contextmanager
 def kafka_errors_translated(settings: Settings) -> Iterator[None]:
-    """Raise DependencyError for every error that means that Kafka does not answer."""
+    """Raises DependencyError in place of any error that means that Kafka does not answer."""
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
@@ -45,7 +45,7 @@ def kafka_errors_translated(settings: Settings) -> Iterator[None]:
 
 
 class DeadLetterLog:
-    """Reads the topic of the dead letters, and how far their redrive has come."""
+    """Reads the dead-letter topic and the progress of its redrive."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -64,13 +64,13 @@ class DeadLetterLog:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # What is left of a connection after the bound ends with the process.
+        # A connection that does not close in time ends with the process.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._consumer.stop(), self._settings.request_timeout_s)
         await self._admin.close()
 
     async def ends(self) -> dict[TopicPartition, int]:
-        """Every partition and the end of what is committed in it. Raises TopicsError."""
+        """The end of the committed records in every partition. Raises TopicsError when the topic is missing."""
         name = self._settings.deadletters_topic
         (topic,) = await self._admin.describe_topics([name])
         if topic["error_code"]:
@@ -80,8 +80,8 @@ class DeadLetterLog:
         return {TopicPartition(*tp): end for tp, end in ends.items()}
 
     async def progress(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, Progress]:
-        """By partition and reason, the offset below which every dead letter was redriven."""
-        # A cluster that has had no group yet sets its coordinators up when it is first asked for one.
+        """For each partition and reason, the offset below which every dead letter has been redriven."""
+        # A new cluster creates its group coordinators on the first request, and refuses requests until they are ready.
         found = await retry(
             lambda: group_offsets(self._admin, redrive_group(self._settings), tps),
             is_passing=is_passing_error,
@@ -93,9 +93,9 @@ class DeadLetterLog:
     async def chunks(
         self, starts: dict[TopicPartition, int], ends: dict[TopicPartition, int]
     ) -> AsyncIterator[list[Any]]:
-        """Committed records of offsets from `starts` to below `ends`, each list of one partition and in order.
+        """Yield the committed records from `starts` up to `ends` (exclusive); a list holds one partition's, in order.
 
-        Call it once. Raises TimeoutError when a partition cannot be read on.
+        Can be called once only. Raises TimeoutError when reading makes no progress.
         """
         left = {tp: start for tp, start in starts.items() if start < ends[tp]}
         self._consumer.assign([KafkaTopicPartition(*tp) for tp in left])
@@ -113,7 +113,7 @@ class DeadLetterLog:
                 moved_at = time.monotonic()
             left = {tp: position for tp, position in positions.items() if position < ends[tp]}
             if time.monotonic() - moved_at > self._settings.request_timeout_s:
-                raise TimeoutError(f"{self._settings.deadletters_topic} cannot be read on from {left}")
+                raise TimeoutError(f"{self._settings.deadletters_topic} cannot be read past {left}")
 
     async def _position(self, tp: TopicPartition) -> int:
         position: int = await asyncio.wait_for(
@@ -123,7 +123,7 @@ class DeadLetterLog:
 
 
 def read_progress(committed: OffsetAndMetadata) -> Progress:
-    """From the group's offset; where its metadata does not name a reason (somebody reset it), the offset counts."""
+    """The progress in a group offset; a reason that the metadata lacks (a manual reset) starts at the offset itself."""
     if committed.offset < 0:
         return dict.fromkeys(Reason, 0)
     try:
@@ -134,5 +134,5 @@ def read_progress(committed: OffsetAndMetadata) -> Progress:
 
 
 def write_progress(progress: Progress) -> OffsetAndMetadata:
-    """As it is committed: below the offset, nothing is left to redrive."""
+    """The offset to commit: no dead letter below it is left to redrive."""
     return OffsetAndMetadata(min(progress.values()), msgspec.json.encode(progress).decode())

@@ -1,14 +1,14 @@
-"""Dead letters: look at them, and send them back to where they came from, each exactly once.
+"""Lists dead letters, and sends them back to where they came from, each exactly once.
 
-A redrive goes through every partition of the dead letters from where the last one stood to the end there was at its
-start. Per chunk, in this order (what happens when it dies is said behind each step):
+A redrive reads every dead-letter partition, from the end of the previous redrive to the partition's end at the start of
+this one. For each chunk (after the colon: what a crash at this step leaves behind):
 
-1. Read committed dead letters, and choose those of the reasons asked for.        Nothing happened.
-2. Send the originals to their topic and partition: key, value, timestamp, headers.  The transaction aborts.
-3. Commit how far each reason has come, in the same transaction.                   It is done, or it is not: both whole.
+1. Read committed dead letters, and choose those of the requested reasons: nothing has changed.
+2. Send the originals to their topic and partition, with key, value, timestamp and headers: the transaction aborts.
+3. Commit the progress of each reason in the same transaction: both are committed, or neither is.
 
-Every reason has a progress of its own (deadletter_log.py). The transactional id fences a redrive that is still running
-when another one starts; the later one reads the progress after fencing.
+Each reason has its own progress (deadletter_log.py). The transactional id fences a redrive that is still running when
+another one starts; the later one reads the progress after it has fenced the earlier one.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ Letter = tuple[Any, DeadLetterHeaders]
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """One dead letter as it is listed. `id` is its own topic-partition-offset, `time` when it became one.
+    """One dead letter of a list. `id` is its own topic-partition-offset, `time` is when it was written.
 
-    pending: a redrive would send it. Without reason and source: the worker did not write it, and no redrive sends it.
+    pending: a redrive would send it. reason and source are None if the worker did not write the record; a redrive never
+    sends such a record.
     """
 
     id: str
@@ -49,16 +50,16 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class RedriveSummary(NamedTuple):
-    """Originals that were sent back, and records that no worker wrote and that stay where they are."""
+    """The number of originals sent back, and of records that no worker wrote, which a redrive leaves alone."""
 
     num_redriven: int
     num_foreign: int
 
 
 async def list_deadletters(settings: Settings, reasons: Collection[Reason] = ()) -> AsyncIterator[DeadLetter]:
-    """Committed dead letters up to the present end, of `reasons`, or all; those of a partition oldest first.
+    """Yield the committed dead letters of `reasons` (of all, if empty), each partition's oldest first.
 
-    Commits nothing. Raises TopicsError, DependencyError.
+    Commits nothing. Raises TopicsError when the topic is missing, DependencyError when Kafka does not answer.
     """
     with kafka_errors_translated(settings):
         async with DeadLetterLog(settings) as log:
@@ -71,10 +72,11 @@ async def list_deadletters(settings: Settings, reasons: Collection[Reason] = ())
 
 
 async def redrive(settings: Settings, reasons: Collection[Reason] = ()) -> RedriveSummary:
-    """Send the originals of the pending dead letters of `reasons`, or of all, back to where they came from.
+    """Send the originals of the pending dead letters of `reasons` (of all, if empty) back to where they came from.
 
-    Raises TopicsError when a source is gone, SentimentError when another redrive has taken over, DependencyError, and
-    UndecidedCommitError; after any of them, running it again goes on where it stands.
+    Raises TopicsError when a source partition no longer exists, SentimentError when another redrive has taken over,
+    DependencyError when Kafka does not answer, UndecidedCommitError when the outcome of a commit is unknown. After any
+    of these, another call continues where this one stopped.
     """
     chosen = frozenset(reasons or Reason)
     num_redriven = num_foreign = 0
@@ -100,7 +102,7 @@ def _partition_of(record: Any) -> TopicPartition:
 
 
 def _sort_out(chunk: list[Any], chosen: Collection[Reason], progress: Progress) -> tuple[list[Letter], int]:
-    """The dead letters to send now, and the number of records that no worker wrote."""
+    """The dead letters to send, and the number of records that no worker wrote."""
     letters = [(record, read_deadletter_headers(record.headers)) for record in chunk]
     due = [
         (record, ours)
@@ -111,7 +113,7 @@ def _sort_out(chunk: list[Any], chosen: Collection[Reason], progress: Progress) 
 
 
 def _is_pending(record: Any, ours: DeadLetterHeaders, progress: Progress) -> bool:
-    """Whether a redrive would send it: what is left of a record that was cut is not its original."""
+    """Whether a redrive would send the dead letter. A cut record is not its original, and is never sent."""
     return ours.cut_from == "0" and bool(record.offset >= progress[ours.reason])
 
 
@@ -136,7 +138,7 @@ def _time_ms(ours: DeadLetterHeaders) -> int:
 
 
 class _Redriver:
-    """Sends originals back, in transactions with the progress."""
+    """Sends originals back, and commits the progress in the same transaction."""
 
     def __init__(self, settings: Settings) -> None:
         self._group = redrive_group(settings)
@@ -150,7 +152,7 @@ class _Redriver:
         await self._producer.stop()
 
     async def send_back(self, letters: list[Letter], tp: TopicPartition, progress: Progress) -> None:
-        """Send the originals of `letters` and commit `progress` of their partition `tp`, as one."""
+        """Send the originals of `letters` and commit the `progress` of their partition `tp` in one transaction."""
         for source in {(ours.topic, int(ours.partition)) for _, ours in letters}:
             await self._check_source(*source)
         originals = (_original(record, ours) for record, ours in letters)
@@ -165,7 +167,7 @@ class _Redriver:
         except UnknownTopicOrPartitionError:
             partitions = set()
         if partition not in partitions:
-            raise TopicsError(f"dead letters came from {topic}-{partition}, which is not there any more")
+            raise TopicsError(f"dead letters came from {topic}-{partition}, which no longer exists")
 
 
 def _original(record: Any, ours: DeadLetterHeaders) -> ProducerRecord:

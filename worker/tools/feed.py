@@ -1,8 +1,8 @@
-"""Records into the input topics: from files, or from any iterable (a simulated feed), at a rate that is kept.
+"""Sends records to the input topics at a given rate, from files or from any iterable (such as a simulated feed).
 
-JSON lines are sent as they are, so payloads of any shape that `Settings.fields` maps will do. A row of a CSV file
-becomes a JSON object of its columns: empty cells are left out, the cells of the fields time and final get their types.
-The key of a record is its stream, the record's timestamp is the moment of sending; event time is in the payload.
+JSON lines are sent unchanged, so they may have any shape that `Settings.fields` maps. A CSV row becomes a JSON object
+of its columns, without the empty cells; the cells of the fields time and final are converted to their types.
+A record's key is its stream, and its timestamp is the time of sending; the event time is in the payload.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ File = gzip.GzipFile | io.BufferedReader
 
 
 class FeedSummary(NamedTuple):
-    """Records that Kafka acknowledged, and lines that were refused."""
+    """The number of records that Kafka acknowledged, and of lines that were refused."""
 
     num_sent: int
     num_refused: int
@@ -54,10 +54,11 @@ class FeedSummary(NamedTuple):
 async def feed_files(
     settings: Settings, paths: Iterable[Path], topic: str, rate: float | None, stop: asyncio.Event
 ) -> FeedSummary:
-    """Send the records of `paths` to `topic`, `rate` a second (None: as fast as Kafka takes them), until `stop`.
+    """Send the records of `paths` to `topic` until `stop`: `rate` per second, or None: as fast as Kafka accepts them.
 
-    A line that the worker would refuse is logged with file and line, and left out. Progress is logged.
-    Raises InputFileError, TopicsError, DependencyError.
+    A line that the worker would refuse is not sent but logged, with its file and line number. Progress is logged too.
+    Raises InputFileError when a file cannot be read, TopicsError when a topic is missing, DependencyError when Kafka
+    does not answer.
     """
     num_refused = 0
 
@@ -71,9 +72,10 @@ async def feed_files(
 
 
 async def send_feed(settings: Settings, records: Iterable[FeedRecord], rate: float | None, stop: asyncio.Event) -> int:
-    """Send `records`, `rate` a second, until they end or `stop` is set; gives the number that Kafka acknowledged.
+    """Send `records`, `rate` per second, until they end or `stop` is set; returns the number that Kafka acknowledged.
 
-    Order per stream is kept and none is written twice (idempotent producer). At most MAX_IN_FLIGHT are unanswered.
+    The idempotent producer keeps the order within a stream and writes no record twice. At most MAX_IN_FLIGHT records
+    are unacknowledged at a time.
     Raises TopicsError when a topic is missing, DependencyError when Kafka does not answer.
     """
     producer: Any = AIOKafkaProducer(**client_options(settings), enable_idempotence=True, linger_ms=LINGER_MS)
@@ -89,7 +91,7 @@ async def send_feed(settings: Settings, records: Iterable[FeedRecord], rate: flo
 
 
 async def _stop(producer: Any, timeout_s: float) -> None:
-    """Close the connection; every answer was awaited before, so that what a bound cuts short is of no matter."""
+    """Close the connection. Every acknowledgement has been awaited by then, so a timeout here loses nothing."""
     with contextlib.suppress(TimeoutError, KafkaError):
         await asyncio.wait_for(producer.stop(), timeout_s)
 
@@ -112,7 +114,7 @@ async def _send_all(producer: Any, records: Iterable[FeedRecord], rate: float | 
 
 
 async def _wait_until(due: float, stop: asyncio.Event) -> None:
-    """Sleep to the moment `due` of the monotonic clock, or to `stop`."""
+    """Sleep until the monotonic clock reaches `due`, or until `stop`."""
     delay_s = due - time.monotonic()
     if delay_s <= 0:
         return
@@ -123,9 +125,9 @@ async def _wait_until(due: float, stop: asyncio.Event) -> None:
 def read_files(
     paths: Iterable[Path], topic: str, settings: Settings, refuse: Callable[[str], None]
 ) -> Iterator[FeedRecord]:
-    """The records of the files, in order. `refuse` is called with file, line and reason of each that is no good.
+    """Yield the records of the files in order; calls `refuse` with the file, line and reason of each invalid one.
 
-    Raises InputFileError when a file is missing, cut short or of no known kind.
+    Raises InputFileError when a file is missing, truncated or of an unknown type.
     """
     codec = Codec(settings)
     fields = settings.fields.get(topic, FieldPaths())
@@ -141,10 +143,10 @@ def read_files(
 
 
 def _read_values(path: Path, fields: FieldPaths) -> Lines:
-    """Line number and payload of each record of a file."""
+    """Yield the line number and payload of each record in a file."""
     kind = next((suffix.lower() for suffix in reversed(path.suffixes) if suffix.lower() != ".gz"), "")
     if kind not in JSON_LINES + CSV:
-        raise InputFileError(f"{path}: its name should end in {', '.join(JSON_LINES + CSV)}, each also with .gz")
+        raise InputFileError(f"{path}: the name should end in {', '.join(JSON_LINES + CSV)}, or one of these with .gz")
     try:
         with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
             yield from _csv_values(path, file, fields) if kind in CSV else _json_values(file)
@@ -165,14 +167,14 @@ def _csv_values(path: Path, file: File, fields: FieldPaths) -> Lines:
     try:
         for row in rows:
             if None in row:
-                raise InputFileError(f"{path}:{rows.line_num}: more cells than the header has columns")
+                raise InputFileError(f"{path}:{rows.line_num}: more cells than columns in the header")
             yield rows.line_num, msgspec.json.encode(_typed(row, fields))
     except (csv.Error, UnicodeDecodeError) as error:
         raise InputFileError(f"{path}, soon after line {rows.line_num}: {error}") from error
 
 
 def _typed(row: dict[str, str], fields: FieldPaths) -> dict[str, Any]:
-    """The cells that are not empty; a number in the field time and a truth value in the field final become such."""
+    """The cells that are not empty; the field time becomes a number if it looks like one, the field final a boolean."""
     payload: dict[str, Any] = {name: cell for name, cell in row.items() if cell}
     if NUMBER.fullmatch(row.get(fields.time) or ""):
         payload[fields.time] = float(row[fields.time])
@@ -183,7 +185,7 @@ def _typed(row: dict[str, str], fields: FieldPaths) -> dict[str, Any]:
 
 
 def _reporting(records: Iterable[FeedRecord], topic: str) -> Iterator[FeedRecord]:
-    """The same records; how many there were is logged now and then."""
+    """Pass the records through, and log their number every REPORT_INTERVAL_S and at the end."""
     reported = time.monotonic()
     num_read = 0
     for num_read, record in enumerate(records, start=1):

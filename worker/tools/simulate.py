@@ -1,7 +1,7 @@
-"""A feed that nobody wrote: streams of tweets and reviews whose moods are known, so that a demo or a test can tell.
+"""A simulated feed of tweets and reviews. The mood of each stream is known, so that demos and tests can check it.
 
-A third of the streams turn once, from pleased to annoyed or back, at a text that `Feed.turns` names; a third drift
-slowly between pleased and mixed; a third are steady. A seed fixes every record, its time included.
+A third of the streams turn once, from pleased to annoyed or the reverse, at a text that `Feed.turns` names; a third
+drift slowly between pleased and mixed; a third are steady. The seed determines every record, including its time.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from model import LABELS, PhraseGrammar
 from worker.errors import Reason
 from worker.records.codec import format_time
 
-START_MS = 1_790_000_000_000  # of feeds that are not told when to start
+START_MS = 1_790_000_000_000  # the default start of a feed
 DRIFT_PERIOD_TEXTS = 1500
 MIN_TEXTS_BEFORE_TURN, MAX_TEXTS_BEFORE_TURN = 40, 70
-PIECES_SHARE = 0.2  # of the reviews that come in pieces
+PIECES_SHARE = 0.2  # share of reviews that are sent in pieces
 
-Shares = tuple[float, float, float]  # of the texts of each label, in the order of LABELS
+Shares = tuple[float, float, float]  # the share of texts of each label, in the order of LABELS
 PLEASED, MIXED, ANNOYED = (0.05, 0.15, 0.80), (0.30, 0.40, 0.30), (0.80, 0.15, 0.05)
 
 EMOJI = {"negative": "😡👎💔🙄😤", "neutral": "🕑📍🧾📦", "positive": "😍🎉👍😊💛"}
@@ -42,7 +42,7 @@ BRAND_STARTS, BRAND_ENDS = (
 
 
 class Kind(StrEnum):
-    """How the mood of a stream moves."""
+    """How the mood of a stream changes over time."""
 
     TURNING = "turning"
     STEADY = "steady"
@@ -50,7 +50,7 @@ class Kind(StrEnum):
 
 
 class FeedRecord(NamedTuple):
-    """One record to send. `label`: the sentiment meant; `reason`: why the worker will refuse it, where it will."""
+    """One record to send. `label` is the intended sentiment; `reason` is why the worker refuses the record, or None."""
 
     topic: str
     key: bytes | None
@@ -61,7 +61,7 @@ class FeedRecord(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """A mood that turns: `num_texts` texts come before it, and `record_id` is the id of the first one after it."""
+    """A turn of a stream's mood, after `num_texts` texts; `record_id` is the id of the first text after it."""
 
     topic: str
     stream: str
@@ -72,7 +72,7 @@ class Turn(NamedTuple):
 
 
 class _Stream:
-    """One account or product: how its mood moves, and what is written of it."""
+    """One account or product: generates the texts about it, with a mood of the given kind."""
 
     def __init__(self, seed: int, index: int, topic: str, *, reviews: bool) -> None:
         self.random = Random(f"{seed}:{index}")
@@ -88,7 +88,7 @@ class _Stream:
         self.pieces: deque[tuple[dict[str, Any], str]] = deque()
 
     def next_record(self) -> tuple[dict[str, Any], str]:
-        """The next record's fields but for its time, and the label of its text."""
+        """The fields of the next record, without its time, and the label of its text."""
         if not self.pieces:
             label = self.random.choices(LABELS, self._shares())[0]
             fields = {"id": f"{self.name}#{self.num_texts}", "stream": self.name}
@@ -98,7 +98,7 @@ class _Stream:
         return self.pieces.popleft()
 
     def turn(self) -> Turn:
-        """When it turns; for streams of that kind."""
+        """The turn of this stream; only for streams of the kind TURNING."""
         from_label, to_label = (LABELS[shares.index(max(shares))] for shares in (self.before, self.after))
         return Turn(self.topic, self.name, self.turn_at, f"{self.name}#{self.turn_at}", from_label, to_label)
 
@@ -112,7 +112,7 @@ class _Stream:
         return low, middle, high
 
     def _texts(self, label: str) -> list[tuple[str, bool]]:
-        """A tweet, a review, or a review in pieces: each text, and whether it is the last of its review."""
+        """A tweet, a review, or a review in pieces: each text, and whether it is the last piece."""
         if not self.reviews:
             return [(self._tweet(label), True)]
         sentences = self.grammar.review(label, self.random.randint(2, 6))
@@ -121,7 +121,7 @@ class _Stream:
         return [(f"{sentence} ", False) for sentence in sentences[:-1]] + [(sentences[-1], True)]
 
     def _tweet(self, label: str) -> str:
-        """A phrase as people write it."""
+        """A phrase with the noise of real tweets: mentions, hashtags, emoji, links, drawn-out vowels."""
         random = self.random
         text = self.grammar.phrase(label).text
         if random.random() < 0.15:
@@ -143,11 +143,11 @@ class _Stream:
 
 
 class Feed:
-    """An endless feed: iterate it for FeedRecords. Each iteration begins anew.
+    """An endless iterable of FeedRecords. Each iteration starts from the beginning.
 
-    rate: records a second of event time. topics: of the tweets and of the reviews. poison_share: share of records
-    that the worker must refuse, of every reason that a record itself can have; `max_text_bytes` is the limit that
-    the too long ones pass.
+    rate: records per second of event time. topics: the topic of the tweets and that of the reviews. poison_share: share
+    of records that the worker must refuse, for every reason that a record itself can give; max_text_bytes: the limit
+    that its overlong texts exceed.
     """
 
     def __init__(  # noqa: PLR0913 - all but the seed have a default
@@ -185,7 +185,7 @@ class Feed:
             num_records += 1
 
     def _make_streams(self) -> Sequence[_Stream]:
-        """Of every three kinds in turn, two rounds of tweets to one of reviews."""
+        """Kinds take turns; after two rounds of tweet streams comes one of review streams."""
         reviews = [index // len(Kind) % 3 == 2 for index in range(self._num_streams)]
         return [
             _Stream(self._seed, index, self._topics[is_review], reviews=is_review)
@@ -197,7 +197,7 @@ POISONS = tuple(reason for reason in Reason if reason != Reason.POISON)
 
 
 def _poison(reason: Reason, stream: _Stream, time_ms: int, max_text_bytes: int) -> FeedRecord:
-    """A record that is refused for `reason`."""
+    """A record that the worker refuses for `reason`."""
     good = {"text": "fine", "time": format_time(time_ms)}
     value = {
         Reason.INVALID_UTF8: b'{"text": "caf\xe9"}',
@@ -214,14 +214,14 @@ def _poison(reason: Reason, stream: _Stream, time_ms: int, max_text_bytes: int) 
 
 
 def _brand(index: int) -> str:
-    """A name of its own for every index."""
+    """A brand name, different for every index."""
     rounds, place = divmod(index, len(BRAND_STARTS) * len(BRAND_ENDS))
     name = BRAND_STARTS[place % len(BRAND_STARTS)] + BRAND_ENDS[place // len(BRAND_STARTS)]
     return f"{name}{rounds}" if rounds else name
 
 
 def _elongate(random: Random, text: str) -> str:
-    """One vowel of one word, drawn out."""
+    """Draw out one vowel of the text."""
     vowels = [match.start() for match in re.finditer("[aeiou]", text)]
     at = random.choice(vowels)
     return text[:at] + text[at] * random.randint(3, 6) + text[at + 1 :]

@@ -1,4 +1,4 @@
-"""Follows the output topics as any consumer would that only wants what is certain: read_committed, without a group."""
+"""Follows an output topic: reads committed records only, without a consumer group."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLORS = {"negative": "red", "neutral": "yellow", "positive": "green"}
 
 @asynccontextmanager
 async def open_reader(settings: Settings, topics: Sequence[str], *, from_start: bool) -> AsyncIterator[Any]:
-    """An aiokafka consumer of every partition of `topics`, at their beginning or their end.
+    """An aiokafka consumer of every partition of `topics`, positioned at their beginning or their end.
 
     Raises DependencyError when Kafka does not answer, TopicsError when a topic is missing.
     """
@@ -50,7 +50,7 @@ async def open_reader(settings: Settings, topics: Sequence[str], *, from_start: 
 
 
 async def follow(settings: Settings, topic: str, show: Callable[[bytes], None], *, from_start: bool) -> None:
-    """Hand the value of every record of `topic` to `show`, until Ctrl-C or SIGTERM."""
+    """Call `show` with the value of every record of `topic`, until Ctrl-C or SIGTERM."""
     stop = stop_on_signals()
     async with open_reader(settings, [topic], from_start=from_start) as consumer:
         while not stop.is_set():
@@ -60,13 +60,13 @@ async def follow(settings: Settings, topic: str, show: Callable[[bytes], None], 
 
 
 def show_json(value: bytes) -> None:
-    """The value as it is, on a line of its own."""
+    """Write the value unchanged, on its own line."""
     sys.stdout.buffer.write(value + b"\n")
     sys.stdout.buffer.flush()
 
 
 def show_event(console: Console) -> Callable[[bytes], None]:
-    """Shows a sentiment event in a line."""
+    """Returns a function that shows a sentiment event on one line."""
 
     def line(event: SentimentEvent) -> Text:
         return Text.assemble(
@@ -80,7 +80,7 @@ def show_event(console: Console) -> Callable[[bytes], None]:
 
 
 def show_shift(console: Console) -> Callable[[bytes], None]:
-    """Shows a shift event in a line."""
+    """Returns a function that shows a shift event on one line."""
 
     def line(shift: ShiftEvent) -> Text:
         before, after = shift.from_level, shift.to_level
@@ -102,7 +102,7 @@ def _shower(console: Console, kind: type[Any], line: Callable[[Any], Text]) -> C
         try:
             shown = line(decoder.decode(value))
         except msgspec.DecodeError as error:
-            shown = Text(f"a record that is no {kind.__name__}: {error}", "red")
+            shown = Text(f"a record that is not a {kind.__name__}: {error}", "red")
         console.print(shown, soft_wrap=True)
 
     return show

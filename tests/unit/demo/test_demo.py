@@ -14,23 +14,13 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from tests.factories import Record
+from tests.factories import Record, new_event, new_shift
 from worker.demo.run import MAX_PORT_TRIES, as_variables, next_free_port
 from worker.demo.tally import Summary, Tally, percentiles
 from worker.demo.view import render
 from worker.errors import Reason
 from worker.records.codec import encode, format_time
-from worker.records.types import (
-    EventModel,
-    EventMood,
-    EventState,
-    MoodLevel,
-    Probabilities,
-    SentimentEvent,
-    ShiftEvent,
-    ShiftEvidence,
-    Source,
-)
+from worker.records.types import EventMood, Source
 from worker.settings import load_settings
 from worker.tools.simulate import Feed, FeedRecord
 
@@ -39,21 +29,13 @@ SETTINGS = load_settings()
 
 def event_of(fields: dict[str, Any], number: int = 0, age_ms: int = 0) -> Record:
     """The event that answers a record of these fields, sent `age_ms` ago."""
-    event = SentimentEvent(
+    event = new_event(
         id=f"tweets-0-{number}",
         stream=fields["stream"],
         record_id=fields["id"],
         source=Source("tweets", 0, number, format_time(round(time.time() * 1000) - age_ms)),
-        label="positive",
-        probabilities=Probabilities(0.1, 0.1, 0.8),
         score=0.7,
-        confidence=0.8,
-        words=[],
         mood=EventMood(0.5, 0.5, 1),
-        state=EventState(1, None),
-        model=EventModel("tiny", "0" * 16),
-        final=True,
-        latency_ms=1.0,
     )
     return Record(number, None, encode(event), topic=SETTINGS.events_topic)
 
@@ -124,15 +106,7 @@ def test_the_screen_shows_streams_figures_and_shifts_and_takes_no_text_for_marku
     sent(tally, fields)
     tally.read(event_of(fields))
     tally.read(dead_letter(Reason.NO_TEXT))
-    shift = ShiftEvent(
-        id="tweets-0-9",
-        stream="@acme",
-        from_level=MoodLevel("positive", 0.6),
-        to_level=MoodLevel("negative", -0.5),
-        since="2026-11-21T05:00:00.000Z",
-        source=Source("tweets", 0, 9, "2026-11-21T05:00:09.000Z"),
-        evidence=ShiftEvidence("self_starting_cusum", 20.0, 17.0, 12),
-    )
+    shift = new_shift(since="2026-11-21T05:00:00.000Z")
     tally.read(Record(0, None, encode(shift), topic=SETTINGS.shifts_topic))
     screen = shown(tally)
     for part in ("@acme", "[red]good[/] [/flight]", "positive +0.70", "│███···", "no_text 1", "lag 0", "Kafka k:1"):

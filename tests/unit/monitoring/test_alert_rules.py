@@ -1,4 +1,4 @@
-"""The alert rules: each fires at its trouble and not at what looks like it, on metrics that the worker has."""
+"""Each alert rule fires for its fault, not for similar situations, and uses metrics that the worker exposes."""
 
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ def alerts():
 
 
 def alert_tests():
-    """For every alert, what its tests expect: whether it fires."""
+    """For every alert, the outcomes that its tests expect: whether it fires."""
     tests = yaml.safe_load((FOLDER / "rules_test.yml").read_text())["tests"]
     outcomes = {}
     for case in (case for test in tests for case in test["alert_rule_test"]):
@@ -34,7 +34,7 @@ def promtool(*arguments):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_alerts_fire_at_their_trouble_and_not_at_what_looks_like_it():
+def test_the_alerts_fire_for_their_faults_and_not_for_similar_situations():
     promtool("test", "rules", "rules_test.yml")
 
 
@@ -47,19 +47,19 @@ def test_every_alert_is_tested_both_ways():
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
-def test_an_alert_asks_for_metrics_that_the_worker_has(alert):
+def test_an_alert_uses_metrics_that_the_worker_exposes(alert):
     asked = names_in(alert["expr"])
     assert asked or 'up{job="sentiment"}' in alert["expr"]
     assert asked <= exposed_names()
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
-def test_an_alert_says_how_bad_it_is_and_what_to_do(alert):
+def test_an_alert_has_a_severity_a_summary_and_a_description(alert):
     assert alert["labels"]["severity"] in {"critical", "warning"}
     assert alert["annotations"].keys() == {"summary", "description"}
 
 
-def test_the_workers_are_found_by_name_on_the_port_of_their_metrics():
+def test_the_workers_are_found_by_name_on_their_metrics_port():
     jobs = yaml.safe_load((FOLDER / "prometheus.yml").read_text())["scrape_configs"]
     (worker,) = [job for job in jobs if job["job_name"] == "sentiment"]
     (lookup,) = worker["dns_sd_configs"]

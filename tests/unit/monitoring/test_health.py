@@ -1,3 +1,5 @@
+"""The checks behind /live and /ready, and the server that answers them."""
+
 import asyncio
 import json
 import socket
@@ -23,7 +25,7 @@ class Clock:
 
 
 class Worker:
-    """The facts of a worker in good health, its clock in the test's hands."""
+    """The health and metrics of a worker, with a clock that the test sets."""
 
     def __init__(self, port=0, host="127.0.0.1"):
         self.settings = Settings(health_host=host, health_port=port, progress_timeout_s=60)
@@ -43,12 +45,12 @@ class Worker:
         return HealthServer(self.settings, self.health, self.metrics)
 
     def failing(self, what="ready"):
-        """Names of the checks that fail, with their details."""
+        """The names and details of the checks that fail."""
         checks = self.health.ready() if what == "ready" else self.health.live()
         return {check.name: check.detail for check in checks if not check.ok}
 
     def get(self, path, **headers):
-        """Status, content type and body of a real request to a served worker."""
+        """The status, content type and body of a real HTTP request."""
 
         async def ask():
             async with self.server() as server, aiohttp.ClientSession() as session:
@@ -63,7 +65,7 @@ def bounded(task):
     return asyncio.run(asyncio.wait_for(task, BOUND_S))
 
 
-def test_a_worker_in_good_health_is_live_and_ready():
+def test_a_healthy_worker_is_live_and_ready():
     worker = Worker().well()
     status, _, body = worker.get("/ready")
     assert status == 200
@@ -96,7 +98,7 @@ def test_a_worker_that_just_started_is_live_but_not_ready():
         ("redis", lambda health: health.redis_answered(well=False)),
     ],
 )
-def test_each_thing_that_is_amiss_makes_the_worker_unready_and_is_named(name, happens):
+def test_each_failing_condition_makes_the_worker_unready_and_is_named(name, happens):
     worker = Worker().well()
     happens(worker.health)
     assert list(worker.failing()) == [name]
@@ -105,7 +107,7 @@ def test_each_thing_that_is_amiss_makes_the_worker_unready_and_is_named(name, ha
     assert worker.failing() == {}
 
 
-def test_a_worker_to_which_the_group_gave_nothing_is_ready_to_be_given_something():
+def test_a_worker_without_partitions_is_ready_once_the_group_has_assigned_none():
     worker = Worker().well()
     worker.health.assigned(0)
     assert worker.failing() == {}
@@ -131,7 +133,7 @@ def test_idle_rounds_are_progress():
         assert worker.failing() == {}
 
 
-def test_a_worker_that_never_made_progress_is_not_live_after_the_bound():
+def test_a_worker_that_never_makes_progress_is_not_live_after_the_timeout():
     worker = Worker()
     worker.clock.now_s += 61
     assert worker.failing("live")
@@ -173,12 +175,12 @@ def test_a_taken_port_is_refused_with_the_port_and_the_flag():
     assert error.value.exit_code == EXIT_FAILED
 
 
-def test_an_address_that_is_not_ours_is_refused_with_the_flag():
+def test_an_address_of_another_machine_is_refused_with_the_flag():
     with pytest.raises(ListenError, match=r"cannot listen on port 0 of 192\.0\.2\.1.*--health-host"):
         bounded(Worker(host="192.0.2.1").server().start())
 
 
-def test_port_zero_is_a_free_port_of_its_own():
+def test_port_zero_is_a_free_port_for_each_server():
     async def two():
         async with Worker().server() as one, Worker().server() as other:
             return one.port, other.port
@@ -188,7 +190,7 @@ def test_port_zero_is_a_free_port_of_its_own():
     assert one != other
 
 
-def test_open_connections_do_not_hold_up_the_shutdown():
+def test_open_connections_do_not_delay_the_shutdown():
     worker = Worker().well()
 
     async def hang_on():

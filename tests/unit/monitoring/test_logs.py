@@ -1,4 +1,4 @@
-"""Log lines: text or JSON on stderr, the libraries' through the same handler."""
+"""Log lines on stderr, as text or JSON, through one handler for the worker and its libraries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.settings import load_settings
 pytestmark = pytest.mark.usefixtures("same_logs_afterwards")
 
 
-def test_json_lines_carry_what_was_given_with_extra_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_lines_contain_the_known_extra_fields_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(load_settings(log_format="json"))
     extra = {"action": "take_over", "topic": "tweets", "partition": 3, "offset": 0, "text": "private"}
     logging.getLogger("worker.ownership.manager").info("owned from %d on", 0, extra=extra)
@@ -42,7 +42,7 @@ def test_a_traceback_stays_in_its_json_line(capsys: pytest.CaptureFixture[str]) 
     assert "ZeroDivisionError" in json.loads(line)["traceback"]
 
 
-def test_text_lines_name_time_level_and_logger(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_lines_start_with_time_level_and_logger(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(load_settings())
     logging.getLogger("worker.service.app").warning("slow")
     time, rest = capsys.readouterr().err.split(" ", maxsplit=1)
@@ -50,7 +50,7 @@ def test_text_lines_name_time_level_and_logger(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("name", LIBRARIES)
-def test_libraries_warn_in_the_log_of_a_service_and_keep_still_in_a_command(
+def test_libraries_log_warnings_in_a_service_and_nothing_in_a_command(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure_logs(load_settings(), is_service=True)
@@ -61,7 +61,7 @@ def test_libraries_warn_in_the_log_of_a_service_and_keep_still_in_a_command(
     assert [line.split(": ")[-1] for line in capsys.readouterr().err.splitlines()] == ["trouble"]
 
 
-def test_the_level_decides_and_debug_lets_the_libraries_speak(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_level_applies_and_debug_shows_the_libraries_info_lines(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(load_settings(log_level="error"))
     logging.getLogger("worker").warning("hidden")
     configure_logs(load_settings(log_level="debug"))
@@ -70,7 +70,7 @@ def test_the_level_decides_and_debug_lets_the_libraries_speak(capsys: pytest.Cap
     assert [line.split(": ")[-1] for line in capsys.readouterr().err.splitlines()] == ["detail", "starting"]
 
 
-def test_a_library_that_repeats_itself_is_heard_once_in_a_while() -> None:
+def test_a_repeated_message_of_a_library_is_logged_once_per_interval() -> None:
     now_s = 100.0
     ration = Ration(lambda: now_s)
 
@@ -84,7 +84,7 @@ def test_a_library_that_repeats_itself_is_heard_once_in_a_while() -> None:
     assert passes("aiokafka.consumer", "no node")
 
 
-def test_what_the_worker_says_is_always_heard() -> None:
+def test_messages_of_the_worker_itself_are_never_dropped() -> None:
     ration = Ration(lambda: 0.0)
     record = logging.makeLogRecord({"name": "worker.ownership.manager", "msg": "Redis is away"})
     assert all(ration.filter(record) for _ in range(3))

@@ -1,3 +1,5 @@
+"""The metrics that a worker exposes, and how events are counted."""
+
 from typing import NamedTuple, get_args
 
 import pytest
@@ -15,7 +17,7 @@ from worker.records.types import ResetReason
 
 TOPICS = ("tweets", "reviews")
 
-# Name and labels of every metric that the worker promises, as they are queried.
+# The name and labels of every documented metric, as queries use them.
 PROMISED = {
     "sentiment_records_total": {"topic", "outcome"},
     "sentiment_events_total": {"label"},
@@ -64,7 +66,7 @@ def value(metrics, name, **labels):
     return metrics.registry.get_sample_value(name, labels)
 
 
-def test_every_promised_metric_is_exposed_with_its_labels(metrics):
+def test_every_documented_metric_is_exposed_with_its_labels(metrics):
     metrics.model("default", "0123456789abcdef")
     metrics.lag("tweets", 0, 0)
     samples = [sample for family in parse(generate_latest(metrics.registry).decode()) for sample in family.samples]
@@ -78,7 +80,7 @@ def test_the_exposition_is_valid_openmetrics_too(metrics):
     assert {"sentiment_score", "sentiment_end_to_end_seconds"} <= names
 
 
-def test_series_of_known_labels_start_at_zero_so_that_a_rate_sees_their_first_event(metrics):
+def test_series_with_known_labels_start_at_zero_so_that_a_rate_counts_the_first_event(metrics):
     for topic in TOPICS:
         for outcome in get_args(Outcome):
             assert value(metrics, "sentiment_records_total", topic=topic, outcome=outcome) == 0
@@ -90,7 +92,7 @@ def test_series_of_known_labels_start_at_zero_so_that_a_rate_sees_their_first_ev
         assert value(metrics, "sentiment_fenced_total", by=by) == 0
 
 
-def test_a_committed_batch_is_counted_by_topic_label_score_and_delay(metrics):
+def test_a_committed_batch_is_counted_by_topic_label_score_and_latency(metrics):
     results = [Result("positive", 0.9), Result("positive", 0.5, 4, 1), Result("negative", -0.7, 0, 0)]
     metrics.committed("reviews", results, [0.004, 0.3, 7200.0])
     assert value(metrics, "sentiment_records_total", topic="reviews", outcome="scored") == 3
@@ -106,7 +108,7 @@ def test_a_committed_batch_is_counted_by_topic_label_score_and_delay(metrics):
     assert value(metrics, "sentiment_unknown_token_ratio_sum") == 0.25
 
 
-def test_a_dead_letter_is_a_record_done_and_a_reason(metrics):
+def test_a_dead_letter_is_counted_as_a_record_and_by_its_reason(metrics):
     metrics.dead_letters("tweets", [Reason.NO_TEXT, Reason.NO_TEXT, Reason.INVALID_JSON])
     assert value(metrics, "sentiment_records_total", topic="tweets", outcome="dead_letter") == 3
     assert value(metrics, "sentiment_dead_letters_total", reason="no_text") == 2
@@ -121,7 +123,7 @@ def test_a_stage_is_timed_once_for_each_batch(metrics):
     assert value(metrics, "sentiment_stage_seconds_count", stage="commit") == 0
 
 
-def test_the_lag_of_a_partition_that_was_given_up_is_no_longer_reported(metrics):
+def test_the_lag_of_a_revoked_partition_is_no_longer_reported(metrics):
     metrics.lag("tweets", 3, 17)
     assert value(metrics, "sentiment_lag_records", topic="tweets", partition="3") == 17
     metrics.drop_lag("tweets", 3)
@@ -129,7 +131,7 @@ def test_the_lag_of_a_partition_that_was_given_up_is_no_longer_reported(metrics)
     metrics.drop_lag("tweets", 3)
 
 
-def test_what_happens_to_states_is_counted(metrics):
+def test_events_in_the_life_of_states_are_counted(metrics):
     metrics.cache(hits=5, misses=2)
     metrics.cached_streams(7)
     metrics.flush_lag(40)
@@ -152,7 +154,7 @@ def test_what_happens_to_states_is_counted(metrics):
     assert value(metrics, "sentiment_flush_seconds_count") == 1
 
 
-def test_two_workers_in_one_process_keep_their_metrics_apart(metrics):
+def test_two_workers_in_one_process_have_separate_metrics(metrics):
     other = Metrics(TOPICS)
     metrics.shifts(1)
     assert value(metrics, "sentiment_shifts_total") == 1
@@ -163,7 +165,7 @@ BOUNDS = (-0.5, 0.0, 0.25, 1.0)
 
 
 @given(st.lists(st.lists(st.floats(-2, 2) | st.sampled_from(BOUNDS), max_size=20), max_size=5))
-def test_a_batch_histogram_counts_as_the_librarys_own_does_one_by_one(batches):
+def test_a_batch_histogram_counts_like_the_librarys_own_histogram(batches):
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     batched = BatchHistogram("h", "h", BOUNDS, ours)
     single = Histogram("h", "h", buckets=BOUNDS, registry=theirs)

@@ -1,3 +1,5 @@
+"""A record becomes a valid text or is refused with a reason, whatever bytes it holds."""
+
 import json
 from typing import Any
 
@@ -46,7 +48,7 @@ def test_a_whole_record_is_read() -> None:
     assert decode(record) == InputText("7", "@acme", "fine", parse_time("2026-11-18T05:00:00Z"), False)
 
 
-def test_what_is_missing_comes_from_the_record_itself() -> None:
+def test_missing_fields_come_from_the_record_itself() -> None:
     assert decode({"text": "fine"}) == InputText("tweets-3-42", "@acme", "fine", NOW_MS, True)
 
 
@@ -55,7 +57,7 @@ def test_null_and_empty_names_count_as_missing() -> None:
     assert decode(record) == decode({"text": "fine"})
 
 
-def test_the_field_stream_goes_before_the_key() -> None:
+def test_the_field_stream_takes_precedence_over_the_key() -> None:
     assert decode({"text": "fine", "stream": "@field"}, key=b"@key").stream == "@field"
     assert decode({"text": "fine"}, key=b"@key").stream == "@key"
 
@@ -124,28 +126,28 @@ def test_a_bad_record_is_refused_with_its_reason(value: bytes, reason: Reason) -
 
 
 @pytest.mark.parametrize("key", [None, b""])
-def test_a_record_without_field_and_key_has_no_stream(key: bytes | None) -> None:
+def test_a_record_without_a_stream_field_and_a_key_is_refused(key: bytes | None) -> None:
     assert outcome({"text": "fine"}, key=key) == Reason.NO_STREAM
     assert outcome({"text": "fine", "stream": None}, key=key) == Reason.NO_STREAM
 
 
 @pytest.mark.parametrize("field", ["id", "stream"])
-def test_a_name_that_no_event_could_carry_is_refused(field: str) -> None:
+def test_a_name_that_is_too_long_is_refused(field: str) -> None:
     assert isinstance(outcome({"text": "fine", field: "x" * MAX_NAME_CHARS}), InputText)
     assert outcome({"text": "fine", field: "x" * (MAX_NAME_CHARS + 1)}) == Reason.WRONG_TYPE
 
 
-def test_a_key_that_is_too_long_for_a_name_is_refused_where_it_is_needed() -> None:
+def test_a_key_that_is_too_long_for_a_name_is_refused_only_if_it_is_needed() -> None:
     assert outcome({"text": "fine"}, key=b"x" * 100_000) == Reason.NO_STREAM
     assert isinstance(outcome({"text": "fine", "stream": "s"}, key=b"x" * 100_000), InputText)
 
 
-def test_a_key_that_is_not_text_is_refused_only_where_it_is_needed() -> None:
+def test_a_key_that_is_not_utf8_is_refused_only_if_it_is_needed() -> None:
     assert outcome({"text": "fine"}, key=b"\xff") == Reason.INVALID_UTF8
     assert decode({"text": "fine", "stream": "s"}, key=b"\xff").stream == "s"
 
 
-def test_the_limit_of_a_text_counts_bytes_not_characters() -> None:
+def test_the_text_limit_counts_bytes_not_characters() -> None:
     assert decode({"text": "é" * 500}).text == "é" * 500
     assert outcome({"text": "é" * 500 + "e"}) == Reason.TEXT_TOO_LONG
     assert decode({"text": "e" * 1000}).text == "e" * 1000
@@ -160,7 +162,7 @@ def test_a_time_may_be_ahead_of_the_record_by_the_allowed_skew_and_no_more() -> 
 
 
 @pytest.mark.parametrize("timestamp_ms", [-1, 0, 1_795_000_000])
-def test_an_absurd_timestamp_of_the_record_matters_only_where_the_time_is_missing(timestamp_ms: int) -> None:
+def test_an_absurd_record_timestamp_matters_only_if_the_time_is_missing(timestamp_ms: int) -> None:
     timed, untimed = b'{"text": "fine", "time": "2026-11-18T08:00:00Z"}', b'{"text": "fine"}'
     assert CODEC.decode("tweets", b"k", timed, 0, 0, timestamp_ms).time_ms == parse_time("2026-11-18T08:00:00Z")
     with pytest.raises(RecordError) as caught:
@@ -176,7 +178,7 @@ def test_the_stream_of_a_tombstone_is_its_key() -> None:
         assert caught.value.reason == reason
 
 
-def test_an_x_api_payload_is_read_as_it_is() -> None:
+def test_an_x_api_payload_is_read_unchanged() -> None:
     payload = {
         "data": {
             "author_id": "2244994945",
@@ -195,7 +197,7 @@ def test_an_x_api_payload_is_read_as_it_is() -> None:
     )
 
 
-def test_a_review_of_a_usual_dump_is_read_as_it_is() -> None:
+def test_a_review_of_a_common_data_set_is_read_unchanged() -> None:
     payload = {
         "reviewerID": "A2SUAM1J3GNN3B",
         "asin": "0000013714",
@@ -212,7 +214,7 @@ def test_a_review_of_a_usual_dump_is_read_as_it_is() -> None:
     assert text == InputText("A2SUAM1J3GNN3B", "0000013714", payload["reviewText"], 1_252_800_000_000, True)
 
 
-def test_a_path_counts_list_positions_and_keeps_to_its_topic() -> None:
+def test_a_path_may_index_lists_and_applies_to_its_topic_only() -> None:
     payload = {"a": {"id": 1, "stream": "s"}, "b": [{"text": "first"}, {"text": "second"}]}
     assert decode(payload, topic="nested").text == "first"
     assert outcome(payload, topic="tweets") == Reason.NO_TEXT
@@ -263,7 +265,7 @@ def test_the_typed_decoder_and_the_paths_agree(payload: dict[str, Any], key: byt
     st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20), st.text(max_size=250), st.booleans(),
     st.integers(MIN_TIME_MS, NOW_MS),
 )  # fmt: skip
-def test_a_text_written_as_the_schema_says_is_read_back(
+def test_a_record_that_follows_the_schema_is_read_back(
     record_id: str, stream: str, text: str, final: bool, time_ms: int
 ) -> None:
     record = {"id": record_id, "stream": stream, "text": text, "time": format_time(time_ms), "final": final}

@@ -1,8 +1,10 @@
+"""The headers of events and dead letters; a record keeps its own headers through dead letter and redrive."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.records.test_schemas import EVENT, SHIFT
+from tests.factories import new_event, new_shift
 from worker import __version__
 from worker.errors import Reason, RecordError
 from worker.records.codec import parse_time
@@ -28,7 +30,7 @@ foreign_headers = st.lists(
 
 
 def test_an_event_carries_the_cloudevents_attributes() -> None:
-    headers = dict(EventHeaders(Settings(group="g", events_topic="out")).of(EVENT))
+    headers = dict(EventHeaders(Settings(group="g", events_topic="out")).of(new_event()))
     assert headers == {
         "ce_specversion": b"1.0",
         "ce_type": b"sentiment.event.v1",
@@ -41,13 +43,13 @@ def test_an_event_carries_the_cloudevents_attributes() -> None:
 
 def test_an_event_and_the_shift_that_it_showed_differ_in_their_source() -> None:
     headers = EventHeaders(Settings())
-    event, shift = dict(headers.of(EVENT)), dict(headers.of(SHIFT))
+    event, shift = dict(headers.of(new_event())), dict(headers.of(new_shift()))
     assert event["ce_id"] == shift["ce_id"]
     assert event["ce_source"] != shift["ce_source"]
     assert shift["ce_type"] == b"sentiment.shift.v1"
 
 
-def test_a_dead_letter_says_why_and_whence() -> None:
+def test_a_dead_letter_names_its_reason_and_its_source() -> None:
     ours = read_deadletter_headers(deadletter_headers([], ERROR, "tweets", 3, 42, TIME_MS))
     assert ours is not None
     assert (ours.reason, ours.error) == (Reason.WRONG_TYPE, str(ERROR))
@@ -94,7 +96,7 @@ def test_an_error_of_any_length_and_any_characters_makes_a_header() -> None:
 
 
 @pytest.mark.parametrize("timestamp_ms", [-(2**63), -1, 2**63 - 1])
-def test_a_timestamp_out_of_the_calendar_makes_a_header_that_reads_back(timestamp_ms: int) -> None:
+def test_a_timestamp_outside_the_calendar_makes_a_valid_header(timestamp_ms: int) -> None:
     headers = deadletter_headers([], ERROR, "tweets", 0, 1, timestamp_ms)
     assert read_deadletter_headers(headers) is not None
 
@@ -110,17 +112,17 @@ def test_a_timestamp_out_of_the_calendar_makes_a_header_that_reads_back(timestam
         [*deadletter_headers([], ERROR, "tweets", 0, 1, TIME_MS), ("sentiment-time", b"noon")],
     ],
 )
-def test_headers_that_the_worker_did_not_write_are_told_apart(headers: list[tuple[str, bytes | None]]) -> None:
+def test_headers_that_the_worker_did_not_write_are_recognized(headers: list[tuple[str, bytes | None]]) -> None:
     assert read_deadletter_headers(headers) is None
 
 
-def test_a_record_that_fits_becomes_a_dead_letter_as_it_is() -> None:
+def test_a_record_that_fits_becomes_a_dead_letter_unchanged() -> None:
     headers = [("trace", b"1")]
     assert fit_original(b"key", b"value", headers) == (b"key", b"value", headers, None)
 
 
 @pytest.mark.parametrize("where", ["key", "value", "header"])
-def test_of_a_record_that_no_broker_would_take_a_second_time_the_beginning_is_kept(where: str) -> None:
+def test_a_record_too_large_for_a_dead_letter_is_cut_to_its_beginning(where: str) -> None:
     huge = b"x" * (MAX_DEADLETTER_BYTES + 1)
     record = {"key": b"k", "value": b"v", "header": b"h"} | {where: huge}
     kept = fit_original(record["key"], record["value"], [("trace", record["header"]), (REDRIVEN, b"2")])
@@ -133,7 +135,7 @@ def test_of_a_record_that_no_broker_would_take_a_second_time_the_beginning_is_ke
     assert ours.cut_from == str(len(huge) + len("trace") + 2 + len(REDRIVEN) + 1)
 
 
-def test_a_header_of_the_record_does_not_make_it_one_that_was_cut() -> None:
+def test_a_cut_from_header_of_the_record_itself_is_ignored() -> None:
     dead = deadletter_headers([("sentiment-cut-from", b"5")], ERROR, "tweets", 0, 1, TIME_MS)
     ours = read_deadletter_headers(dead)
     assert ours is not None

@@ -1,3 +1,5 @@
+"""The published schemas are current, accept what the worker writes, and reject what its types forbid."""
+
 import json
 
 import jsonschema
@@ -5,51 +7,15 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
 
+from tests.factories import new_event, new_shift
 from worker.errors import Reason, RecordError
 from worker.records.codec import encode
 from worker.records.headers import deadletter_headers, redriven_headers
 from worker.records.schemas import FOLDER, PUBLISHED, make_schema, render_schema
-from worker.records.types import (
-    EventModel,
-    EventMood,
-    EventState,
-    EventWord,
-    MoodLevel,
-    Probabilities,
-    SentimentEvent,
-    ShiftEvent,
-    ShiftEvidence,
-    Source,
-)
+from worker.records.types import EventState, EventWord, Probabilities, SentimentEvent, ShiftEvent
 
-SOURCE = Source("tweets", 1, 42, "2026-11-21T05:00:00.000Z")
-EVENT = SentimentEvent(
-    id="tweets-1-42",
-    stream="@acme",
-    record_id="7",
-    source=SOURCE,
-    label="positive",
-    probabilities=Probabilities(0.05, 0.15, 0.8),
-    score=0.75,
-    confidence=0.8,
-    words=[EventWord("great", 0, 5, 0.6)],
-    mood=EventMood(0.4, 0.5, 12),
-    state=EventState(12, None),
-    model=EventModel("default", "0123456789abcdef"),
-    final=True,
-    latency_ms=3.5,
-)
-SHIFT = ShiftEvent(
-    id="tweets-1-42",
-    stream="@acme",
-    from_level=MoodLevel("positive", 0.5),
-    to_level=MoodLevel("negative", -0.6),
-    since="2026-11-21T04:00:00.000Z",
-    source=SOURCE,
-    evidence=ShiftEvidence("cusum", 9.1, 8.0, 6),
-)
+EVENT = json.loads(encode(new_event()))
 
 
 def validate(name: str, instance: object) -> None:
@@ -64,7 +30,7 @@ def deadletter(num_redriven: int) -> dict[str, str]:
     return {name: value.decode() for name, value in headers if value is not None}
 
 
-def test_the_committed_schemas_are_those_of_the_types() -> None:
+def test_the_committed_schemas_match_the_types() -> None:
     assert {path.stem for path in FOLDER.glob("*.json")} == set(PUBLISHED)
     for name in PUBLISHED:
         committed = (FOLDER / f"{name}.json").read_text()
@@ -75,8 +41,7 @@ def test_the_committed_schemas_are_those_of_the_types() -> None:
 def test_an_encoded_event_is_valid_and_reads_back_as_itself(
     stream: str, word: str, score: float, share: float, reset: str | None
 ) -> None:
-    event = structs.replace(
-        EVENT,
+    event = new_event(
         stream=stream,
         words=[EventWord(word, 0, len(word), score)],
         score=score,
@@ -88,9 +53,10 @@ def test_an_encoded_event_is_valid_and_reads_back_as_itself(
     assert msgspec.json.decode(encoded, type=SentimentEvent) == event
 
 
-def test_an_encoded_shift_is_valid_and_says_from_and_to() -> None:
-    assert msgspec.json.decode(encode(SHIFT), type=ShiftEvent) == SHIFT
-    encoded = json.loads(encode(SHIFT))
+def test_an_encoded_shift_is_valid_and_has_from_and_to() -> None:
+    shift = new_shift()
+    assert msgspec.json.decode(encode(shift), type=ShiftEvent) == shift
+    encoded = json.loads(encode(shift))
     validate("shift", encoded)
     assert (encoded["from"]["label"], encoded["to"]["label"]) == ("positive", "negative")
 
@@ -118,13 +84,13 @@ def test_a_good_input_is_valid(payload: dict[str, object]) -> None:
         ("input", {"id": "1"}),
         ("input", {"text": 5}),
         ("input", {"text": "a", "final": "yes"}),
-        ("event", json.loads(encode(EVENT)) | {"score": 1.5}),
-        ("event", json.loads(encode(EVENT)) | {"stream": None}),
+        ("event", EVENT | {"score": 1.5}),
+        ("event", EVENT | {"stream": None}),
         ("shift", {"id": "1"}),
         ("deadletter", deadletter(0) | {"sentiment-reason": "dislike"}),
         ("deadletter", deadletter(0) | {"sentiment-offset": "-1"}),
     ],
 )
-def test_what_the_types_forbid_is_not_valid(name: str, instance: object) -> None:
+def test_an_instance_that_the_types_forbid_is_invalid(name: str, instance: object) -> None:
     with pytest.raises(jsonschema.ValidationError):
         validate(name, instance)

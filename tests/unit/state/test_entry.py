@@ -1,4 +1,4 @@
-"""A stream's entry as bytes: the same in every version of the code, and refused when they are not ours."""
+"""The bytes of an entry are the same in every version of the code; bytes of another kind are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def new_entry(reset: ResetReason | None = None) -> StreamEntry:
 
 
 @pytest.mark.parametrize("reset", [None, *ResetReason])
-def test_an_entry_survives_its_bytes(reset: ResetReason | None) -> None:
+def test_an_entry_survives_encoding_and_decoding(reset: ResetReason | None) -> None:
     entry = new_entry(reset)
     back = StreamEntry.from_bytes(entry.to_bytes(FINGERPRINT), CONFIG, FINGERPRINT)
     assert (back.mood, back.num_records, back.time_ms, back.reset) == (
@@ -34,12 +34,12 @@ def test_an_entry_survives_its_bytes(reset: ResetReason | None) -> None:
     assert np.array_equal(back.state.carried, entry.state.carried)
 
 
-def test_an_entry_without_mood_survives_its_bytes() -> None:
+def test_an_entry_without_mood_survives_encoding_and_decoding() -> None:
     entry = StreamEntry(StreamState.empty(CONFIG), None, 1, 5)
     assert StreamEntry.from_bytes(entry.to_bytes(FINGERPRINT), CONFIG, FINGERPRINT).mood is None
 
 
-def test_the_header_is_the_golden_one() -> None:
+def test_the_header_bytes_are_those_of_earlier_versions() -> None:
     assert new_entry(ResetReason.EXPIRED).to_bytes(FINGERPRINT)[:20].hex() == "01028d0003000000000000000068e5cf8b010000"
 
 
@@ -50,7 +50,7 @@ def test_bytes_of_another_version_are_refused_with_the_version() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 19, 40])
-def test_bytes_cut_short_are_refused(length: int) -> None:
+def test_truncated_bytes_are_refused(length: int) -> None:
     with pytest.raises(StateError):
         StreamEntry.from_bytes(new_entry().to_bytes(FINGERPRINT)[:length], CONFIG, FINGERPRINT)
 
@@ -60,5 +60,5 @@ def test_the_state_of_another_model_is_refused() -> None:
         StreamEntry.from_bytes(new_entry().to_bytes(FINGERPRINT), CONFIG, "f" * 16)
 
 
-def test_a_reset_is_told_once() -> None:
+def test_a_reset_is_reported_once() -> None:
     assert new_entry(ResetReason.EXPIRED).reported().reset is None

@@ -1,3 +1,5 @@
+"""The running mood, its bytes, and the detection of shifts."""
+
 from hashlib import sha256
 from math import exp2, inf, nan
 
@@ -21,7 +23,7 @@ RECORDS = st.lists(st.tuples(SCORES, TIMES), min_size=1, max_size=80)
 
 
 def read(records, mood=None, tracker=TRACKER):
-    """The mood after the records, and the shifts that they showed."""
+    """The mood after the records, and the shifts that they revealed."""
     found = []
     for score, time_ms in records:
         mood, shift = tracker.update(mood, score, time_ms)
@@ -31,13 +33,13 @@ def read(records, mood=None, tracker=TRACKER):
 
 
 def turning(num_before=100, num_after=60, before=0.5, after=-0.5):
-    """A stream that says the same thing over and over, one record a second, then another."""
+    """A stream with one record a second whose mean score changes once, from `before` to `after`."""
     scores = [before + 0.1 * (-1) ** i for i in range(num_before)] + [after + 0.1 * (-1) ** i for i in range(num_after)]
     return [(score, 1000 * i) for i, score in enumerate(scores)]
 
 
 @given(RECORDS, st.data())
-def test_a_replay_from_any_stored_state_on_gives_the_same_bytes(records, data):
+def test_a_replay_from_any_stored_state_gives_the_same_bytes(records, data):
     whole, _ = read(records)
     cut = data.draw(st.integers(0, len(records)))
     stored = read(records[:cut])[0].to_bytes() if cut else None
@@ -66,7 +68,7 @@ def test_the_means_stay_within_their_bounds(records):
 
 
 @given(RECORDS, st.randoms())
-def test_the_order_of_arrival_bears_on_the_means_by_rounding_alone(records, random):
+def test_the_order_of_arrival_changes_the_means_only_by_rounding(records, random):
     shuffled = random.sample(records, len(records))
     one, other = read(records)[0], read(shuffled)[0]
     assert other.score == pytest.approx(one.score, abs=1e-9)
@@ -91,13 +93,13 @@ def test_after_one_half_life_the_past_weighs_half():
     assert mood.magnitude == 1.0
 
 
-def test_a_late_record_counts_with_the_weight_of_its_age_and_leaves_the_clock():
+def test_a_late_record_has_the_weight_of_its_age_and_does_not_move_the_clock():
     mood, _ = read([(1.0, HOUR_MS), (-1.0, 0)])
     assert mood.time_ms == HOUR_MS
     assert mood.score == (1.0 - 0.5 * 1.0) / 1.5
 
 
-def test_a_stream_expires_once_it_was_silent_for_longer_than_its_time_to_live():
+def test_a_stream_expires_after_a_silence_longer_than_its_time_to_live():
     mood, _ = read([(0.5, DAY_MS)])
     assert not TRACKER.is_expired(mood, 2 * DAY_MS)
     assert TRACKER.is_expired(mood, 2 * DAY_MS + 1)
@@ -109,7 +111,7 @@ def test_a_late_record_never_expires_a_stream():
 
 
 @pytest.mark.parametrize("score", [nan, inf, 1.01, -1.01])
-def test_a_score_out_of_bounds_is_refused_before_it_spoils_the_state(score):
+def test_a_score_out_of_bounds_is_refused(score):
     with pytest.raises(ValueError, match=r"not in -1\.\.1"):
         TRACKER.update(None, score, 0)
 
@@ -133,8 +135,8 @@ def test_the_bytes_of_a_state_are_those_that_earlier_versions_wrote():
     assert MoodState.from_bytes(bytes.fromhex(GOLDEN_BYTES)) == GOLDEN
 
 
-def test_the_same_records_give_the_bytes_that_earlier_versions_came_to():
-    """Where this fails, states in Redis and a replay of the log disagree: raise the version byte."""
+def test_the_same_records_give_the_bytes_that_earlier_versions_computed():
+    """If this fails, states in Redis disagree with a replay of the log: increase the version byte."""
     records = [(score, HOUR_MS * number) for number, (score, _) in enumerate(turning(num_after=6))]
     mood, _ = read(records)
     assert mood.down.statistic > 0
@@ -171,7 +173,7 @@ def test_a_mood_that_turns_yields_one_shift_with_its_evidence():
     assert shift.method == METHOD
 
 
-def test_a_turn_for_the_better_is_found_as_well():
+def test_a_turn_for_the_better_is_found_too():
     _, (shift,) = read(turning(before=-0.5, after=0.5))
     assert shift.from_score < 0 < shift.to_score
     assert shift.since_ms == 100_000
@@ -185,7 +187,7 @@ def test_a_mood_that_turns_back_later_yields_a_second_shift():
 
 
 @given(st.lists(SCORES, min_size=MIN_REFERENCE_RECORDS, max_size=MIN_REFERENCE_RECORDS))
-def test_nothing_is_judged_before_the_reference_has_seen_enough(scores):
+def test_no_score_is_tested_before_the_reference_has_enough_records(scores):
     mood, _ = read([(score, 0) for score in scores])
     assert mood.up == mood.down == Cusum()
     odd = -1.0 if mood.reference_mean > 0 else 1.0
@@ -200,21 +202,21 @@ def test_a_few_odd_texts_in_a_unanimous_stream_are_no_shift():
     assert read(records)[1] == []
 
 
-def test_a_slow_drift_is_followed_and_not_reported():
+def test_the_reference_follows_a_slow_drift_without_an_alarm():
     records = [(0.6 - 1.2 * i / 4000 + 0.3 * (-1) ** i, 1000 * i) for i in range(4000)]
     mood, shifts = read(records)
     assert shifts == []
     assert mood.reference_mean < -0.2
 
 
-def test_the_change_is_dated_on_the_streams_clock_where_records_come_late():
+def test_a_change_is_dated_on_the_streams_clock_even_if_records_are_late():
     records = turning()
     records[100:] = [(score, time_ms - 50_000) for score, time_ms in records[100:]]
     _, (shift,) = read(records)
     assert shift.since_ms == 99_000
 
 
-def test_a_shift_starts_the_reference_anew_and_leaves_the_means_alone():
+def test_a_shift_empties_the_reference_and_keeps_the_means():
     records = turning()
     number = next(n for n in range(len(records)) if read(records[: n + 1])[1])
     before, after = read(records[:number])[0], read(records[: number + 1])[0]
@@ -237,5 +239,5 @@ def test_steady_streams_rarely_alarm_and_turns_are_found_soon(kind, sticky):
     ("score", "label"),
     [(-1, "negative"), (-0.34, "negative"), (-0.33, "neutral"), (0, "neutral"), (0.33, "neutral"), (0.34, "positive")],
 )
-def test_a_level_bears_the_label_of_its_third(score, label):
+def test_a_level_has_the_label_of_its_third(score, label):
     assert level_label(score) == label

@@ -1,4 +1,4 @@
-"""The default checkpoint and the change-point test on the simulated feed: turns are found, steady moods left alone."""
+"""On the simulated feed, the default checkpoint and the shift detector find every turn and raise no false alarm."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ MAX_DELAY_TEXTS = 60
 
 
 def shifts(feed: Feed) -> dict[str, list[tuple[int, Shift]]]:
-    """Of every stream its shifts, each with the number of texts before the one that showed it."""
+    """The shifts of each stream, each with the number of texts before the one that revealed it."""
     settings = Settings()
     engine, codec, tracker = InferenceEngine.load(), Codec(settings), MoodTracker(settings)
     states: dict[str, StreamState] = {}

@@ -1,4 +1,4 @@
-"""`sentiment check` looks at each dependency and goes on after one that fails; the servers are fakes here."""
+"""`sentiment check` checks every dependency, even after one fails; the servers are fakes here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.tools.checks import Finding, check_all
 
 
 class FakeLog:
-    """A cluster of three topics."""
+    """A cluster with three topics, unless `error` is set."""
 
     error: Exception | None = None
 
@@ -34,7 +34,7 @@ class FakeLog:
 
 
 class FakeStateStore:
-    """A Redis that is well, or raises `error`."""
+    """A healthy Redis, unless `error` is set."""
 
     error: Exception | None = None
 
@@ -62,7 +62,7 @@ def found(checkpoint: Path) -> dict[str, Finding]:
     return {finding.name: finding for finding in check_all(load_settings(checkpoint=checkpoint))}
 
 
-def test_four_dependencies_that_are_well_are_four_findings(tiny_checkpoint: Path) -> None:
+def test_four_healthy_dependencies_give_four_findings(tiny_checkpoint: Path) -> None:
     findings = found(tiny_checkpoint)
     assert list(findings) == ["kafka", "topics", "redis", "checkpoint"]
     assert {finding.exit_code for finding in findings.values()} == {EXIT_OK}
@@ -70,7 +70,7 @@ def test_four_dependencies_that_are_well_are_four_findings(tiny_checkpoint: Path
     assert "fingerprint" in findings["checkpoint"].detail
 
 
-def test_without_kafka_the_topics_are_not_looked_at_and_the_others_are(tiny_checkpoint: Path) -> None:
+def test_without_kafka_the_topics_are_not_checked_but_the_others_are(tiny_checkpoint: Path) -> None:
     FakeLog.error = DependencyError("Kafka", "here", "does not answer", "Start it")
     findings = found(tiny_checkpoint)
     assert findings["kafka"].exit_code == findings["topics"].exit_code == EXIT_DEPENDENCY
@@ -78,7 +78,9 @@ def test_without_kafka_the_topics_are_not_looked_at_and_the_others_are(tiny_chec
     assert findings["redis"].exit_code == EXIT_OK
 
 
-def test_topics_that_do_not_fit_are_a_failure_of_theirs(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsuitable_topics_are_a_failure_of_the_topics_check(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(_: Settings) -> None:
         raise TopicsError("missing topics: tweets")
 
@@ -87,7 +89,7 @@ def test_topics_that_do_not_fit_are_a_failure_of_theirs(tiny_checkpoint: Path, m
     assert findings["topics"] == Finding("topics", "missing topics: tweets", EXIT_FAILED)
 
 
-def test_a_redis_that_is_away_is_named(tiny_checkpoint: Path) -> None:
+def test_a_redis_that_does_not_answer_is_named(tiny_checkpoint: Path) -> None:
     FakeStateStore.error = DependencyError("Redis", "there", "does not answer", "Start it")
     findings = found(tiny_checkpoint)
     assert findings["redis"].exit_code == EXIT_DEPENDENCY

@@ -1,3 +1,5 @@
+"""The progress of a redrive survives its encoding in the offset of the consumer group."""
+
 import pytest
 from aiokafka.structs import OffsetAndMetadata
 from hypothesis import given
@@ -17,15 +19,15 @@ def test_the_progress_of_each_reason_is_read_back(progress: dict[str, int]) -> N
     assert len(committed.metadata.encode()) < 1024, "a broker takes 4096 bytes"
 
 
-def test_a_group_without_offset_begins_at_the_beginning() -> None:
+def test_a_group_without_an_offset_starts_at_the_beginning() -> None:
     assert read_progress(OffsetAndMetadata(-1, "")) == dict.fromkeys(Reason, 0)
 
 
 @pytest.mark.parametrize("metadata", ["", "by hand", "[]", '{"no_text": "x"}', '{"unheard_of": 3}'])
-def test_an_offset_that_somebody_set_counts_for_every_reason(metadata: str) -> None:
+def test_an_offset_set_by_hand_counts_for_every_reason(metadata: str) -> None:
     assert read_progress(OffsetAndMetadata(7, metadata)) == dict.fromkeys(Reason, 7)
 
 
-def test_a_reason_that_the_metadata_does_not_know_yet_has_come_as_far_as_the_least() -> None:
+def test_a_reason_that_the_metadata_lacks_starts_at_the_offset() -> None:
     progress = read_progress(OffsetAndMetadata(3, '{"no_text": 9}'))
     assert (progress[Reason.NO_TEXT], progress[Reason.POISON]) == (9, 3)

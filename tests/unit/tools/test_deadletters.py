@@ -1,4 +1,4 @@
-"""Which dead letters a redrive sends, and what it commits; Kafka is a fake here, real in tests/integration."""
+"""Which dead letters a redrive sends, and what it commits. Kafka is a fake; tests/integration uses a real one."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ LETTERS = TopicPartition("sentiment.deadletters", 0)
 
 
 def letter(offset: int, reason: Reason, *, cut_from: int | None = None) -> Record:
-    """A dead letter of the record at offset 100 + `offset` of tweets-1."""
+    """The dead letter of the record at offset 100 + `offset` of tweets-1."""
     error = RecordError(reason, f"because of {reason}")
     headers = deadletter_headers([("trace", b"1")], error, "tweets", 1, 100 + offset, START_MS, cut_from)
     return Record(offset, b"a", b"value", LETTERS.topic, LETTERS.partition, headers=headers)  # type: ignore[arg-type]
 
 
 class FakeLetters:
-    """The topic of the dead letters."""
+    """The dead-letter topic, unless `error` is set."""
 
     records: Iterable[Record] = ()
     done: ClassVar[Progress] = {}
@@ -60,7 +60,7 @@ class FakeLetters:
 
 
 class FakeRedriveProducer:
-    """Notes what is committed."""
+    """Records what is committed, unless `error` is set."""
 
     committed: ClassVar[list[tuple[list[ProducerRecord], Progress]]] = []
     partitions: ClassVar[set[int]] = {0, 1}
@@ -117,7 +117,7 @@ def test_originals_go_back_to_their_partition_with_their_time_and_own_headers() 
     assert progress == dict.fromkeys(Reason, 2)
 
 
-def test_only_the_reasons_that_were_asked_for_go_back_and_progress() -> None:
+def test_only_the_requested_reasons_go_back_and_progress() -> None:
     assert redriven(Reason.POISON) == RedriveSummary(1, 0)
     ((records, progress),) = FakeRedriveProducer.committed
     assert len(records) == 1
@@ -130,19 +130,19 @@ def test_what_was_redriven_is_not_redriven_again() -> None:
     assert FakeRedriveProducer.committed == []
 
 
-def test_a_record_that_no_worker_wrote_is_counted_and_left() -> None:
+def test_a_record_that_no_worker_wrote_is_counted_and_left_alone() -> None:
     FakeLetters.records = [Record(0, b"a", b"by hand", *LETTERS)]
     assert redriven() == RedriveSummary(0, 1)
     (found,) = listed()
     assert (found.reason, found.pending) == (None, False)
 
 
-def test_what_is_left_of_a_cut_record_is_not_sent_for_its_original() -> None:
+def test_a_cut_record_is_not_sent_in_place_of_its_original() -> None:
     FakeLetters.records = [letter(0, Reason.TEXT_TOO_LONG, cut_from=5_000_000)]
     assert redriven() == RedriveSummary(0, 0)
 
 
-def test_a_list_names_where_each_came_from_and_whether_a_redrive_would_send_it() -> None:
+def test_a_list_gives_the_source_of_each_and_whether_a_redrive_would_send_it() -> None:
     FakeLetters.done = {Reason.NO_TEXT: 1}
     first, second = listed()
     assert (first.reason, first.pending, second.reason, second.pending) == (
@@ -160,13 +160,13 @@ def test_a_source_that_is_gone_is_named(partitions: set[int]) -> None:
         redriven()
 
 
-def test_another_redrive_that_took_over_is_said() -> None:
+def test_another_redrive_that_took_over_is_reported() -> None:
     FakeRedriveProducer.error = FencedError()
     with pytest.raises(SentimentError, match="another redrive"):
         redriven()
 
 
-def test_a_kafka_that_is_away_is_named() -> None:
+def test_a_kafka_that_does_not_answer_is_named() -> None:
     FakeLetters.error = KafkaConnectionError("no broker")
     with pytest.raises(DependencyError, match="no broker"):
         redriven()

@@ -26,7 +26,7 @@ def write(path: Path, content: bytes) -> Path:
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.ndjson", "a.JSONL", "a.jsonl.gz", "dump.v2.json.gz"])
-def test_json_lines_are_sent_as_they_are_with_their_stream_as_key(tmp_path: Path, name: str) -> None:
+def test_json_lines_are_sent_unchanged_with_their_stream_as_key(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / name, GOOD + b"\r\n\n" + GOOD)
     records, refused = read(path)
     assert records == [FeedRecord("tweets", b"@acme", GOOD, parse_time("2026-11-18T05:00:00Z"))] * 2
@@ -38,14 +38,14 @@ def test_files_are_read_in_the_order_given(tmp_path: Path) -> None:
     assert [record.key for record in read(*paths)[0]] == [b"2", b"1"]
 
 
-def test_fields_are_found_where_the_settings_say(tmp_path: Path) -> None:
+def test_fields_are_read_at_the_paths_in_the_settings(tmp_path: Path) -> None:
     settings = Settings(fields={"reviews": REVIEWS})
     path = write(tmp_path / "a.jsonl", b'{"asin": "B01", "reviewText": "thin", "unixReviewTime": 1252800000}')
     (record,) = read(path, settings=settings, topic="reviews")[0]
     assert (record.key, record.timestamp_ms) == (b"B01", 1_252_800_000_000)
 
 
-def test_a_bad_line_is_named_with_file_line_and_reason_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_bad_line_is_named_with_file_line_and_reason_and_the_others_are_sent(tmp_path: Path) -> None:
     bad = [b"{", b'{"text": 5}', b'{"text": "no stream"}', b"caf\xe9", b'{"stream": "s"}']
     path = write(tmp_path / "a.jsonl", b"\n".join([GOOD, *bad, GOOD]))
     records, refused = read(path)
@@ -71,7 +71,7 @@ def test_a_csv_row_becomes_an_object_with_types_where_they_are_known(tmp_path: P
         ]
 
 
-def test_a_csv_of_other_columns_is_typed_by_its_field_paths(tmp_path: Path) -> None:
+def test_a_csv_with_other_columns_is_typed_by_its_field_paths(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", b"asin,reviewText,unixReviewTime,last,time\nB01,thin,1252800000,0,noon\n")
     (record,) = read(path, settings=Settings(fields={"reviews": REVIEWS}), topic="reviews")[0]
     value = {"asin": "B01", "reviewText": "thin", "unixReviewTime": 1252800000.0, "last": False, "time": "noon"}

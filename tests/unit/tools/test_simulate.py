@@ -24,7 +24,7 @@ def decode(record: FeedRecord) -> InputText:
 
 
 def texts_by_stream(records: list[FeedRecord]) -> dict[str, list[tuple[str, str | None]]]:
-    """Of every stream its (text id, label), one for each whole text."""
+    """The (text id, label) pairs of each stream, one for each whole text."""
     found = defaultdict(list)
     for record in records:
         text = decode(record)
@@ -42,18 +42,18 @@ def test_a_seed_fixes_every_record(seed: int) -> None:
     assert first.turns == second.turns
 
 
-def test_other_seeds_give_other_records() -> None:
+def test_different_seeds_give_different_records() -> None:
     assert take(Feed(1), 20) != take(Feed(2), 20)
 
 
-def test_the_rate_is_kept_in_event_time_and_the_record_says_so_itself() -> None:
+def test_event_times_follow_the_rate_and_equal_the_record_timestamps() -> None:
     records = take(Feed(0, rate=50.0, start_ms=1_790_000_000_500), 101)
     assert records[0].timestamp_ms == 1_790_000_000_500
     assert records[100].timestamp_ms == 1_790_000_002_500
     assert all(decode(record).time_ms == record.timestamp_ms for record in records)
 
 
-def test_the_key_is_the_stream_and_streams_keep_to_their_topic() -> None:
+def test_the_key_is_the_stream_and_a_stream_stays_in_its_topic() -> None:
     topics = defaultdict(set)
     for record in take(Feed(0), 2000):
         text = decode(record)
@@ -64,14 +64,14 @@ def test_the_key_is_the_stream_and_streams_keep_to_their_topic() -> None:
 
 
 @pytest.mark.parametrize("num_streams", [1, 24, 100])
-def test_there_are_as_many_streams_as_asked_and_every_kind_has_its_third(num_streams: int) -> None:
+def test_the_number_of_streams_is_as_requested_and_each_kind_has_a_third(num_streams: int) -> None:
     kinds = Feed(0, num_streams=num_streams).kinds
     assert len(kinds) == num_streams
     counts = Counter(kinds.values())
     assert max(counts[kind] for kind in Kind) - min(counts[kind] for kind in Kind) <= 1
 
 
-def test_turning_streams_turn_at_the_text_that_is_named_and_only_there() -> None:
+def test_turning_streams_turn_at_the_named_text_and_only_there() -> None:
     feed = Feed(3, num_streams=12)
     assert {turn.stream for turn in feed.turns} == {name for name, kind in feed.kinds.items() if kind == Kind.TURNING}
     by_stream = texts_by_stream(take(feed, 6000))
@@ -138,7 +138,7 @@ def test_without_a_poison_share_every_record_is_good() -> None:
         assert record.reason is None
 
 
-def test_poison_has_its_share_and_every_reason_and_the_codec_agrees() -> None:
+def test_poison_has_its_share_and_every_reason_and_the_codec_agrees_on_the_reason() -> None:
     records = take(Feed(0, poison_share=0.1), 4000)
     counts = Counter(record.reason for record in records if record.reason)
     assert set(counts) == set(Reason) - {Reason.POISON}
@@ -152,7 +152,7 @@ def test_poison_has_its_share_and_every_reason_and_the_codec_agrees() -> None:
             assert caught.value.reason == record.reason
 
 
-def test_the_limit_of_a_text_decides_how_long_the_too_long_ones_are() -> None:
+def test_overlong_texts_just_exceed_the_limit() -> None:
     records = take(Feed(0, poison_share=0.5, max_text_bytes=100), 200)
     long = [len(json.loads(record.value)["text"]) for record in records if record.reason == Reason.TEXT_TOO_LONG]
     assert long

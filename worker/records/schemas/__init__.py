@@ -1,7 +1,7 @@
-"""The published JSON Schemas (draft 2020-12), made from the types in worker/records/types.py.
+"""The published JSON Schemas (draft 2020-12), generated from the types in worker/records/types.py.
 
-They are committed next to this file, so that consumers can read them without our code. After a change of the types,
-`python -m worker.records.schemas` writes them again; a test fails until it has.
+They are committed next to this file, so that consumers can read them without our code. After a change of the types, run
+`python -m worker.records.schemas` to write them again; a test fails if they are out of date.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from worker.records.types import DeadLetterHeaders, InputRecord, SentimentEvent,
 
 FOLDER = Path(__file__).parent
 
-# deadletter: its headers, as an object of texts; the rest of a dead letter is the original record
+# The schema "deadletter" covers the headers, as an object of strings; the rest is the original record.
 PUBLISHED: dict[str, type[msgspec.Struct]] = {
     "input": InputRecord,
     "event": SentimentEvent,
@@ -27,7 +27,7 @@ PUBLISHED: dict[str, type[msgspec.Struct]] = {
 
 
 def make_schema(name: str) -> dict[str, Any]:
-    """The schema called `name`, one of PUBLISHED."""
+    """Generate the schema called `name`, one of PUBLISHED."""
     schema = msgspec.json.schema(PUBLISHED[name])
     for definition in schema["$defs"].values():
         definition["description"] = inspect.cleandoc(definition["description"])
@@ -35,12 +35,12 @@ def make_schema(name: str) -> dict[str, Any]:
 
 
 def render_schema(name: str) -> str:
-    """The text of the schema's file."""
+    """The contents of the schema's file."""
     return json.dumps(make_schema(name), indent=2, ensure_ascii=False) + "\n"
 
 
 def write_schemas() -> list[Path]:
-    """Write every schema's file; returns their paths."""
+    """Write the files of all schemas; returns their paths."""
     paths = [FOLDER / f"{name}.json" for name in PUBLISHED]
     for path in paths:
         path.write_text(render_schema(path.stem))

@@ -1,4 +1,4 @@
-"""`python -m worker.records.schemas`: write the published schemas anew."""
+"""`python -m worker.records.schemas`: writes the published schemas again."""
 
 from worker.records.schemas import write_schemas
 

@@ -1,4 +1,4 @@
-"""Lines in, as many answers out, in their order; the states of streams go on across batches."""
+"""Every line gets one answer, in order; the states of streams continue across batches."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from model import InferenceEngine, Request
 from worker.settings import load_settings
-from worker.tools import scorefile
-from worker.tools.scorefile import LineScorer, RefusedLine, ScoredLine, encode_lines, read_lines
+from worker.tools import score_file
+from worker.tools.score_file import LineScorer, RefusedLine, ScoredLine, encode_lines, read_lines
 
 LINES = st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"")), max_size=8)
 
 
 class Trickle(io.BytesIO):
-    """A pipe that gives a few bytes at a time."""
+    """A pipe that delivers a few bytes at a time."""
 
     def __init__(self, content: bytes, sizes: list[int]) -> None:
         super().__init__(content)
@@ -44,22 +44,22 @@ def scores(answers: list[ScoredLine | RefusedLine]) -> list[float]:
 
 
 @given(LINES, st.lists(st.integers(1, 9), max_size=30))
-def test_lines_are_the_same_however_slowly_they_come(lines: list[bytes], sizes: list[int]) -> None:
+def test_lines_are_the_same_no_matter_how_slowly_they_arrive(lines: list[bytes], sizes: list[int]) -> None:
     content = b"".join(line + b"\n" for line in lines)
     read = [line for batch in read_lines(Trickle(content, sizes)) for line in batch]
     assert read == lines
 
 
-def test_the_last_line_may_lack_its_end() -> None:
+def test_the_last_line_may_lack_its_line_end() -> None:
     assert list(read_lines(io.BytesIO(b"a\nb"))) == [[b"a"], [b"b"]]
     assert list(read_lines(io.BytesIO(b""))) == []
 
 
-def test_a_line_without_end_is_refused_in_bounded_memory(
+def test_an_endless_line_is_refused_in_bounded_memory(
     make_scorer: Callable[..., LineScorer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scorefile, "MAX_LINE_BYTES", 100)
-    monkeypatch.setattr(scorefile, "READ_BYTES", 10)
+    monkeypatch.setattr(score_file, "MAX_LINE_BYTES", 100)
+    monkeypatch.setattr(score_file, "READ_BYTES", 10)
     batches = list(read_lines(io.BytesIO(b"x" * 1000 + b"\ngood")))
     assert max(len(line) for batch in batches for line in batch) <= 111
     refused, scored = make_scorer().score([line for batch in batches for line in batch])
@@ -97,7 +97,7 @@ def test_an_answer_is_a_json_line_with_offsets_into_the_text(make_scorer: Callab
     assert all(text[word["start"] : word["end"]] == word["word"] for word in answer["words"])
 
 
-def test_a_stream_goes_on_across_batches_as_in_one_pass(
+def test_a_stream_continues_across_batches_as_in_one_pass(
     make_scorer: Callable[..., LineScorer], tiny_engine: InferenceEngine
 ) -> None:
     texts = ["good flight", "bad service", "i love it", "so sad"]
@@ -109,14 +109,14 @@ def test_a_stream_goes_on_across_batches_as_in_one_pass(
     assert expected[1] != pytest.approx(scores(make_scorer().score([lines[1]]))[0], abs=1e-3)
 
 
-def test_lines_that_name_no_stream_stand_alone(make_scorer: Callable[..., LineScorer]) -> None:
+def test_lines_without_a_stream_are_scored_on_their_own(make_scorer: Callable[..., LineScorer]) -> None:
     scorer = make_scorer()
     answers = scorer.score([b"good flight", b"good flight"]) + scorer.score([line(text="good flight")])
     assert len(set(scores(answers))) == 1
     assert [answer.stream for answer in answers if isinstance(answer, ScoredLine)] == [None] * 3
 
 
-def test_without_carry_only_the_text_counts_and_its_pieces_still_belong_together(tiny_checkpoint: Any) -> None:
+def test_without_carry_texts_are_independent_but_pieces_of_one_text_still_belong_together(tiny_checkpoint: Any) -> None:
     settings = load_settings(carry=False)
     scorer = LineScorer(settings, InferenceEngine.load(tiny_checkpoint, carry=False))
     whole, again = (scores(scorer.score([line(stream="a", text="good flight")]))[0] for _ in range(2))

@@ -1,4 +1,4 @@
-"""One stream's state, for people: look at it in Redis, and erase it by way of Kafka, so that a replay honours it."""
+"""Shows one stream's state in Redis, and erases it through a record in Kafka, so that a replay erases it too."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from worker.state.store import StateStore, redis_away
 
 
 class NetworkView(Struct):
-    """The network's state: texts it has read, lengths of its vectors, and whether a text is still going on."""
+    """The network's state: texts read, the norms of its vectors, and whether its last text is unfinished."""
 
     num_texts: int
     hidden_norm: float
@@ -31,7 +31,7 @@ class NetworkView(Struct):
 
 
 class EntryView(Struct):
-    """What is kept of a stream; see worker/state/entry.py."""
+    """A stream's entry for people; see worker/state/entry.py."""
 
     num_records: int
     time: str
@@ -41,7 +41,7 @@ class EntryView(Struct):
 
 
 class StreamView(Struct):
-    """A stream's entry in Redis, and where the states of its partition stand there; see worker/state/store.py."""
+    """A stream's entry in Redis, with the epoch, position and lineage of its partition; see worker/state/store.py."""
 
     stream: str
     topic: str
@@ -53,7 +53,11 @@ class StreamView(Struct):
 
 
 async def show_state(settings: Settings, topic: str, stream: str) -> StreamView:
-    """The state of `stream` as it was last flushed. Raises SentimentError where Redis has none, DependencyError."""
+    """The state of `stream` at its last flush.
+
+    Raises SentimentError when Redis has none, TopicsError when the topic is missing, DependencyError when a server does
+    not answer.
+    """
     num_partitions = await _count_partitions(settings, topic)
     checkpoint = load_checkpoint(settings.checkpoint)
     fingerprint = checkpoint.fingerprint_in(settings.precision)
@@ -75,9 +79,10 @@ async def show_state(settings: Settings, topic: str, stream: str) -> StreamView:
 
 
 async def erase_state(settings: Settings, topic: str, stream: str) -> tuple[int, int]:
-    """Send a null value for `stream` to `topic`; gives the partition and offset where it stands.
+    """Send a null value for `stream` to `topic`; returns the partition and offset of that record.
 
-    The key decides the partition, as it does for Kafka's own clients. Raises TopicsError, DependencyError.
+    The key decides the partition, as it does in Kafka's own clients. Raises TopicsError when the topic is missing,
+    DependencyError when Kafka does not answer.
     """
     await _count_partitions(settings, topic)
     producer: Any = AIOKafkaProducer(**client_options(settings), enable_idempotence=True)

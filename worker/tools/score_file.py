@@ -1,7 +1,7 @@
-"""`sentiment score`: lines of text in, one JSON line of sentiment out for each, in their order. Needs no server.
+"""`sentiment score`: scores lines of text and writes one JSON line for each, in order. Needs no server.
 
-A line that begins with `{` is a record as it would stand on an input topic, any other is a text.
-The texts of a stream continue each other, as they do in the worker; a line that names no stream stands alone.
+A line that begins with `{` is a record in the format of the input topics; any other line is a text.
+The texts of a stream continue each other, as in the worker; a line without a stream is scored on its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from worker.settings import Settings
 READ_BYTES: Final = 1 << 18
 MAX_LINE_BYTES: Final = 1 << 24
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-# stands for the topic and the key that a line does not have
+# A line has neither topic nor key; this name takes their place.
 _NOWHERE: Final = "\0"
 
 _encode = msgspec.json.encode
@@ -35,11 +35,11 @@ class Readable(Protocol):
     """A binary file."""
 
     def read1(self, size: int, /) -> bytes:
-        """What is there, at most `size` bytes; empty at the end."""
+        """The bytes available now, at most `size`; empty at the end of the file."""
 
 
 class ScoredLine(Struct, frozen=True, gc=False):
-    """What was read in a line. `id` is the record's, else the line's number; `stream` None: it stands alone."""
+    """The sentiment of one line. `id` is the record's id or else the line number; `stream` is None if it names none."""
 
     id: str
     stream: str | None
@@ -50,7 +50,7 @@ class ScoredLine(Struct, frozen=True, gc=False):
 
 
 class RefusedLine(Struct, frozen=True, gc=False):
-    """A line that cannot be scored: its number, and an error that begins with what a dead letter's reason would be."""
+    """A line that cannot be scored. `id` is its number; `error` begins with the `Reason` of a dead letter."""
 
     id: str
     error: str
@@ -62,9 +62,9 @@ class _Planned(NamedTuple):
 
 
 def read_lines(file: Readable) -> Iterator[list[bytes]]:
-    """The lines of `file` without their ends, as many at once as are there, so that a slow pipe is answered at once.
+    """Yield the lines of `file` without line ends, as soon as they arrive, so that a slow pipe is answered at once.
 
-    Of a line that is far too long only MAX_LINE_BYTES + 1 bytes are kept.
+    A line of more than MAX_LINE_BYTES is cut after MAX_LINE_BYTES + 1 bytes.
     """
     rest = b""
     while chunk := file.read1(READ_BYTES):
@@ -77,19 +77,19 @@ def read_lines(file: Readable) -> Iterator[list[bytes]]:
 
 
 class LineScorer:
-    """Scores lines, batch after batch. Between batches it keeps about 1 KB for each stream, and nothing else."""
+    """Scores lines in batches. Between batches it keeps only the states of the streams, about 1 KB each."""
 
     def __init__(self, settings: Settings, engine: InferenceEngine) -> None:
         self._codec = Codec(settings)
         self._engine = engine
         self._carry = settings.carry
         self._states: dict[str, StreamState] = {}
-        self._open: set[str | int] = set()  # streams whose text goes on
+        self._open: set[str | int] = set()  # streams whose text is not finished
         self.num_lines = 0
         self.num_refused = 0
 
     def score(self, lines: Iterable[bytes]) -> list[ScoredLine | RefusedLine]:
-        """One answer for each line, in order."""
+        """Score a batch; returns one answer for each line, in order."""
         plan = [self._plan(line) for line in lines]
         planned = [line for line in plan if isinstance(line, _Planned)]
         results = self._engine.score([line.request for line in planned])
@@ -127,7 +127,7 @@ class LineScorer:
 
 
 def _payload(line: bytes) -> bytes:
-    """The record that a line stands for. Raises RecordError: INVALID_UTF8, TEXT_TOO_LONG."""
+    """The payload of the record that a line represents. Raises RecordError: INVALID_UTF8, TEXT_TOO_LONG."""
     if len(line) > MAX_LINE_BYTES:
         raise RecordError(Reason.TEXT_TOO_LONG, f"the line has more than {MAX_LINE_BYTES} bytes")
     if line.lstrip().startswith(b"{"):
@@ -151,7 +151,7 @@ def _scored(line: _Planned, result: Result) -> ScoredLine:
 
 
 def open_lines(file: str) -> AbstractContextManager[Readable]:
-    """The file called `file`, or standard input for `-`. Raises InputFileError."""
+    """Open the file called `file`, or standard input for `-`. Raises InputFileError when it cannot be opened."""
     if file == "-":
         return nullcontext(cast(Readable, sys.stdin.buffer))
     try:
@@ -161,5 +161,5 @@ def open_lines(file: str) -> AbstractContextManager[Readable]:
 
 
 def encode_lines(answers: Iterable[ScoredLine | RefusedLine]) -> bytes:
-    """JSON lines."""
+    """The answers as JSON lines."""
     return b"".join(_encode(answer) + b"\n" for answer in answers)
