@@ -8,16 +8,17 @@ record has one header of ours, the number of its redrives; a later dead letter k
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import NamedTuple
 
 import msgspec
 
-from worker import __version__
 from worker.errors import RecordError
 from worker.records.codec import format_time
 from worker.records.types import DeadLetterHeaders, Header, SentimentEvent, ShiftEvent
 from worker.settings import Settings
 
+WORKER_VERSION = version("streaming-sentiment")
 REDRIVEN, CUT_FROM = "sentiment-redriven", "sentiment-cut-from"
 OWN_NAMES = frozenset(DeadLetterHeaders.__struct_encode_fields__)
 MAX_ERROR_CHARACTERS = 500
@@ -71,7 +72,7 @@ def deadletter_headers(  # noqa: PLR0913, PLR0917 - a record's source has that m
         "sentiment-partition": str(partition),
         "sentiment-offset": str(offset),
         "sentiment-time": format_time(timestamp_ms),
-        "sentiment-worker-version": __version__,
+        "sentiment-worker-version": WORKER_VERSION,
     } | ({} if cut_from is None else {CUT_FROM: str(cut_from)})
     kept = [(name, value) for name, value in headers if name == REDRIVEN or name not in OWN_NAMES]
     return [*kept, *((name, text.encode(errors="backslashreplace")) for name, text in ours.items())]
