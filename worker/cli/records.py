@@ -58,14 +58,14 @@ def feed(
 
 
 async def _feed_files(settings: Settings, files: list[Path], topic: str, rate: float | None) -> tuple[int, int]:
-    from worker.stopping import stop_on_signals
+    from worker.process import stop_on_signals
     from worker.tools.feed import feed_files
 
     return await feed_files(settings, files, topic, rate, stop_on_signals())
 
 
 async def _feed_simulated(settings: Settings, rate: float, seconds: float | None, seed: int) -> int:
-    from worker.stopping import stop_on_signals
+    from worker.process import stop_on_signals
     from worker.tools.feed import send_feed
     from worker.tools.simulate import Feed
 

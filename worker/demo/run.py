@@ -30,9 +30,9 @@ from worker.demo.tally import Summary, Tally
 from worker.demo.view import render
 from worker.errors import EXIT_OK, DependencyError, SentimentError
 from worker.kafka.topics import ensure_topics
+from worker.process import stop_on_signals
 from worker.settings import ENV_PREFIX, Settings
 from worker.stack import LocalStack, Server
-from worker.stopping import stop_on_signals
 from worker.tools.feed import send_feed
 from worker.tools.simulate import Feed
 from worker.tools.tail import open_reader
