@@ -136,7 +136,7 @@ def test_topics_are_created_once(stack: LocalStack) -> None:
     try:
         first = run(bare.environment(), "topics", "--partitions", "3")
         assert (first.code, first.out) == (EXIT_OK, f"created {', '.join(bare.all_topics)}\n")
-        assert run(bare.environment(), "topics").out == "all topics are there\n"
+        assert run(bare.environment(), "topics").out == "all topics exist\n"
     finally:
         bare.delete_topics()
 
@@ -235,7 +235,7 @@ def test_stack_prints_its_settings_then_ready_and_stops_on_a_signal(number: sign
         variables = dict(line.split("=", maxsplit=1) for line in lines)
         assert list(variables)[:2] == ["SENTIMENT_KAFKA", "SENTIMENT_REDIS"]
         assert run(variables, "topics").code == EXIT_OK
-        assert run(variables, "topics").out == "all topics are there\n"
+        assert run(variables, "topics").out == "all topics exist\n"
         process.send_signal(number)
         out, _ = process.communicate(timeout=TIMEOUT_S)
         assert (process.returncode, out) == (EXIT_OK, "")
