@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     threads: PositiveInt = Field(1, description="threads that score a batch of texts")
     precision: Literal["float32", "int8", "tf32", "bf16"] = Field(
         "float32",
-        description="of the word LSTM's weights; int8 and, on cuda, tf32 and bf16 are faster and slightly less exact",
+        description="precision of the word LSTM's weights; int8 and, on cuda, tf32 and bf16 are faster but less exact",
     )
     device: Literal["cpu", "cuda"] = Field("cpu", description="device that runs the word network")
 
