@@ -1,4 +1,4 @@
-"""The stream processor: Kafka in, the network's state per stream in Redis, sentiment events out, exactly once."""
+"""The stream processor: reads Kafka, keeps each stream's state in Redis and publishes sentiment events exactly once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __version__ = version("streaming-sentiment")
 
 
 def __getattr__(name: str) -> Any:
-    """`faust -A worker.app worker`: the app of the environment's settings, made when Faust asks for it."""
+    """The Faust app of `faust -A worker.app worker`, created on first access from the environment's settings."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Faust and the network are imported for those who ask: every command imports this package.
+    # Imported here because every command imports this package, and Faust and the network load slowly.
     from worker.errors import SentimentError  # noqa: PLC0415
     from worker.process import die  # noqa: PLC0415
     from worker.settings import load_settings  # noqa: PLC0415

@@ -1,14 +1,14 @@
-"""The errors of the worker, and the exit code that each one ends the process with.
+"""The errors of the worker, each with the exit code that it ends the process with.
 
-SentimentError                     1  anything below
-  SettingsError                    2  settings that cannot work, all of them named at once
-  DependencyError                  3  a server is away: which, where, what to do
-  ListenError                      1  an address to listen on cannot be had
-  TopicsError                      1  topics are missing or have other partition counts
-  UndecidedCommitError             1  a commit of which nobody knows the outcome: take over anew
+SentimentError                     1  base of the errors below
+  SettingsError                    2  settings are invalid; the message names all of them
+  DependencyError                  3  a server does not answer; the message says which, where and what to do
+  ListenError                      1  the process cannot listen on an address
+  TopicsError                      1  topics are missing or have different partition counts
+  UndecidedCommitError             1  the outcome of a commit is unknown; the next take-over settles it
   OwnershipError                   1  a partition's positions contradict each other
-  InputFileError                   1  a file to feed cannot be read
-RecordError                           one record cannot be scored: it becomes a dead letter, its neighbours go on
+  InputFileError                   1  an input file cannot be read
+RecordError                           one record cannot be scored: it becomes a dead letter, the others are scored
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class SentimentError(Exception):
 
 
 class SettingsError(SentimentError):
-    """Settings that cannot work; the message lists all of them."""
+    """Settings are invalid; the message lists all of them."""
 
     exit_code = EXIT_MISUSED
 
 
 class DependencyError(SentimentError):
-    """A server that the command needs does not answer, or is set up so that it would lose data."""
+    """A server that the command needs does not answer, or its configuration could lose data."""
 
     exit_code = EXIT_DEPENDENCY
 
@@ -41,34 +41,34 @@ class DependencyError(SentimentError):
 
 
 class ListenError(SentimentError):
-    """The address that a server of ours wants to listen on cannot be had; `what` names its two flags."""
+    """The process cannot listen on an address; `what` is the prefix of the two flags that set it."""
 
     def __init__(self, what: str, host: str, port: int, error: OSError) -> None:
         if error.errno == errno.EADDRINUSE:
-            problem = f"port {port} of {host} is taken. End what listens there, or choose"
+            problem = f"port {port} of {host} is taken. Stop the program that listens there, or choose"
         else:
             problem = f"cannot listen on port {port} of {host}: {error.strerror or error}. Choose"
-        super().__init__(f"{problem} another with --{what}-host and --{what}-port (port 0: any that is free)")
+        super().__init__(f"{problem} another with --{what}-host and --{what}-port (port 0: any free port)")
 
 
 class TopicsError(SentimentError):
-    """Topics are missing, or their partition counts do not fit each other."""
+    """Topics are missing, or their partition counts differ."""
 
 
 class UndecidedCommitError(SentimentError):
-    """A transaction's commit timed out or was cancelled: it may or may not have happened."""
+    """A commit timed out or was cancelled: it may or may not have taken effect."""
 
 
 class OwnershipError(SentimentError):
-    """What Kafka and Redis say of a partition cannot both be true."""
+    """Kafka and Redis contradict each other about a partition."""
 
 
 class InputFileError(SentimentError):
-    """A file to feed is missing, cut short or of no known kind; the message names the file, and the line if any."""
+    """An input file is missing, truncated or of an unknown kind; the message names the file and, if known, the line."""
 
 
 class Reason(StrEnum):
-    """Why a record became a dead letter; the value is the header and the metric's label."""
+    """Why a record became a dead letter; the value is used in the header and as the metric's label."""
 
     INVALID_UTF8 = "invalid_utf8"
     INVALID_JSON = "invalid_json"
@@ -82,7 +82,7 @@ class Reason(StrEnum):
 
 
 class RecordError(Exception):
-    """One record cannot be scored; `reason` says why in a word, the message in a sentence."""
+    """One record cannot be scored; `reason` classifies the cause, the message explains it."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)

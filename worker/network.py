@@ -1,4 +1,4 @@
-"""The network that the settings name, ready to read."""
+"""Loads the network that the settings choose."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from worker.settings import Settings
 
 
 def load_engine(settings: Settings) -> InferenceEngine:
-    """Raises CheckpointError, and ConfigError where the device cannot be had or does not know the precision."""
+    """Raises CheckpointError, and ConfigError when the device is missing or does not support the precision."""
     return InferenceEngine.load(
         settings.checkpoint,
         carry=settings.carry,

@@ -1,7 +1,8 @@
-"""The process: how it ends when it must, at once, with nothing committed or flushed after the error."""
+"""How the process starts, stops and ends."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -14,23 +15,40 @@ from worker.errors import EXIT_FAILED, EXIT_OK, SentimentError, SettingsError
 
 logger = logging.getLogger(__name__)
 
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 def calm_garbage_collector() -> None:
-    """Keep the collector from walking over what lives as long as the process; call it once all is loaded.
+    """Exclude everything loaded so far from garbage collection; call it once the engine is loaded.
 
-    Imports and engine leave 200,000 tracked objects, over which a full collection takes 75 ms: left as it is, the
-    collector spends a quarter of the worker's CPU. The worker's own objects form no cycles in number.
+    The imports and the engine leave 200,000 tracked objects, and a full collection over them takes 75 ms: with the
+    default thresholds the collector uses a quarter of the worker's CPU. The worker itself creates few cycles.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
 
-def die(error: BaseException) -> NoReturn:
-    """Log `error` and end the process with its exit code.
+def stop_on_signals() -> asyncio.Event:
+    """An event that Ctrl-C or SIGTERM sets. A second signal has its default effect again: it ends the process."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
 
-    Not sys.exit: that would drain first, and a drain after an error of unknown reach could commit what must not be.
-    The next owner of the partitions takes over from what Kafka has committed, so nothing is lost by ending here.
+    def set_stop() -> None:
+        for number in _STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+        stop.set()
+
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, set_stop)
+    return stop
+
+
+def die(error: BaseException) -> NoReturn:
+    """Log `error` and end the process at once with its exit code.
+
+    Not sys.exit: that would drain first, and after an unexpected error a drain could commit wrong results.
+    The next owner of the partitions resumes from what Kafka has committed, so nothing is lost.
     """
     expected = isinstance(error, SentimentError | ModelError)
     logger.critical("the worker ends: %s", error, extra={"action": "die"}, exc_info=None if expected else error)
@@ -40,10 +58,10 @@ def die(error: BaseException) -> NoReturn:
 
 
 def end_within(bound_s: float) -> None:
-    """End the process well after `bound_s` if it is still there: when all is done but for what libraries do to stop."""
+    """End the process with code 0 after `bound_s` if it still runs: the drain is done, but a library may not stop."""
 
     def leave() -> None:
-        logger.warning("not stopped within %g s after the drain: ending", bound_s, extra={"action": "leave"})
+        logger.warning("still running %g s after the drain: ending", bound_s, extra={"action": "leave"})
         os._exit(EXIT_OK)
 
     timer = threading.Timer(bound_s, leave)
@@ -52,9 +70,10 @@ def end_within(bound_s: float) -> None:
 
 
 class CrashPoints:
-    """Named places at which a fault test lets the process die by SIGKILL; outside such tests they do nothing.
+    """Named points at which a fault test makes the process kill itself (SIGKILL); otherwise they do nothing.
 
-    `crash_at` is the name of a point, or name:count to die when it is reached for the count-th time.
+    `crash_at` is the name of a point, or name:count to die when the point is reached for the count-th time.
+    Raises SettingsError when there is no such point.
     """
 
     NAMES = (
@@ -76,13 +95,13 @@ class CrashPoints:
         name, _, count = (crash_at or "").partition(":")
         if crash_at and (name not in self.NAMES or not (count or "1").isdecimal()):
             raise SettingsError(
-                f"crash_at: {crash_at!r} is not one of {', '.join(self.NAMES)}, or such a name and :count"
+                f"crash_at: {crash_at!r} is neither one of {', '.join(self.NAMES)} nor such a name followed by :count"
             )
         self._name = name
         self._remaining = int(count or 1)
 
     def reach(self, name: str) -> None:
-        """Die here if this is the point that was asked for."""
+        """Die here if `name` is the point chosen by `crash_at`."""
         if name != self._name:
             return
         self._remaining -= 1

@@ -1,4 +1,4 @@
-"""Every setting of every command, validated at start: from flags, then `SENTIMENT_*`, then a TOML file."""
+"""The settings of all commands, validated at start: flags override `SENTIMENT_*`, which overrides a TOML file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
 
 class FieldPaths(BaseModel, extra="forbid", frozen=True):
-    """Where a topic's payload keeps each field: names joined by dots, list positions as numbers."""
+    """The path of each field in a topic's payload: names and list indices, joined by dots."""
 
     id: str = "id"
     stream: str = "stream"
@@ -38,69 +38,73 @@ class FieldPaths(BaseModel, extra="forbid", frozen=True):
 
 
 class Settings(BaseSettings):
-    """One object, frozen, handed down from the command line; nothing below reads the environment."""
+    """Immutable settings. The command line loads them and passes them on; no other code reads the environment."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
 
     # servers
-    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port, joined by commas")
+    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers: host:port, comma-separated")
     redis: RedisUrl = Field("redis://127.0.0.1:6379/0", description="Redis URL (redis://, rediss:// or unix://)")
-    prometheus: str | None = Field(None, description="Prometheus base URL, where there is one")
+    prometheus: str | None = Field(None, description="Prometheus base URL, if there is one")
     kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="security protocol of the brokers"
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="SASL mechanism, where the protocol has SASL"
+        "SCRAM-SHA-512", description="SASL mechanism, for the SASL protocols"
     )
     kafka_username: str | None = Field(None, description="SASL user name")
     kafka_password: SecretStr | None = Field(None, description="SASL password")
-    kafka_ca_file: Path | None = Field(None, description="certificate authority of the brokers (PEM)")
+    kafka_ca_file: Path | None = Field(None, description="CA certificate that verifies the brokers (PEM)")
 
     # topics and group
     group: TopicName = Field("sentiment", description="consumer group; also the prefix of the keys in Redis")
     topics: Annotated[tuple[TopicName, ...], NoDecode] = Field(
-        ("tweets", "reviews"), min_length=1, description="input topics, joined by commas"
+        ("tweets", "reviews"), min_length=1, description="input topics, comma-separated"
     )
     events_topic: TopicName = Field("sentiment.events", description="topic of the sentiment events")
     shifts_topic: TopicName = Field("sentiment.shifts", description="topic of the mood shifts")
     deadletters_topic: TopicName = Field("sentiment.deadletters", description="topic of the dead letters")
-    partitions: PositiveInt = Field(4, description="partitions of the topics that `topics` creates")
-    replication: PositiveInt = Field(1, description="replicas of the topics that `topics` creates")
+    partitions: PositiveInt = Field(4, description="partitions of each topic that `sentiment topics` creates")
+    replication: PositiveInt = Field(1, description="replicas of each topic that `sentiment topics` creates")
     fields: Annotated[dict[TopicName, FieldPaths], NoDecode] = Field(
-        default_factory=dict, description="per topic, the path of each field in the payload (JSON)"
+        default_factory=dict, description="path of each field in the payload, per topic (JSON)"
     )
 
     # network
-    checkpoint: Path | None = Field(None, description="checkpoint folder, or name of a packaged one (default, small)")
-    carry: bool = Field(True, description="let a stream's state bear on its next text")
-    threads: PositiveInt = Field(1, description="threads that read a batch's texts")
+    checkpoint: Path | None = Field(
+        None, description="checkpoint folder, or the name of a packaged checkpoint (default, small)"
+    )
+    carry: bool = Field(True, description="carry a stream's state over to its next text")
+    threads: PositiveInt = Field(1, description="threads that score a batch of texts")
     precision: Literal["float32", "int8", "tf32", "bf16"] = Field(
         "float32",
-        description="of the word LSTM's weights: int8, on cuda tf32 and bf16, are faster and a little less exact",
+        description="precision of the word LSTM's weights; int8 and, on cuda, tf32 and bf16 are faster but less exact",
     )
-    device: Literal["cpu", "cuda"] = Field("cpu", description="what the word network runs on")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="device that runs the word network")
 
     # micro-batch
     delivery: Literal["exactly_once", "at_least_once"] = Field(
-        "exactly_once", description="at_least_once for brokers that forbid transactions"
+        "exactly_once", description="delivery guarantee; at_least_once is for brokers that forbid transactions"
     )
-    max_batch: PositiveInt = Field(1024, description="records scored together")
+    max_batch: PositiveInt = Field(1024, description="maximum number of records scored together")
     max_wait_ms: Annotated[float, Field(ge=0, le=10_000)] = Field(
-        5.0, description="wait for a fuller micro-batch at most this long"
+        5.0, description="longest wait for a fuller micro-batch"
     )
-    max_inflight_records: PositiveInt = Field(8192, description="fetched records not yet committed")
-    max_inflight_bytes: PositiveInt = Field(32 << 20, description="their bytes")
+    max_inflight_records: PositiveInt = Field(8192, description="maximum number of fetched records not yet committed")
+    max_inflight_bytes: PositiveInt = Field(32 << 20, description="maximum bytes of fetched records not yet committed")
     max_text_bytes: PositiveInt = Field(64 << 10, description="longer texts become dead letters")
-    max_clock_skew_s: Seconds = Field(86_400, description="a time further in the future is absurd")
+    max_clock_skew_s: Seconds = Field(86_400, description="a record dated further in the future becomes a dead letter")
 
     # state
     flush_interval_s: Annotated[float, Field(ge=0, le=3600)] = Field(
-        0.5, description="states go to Redis this often; 0: after every commit"
+        0.5, description="interval at which states are written to Redis; 0: after every commit"
     )
-    max_cached_streams: PositiveInt = Field(200_000, description="states kept in the worker's memory")
-    state_ttl_s: Seconds = Field(30 * 86_400, description="a stream silent for longer starts anew (event time)")
+    max_cached_streams: PositiveInt = Field(200_000, description="maximum number of states kept in the worker's memory")
+    state_ttl_s: Seconds = Field(
+        30 * 86_400, description="a stream silent for longer starts from an empty state (event time)"
+    )
     rebuild_lookback_s: Seconds = Field(
-        7 * 86_400, description="how far back in the log states are rebuilt when Redis has none"
+        7 * 86_400, description="how far back the log is replayed to rebuild states when Redis has none"
     )
 
     # mood
@@ -109,26 +113,28 @@ class Settings(BaseSettings):
         17.0, description="decision threshold of the change-point test, in standard deviations"
     )
     shift_drift: Annotated[float, Field(ge=0)] = Field(
-        0.5, description="change of the mean that the test forgives, in standard deviations"
+        0.5, description="change of the mean that the test tolerates, in standard deviations"
     )
 
-    # group membership and bounds
-    instance_id: str | None = Field(None, description="static group member id, one for each worker")
-    session_timeout_s: Seconds = Field(10, description="a silent worker loses its partitions after this")
-    heartbeat_interval_s: Seconds = Field(2, description="heartbeats to the group coordinator")
-    rebalance_timeout_s: Seconds = Field(20, description="a rebalance waits this long for a worker")
-    transaction_timeout_s: Seconds = Field(15, description="the broker aborts an open transaction after this")
-    commit_timeout_s: Seconds = Field(10, description="a commit not answered by then is undecided")
-    revoke_timeout_s: Seconds = Field(6, description="work in flight may finish this long at a revocation")
-    request_timeout_s: Seconds = Field(8, description="one request to Kafka or Redis")
-    progress_timeout_s: Seconds = Field(60, description="no progress for this long: not live")
+    # group membership and timeouts
+    instance_id: str | None = Field(None, description="static group member id, unique to each worker")
+    session_timeout_s: Seconds = Field(10, description="time after which a silent worker loses its partitions")
+    heartbeat_interval_s: Seconds = Field(2, description="interval between heartbeats to the group coordinator")
+    rebalance_timeout_s: Seconds = Field(20, description="longest time that a rebalance waits for a worker")
+    transaction_timeout_s: Seconds = Field(15, description="time after which the broker aborts an open transaction")
+    commit_timeout_s: Seconds = Field(10, description="time after which an unanswered commit counts as undecided")
+    revoke_timeout_s: Seconds = Field(
+        6, description="longest time that work in flight may take to finish at a revocation"
+    )
+    request_timeout_s: Seconds = Field(8, description="timeout of one request to Kafka or Redis")
+    progress_timeout_s: Seconds = Field(60, description="/live fails after this long without progress")
 
     # health and logs
     health_host: str = Field("127.0.0.1", description="address of /metrics, /live and /ready")
-    health_port: Port = Field(6066, description="their port; 0 picks a free one")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
-    log_format: Literal["text", "json"] = Field("text", description="form of the log lines")
-    crash_at: str | None = Field(None, description="fault tests: die by SIGKILL at this point")
+    health_port: Port = Field(6066, description="port of /metrics, /live and /ready; 0 picks a free one")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
+    log_format: Literal["text", "json"] = Field("text", description="format of the log lines")
+    crash_at: str | None = Field(None, description="for fault tests: point at which the process kills itself (SIGKILL)")
 
     @field_validator("topics", mode="before")
     @classmethod
@@ -142,7 +148,7 @@ class Settings(BaseSettings):
 
     @property
     def redis_address(self) -> str:
-        """`redis` as messages may show it: without user and password."""
+        """`redis` without user and password, for messages."""
         scheme, _, rest = self.redis.partition("://")
         return f"{scheme}://{rest.rpartition('@')[2]}"
 
@@ -158,10 +164,10 @@ class Settings(BaseSettings):
         named = self.topics + outputs
         checks = (
             (len(set(named)) == len(named), f"topics must differ from each other: {', '.join(named)}"),
-            (set(self.fields) <= set(self.topics), "fields names topics that are not in topics"),
+            (set(self.fields) <= set(self.topics), "fields names a topic that is not in topics"),
             (
                 self.heartbeat_interval_s * 3 <= self.session_timeout_s,
-                "heartbeat_interval_s: at most a third of session_timeout_s",
+                "heartbeat_interval_s must be at most a third of session_timeout_s",
             ),
             (
                 self.commit_timeout_s < self.transaction_timeout_s,
@@ -181,10 +187,10 @@ class Settings(BaseSettings):
                 "kafka_security with SASL needs kafka_username and kafka_password",
             ),
         )
-        return [message for well, message in checks if not well]
+        return [message for is_valid, message in checks if not is_valid]
 
     @classmethod
-    def settings_customise_sources(  # noqa: D102 - the order of the sources, as pydantic asks for it
+    def settings_customise_sources(  # noqa: D102 - pydantic-settings takes the order of the sources from here
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
@@ -199,19 +205,19 @@ _config_file: Path | None = None
 
 
 def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
-    """Settings from `flags` (None: not given), the environment and `config_file`.
+    """The settings from `flags` (None: not given), the environment and `config_file`.
 
-    Raises SettingsError that names every setting that is wrong, and what it should be.
+    Raises SettingsError, which names every invalid setting and what it should be.
     """
-    global _config_file  # noqa: PLW0603 - pydantic-settings asks for its sources on the class, not on a call
+    global _config_file  # noqa: PLW0603 - pydantic-settings reads its sources from the class, not from a call
     if config_file is not None and not config_file.is_file():
-        raise SettingsError(f"--config {config_file}: there is no such file")
+        raise SettingsError(f"--config {config_file}: no such file")
     _config_file = config_file
     given = {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise SettingsError("these settings cannot work:\n" + "\n".join(_all_problems(error, given))) from error
+        raise SettingsError("invalid settings:\n" + "\n".join(_all_problems(error, given))) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"--config {config_file}: {error}") from error
     finally:
@@ -219,15 +225,15 @@ def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
 
 
 def _all_problems(error: ValidationError, given: dict[str, Any]) -> list[str]:
-    """What is wrong with single settings, then what is wrong between them once those have their defaults."""
-    lines = [f"  {'.'.join(map(str, e['loc'])) or 'together'}: {_message(e)}" for e in error.errors()]
-    wrong = {str(e["loc"][0]) for e in error.errors() if e["loc"]} & set(Settings.model_fields)
-    if wrong:
-        defaults = {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in wrong}
+    """The problems of single settings, then those of their combination, with defaults in place of invalid settings."""
+    lines = [f"  {'.'.join(map(str, e['loc'])) or 'combined'}: {_message(e)}" for e in error.errors()]
+    invalid = {str(e["loc"][0]) for e in error.errors() if e["loc"]} & set(Settings.model_fields)
+    if invalid:
+        defaults = {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in invalid}
         try:
             Settings(**(given | defaults))
         except ValidationError as other:
-            lines += [f"  together: {_message(e)}" for e in other.errors() if not e["loc"]]
+            lines += [f"  combined: {_message(e)}" for e in other.errors() if not e["loc"]]
     return lines
 
 

@@ -1,4 +1,4 @@
-"""The commands that talk to servers, each a process of its own, as its user runs it."""
+"""The commands that talk to servers, each in its own process, as a user runs it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Variables = Mapping[str, str]
 
 
 class Outcome(NamedTuple):
-    """How a command ended and what it wrote."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -39,7 +39,7 @@ class Outcome(NamedTuple):
 
 @contextmanager
 def running(variables: Variables, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """`sentiment ARGUMENTS`; killed at the end if it still runs."""
+    """`sentiment ARGUMENTS`; killed on exit if it still runs."""
     with subprocess.Popen(
         [sys.executable, "-m", "worker.cli", *arguments],
         env={**os.environ, **LIMITS, **variables},
@@ -73,7 +73,7 @@ def place(make_workplace: Callable[..., Workplace], checkpoint: Path) -> Workpla
 
 @pytest.fixture
 def away() -> Variables:
-    """Settings of a Kafka and a Redis that are not there."""
+    """Settings of a Kafka and a Redis that do not exist."""
     here = f"127.0.0.1:{free_port()}"
     return {
         "SENTIMENT_KAFKA": here,
@@ -90,7 +90,7 @@ def test_a_worker_without_kafka_ends_with_3_and_says_what_to_do(place: Workplace
     assert "Traceback" not in outcome.err
 
 
-def test_a_worker_without_redis_ends_with_3_and_keeps_its_password_to_itself(place: Workplace, away: Variables) -> None:
+def test_a_worker_without_redis_ends_with_3_and_does_not_show_the_password(place: Workplace, away: Variables) -> None:
     outcome = run(place.environment() | {**away, "SENTIMENT_KAFKA": place.stack.kafka}, "worker")
     assert outcome.code == EXIT_DEPENDENCY
     assert f"Redis at redis://{away['SENTIMENT_KAFKA']}/0: does not answer" in outcome.err
@@ -136,7 +136,7 @@ def test_topics_are_created_once(stack: LocalStack) -> None:
     try:
         first = run(bare.environment(), "topics", "--partitions", "3")
         assert (first.code, first.out) == (EXIT_OK, f"created {', '.join(bare.all_topics)}\n")
-        assert run(bare.environment(), "topics").out == "all topics are there\n"
+        assert run(bare.environment(), "topics").out == "all topics exist\n"
     finally:
         bare.delete_topics()
 
@@ -152,7 +152,7 @@ def test_check_has_a_line_for_each_dependency(place: Workplace) -> None:
     ]
 
 
-def test_check_ends_with_3_when_servers_are_away_and_still_looks_at_the_rest(place: Workplace, away: Variables) -> None:
+def test_check_ends_with_3_without_servers_and_still_checks_the_rest(place: Workplace, away: Variables) -> None:
     outcome = run(place.environment() | away, "check")
     assert outcome.code == EXIT_DEPENDENCY
     verdicts = dict(line.split()[:2] for line in outcome.out.splitlines())
@@ -160,7 +160,7 @@ def test_check_ends_with_3_when_servers_are_away_and_still_looks_at_the_rest(pla
     assert "secret" not in outcome.out
 
 
-def test_check_names_a_redis_that_evicts_and_what_to_set(place: Workplace) -> None:
+def test_check_reports_a_redis_that_evicts_and_what_to_set(place: Workplace) -> None:
     with redis.Redis.from_url(place.stack.redis) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
         try:
@@ -191,7 +191,7 @@ def test_a_stream_s_state_is_shown_and_erased(place: Workplace) -> None:
     assert "Redis has no state of stream 'acme'" in gone.err
 
 
-def test_feed_worker_tail_and_dead_letters_work_hand_in_hand(place: Workplace, tmp_path: Path) -> None:
+def test_feed_worker_tail_and_dead_letters_work_together(place: Workplace, tmp_path: Path) -> None:
     variables = place.environment() | {"SENTIMENT_MAX_TEXT_BYTES": "100"}
     file = tmp_path / "tweets.jsonl"
     records = [
@@ -218,7 +218,7 @@ def test_feed_worker_tail_and_dead_letters_work_hand_in_hand(place: Workplace, t
     assert [event["record_id"] for event in events] == ["0", "1", "2"]
 
 
-def test_a_simulated_feed_sends_what_it_says(place: Workplace) -> None:
+def test_a_simulated_feed_sends_the_records_that_it_reports(place: Workplace) -> None:
     outcome = run(place.environment(), "feed", "--simulate", "--seconds", "1", "--rate", "200")
     assert (outcome.code, outcome.out) == (EXIT_OK, f"200 records sent to {', '.join(place.settings.topics)}\n")
     assert len(kafka_tools.read_to_end(place.stack.kafka, *place.settings.topics)) == 200
@@ -235,7 +235,7 @@ def test_stack_prints_its_settings_then_ready_and_stops_on_a_signal(number: sign
         variables = dict(line.split("=", maxsplit=1) for line in lines)
         assert list(variables)[:2] == ["SENTIMENT_KAFKA", "SENTIMENT_REDIS"]
         assert run(variables, "topics").code == EXIT_OK
-        assert run(variables, "topics").out == "all topics are there\n"
+        assert run(variables, "topics").out == "all topics exist\n"
         process.send_signal(number)
         out, _ = process.communicate(timeout=TIMEOUT_S)
         assert (process.returncode, out) == (EXIT_OK, "")

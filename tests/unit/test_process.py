@@ -1,4 +1,4 @@
-"""How a process ends at a crash point and after an error."""
+"""How the process ends: at a crash point, after an error, and after a drain."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_without_a_name_no_point_does_anything() -> None:
+def test_without_a_name_crash_points_do_nothing() -> None:
     points = CrashPoints(None)
     for name in CrashPoints.NAMES:
         points.reach(name)
 
 
-def test_a_point_is_died_at_when_it_is_reached_for_the_count_th_time() -> None:
+def test_a_process_dies_when_its_crash_point_is_reached_for_the_count_th_time() -> None:
     done = run(
         "from worker.process import CrashPoints\n"
         "points = CrashPoints('committed:3')\n"
@@ -38,7 +38,7 @@ def test_a_point_is_died_at_when_it_is_reached_for_the_count_th_time() -> None:
 
 
 @pytest.mark.parametrize("crash_at", ["nowhere", "committed:x", ":1"])
-def test_a_point_that_there_is_not_is_refused(crash_at: str) -> None:
+def test_an_unknown_crash_point_is_refused(crash_at: str) -> None:
     with pytest.raises(SettingsError, match="crash_at"):
         CrashPoints(crash_at)
 
@@ -65,6 +65,6 @@ def test_an_unexpected_error_ends_the_process_with_1_and_its_traceback() -> None
     assert "Traceback" in done.stderr
 
 
-def test_a_process_that_does_not_stop_by_itself_ends_well_after_its_bound() -> None:
+def test_a_process_that_does_not_stop_by_itself_ends_with_0_after_its_bound() -> None:
     done = run("import time\nfrom worker.process import end_within\nend_within(0.2)\ntime.sleep(600)\n")
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""Settings come from flags, then variables, then a file, and all that is wrong is said at once."""
+"""Flags override variables, which override the file; one error names all invalid settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_defaults_are_valid() -> None:
     assert settings.delivery == "exactly_once"
 
 
-def test_flags_go_before_variables_and_variables_before_the_file(
+def test_flags_override_variables_and_variables_override_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "sentiment.toml"
@@ -43,7 +43,7 @@ def test_topics_and_fields_are_read_from_variables(monkeypatch: pytest.MonkeyPat
     assert settings.fields["a"].id == "id"
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
+def test_one_error_names_all_invalid_settings() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(max_batch=0, redis="nonsense", heartbeat_interval_s=9, commit_timeout_s=99)
     message = str(caught.value)
@@ -53,7 +53,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "expected"),
     [
         ({"topics": ("a", "a")}, "topics must differ"),
         ({"events_topic": "tweets"}, "topics must differ"),
@@ -63,12 +63,12 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
         ({"unknown": 1}, "unknown"),
     ],
 )
-def test_settings_that_cannot_work_together_are_refused(flags: dict[str, object], said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
+def test_settings_that_cannot_work_together_are_refused(flags: dict[str, object], expected: str) -> None:
+    with pytest.raises(SettingsError, match=expected):
         load_settings(**flags)
 
 
-def test_a_config_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_config_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"absent\.toml"):
         load_settings(tmp_path / "absent.toml")
 

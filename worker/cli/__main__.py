@@ -1,4 +1,4 @@
-"""`python -m worker.cli`: the same as the program `sentiment`."""
+"""`python -m worker.cli` runs the program `sentiment`."""
 
 from worker.cli import main
 

@@ -1,4 +1,4 @@
-"""Commands that show what a network has learnt: explain, complete, spell."""
+"""Commands that show what a network has learnt: explain, complete and spell."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def explain(
     data: DataDirectory,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table")] = False,
 ) -> None:
-    """Measure whether results rest on the words that they name: delete those, and as many random ones."""
+    """Measure whether results depend on the words that they name: delete these words, and as many random ones."""
     from model import measure_named_words
 
-    with Console(stderr=True).status("reading") as status:
+    with Console(stderr=True).status("scoring") as status:
         rows = measure_named_words(
-            settings.checkpoint, data, on_row=lambda row: status.update(f"reading; {row.corpus} is done")
+            settings.checkpoint, data, on_row=lambda row: status.update(f"scoring; {row.corpus} is done")
         )
     if as_json:
         print(json.dumps({"deletions": [row.to_dict() for row in rows]}))
@@ -56,13 +56,15 @@ def explain(
     ),
 )
 def complete(
-    prompt: Annotated[str, typer.Argument(help="The begin of a line; '' for a new one")],
+    prompt: Annotated[str, typer.Argument(help="Beginning of a line; '' for a new line")],
     run: Annotated[Path, typer.Option("--run", help="Folder of a run of the preset lm")],
-    max_words: Annotated[int, typer.Option(min=1, help="Words to add at most; less where the line ends")] = 20,
+    max_words: Annotated[
+        int, typer.Option(min=1, help="Maximum number of words to add; the end of a line stops earlier")
+    ] = 20,
     temperature: Annotated[
-        float, typer.Option(min=0, help="0: the likeliest word each time; above: drawn, the more freely the higher")
+        float, typer.Option(min=0, help="0: always the likeliest word; above 0: random words, more varied the higher")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random words")] = 0,
 ) -> None:
     """Complete PROMPT with the words that a language model expects."""
     with expected_errors():
@@ -78,7 +80,7 @@ def complete(
     ),
 )
 def spell(run: Annotated[Path, typer.Option("--run", help="Folder of a run of the preset char-rnn")]) -> None:
-    """Show, letter by letter, how a network spells its word: its state, the logits and their softmax."""
+    """Show how a network spells its word: its state, logits and softmax at each letter."""
     with expected_errors():
         from model import Speller
 
@@ -88,7 +90,7 @@ def spell(run: Annotated[Path, typer.Option("--run", help="Folder of a run of th
 
 
 def _deletions(rows: Sequence[Deletion]) -> Table:
-    table = Table("corpus", caption="fall: of the confidence in a text's label, when words are deleted; mean")
+    table = Table("corpus", caption="fall: mean drop of the confidence in a text's label when words are deleted")
     for heading in ("texts", "confidence", "fall, words named", "fall, random words", "difference", "named > random"):
         table.add_column(heading, justify="right")
     for row in rows:
@@ -99,7 +101,7 @@ def _deletions(rows: Sequence[Deletion]) -> Table:
 
 
 def _spelling(speller: Speller) -> Table:
-    """A row for each letter that is read; below each letter that may follow, its logit and its probability."""
+    """A row for each letter read, with a column for the logit and probability of each letter that may follow."""
     table = Table("reads", Column("state h", no_wrap=True))
     for letter in speller.letters:
         table.add_column(Text(repr(letter)), justify="right")

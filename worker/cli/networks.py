@@ -1,4 +1,4 @@
-"""The command that looks at networks side by side, and presets: compare."""
+"""The command that compares checkpoints, or presets, with each other: compare."""
 
 from __future__ import annotations
 
@@ -37,34 +37,37 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="[CHECKPOINT...]",
-            help="Two or more: folders, or names of packaged ones (default, small). Without any: the presets",
+            help="Two or more: folders, or names of packaged checkpoints (default, small). None: compare the presets",
             show_default=False,
         ),
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Folder with the labelled corpora")] = None,
     frontier: Annotated[
         Path | None,
-        typer.Option("--frontier", metavar="FILE", help="Time the checkpoints too, and draw accuracy against speed"),
+        typer.Option("--frontier", metavar="FILE", help="Also time the checkpoints, and plot accuracy against speed"),
     ] = None,
     run: Annotated[
         Path | None,
-        typer.Option("--run", metavar="DIR", help="Folder of the presets' runs, table and curves; goes on there"),
+        typer.Option(
+            "--run", metavar="DIR", help="Folder of the presets' runs, table and curves; resumes the runs that it holds"
+        ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Presets small, in seconds; needs no --data, no --run")
+        bool,
+        typer.Option(
+            "--quick", help="Small versions of the presets, which take seconds and need neither --data nor --run"
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table")] = False,
 ) -> None:
-    """Measure checkpoints side by side on the data that their training held out; the best figures are bold.
+    """Measure checkpoints side by side on the data that their training held out. The best figures are bold.
 
-    Without checkpoints: train every preset (see train --preset) and show published figures beside those of here.
+    Without checkpoints, train every preset (see train --preset) and show its figures beside the published ones.
     """
     with expected_errors():
         if checkpoints:
             if run or quick:
-                raise SettingsError(
-                    "--run and --quick are for presets, which are compared where no CHECKPOINT is named"
-                )
+                raise SettingsError("--run and --quick are for presets, which are compared when no CHECKPOINT is named")
             shown = _compare_checkpoints(checkpoints, data, frontier)
         else:
             if frontier:
@@ -79,7 +82,7 @@ def compare(
 
 
 class _Shown(NamedTuple):
-    """A comparison as JSON and as a table with notes below."""
+    """A comparison as JSON and as a table with notes."""
 
     plain: dict[str, Any]
     table: Table
@@ -89,18 +92,20 @@ class _Shown(NamedTuple):
 def _compare_checkpoints(checkpoints: Sequence[str], data: Path | None, frontier: Path | None) -> _Shown:
     folders = {name: Path(name) for name in checkpoints}
     if len(folders) < 2:
-        raise SettingsError("compare takes two different checkpoints or more: folders, or names of packaged ones")
+        raise SettingsError(
+            "compare takes two or more different checkpoints: folders, or names of packaged checkpoints"
+        )
     if data is None:
         raise SettingsError("checkpoints are measured on labelled texts: --data DIR")
 
     from model import compare_checkpoints
 
-    with Console(stderr=True).status("reading") as status:
+    with Console(stderr=True).status("scoring") as status:
         compared = compare_checkpoints(
             folders,
             data,
             frontier=frontier,
-            on_row=lambda name, row: status.update(f"reading; {name}: {row.corpus} ({row.mode})"),
+            on_row=lambda name, row: status.update(f"scoring; {name}: {row.corpus} ({row.mode})"),
         )
     notes = (f"accuracy against speed: {frontier}",) if frontier else ()
     return _Shown({"checkpoints": [each.to_dict() for each in compared]}, _comparison(compared), notes)
@@ -109,7 +114,7 @@ def _compare_checkpoints(checkpoints: Sequence[str], data: Path | None, frontier
 def _compare_presets(data: Path | None, run: Path | None, *, quick: bool) -> _Shown:
     if not quick and (data is None or run is None):
         raise SettingsError(
-            "compare takes two different checkpoints or more. To compare the presets, which takes hours, name --data "
+            "compare takes two or more different checkpoints. To compare the presets, which takes hours, name --data "
             "and --run; --quick takes seconds and needs neither"
         )
 
@@ -129,7 +134,7 @@ def _compare_presets(data: Path | None, run: Path | None, *, quick: bool) -> _Sh
 
 
 def _comparison(compared: Sequence[Compared]) -> Table:
-    """Sizes on top, then a line for each corpus and mode: accuracy and macro recall of each checkpoint."""
+    """The sizes of each checkpoint, then its accuracy and macro recall for each corpus and mode."""
     table = Table("corpus", "read", caption="accuracy, macro recall")
     for each in compared:
         table.add_column(Text(each.checkpoint), justify="right")
@@ -139,10 +144,10 @@ def _comparison(compared: Sequence[Compared]) -> Table:
         table.add_row("tweets/s on one core", "", *(f"{each.tweets_per_s:,.0f}" for each in compared))
     table.add_section()
     measured = [{(row.corpus, row.mode): row for row in each.evaluation.rows} for each in compared]
-    for corpus, mode in max(measured, key=len):  # a network that learnt from all films has no row of films
+    for corpus, mode in max(measured, key=len):  # a network trained on all films has no row for films
         rows = [rows.get((corpus, mode)) for rows in measured]
         best = max(row.accuracy for row in rows if row), max(row.macro_recall for row in rows if row)
-        table.add_row(corpus, mode, *(_figures(row, *best) if row else Text("learnt from") for row in rows))
+        table.add_row(corpus, mode, *(_figures(row, *best) if row else Text("trained on") for row in rows))
     return table
 
 

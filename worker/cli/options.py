@@ -1,6 +1,6 @@
-"""Settings as options of a command, made from `Settings.model_fields`: there is no second list to keep in step.
+"""Settings as options of a command, generated from `Settings.model_fields`, so that there is no second list of them.
 
-Values reach pydantic as they were typed, so that one message names everything that is wrong, whatever its source.
+Values reach pydantic as typed, so that one message names all invalid settings, whatever their source.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ Command = Callable[..., None]
 
 
 def with_settings(*names: str, is_service: bool = False) -> Callable[[Command], Command]:
-    """Make `command(settings, ...)` one that takes the settings `names` as options and fails with a message.
+    """Give `command(settings, ...)` the settings `names` as options, and turn expected errors into messages.
 
-    Every command reads the whole environment and file; `names` are those that it uses, and so offers and explains.
-    is_service: its log is read by operators, so it also tells what the libraries have to say.
+    Every command reads the whole environment and file; `names` are the settings that it uses.
+    is_service: operators read the log, so it includes the messages of the libraries.
     """
     options = [_config_option(), *(_option(name, Settings.model_fields[name]) for name in names)]
 
     def decorate(command: Command) -> Command:
-        own = inspect.signature(command, eval_str=True).parameters.values()
+        own_parameters = inspect.signature(command, eval_str=True).parameters.values()
 
         @wraps(command)
         def run(**given: Any) -> None:
@@ -50,20 +50,22 @@ def with_settings(*names: str, is_service: bool = False) -> Callable[[Command], 
                 configure_logs(settings, is_service=is_service)
                 command(settings=settings, **given)
 
-        return _with_parameters(run, [*(parameter for parameter in own if parameter.name != "settings"), *options])
+        return _with_parameters(
+            run, [*(parameter for parameter in own_parameters if parameter.name != "settings"), *options]
+        )
 
     return decorate
 
 
 @contextmanager
 def expected_errors() -> Iterator[None]:
-    """End the command with a message and its exit code; errors that nobody foresaw keep their traceback."""
+    """End the command with an expected error's message and exit code; unexpected errors keep their traceback."""
     try:
         yield
     except SentimentError as error:
         _fail(error, error.exit_code)
     except Exception as error:
-        # importing the model takes long, and whoever raised its error has imported it
+        # Importing the model is slow; code that raised one of its errors has imported it already.
         model = sys.modules.get("model")
         if model is None or not isinstance(error, model.ModelError):
             raise
@@ -76,12 +78,12 @@ def _fail(error: Exception, code: int) -> None:
 
 
 def examples(*lines: str) -> str:
-    """The end of a command's help."""
+    """The examples at the end of a command's help."""
     return "\n\n".join(("Examples:", *lines))
 
 
 def _with_parameters(run: Command, parameters: Iterable[inspect.Parameter]) -> Command:
-    """`run` as typer sees it: it reads the signature and the annotations."""
+    """Set the signature and annotations of `run`, from which typer derives the options."""
     keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
     run.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in keywords}

@@ -1,4 +1,4 @@
-"""Commands about records on the topics: feed, tail, deadletters."""
+"""Commands about the records in the topics: feed, tail and deadletters."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from worker.errors import EXIT_FAILED, Reason
 from worker.settings import Settings
 
 commands = typer.Typer()
-deadletters = typer.Typer(no_args_is_help=True, help="Look at records that could not be scored, or send them back.")
+deadletters = typer.Typer(no_args_is_help=True, help="List the records that could not be scored, or send them back.")
 _PANEL = "Streams and records"
 
-Reasons = Annotated[list[Reason] | None, typer.Option("--reason", help="Of this reason only; may be repeated")]
+Reasons = Annotated[
+    list[Reason] | None, typer.Option("--reason", help="Only dead letters of this reason; may be repeated")
+]
 
 
 @commands.command(
@@ -33,16 +35,21 @@ Reasons = Annotated[list[Reason] | None, typer.Option("--reason", help="Of this 
 @with_settings("topics", "fields", "max_text_bytes", "max_clock_skew_s", *KAFKA, *LOGS)
 def feed(
     settings: Settings,
-    files: Annotated[list[Path] | None, typer.Argument(help="JSON lines or CSV, each also with .gz")] = None,
-    topic: Annotated[str | None, typer.Option("--topic", help="Where the records of FILES go")] = None,
+    files: Annotated[list[Path] | None, typer.Argument(help="JSON lines or CSV, plain or gzipped (.gz)")] = None,
+    topic: Annotated[str | None, typer.Option("--topic", help="Topic that the records of FILES go to")] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0.1, help="Records a second; files: as fast as can be, simulated: 50")
+        float | None,
+        typer.Option(min=0.1, help="Records per second; default: 50 if simulated, else as fast as possible"),
     ] = None,
-    simulate: Annotated[bool, typer.Option("--simulate", help="Invent tweets and reviews instead of FILES")] = False,
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="Simulate so long; else until Ctrl-C")] = None,
-    seed: Annotated[int, typer.Option(help="Of the simulation: the same seed, the same texts")] = 1,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Send generated tweets and reviews instead of FILES")
+    ] = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Duration of the simulation; default: until Ctrl-C")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation; the same seed gives the same texts")] = 1,
 ) -> None:
-    """Send records to the input topics. Lines that the worker would refuse are named and left out (code 1)."""
+    """Send records to the input topics. Lines that the worker would refuse are reported and skipped (exit code 1)."""
     if simulate == bool(files):
         raise typer.BadParameter("name FILES, or give --simulate")
     if simulate:
@@ -50,7 +57,7 @@ def feed(
         print(f"{num_sent} records sent to {', '.join(settings.topics)}")
         return
     if topic is None:
-        raise typer.BadParameter("FILES need a --topic to go to")
+        raise typer.BadParameter("FILES need a --topic")
     num_sent, num_refused = asyncio.run(_feed_files(settings, files or [], topic, rate))
     print(f"{num_sent} records sent to {topic}, {num_refused} refused")
     if num_refused:
@@ -58,14 +65,14 @@ def feed(
 
 
 async def _feed_files(settings: Settings, files: list[Path], topic: str, rate: float | None) -> tuple[int, int]:
-    from worker.stopping import stop_on_signals
+    from worker.process import stop_on_signals
     from worker.tools.feed import feed_files
 
     return await feed_files(settings, files, topic, rate, stop_on_signals())
 
 
 async def _feed_simulated(settings: Settings, rate: float, seconds: float | None, seed: int) -> int:
-    from worker.stopping import stop_on_signals
+    from worker.process import stop_on_signals
     from worker.tools.feed import send_feed
     from worker.tools.simulate import Feed
 
@@ -81,10 +88,10 @@ async def _feed_simulated(settings: Settings, rate: float, seconds: float | None
 def tail(
     settings: Settings,
     shifts: Annotated[bool, typer.Option("--shifts", help="Mood shifts instead of sentiment events")] = False,
-    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest one there is")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Each as it is: a JSON line")] = False,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line for each record, unchanged")] = False,
 ) -> None:
-    """Follow the events as they are committed, until Ctrl-C."""
+    """Show events as they are committed, until Ctrl-C."""
     from rich.console import Console
 
     from worker.tools.tail import follow, show_event, show_json, show_shift
@@ -100,9 +107,9 @@ def tail(
 def list_(
     settings: Settings,
     reasons: Reasons = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON line for each")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line for each dead letter")] = False,
 ) -> None:
-    """List the dead letters that there are now, oldest first in each partition."""
+    """List the current dead letters, oldest first in each partition."""
     from worker.tools.tail import show_json
 
     async def show_all() -> None:
@@ -123,13 +130,13 @@ def list_(
 )
 @with_settings("group", *TOPICS, *KAFKA, "transaction_timeout_s", "commit_timeout_s")
 def redrive(settings: Settings, reasons: Reasons = None) -> None:
-    """Send the originals of dead letters back to where they came from, each exactly once."""
+    """Send the original records of dead letters back to their input topics, each exactly once."""
     from worker.tools.deadletters import redrive as redrive_all
 
     num_redriven, num_foreign = asyncio.run(redrive_all(settings, reasons or []))
     print(f"{num_redriven} records sent back")
     if num_foreign:
-        print(f"{num_foreign} records in {settings.deadletters_topic} are no dead letters of a worker, and stay there")
+        print(f"{num_foreign} records in {settings.deadletters_topic} are not dead letters of a worker and stay there")
 
 
 commands.add_typer(deadletters, name="deadletters", rich_help_panel=_PANEL)

@@ -1,4 +1,4 @@
-"""Commands about the servers: stack, topics, check."""
+"""Commands about the servers: stack, topics and check."""
 
 from __future__ import annotations
 
@@ -14,35 +14,37 @@ from worker.settings import Settings
 
 commands = typer.Typer()
 _PANEL = "Servers"
-_LOOK_S = 0.5
+_POLL_S = 0.5
 
 
 @commands.command(
     rich_help_panel=_PANEL,
-    epilog=examples("sentiment stack", "export SENTIMENT_KAFKA=... SENTIMENT_REDIS=...   # as it prints them"),
+    epilog=examples(
+        "sentiment stack", "export SENTIMENT_KAFKA=... SENTIMENT_REDIS=...   # the lines that stack prints"
+    ),
 )
 def stack(
-    brokers: Annotated[int, typer.Option(min=1, max=9, help="Kafka brokers; replicas need 3")] = 1,
+    brokers: Annotated[int, typer.Option(min=1, max=9, help="Number of Kafka brokers; replication needs 3")] = 1,
 ) -> None:
-    """Run a local Kafka and Redis (and Prometheus, where there is one) until Ctrl-C or SIGTERM.
+    """Run a local Kafka and Redis (and Prometheus, if it is installed) until Ctrl-C or SIGTERM.
 
-    Prints the settings that lead every other command there, then `ready`. Its data goes when it ends.
+    Prints the settings that point the other commands at these servers, then `ready`. Deletes all data at the end.
     """
     with expected_errors():
         from worker.stack import LocalStack
 
-        # from the start on, so that a server that is just coming up is ended too
-        signal.signal(signal.SIGTERM, _end)
-        signal.signal(signal.SIGINT, _end)
+        # Set before the servers start, so that a signal also stops a server that is still starting.
+        signal.signal(signal.SIGTERM, _exit_ok)
+        signal.signal(signal.SIGINT, _exit_ok)
         with LocalStack(num_brokers=brokers, prometheus=True, append_only=True) as local:
             for name, address in local.environment().items():
                 print(f"{name}={address}")
             print("ready", flush=True)
             while all(server.running for server in local.servers):
-                time.sleep(_LOOK_S)
+                time.sleep(_POLL_S)
             dead = next(server for server in local.servers if not server.running)
             problem = f"ended with code {dead.exit_code}; the end of its output:\n{dead.tail()}\n"
-            raise DependencyError(dead.name, dead.address, problem, "The whole stack ends")
+            raise DependencyError(dead.name, dead.address, problem, "The stack stops all its servers")
 
 
 @commands.command(
@@ -50,18 +52,18 @@ def stack(
 )
 @with_settings(*TOPICS, "partitions", "replication", *KAFKA)
 def topics(settings: Settings) -> None:
-    """Create the topics that are missing. Those that exist stay as they are."""
+    """Create the topics that are missing. Existing topics are not changed."""
     from worker.kafka.topics import check_topics, ensure_topics
 
     created = ensure_topics(settings)
     check_topics(settings)
-    print(f"created {', '.join(created)}" if created else "all topics are there")
+    print(f"created {', '.join(created)}" if created else "all topics exist")
 
 
 @commands.command(rich_help_panel=_PANEL, epilog=examples("sentiment check", "sentiment check --kafka broker:9092"))
 @with_settings(*TOPICS, *NETWORK[:2], "redis", *KAFKA, *LOGS)
 def check(settings: Settings) -> None:
-    """Say how each dependency stands, a line for each: Kafka, topics, Redis, checkpoint. Code 3: one is away."""
+    """Check Kafka, topics, Redis and checkpoint, one line for each. Exit code 3: a server does not answer."""
     from worker.tools.checks import check_all
 
     worst = EXIT_OK
@@ -72,7 +74,7 @@ def check(settings: Settings) -> None:
     raise typer.Exit(worst)
 
 
-def _end(signal_number: int, _: object) -> NoReturn:
+def _exit_ok(signal_number: int, _: object) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise typer.Exit(EXIT_OK)

@@ -1,4 +1,4 @@
-"""Commands that run the worker: demo, worker."""
+"""Commands that run the worker: demo and worker."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _PANEL = "The worker"
 @with_settings(*NETWORK, *LOGS)
 def demo(
     settings: Settings,
-    seconds: Annotated[float | None, typer.Option(min=1, help="Feed so long, then end; else until Ctrl-C")] = None,
-    rate: Annotated[float, typer.Option(min=0.1, help="Records a second")] = 50.0,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON line, and show nothing before")] = False,
+    seconds: Annotated[float | None, typer.Option(min=1, help="Duration of the feed; default: until Ctrl-C")] = None,
+    rate: Annotated[float, typer.Option(min=0.1, help="Records per second")] = 50.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only one JSON line, at the end")] = False,
 ) -> None:
-    """Show everything at work: local servers, a simulated feed, the worker on it, and what comes out.
+    """Show the whole system at work: local servers, a simulated feed, the worker and its output.
 
     Ctrl-C stops the feed, lets the worker finish, and prints a summary.
     """
@@ -48,12 +48,13 @@ def demo(
 def worker(
     settings: Settings,
     until_end: Annotated[
-        bool, typer.Option("--until-end", help="Stop once the records that were there at the start are done")
+        bool, typer.Option("--until-end", help="Stop when all records present at the start are processed")
     ] = False,
 ) -> None:
-    """Read the input topics and publish an event for every record, exactly once. SIGTERM drains, then ends.
+    """Read the input topics and publish one event for each record, exactly once. SIGTERM drains the worker and ends it.
 
-    Start as many as there are partitions: they share them. Health and metrics are served over HTTP.
+    Several workers share the partitions; start at most as many as there are partitions. Each worker serves its health
+    and metrics over HTTP.
     """
     from worker.service.serve import serve
 

@@ -1,4 +1,4 @@
-"""Commands that make a checkpoint and measure it: train, evaluate."""
+"""Commands that train and measure a checkpoint: train and evaluate."""
 
 from __future__ import annotations
 
@@ -39,34 +39,46 @@ DataDirectory = Annotated[Path, typer.Option("--data", help="Directory of the la
 def train(
     run: Annotated[Path, typer.Option("--run", help="Directory of this run; an interrupted run resumes there")],
     data: Annotated[Path | None, typer.Option("--data", help="Directory of the labelled corpora")] = None,
-    name: Annotated[str, typer.Option(help="Name of the checkpoint, shown in events")] = "default",
-    finished: Annotated[
+    name: Annotated[str, typer.Option(help="Name of the checkpoint, as shown in events")] = "default",
+    finished_run: Annotated[
         Path | None,
-        typer.Option("--all-films", metavar="RUN", help="Go on with this run's network and the films that it held out"),
+        typer.Option(
+            "--all-films",
+            metavar="RUN",
+            help="Continue training the network of this run, on the films that it held out",
+        ),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="A baseline of the literature, instead of a checkpoint; a wrong name lists them")
+        str | None, typer.Option(help="Train a published system instead of a checkpoint; an unknown name lists them")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A small run of the baseline; needs no --data")] = False,
-    assignments: Annotated[
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small version of a preset, which takes seconds and needs no --data")
+    ] = False,
+    overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set a hyperparameter; a wrong name lists them"),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A size of the network or a setting of its training; an unknown name lists them",
+        ),
     ] = None,
 ) -> None:
-    """Train a network, and write its checkpoint and what it scores on held-out data."""
+    """Train a network, measure it on held-out data, and write its checkpoint and figures."""
     with expected_errors():
-        if finished is not None and (preset is not None or assignments):
-            raise SettingsError("--all-films keeps the hyperparameters of its run: it takes no --preset and no --set")
+        if finished_run is not None and (preset is not None or overrides):
+            raise SettingsError(
+                "--all-films continues a checkpoint's run with its settings and takes neither --preset nor --set"
+            )
         if preset is not None:
-            _train_baseline(preset, data, run, assignments or [], quick=quick)
+            _train_baseline(preset, data, run, overrides or [], quick=quick)
         elif data is None or quick:
-            raise SettingsError("without --preset, a checkpoint is trained: it needs --data, and knows no --quick")
-        elif finished is not None:
+            raise SettingsError("without --preset, train makes a checkpoint: it needs --data and takes no --quick")
+        elif finished_run is not None:
             from model import train_on_all_films
 
-            print(train_on_all_films(finished, data, run, name=name))
+            print(train_on_all_films(finished_run, data, run, name=name))
         else:
-            _train_checkpoint(data, run, name, assignments or [])
+            _train_checkpoint(data, run, name, overrides or [])
 
 
 @commands.command(
@@ -85,73 +97,73 @@ def evaluate(
     """Measure a checkpoint on the data that its training held out."""
     from model import evaluate_checkpoint
 
-    with Console(stderr=True).status("reading") as status:
+    with Console(stderr=True).status("scoring") as status:
         evaluation = evaluate_checkpoint(
             settings.checkpoint,
             data,
             precision=settings.precision,
             device=settings.device,
-            on_row=lambda row: status.update(f"reading; {row.corpus} ({row.mode}) is done"),
+            on_row=lambda row: status.update(f"scoring; {row.corpus} ({row.mode}) is done"),
         )
     if as_json:
         print(json.dumps(evaluation.to_dict()))
     else:
         Console().print(_table(evaluation))
         if not evaluation.dev_share:
-            print(_rehearsed(evaluation.rehearsal))
+            print(_film_note(evaluation.rehearsal))
 
 
-def _train_checkpoint(data: Path, run: Path, name: str, assignments: list[str]) -> None:
+def _train_checkpoint(data: Path, run: Path, name: str, overrides: list[str]) -> None:
     from model import ModelConfig, TrainConfig
 
-    size_types, training_types = _types_of(ModelConfig), _types_of(TrainConfig)
-    given = _parse_assignments(assignments, size_types | training_types)
+    size_types, training_types = _field_types(ModelConfig), _field_types(TrainConfig)
+    given = _parse_overrides(overrides, size_types | training_types)
     sizes = ModelConfig(**{name: given[name] for name in given.keys() & size_types})
     config = TrainConfig(**{name: given[name] for name in given.keys() & training_types})
 
-    from model import train_checkpoint  # imports torch, after the check of the hyperparameters
+    from model import train_checkpoint  # imports torch, so after the check of the overrides
 
     print(train_checkpoint(config, data, run, sizes=sizes, name=name))
 
 
-def _train_baseline(name: str, data: Path | None, run: Path, assignments: list[str], *, quick: bool) -> None:
+def _train_baseline(name: str, data: Path | None, run: Path, overrides: list[str], *, quick: bool) -> None:
     from model import find_baseline, run_baseline
 
     baseline = find_baseline(name)
     types = {field: type(value) for field, value in baseline.config.to_dict().items()}
-    chosen = baseline.config_with(_parse_assignments(assignments, types), quick=quick)
-    if data is None and chosen.corpora() and not quick:
-        raise SettingsError(f"{name} needs --data, a directory with {', '.join(chosen.corpora())}, or --quick")
+    config = baseline.config_with(_parse_overrides(overrides, types), quick=quick)
+    if data is None and config.corpora() and not quick:
+        raise SettingsError(f"{name} needs --data, a directory with {', '.join(config.corpora())}, or --quick")
     with Console(stderr=True).status(name) as status:
         outcome = run_baseline(
-            baseline, chosen, data, run, lambda share, line: status.update(Text(f"{name}: {share:.0%}, {line}"))
+            baseline, config, data, run, lambda share, line: status.update(Text(f"{name}: {share:.0%}, {line}"))
         )
     Console().print(_figures(baseline, outcome))
     for note in outcome.notes:
         print(f"- {note}")
 
 
-def _types_of(config: Any) -> dict[str, type]:
-    """Name and type of each field of a configuration, whose annotations are strings."""
+def _field_types(config: Any) -> dict[str, type]:
+    """Name and type of each field of a configuration class, whose annotations are strings."""
     types = {"int": int, "float": float, "str": str}
     return {field.name: types[field.type] for field in fields(config) if field.type in types}
 
 
-def _parse_assignments(assignments: list[str], known: dict[str, type]) -> dict[str, Any]:
-    """Hyperparameters from NAME=VALUE texts. Raises SettingsError, which lists everything wrong and the known names."""
+def _parse_overrides(overrides: list[str], types: dict[str, type]) -> dict[str, Any]:
+    """The values of NAME=VALUE texts by name. Raises SettingsError, which lists unknown names and invalid values."""
     values: dict[str, Any] = {}
     problems = []
-    for assignment in assignments:
-        name, _, value = assignment.partition("=")
-        if name not in known:
-            problems.append(f"  {assignment}: there is no {name!r}")
+    for override in overrides:
+        name, _, value = override.partition("=")
+        if name not in types:
+            problems.append(f"  {override}: there is no {name!r}")
             continue
         try:
-            values[name] = _SWITCHES[value.lower()] if known[name] is bool else known[name](value)
+            values[name] = _SWITCHES[value.lower()] if types[name] is bool else types[name](value)
         except (ValueError, KeyError):
-            problems.append(f"  {assignment}: {value!r} is no {known[name].__name__}")
+            problems.append(f"  {override}: {value!r} is not of type {types[name].__name__}")
     if problems:
-        raise SettingsError("--set takes NAME=VALUE:\n" + "\n".join(problems) + "\nNames: " + ", ".join(sorted(known)))
+        raise SettingsError("--set takes NAME=VALUE:\n" + "\n".join(problems) + "\nNames: " + ", ".join(sorted(types)))
     return values
 
 
@@ -166,16 +178,16 @@ def _table(evaluation: Evaluation) -> Table:
     return table
 
 
-def _rehearsed(rehearsal: Evaluation | None) -> str:
-    """A line on the scores on films for a network that learnt from all films."""
-    unmeasured = "imdb: not measured, as this network learnt from all films"
+def _film_note(rehearsal: Evaluation | None) -> str:
+    """The note about films for a network that was trained on all of them; `rehearsal` is from before its last films."""
+    note = "imdb: not measured, because this network was trained on all films"
     if rehearsal is None:
-        return unmeasured
+        return note
     rows = [row for row in rehearsal.rows if row.corpus == "imdb"]
     figures = ", ".join(f"{row.mode} {row.accuracy:.2%}" for row in rows)
     return (
-        f"{unmeasured}. Before it learnt from the last {rehearsal.dev_share:.0%} of them ({rehearsal.fingerprint}), "
-        f"it was measured on the {rows[0].num_texts:,} reviews of those: {figures}"
+        f"{note}. Before it was trained on the last {rehearsal.dev_share:.0%} of them ({rehearsal.fingerprint}), "
+        f"it was measured on their {rows[0].num_texts:,} reviews: {figures}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Commands about word vectors: near looks into a network; info, similar, analogy and missing into a file; train."""
+"""Commands about word vectors: near (of a network), info, similar, analogy and missing (of a file), and train."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from model import Neighbour, WordVectors
 
 commands = typer.Typer()
-vectors = typer.Typer(no_args_is_help=True, help="Look at the vectors of words, in a network or in a file; train some.")
+vectors = typer.Typer(no_args_is_help=True, help="Explore the word vectors of a network or a file, or train vectors.")
 commands.add_typer(vectors, name="vectors", rich_help_panel="The network")
 
 VectorFile = Annotated[
-    Path, typer.Argument(metavar="FILE", help="GloVe text, word2vec text or word2vec binary; each also gzipped")
+    Path, typer.Argument(metavar="FILE", help="GloVe text, word2vec text or word2vec binary, plain or gzipped")
 ]
-Count = Annotated[int, typer.Option("--count", min=1, help="Words to show for each")]
+Count = Annotated[int, typer.Option("--count", min=1, help="Number of words to show for each")]
 
 
 @vectors.command(
@@ -34,10 +34,12 @@ Count = Annotated[int, typer.Option("--count", min=1, help="Words to show for ea
 @with_settings("checkpoint")
 def near(
     settings: Settings,
-    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Written in any way that the network reads")],
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORD...", help="Normalised like the texts that the network reads")
+    ],
     count: Count = 10,
 ) -> None:
-    """Show the words whose vectors in the network are nearest to those of each WORD, by their cosine."""
+    """Show the words whose vectors in the network are nearest to that of each WORD, by cosine similarity."""
     from model import neighbours
 
     Console().print(_nearest(neighbours(settings.checkpoint, words, count)))
@@ -45,7 +47,7 @@ def near(
 
 @vectors.command(epilog=examples("sentiment vectors info glove.6B.50d.txt"))
 def info(file: VectorFile) -> None:
-    """Say the format of a file of word vectors, how many words it has, and the size of a vector."""
+    """Show the format of a file of word vectors, its number of words and the size of a vector."""
     with expected_errors():
         loaded = _load(file)
         print(f"{file}: {loaded.kind}, {len(loaded.words):,} words, {loaded.size} numbers a vector")
@@ -54,10 +56,10 @@ def info(file: VectorFile) -> None:
 @vectors.command(epilog=examples("sentiment vectors similar glove.6B.50d.txt frog toad"))
 def similar(
     file: VectorFile,
-    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Written as in the file")],
+    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Spelt as in the file")],
     count: Count = 10,
 ) -> None:
-    """Show the words of a file whose vectors are nearest to those of each WORD, by their cosine."""
+    """Show the words of a file whose vectors are nearest to that of each WORD, by cosine similarity."""
     with expected_errors():
         loaded = _load(file)
         Console().print(_nearest({word: loaded.similar(word, count) for word in words}))
@@ -77,9 +79,9 @@ def missing(
     file: VectorFile,
     words: Annotated[
         Path | None,
-        typer.Option("--words", metavar="FILE", help="A word a line, instead of the vocabulary of the checkpoint"),
+        typer.Option("--words", metavar="FILE", help="One word per line, instead of the checkpoint's vocabulary"),
     ] = None,
-    count: Annotated[int, typer.Option("--count", min=0, help="Words to show")] = 20,
+    count: Annotated[int, typer.Option("--count", min=0, help="Number of words to show")] = 20,
 ) -> None:
     """Count the words of a vocabulary that have no vector in a file, and show the first of them."""
     from model import read_texts, read_vocabulary
@@ -99,16 +101,18 @@ def missing(
     )
 )
 def train(
-    to: Annotated[Path, typer.Option("--to", help="File to write, in word2vec's text format; must not exist")],
+    to: Annotated[Path, typer.Option("--to", help="File to write in word2vec text format; must not exist")],
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="Folder with the corpora (reviews/, tweets/)")
     ] = None,
     texts: Annotated[
         Path | None,
-        typer.Option("--texts", metavar="FILE", help="Or your own: a text a line, or JSON lines or CSV; also gzipped"),
+        typer.Option(
+            "--texts", metavar="FILE", help="Your own texts: one per line, JSON lines or CSV, plain or gzipped"
+        ),
     ] = None,
-    size: Annotated[int, typer.Option(min=2, help="Numbers of a vector")] = 128,
-    epochs: Annotated[int, typer.Option(min=1, help="Times that the texts are read")] = 4,
+    size: Annotated[int, typer.Option(min=2, help="Size of a vector")] = 128,
+    epochs: Annotated[int, typer.Option(min=1, help="Number of passes over the texts")] = 4,
 ) -> None:
     """Train word vectors (word2vec) on the corpora, without the films held out for evaluation, or on your own texts."""
     with expected_errors():
@@ -134,12 +138,12 @@ def train(
 def _load(file: Path) -> WordVectors:
     from model import load_vectors
 
-    with Console(stderr=True).status("reading"):
+    with Console(stderr=True).status("loading"):
         return load_vectors(file)
 
 
 def _nearest(nearest: Mapping[str, list[Neighbour]]) -> Table:
-    """A column for each word; Text, because words such as :) or [b] mean something to rich."""
+    """A column for each word. Cells are Text, because rich would interpret words such as :) or [b]."""
     table = Table()
     for word in nearest:
         table.add_column(Text(word), justify="right")

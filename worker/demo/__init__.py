@@ -1,1 +1,1 @@
-"""The terminal demo: local servers, a simulated feed, a worker, and what comes out."""
+"""The terminal demo: local servers, a simulated feed, a worker and its output."""

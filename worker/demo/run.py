@@ -1,10 +1,10 @@
-"""`sentiment demo`: real servers, a simulated feed, the worker as a process of its own, and what comes out of it.
+"""`sentiment demo`: real servers, a simulated feed, the worker in its own process, and its output.
 
-1. Start Kafka and Redis, create the topics.
-2. Start the worker, and wait until its /ready says yes.
-3. Feed, and read events, shifts and dead letters as any consumer would, until told to stop or the time is up.
-4. Wait, within a bound, until every record is answered: events + dead letters = records.
-5. End the worker by SIGTERM, read what it published while it drained, and sum up.
+1. Start Kafka and Redis, and create the topics.
+2. Start the worker, and wait until /ready succeeds.
+3. Feed records and consume events, shifts and dead letters, until a signal arrives or the time is up.
+4. Wait, up to a timeout, until every record is answered: events + dead letters = records.
+5. Stop the worker with SIGTERM, read what it published while it drained, and print a summary.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from worker.demo.tally import Summary, Tally
 from worker.demo.view import render
 from worker.errors import EXIT_OK, DependencyError, SentimentError
 from worker.kafka.topics import ensure_topics
+from worker.process import stop_on_signals
 from worker.settings import ENV_PREFIX, Settings
 from worker.stack import LocalStack, Server
-from worker.stopping import stop_on_signals
 from worker.tools.feed import send_feed
 from worker.tools.simulate import Feed
 from worker.tools.tail import open_reader
 
 SEED: Final = 1
-NUM_STREAMS: Final = 12  # as many as a screen shows
+NUM_STREAMS: Final = 12  # as many as fit on a screen
 POISON_SHARE: Final = 0.005
-MOOD_HALF_LIFE_S: Final = 20.0  # unless set otherwise: in a minute, a mood should be seen to move
+MOOD_HALF_LIFE_S: Final = 20.0  # the default of a demo: short enough that moods visibly move within a minute
 MAX_PORT_TRIES: Final = 100
 FINISH_TIMEOUT_S: Final = 120.0
 READ_TIMEOUT_S: Final = 60.0
@@ -51,19 +51,19 @@ _ANSWER_TIMEOUT_S = 10.0
 
 
 class WorkerProcess(Server):
-    """`sentiment worker` with `settings`; it answers when it is ready, and its log is in its folder."""
+    """The process of `sentiment worker` with `settings`. It is started once /ready succeeds; its log is in `folder`."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         super().__init__("worker", folder, settings.health_port)
         self._settings = settings
 
     def command(self) -> list[str]:
-        """Python behind `env`: the settings go as variables, whatever they are."""
+        """Python run by `env`, which passes the settings as environment variables."""
         variables = [f"{name}={value}" for name, value in as_variables(self._settings).items()]
         return ["/usr/bin/env", *variables, sys.executable, "-m", "worker.cli", "worker"]
 
     def answers(self) -> bool:
-        """Whether /ready says yes."""
+        """Whether /ready succeeds."""
         try:
             with urllib.request.urlopen(f"http://{self.address}/ready", timeout=_ANSWER_TIMEOUT_S):
                 return True
@@ -71,14 +71,14 @@ class WorkerProcess(Server):
             return False
 
     def start(self) -> None:
-        """See Server; raises SentimentError, since a worker is no dependency."""
+        """See Server; raises SentimentError, because the worker is not a dependency."""
         try:
             super().start()
         except DependencyError as error:
             raise SentimentError(str(error)) from error
 
     def check(self, expected: int | None = None) -> None:
-        """Raises SentimentError with the end of its log unless its exit code is `expected` (None: it runs)."""
+        """Raises SentimentError, with the end of the log, unless the exit code is `expected` (None: still running)."""
         if self.exit_code != expected:
             raise SentimentError(f"the worker ended with code {self.exit_code}; the end of its log:\n{self.tail()}")
 
@@ -86,12 +86,13 @@ class WorkerProcess(Server):
 def run_demo(settings: Settings, seconds: float | None, rate: float, *, as_json: bool) -> None:
     """Feed `rate` records a second for `seconds`, or until Ctrl-C, and print the summary.
 
-    Raises SentimentError where a record was not answered exactly once or the worker failed, DependencyError.
+    Raises SentimentError when a record was not answered exactly once or the worker failed, and DependencyError when a
+    server does not start.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_OK))
     _say("starting Kafka and Redis")
     with LocalStack() as stack:
-        settings = _local(settings, stack)
+        settings = _demo_settings(settings, stack)
         ensure_topics(settings)
         _say("starting the worker")
         with WorkerProcess(stack.folder / "worker", settings) as worker:
@@ -106,7 +107,7 @@ def run_demo(settings: Settings, seconds: float | None, rate: float, *, as_json:
 
 
 class _Demo:
-    """Steps 3 to 5, in one event loop."""
+    """Steps 3 to 5, which run in one event loop."""
 
     def __init__(self, settings: Settings, worker: WorkerProcess, *, is_shown: bool) -> None:
         self._settings = settings
@@ -114,7 +115,7 @@ class _Demo:
         self._console = Console()
         self._live = Live(console=self._console, auto_refresh=False) if is_shown else None
         self._tally = Tally(settings)
-        self._hint = "Ctrl-C stops the feed, lets the worker finish, and sums up"
+        self._hint = "Ctrl-C stops the feed, lets the worker finish and prints a summary"
         self._shown_at = 0.0
 
     async def run(self, seconds: float | None, rate: float) -> Summary:
@@ -126,13 +127,13 @@ class _Demo:
                 feeding = asyncio.create_task(self._feed(seconds, rate, stop))
                 await self._read(reader, feeding.done)
                 num_records = await feeding
-                self._hint = "the feed has ended, the worker finishes what is there"
+                self._hint = "the feed has ended; the worker processes the remaining records"
                 await self._read(reader, lambda: self._tally.lag == 0, FINISH_TIMEOUT_S)
                 await asyncio.to_thread(self._worker.stop)
                 self._worker.check(EXIT_OK)
                 await self._read_to_end(reader)
                 self._hint = "done"
-                self._show(now=True)
+                self._show(force=True)
         return self._tally.summary(num_records)
 
     async def _feed(self, seconds: float | None, rate: float, stop: asyncio.Event) -> int:
@@ -149,14 +150,14 @@ class _Demo:
         return await send_feed(self._settings, self._tally.sending(records), rate, stop)
 
     async def _read(self, reader: Any, is_done: Callable[[], bool], timeout_s: float | None = None) -> None:
-        """Until it is done or the time is up. Raises SentimentError when the worker ends meanwhile."""
+        """Read until `is_done` or the timeout. Raises SentimentError when the worker ends meanwhile."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not is_done() and (deadline is None or time.monotonic() < deadline):
             await self._take(reader)
             self._worker.check()
 
     async def _read_to_end(self, reader: Any) -> None:
-        """What is there now that the worker has ended."""
+        """Read the output topics to their current ends. Raises SentimentError after READ_TIMEOUT_S."""
         ends = await reader.end_offsets(reader.assignment())
         deadline = time.monotonic() + READ_TIMEOUT_S
         while any([await reader.position(tp) < end for tp, end in ends.items()]):
@@ -170,10 +171,10 @@ class _Demo:
                 self._tally.read(record)
         self._show()
 
-    def _show(self, *, now: bool = False) -> None:
-        """A frame of the table, or a line of progress, when it is time for one, or `now`."""
+    def _show(self, *, force: bool = False) -> None:
+        """Show the table or print a line of progress, at most once per interval unless `force`."""
         interval_s = _FRAME_S if self._live else _PROGRESS_S
-        if time.monotonic() - self._shown_at < interval_s and not now:
+        if time.monotonic() - self._shown_at < interval_s and not force:
             return
         self._shown_at = time.monotonic()
         if self._live:
@@ -196,8 +197,8 @@ class _Demo:
         ]
 
 
-def _local(settings: Settings, stack: LocalStack) -> Settings:
-    """The same settings for the stack; where the port of health is taken, with the next free one."""
+def _demo_settings(settings: Settings, stack: LocalStack) -> Settings:
+    """`settings` with the servers of `stack` and, if the health port is taken, the next free port."""
     update = {
         "kafka": stack.kafka,
         "redis": stack.redis,
@@ -211,7 +212,7 @@ def _local(settings: Settings, stack: LocalStack) -> Settings:
 
 
 def next_free_port(host: str, first: int) -> int:
-    """`first`, or the next port that nobody listens on; any for 0. Raises SentimentError."""
+    """`first`, or the next port that is free; any free port for 0. Raises SentimentError when there is none."""
     for port in range(first, first + MAX_PORT_TRIES) if first else [0]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -224,7 +225,7 @@ def next_free_port(host: str, first: int) -> int:
 
 
 def as_variables(settings: Settings) -> dict[str, str]:
-    """The variables that give another process what was set in this one."""
+    """The environment variables that give another process the settings that were set in this one."""
     values = settings.model_dump(mode="json", include=settings.model_fields_set, exclude_none=True)
     return {ENV_PREFIX + name.upper(): _as_text(value) for name, value in values.items()}
 

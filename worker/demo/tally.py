@@ -1,4 +1,4 @@
-"""What a demo sent and what came back: counts, latencies, and the latest of every stream."""
+"""What a demo sent and received: counts, latencies and the latest event of every stream."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RATE_WINDOW_S: Final = 5.0
 
 
 class Summary(Struct, frozen=True):
-    """A whole demo. Latencies are in ms, None where nothing came back."""
+    """The totals of a demo. Latencies are in ms; None: no event arrived."""
 
     records: int
     events: int
@@ -34,13 +34,13 @@ class Summary(Struct, frozen=True):
 
     @property
     def is_balanced(self) -> bool:
-        """Whether every record was answered once."""
+        """Whether there are as many answers as records."""
         return self.events + self.dead_letters == self.records
 
 
 @dataclass(slots=True)
 class StreamLine:
-    """The latest of one stream: what the network read last, and the mood after it."""
+    """The last text of one stream, its score, and the mood after it."""
 
     topic: str
     num_records: int = 0
@@ -52,8 +52,10 @@ class StreamLine:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts as the feed sends and the reader reads. A latency is the time from the record's timestamp, which the feed
-    sets when it sends, until this process has its committed event: two readings of this machine's clock.
+    """Counts records as the feed sends them and answers as the reader receives them.
+
+    A latency is the time from the record's timestamp, which the feed sets on sending, until this process receives the
+    committed event; both times come from this machine's clock.
     """
 
     settings: Settings
@@ -68,7 +70,7 @@ class Tally:
     _answered_at_s: deque[float] = field(default_factory=deque)
 
     def sending(self, records: Iterator[FeedRecord]) -> Iterator[FeedRecord]:
-        """The same records, counted and their texts noted: events do not carry them."""
+        """Yield the same records, count them and remember their texts, which events do not contain."""
         for record in records:
             if record.reason is None:
                 fields = msgspec.json.decode(record.value)
@@ -77,7 +79,7 @@ class Tally:
             self.num_sent += 1
 
     def read(self, record: Any) -> None:
-        """One committed record of an output topic."""
+        """Count one committed record of an output topic."""
         if record.topic == self.settings.events_topic:
             self._read_event(msgspec.json.decode(record.value, type=SentimentEvent))
         elif record.topic == self.settings.shifts_topic:
@@ -95,7 +97,7 @@ class Tally:
         line = self.streams.setdefault(event.stream, StreamLine(event.source.topic))
         line.num_records += 1
         line.label, line.score, line.mood = event.label, event.score, event.mood.score
-        # a review in pieces gives its id to each of them; a stream's events come in the order of its records
+        # All pieces of a review share its id. The events of a stream arrive in the order of its records.
         texts = self._texts[event.stream, event.record_id]
         line.text = texts.popleft()
         if not texts:
@@ -106,29 +108,29 @@ class Tally:
 
     @property
     def num_dead_letters(self) -> int:
-        """Dead letters of any reason."""
+        """Dead letters, whatever their reason."""
         return self.reasons.total()
 
     @property
     def lag(self) -> int:
-        """Records sent and not answered yet."""
+        """Records sent but not yet answered."""
         return max(0, self.num_sent - self.num_events - self.num_dead_letters)
 
     def rate(self) -> float:
-        """Records answered per second, of late."""
+        """Records answered per second over the last RATE_WINDOW_S seconds."""
         now_s = time.monotonic()
         while self._answered_at_s and now_s - self._answered_at_s[0] > RATE_WINDOW_S:
             self._answered_at_s.popleft()
         return len(self._answered_at_s) / RATE_WINDOW_S
 
     def summary(self, num_records: int) -> Summary:
-        """Of a demo that fed `num_records`."""
+        """The summary of a demo that fed `num_records` records."""
         p50_ms, p99_ms = percentiles(self.latencies_ms, (0.50, 0.99))
         return Summary(num_records, self.num_events, self.num_dead_letters, self.num_shifts, p50_ms, p99_ms)
 
 
 def percentiles(values: Sequence[float] | deque[float], shares: Sequence[float]) -> list[float | None]:
-    """For each share, the smallest value that so many of `values` do not exceed; None where there are none."""
+    """For each share (0.5: the median), that percentile of `values`, rounded to 0.1; None without values."""
     ordered = sorted(values)
     return [
         round(ordered[min(int(share * len(ordered)), len(ordered) - 1)], 1) if ordered else None for share in shares

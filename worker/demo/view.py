@@ -1,4 +1,4 @@
-"""How a demo looks in a terminal."""
+"""Renders a demo for the terminal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from worker.records.types import ShiftEvent
 from worker.tools.tail import COLORS
 
 _BAR_CELLS = 6  # on either side of neutral
-_NUM_RECENT = 1000  # latencies behind the figures on the screen
-_WIDE_COLUMNS = 100  # from here on there is room for everything
-_NUM_OTHER_LINES = 14  # of the screen, besides those of streams
+_NUM_RECENT = 1000  # number of latest latencies that the percentiles are taken from
+_WIDE_COLUMNS = 100  # wide enough for all columns
+_NUM_OTHER_LINES = 14  # lines of the screen that show no stream
 
 
 def render(tally: Tally, addresses: Sequence[str], hint: str, console: Console) -> RenderableType:
-    """The whole screen; streams that do not fit are left out."""
+    """The whole screen; streams that do not fit are omitted."""
     return Group(
         Text("  ".join(addresses), "dim"),
         _streams(tally, max(1, console.height - _NUM_OTHER_LINES), is_wide=console.width >= _WIDE_COLUMNS),
@@ -34,20 +34,20 @@ def _streams(tally: Tally, max_rows: int, *, is_wide: bool) -> Table:
     table = Table(expand=True, box=None, padding=(0, 1))
     table.add_column("stream", no_wrap=True, min_width=13)
     table.add_column("mood", no_wrap=True, min_width=2 * _BAR_CELLS + 7)
-    table.add_column("reads", no_wrap=True, min_width=14)
+    table.add_column("sentiment", no_wrap=True, min_width=14)
     table.add_column("latest text", no_wrap=True, overflow="ellipsis", ratio=1)
     if is_wide:
         table.add_column("topic", no_wrap=True)
         table.add_column("records", no_wrap=True, justify="right")
     for name, line in islice(sorted(tally.streams.items()), max_rows):
-        reading = Text(f"{line.label:<8} {line.score:+.2f}", COLORS[line.label])
+        verdict = Text(f"{line.label:<8} {line.score:+.2f}", COLORS[line.label])
         more = (line.topic, f"{line.num_records:,}") if is_wide else ()
-        table.add_row(Text(name), _mood_bar(line.mood), reading, Text(line.text), *more)
+        table.add_row(Text(name), _mood_bar(line.mood), verdict, Text(line.text), *more)
     return table
 
 
 def _mood_bar(mood: float) -> Text:
-    """Red to the left of the middle, green to the right."""
+    """A bar from the middle: red to the left for negative moods, green to the right for positive ones."""
     num_cells = round(abs(mood) * _BAR_CELLS)
     left, right = (num_cells, 0) if mood < 0 else (0, num_cells)
     return Text.assemble(

@@ -3,7 +3,7 @@
     with LocalStack() as stack:
         settings = load_settings(kafka=stack.kafka, redis=stack.redis)
 
-Nothing outlives the process that made the stack, however that process ends (Linux only).
+The servers end with the process that started them, however that process ends (Linux only).
 """
 
 from worker.stack.kafka import KafkaBroker

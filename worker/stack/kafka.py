@@ -1,4 +1,4 @@
-"""Kafka brokers without ZooKeeper, each broker and controller at once, tuned to start fast on a laptop."""
+"""Kafka in KRaft mode: every node is both broker and controller, tuned to start fast on a laptop."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ JVM_FLAGS = (
 
 
 def broker_properties(node_id: int, voters: str, num_brokers: int) -> dict[str, str]:
-    """What every broker of a cluster of ours is set to, wherever it runs; listeners and folders come on top.
+    """The properties of a broker in any cluster, without listeners and folders.
 
-    voters: `id@host:port` of every controller, joined by commas.
+    voters: `id@host:port` of every controller, comma-separated.
     """
     replicas = str(min(3, num_brokers))
     in_sync = "2" if num_brokers >= 3 else "1"
@@ -52,10 +52,10 @@ def broker_properties(node_id: int, voters: str, num_brokers: int) -> dict[str, 
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "1000",
-        "log.retention.ms": "-1",  # records keep the time of their text, which may be years ago
+        "log.retention.ms": "-1",  # records carry the time of their text, which may be years ago
         "log.cleaner.dedupe.buffer.size": str(8 << 20),
         "broker.heartbeat.interval.ms": "500",
-        "broker.session.timeout.ms": "4000",  # a killed broker is let in again only after this
+        "broker.session.timeout.ms": "4000",  # a killed broker may rejoin only after this
         "num.network.threads": "2",
         "num.io.threads": "4",
     }
@@ -72,7 +72,7 @@ class KafkaBroker(Server):
         self.peers: list[KafkaBroker] = [self]
 
     def command(self) -> list[str]:
-        """The broker's command line; its data folder is formatted the first time."""
+        """The broker's command line. The first call formats its data folder."""
         settings = self.folder / "server.properties"
         settings.write_text("".join(f"{name}={value}\n" for name, value in self._properties().items()))
         run = [str(java()), *JVM_FLAGS, "-cp", os.pathsep.join(map(str, kafka_jars()))]
@@ -93,14 +93,14 @@ class KafkaBroker(Server):
 
     def _format(self, command: list[str]) -> None:
         with self.log.open("ab") as output:
-            done = subprocess.run(
+            completed = subprocess.run(
                 command, stdout=output, stderr=subprocess.STDOUT, timeout=FORMAT_TIMEOUT_S, check=False
             )
-        if done.returncode != 0:
-            raise self._failed(f"its data folder could not be formatted (code {done.returncode})")
+        if completed.returncode != 0:
+            raise self._failed(f"its data folder could not be formatted (code {completed.returncode})")
 
     def answers(self) -> bool:
-        """Whether the cluster counts this broker in and the broker says so itself."""
+        """Whether this broker describes the cluster and lists itself as unfenced."""
         try:
             socket.create_connection((HOST, self.port), timeout=ANSWER_TIMEOUT_MS / 1000).close()
             with KafkaAdminClient(
@@ -116,8 +116,8 @@ class KafkaBroker(Server):
 
 
 def kafka_cluster(folder: Path, num_brokers: int, broker_type: type[KafkaBroker] = KafkaBroker) -> list[KafkaBroker]:
-    """Brokers that know each other, not yet started; they must be started together."""
-    # An id that begins with "-" would be taken for an option: the fixed first byte gives it a letter.
+    """The brokers of one cluster, not yet started; they must be started together."""
+    # The fixed first byte makes the id begin with a letter: a leading "-" would make it look like an option.
     cluster_id = base64.urlsafe_b64encode(b"k" + os.urandom(15)).decode().rstrip("=")
     brokers = [broker_type(node_id, folder / f"kafka-{node_id}", cluster_id) for node_id in range(1, num_brokers + 1)]
     for broker in brokers:

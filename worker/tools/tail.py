@@ -16,9 +16,9 @@ from rich.text import Text
 
 from worker.errors import TopicsError
 from worker.kafka.clients import Log, client_options, kafka_away
+from worker.process import stop_on_signals
 from worker.records.types import SentimentEvent, ShiftEvent
 from worker.settings import Settings
-from worker.stopping import stop_on_signals
 
 _POLL_MS = 200
 COLORS = {"negative": "red", "neutral": "yellow", "positive": "green"}

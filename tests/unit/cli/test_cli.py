@@ -1,4 +1,4 @@
-"""The command line without any server: help, settings, errors and exit codes, `score`."""
+"""The command line without any server: help, settings, errors, exit codes and `score`."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ def test_the_help_names_every_command() -> None:
     assert all(command.split()[0] in output for command in COMMANDS)
 
 
-def test_nothing_at_all_shows_the_help_and_is_misuse() -> None:
+def test_no_command_shows_the_help_and_is_misuse() -> None:
     result = run()
     assert "Usage:" in result.output
     assert result.exit_code == EXIT_MISUSED
 
 
-def test_the_version_is_the_packages() -> None:
+def test_the_version_is_that_of_the_package() -> None:
     assert run("--version").output == f"sentiment {__version__}\n"
 
 
-def test_help_does_not_wait_for_the_network_or_kafka() -> None:
+def test_help_imports_neither_the_network_nor_kafka() -> None:
     slow = ("numba", "aiokafka", "faust", "kafka", "torch")
     code = f"import sys, worker.cli; sys.exit(any(name in sys.modules for name in {slow}))"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
@@ -82,7 +82,7 @@ def test_every_setting_of_the_worker_is_a_flag() -> None:
     assert wanted | {"--config", "--until-end"} == flags
 
 
-def test_wrong_settings_are_named_all_at_once_wherever_they_came_from(
+def test_one_message_names_all_invalid_settings_whatever_their_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "sentiment.toml"
@@ -95,7 +95,7 @@ def test_wrong_settings_are_named_all_at_once_wherever_they_came_from(
     assert "Traceback" not in result.stderr
 
 
-def test_a_flag_goes_before_the_variable(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flag_overrides_the_variable(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENTIMENT_CHECKPOINT", "/nowhere")
     assert run("score", "--checkpoint", str(tiny_checkpoint), text="good\n").exit_code == EXIT_OK
     result = run("score", text="good\n")
@@ -103,7 +103,7 @@ def test_a_flag_goes_before_the_variable(tiny_checkpoint: Path, monkeypatch: pyt
     assert "/nowhere" in result.stderr
 
 
-def test_score_answers_plain_and_json_lines_in_their_order(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_score_answers_plain_and_json_lines_in_order(tiny_checkpoint: Path, tmp_path: Path) -> None:
     file = tmp_path / "lines"
     file.write_bytes(b'great flight, thanks\n{"id": "r1", "stream": "acme", "text": "awful movie"}\n\n{"text": 5}\n')
     result = run("score", str(file), "--checkpoint", str(tiny_checkpoint))
@@ -114,13 +114,13 @@ def test_score_answers_plain_and_json_lines_in_their_order(tiny_checkpoint: Path
     assert "2 of 4 lines could not be scored" in result.stderr
 
 
-def test_score_reads_standard_input_and_may_find_nothing_there(tiny_checkpoint: Path) -> None:
+def test_score_reads_standard_input_even_when_it_is_empty(tiny_checkpoint: Path) -> None:
     chosen = ("--checkpoint", str(tiny_checkpoint))
     assert json.loads(run("score", "-", *chosen, text="great flight, thanks\n").stdout)["id"] == "1"
     assert run("score", *chosen, text="").stdout == ""
 
 
-def test_carry_decides_whether_a_stream_bears_on_its_next_text(tiny_checkpoint: Path) -> None:
+def test_carry_decides_whether_a_text_changes_the_score_of_the_next_one_in_its_stream(tiny_checkpoint: Path) -> None:
     lines = '{"stream": "a", "text": "good flight"}\n' * 2
     outputs = [
         [
@@ -133,13 +133,13 @@ def test_carry_decides_whether_a_stream_bears_on_its_next_text(tiny_checkpoint: 
     assert outputs[1][0] == outputs[1][1] == outputs[0][0]
 
 
-def test_a_file_that_is_not_there_is_named(tiny_checkpoint: Path) -> None:
+def test_a_missing_file_is_named(tiny_checkpoint: Path) -> None:
     result = run("score", "nowhere.jsonl", "--checkpoint", str(tiny_checkpoint))
     assert (result.exit_code, result.stderr) == (EXIT_FAILED, "sentiment: nowhere.jsonl: No such file or directory\n")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (("feed",), "FILES"),
         (("feed", "a.jsonl", "--simulate"), "FILES"),
@@ -152,19 +152,19 @@ def test_a_file_that_is_not_there_is_named(tiny_checkpoint: Path) -> None:
         (("nonsense",), "nonsense"),
     ],
 )
-def test_misuse_is_said_with_code_2(arguments: tuple[str, ...], said: str) -> None:
+def test_misuse_is_explained_with_code_2(arguments: tuple[str, ...], expected: str) -> None:
     result = run(*arguments)
     assert result.exit_code == EXIT_MISUSED
-    assert said in result.output
+    assert expected in result.output
 
 
-def test_erasing_asks_first() -> None:
+def test_erasing_asks_for_confirmation() -> None:
     result = run("state", "erase", "acme", "--topic", "tweets", text="n\n")
     assert "Erase the state of acme in tweets?" in result.output
     assert result.exit_code == EXIT_FAILED
 
 
-def test_a_kafka_that_is_away_ends_with_code_3_and_says_what_to_do() -> None:
+def test_without_kafka_a_command_ends_with_code_3_and_says_what_to_do() -> None:
     kafka = f"127.0.0.1:{free_port()}"
     for command in (("tail",), ("topics",), ("deadletters", "list"), ("state", "erase", "a", "--topic", "t", "--yes")):
         result = run(*command, "--kafka", kafka, "--request-timeout-s", "0.5")

@@ -1,4 +1,4 @@
-"""The commands that show what a network has learnt: explain, complete, spell."""
+"""The commands that show what a network has learnt: explain, complete and spell."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run(*arguments: object) -> Result:
     return CliRunner(env={"COLUMNS": "300"}).invoke(app, [str(argument) for argument in arguments])
 
 
-def test_explain_tells_of_each_corpus_how_far_confidence_falls(data_folder: Path, tiny_checkpoint: Path) -> None:
+def test_explain_shows_how_far_confidence_falls_on_each_corpus(data_folder: Path, tiny_checkpoint: Path) -> None:
     result = run("explain", "--data", data_folder, "--checkpoint", tiny_checkpoint, "--json")
     assert result.exit_code == EXIT_OK, result.output
     rows = json.loads(result.stdout)["deletions"]
@@ -34,7 +34,7 @@ def test_explain_tells_of_each_corpus_how_far_confidence_falls(data_folder: Path
         ]
 
 
-def test_explain_says_what_a_data_directory_lacks(tmp_path: Path, tiny_checkpoint: Path) -> None:
+def test_explain_names_the_file_that_a_data_directory_lacks(tmp_path: Path, tiny_checkpoint: Path) -> None:
     result = run("explain", "--data", tmp_path, "--checkpoint", tiny_checkpoint)
     assert result.exit_code == EXIT_FAILED
     assert "semeval_dev.jsonl.gz" in result.stderr
@@ -46,7 +46,7 @@ def torch() -> None:
 
 
 @pytest.mark.usefixtures("torch")
-def test_spell_shows_the_softmax_of_every_step_of_a_run(tmp_path: Path) -> None:
+def test_spell_shows_the_softmax_of_every_step(tmp_path: Path) -> None:
     result = run("train", "--preset", "char-rnn", "--run", tmp_path / "run", "--set", "word=[/b]no")
     assert result.exit_code == EXIT_OK, result.output
     assert "spells '[/b]no' after" in result.stdout
@@ -62,7 +62,7 @@ def test_spell_shows_the_softmax_of_every_step_of_a_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("torch")
-def test_complete_goes_on_with_the_prompt(tmp_path: Path) -> None:
+def test_complete_continues_the_prompt(tmp_path: Path) -> None:
     result = run("train", "--preset", "lm", "--quick", "--run", tmp_path / "run")
     assert result.exit_code == EXIT_OK, result.output
     assert "phrases of the project's own grammar" in result.stdout

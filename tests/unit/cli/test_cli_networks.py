@@ -1,4 +1,4 @@
-"""The commands about networks, on small checkpoints: compare."""
+"""`sentiment compare` on small checkpoints."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _with_metrics(source: Path, folder: Path, metrics: dict[str, Any]) -> Path:
     loaded = load_checkpoint(source)
-    parts = {"name": "split", "config": loaded.config, "words": loaded.words, "weights": loaded.weights}
-    save_checkpoint(folder, metrics=metrics, **parts)
+    contents = {"name": "split", "config": loaded.config, "words": loaded.words, "weights": loaded.weights}
+    save_checkpoint(folder, metrics=metrics, **contents)
     return folder
 
 
-def test_compare_tells_of_each_checkpoint_what_evaluate_tells(
+def test_compare_gives_the_figures_of_evaluate_for_each_checkpoint(
     data_folder: Path, tiny_checkpoint: Path, other: Path
 ) -> None:
     result = run("compare", tiny_checkpoint, other, "--data", data_folder, "--json")
@@ -75,12 +75,12 @@ def _compared(name: str, accuracy: float, macro_recall: float) -> Compared:
     return Compared(checkpoint=name, num_parameters=1, size_bytes=1, evaluation=evaluation)
 
 
-def test_the_best_of_each_figure_is_bold_and_so_is_its_equal() -> None:
+def test_the_best_of_each_figure_is_bold_including_ties() -> None:
     console = Console(force_terminal=True, color_system="standard", width=120, no_color=True)
     with console.capture() as capture:
         console.print(_comparison([_compared("[b]a", 0.5, 0.7), _compared("b", 0.6, 0.4), _compared("c", 0.6, 0.2)]))
     shown = capture.get()
-    assert "[b]a" in shown  # a path is no markup
+    assert "[b]a" in shown  # a path is not markup
     assert [f"\x1b[1m{figure}\x1b[0m" in shown for figure in ("50.00%", "60.00%", "0.7000", "0.4000", "0.2000")] == [
         False,
         True,
@@ -92,7 +92,7 @@ def test_the_best_of_each_figure_is_bold_and_so_is_its_equal() -> None:
 
 
 @pytest.mark.parametrize("metrics", [{"dev_share": 0.3, "split_seed": 0}, {"dev_share": 0.2, "split_seed": 5}])
-def test_checkpoints_that_held_other_films_out_are_not_compared(
+def test_checkpoints_that_held_out_different_films_are_not_compared(
     metrics: dict[str, Any], data_folder: Path, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     split = _with_metrics(tiny_checkpoint, tmp_path / "split", metrics)
@@ -105,7 +105,7 @@ def test_checkpoints_that_held_other_films_out_are_not_compared(
     assert run("compare", same, split, "--data", data_folder).exit_code == EXIT_OK
 
 
-def test_a_network_that_learnt_from_all_films_is_measured_on_none_of_them(
+def test_a_network_trained_on_all_films_is_measured_on_none_of_them(
     data_folder: Path, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     rehearsal = evaluate_checkpoint(tiny_checkpoint, data_folder)
@@ -115,11 +115,11 @@ def test_a_network_that_learnt_from_all_films_is_measured_on_none_of_them(
     result = run("evaluate", "--data", data_folder, "--checkpoint", learnt)
     assert result.exit_code == EXIT_OK, result.output
     assert not [line for line in result.stdout.splitlines() if line.startswith("│ imdb")]
-    told = result.stdout.splitlines()[-1]
-    assert told.startswith("imdb: not measured, as this network learnt from all films.")
-    assert f"the last 20% of them ({rehearsal.fingerprint})" in told
+    note = result.stdout.splitlines()[-1]
+    assert note.startswith("imdb: not measured, because this network was trained on all films.")
+    assert f"the last 20% of them ({rehearsal.fingerprint})" in note
     for mode in ("reset", "carried", "shuffled"):
-        assert f"{mode} {rehearsal.row('imdb', mode).accuracy:.2%}" in told
+        assert f"{mode} {rehearsal.row('imdb', mode).accuracy:.2%}" in note
 
     result = run("compare", learnt, tiny_checkpoint, "--data", data_folder)
     assert result.exit_code == EXIT_OK, result.output
@@ -127,17 +127,17 @@ def test_a_network_that_learnt_from_all_films_is_measured_on_none_of_them(
     rows = cells[2:]
     assert len(rows) == len(rehearsal.rows)
     for corpus, _, first, second in rows:
-        assert first == ("learnt from" if corpus == "imdb" else second)
+        assert first == ("trained on" if corpus == "imdb" else second)
 
 
 def test_fewer_than_two_checkpoints_are_misuse(data_folder: Path, tiny_checkpoint: Path) -> None:
     for checkpoints in ((tiny_checkpoint,), (tiny_checkpoint, tiny_checkpoint)):
         result = run("compare", *checkpoints, "--data", data_folder)
         assert result.exit_code == EXIT_MISUSED
-        assert "two different checkpoints or more" in result.stderr
+        assert "two or more different checkpoints" in result.stderr
 
 
-def test_what_cannot_be_read_is_named_before_anything_is_measured(data_folder: Path, tiny_checkpoint: Path) -> None:
+def test_missing_files_are_named_before_anything_is_measured(data_folder: Path, tiny_checkpoint: Path) -> None:
     result = run("compare", tiny_checkpoint, "nowhere", "--data", data_folder)
     assert (result.exit_code, result.stderr) == (
         EXIT_FAILED,
@@ -148,7 +148,7 @@ def test_what_cannot_be_read_is_named_before_anything_is_measured(data_folder: P
     assert "the data directory lacks no_data/reviews/imdb_train.jsonl.gz" in result.stderr
 
 
-def test_a_frontier_is_timed_and_drawn_beside_the_table(
+def test_a_frontier_is_timed_and_plotted_in_addition_to_the_table(
     data_folder: Path, tiny_checkpoint: Path, other: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("matplotlib", reason="plots need pip install '.[train]'")
@@ -163,7 +163,7 @@ def test_a_frontier_is_timed_and_drawn_beside_the_table(
     assert "12,346" in capture.get()
 
 
-def test_a_frontier_that_cannot_be_drawn_is_refused_before_anything_is_measured(
+def test_an_unsupported_plot_format_is_refused_before_anything_is_measured(
     data_folder: Path, tiny_checkpoint: Path, other: Path, tmp_path: Path
 ) -> None:
     result = run("compare", tiny_checkpoint, other, "--data", data_folder, "--frontier", tmp_path / "frontier.pdf")
@@ -183,7 +183,7 @@ def test_a_frontier_that_cannot_be_drawn_is_refused_before_anything_is_measured(
         (("--run", "runs"), "name --data and --run"),
     ],
 )
-def test_what_does_not_go_together_is_misuse(arguments: tuple[str, ...], problem: str) -> None:
+def test_options_that_exclude_each_other_or_are_missing_are_misuse(arguments: tuple[str, ...], problem: str) -> None:
     result = run("compare", *arguments)
     assert (result.exit_code, result.stdout) == (EXIT_MISUSED, "")
     assert problem in result.stderr

@@ -1,4 +1,4 @@
-"""compare without checkpoints: every preset, small, on generated phrases; what is published beside what came out."""
+"""`sentiment compare` without checkpoints: trains a small version of every preset and shows the published figures."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def run(*arguments: object) -> Result:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a quick comparison."""
+    """The run folder of a quick comparison."""
     folder = tmp_path_factory.mktemp("runs") / "presets"
     result = run("compare", "--quick", "--run", folder)
     assert result.exit_code == EXIT_OK, result.output
     return folder
 
 
-def test_every_preset_has_a_row_with_what_was_published_and_what_came_out(finished: Path) -> None:
+def test_every_preset_has_a_row_with_its_published_and_its_measured_figure(finished: Path) -> None:
     result = run("compare", "--quick", "--run", finished, "--json")
     assert result.exit_code == EXIT_OK, result.output
     systems = {system["name"]: system for system in json.loads(result.stdout)["systems"]}
@@ -42,7 +42,7 @@ def test_every_preset_has_a_row_with_what_was_published_and_what_came_out(finish
         assert outcome["seconds"] > 0
 
 
-def test_the_table_and_the_curves_lie_in_the_run_folder(finished: Path) -> None:
+def test_the_table_and_the_curves_are_written_to_the_run_folder(finished: Path) -> None:
     lines = (finished / "comparison.md").read_text().splitlines()
     assert [line.split("`")[1] for line in lines if line.startswith("| `")] == list(BASELINES)
     assert [line.split("`")[1] for line in lines if line.startswith("- `")] == list(BASELINES)
@@ -53,7 +53,7 @@ def test_the_table_and_the_curves_lie_in_the_run_folder(finished: Path) -> None:
         assert (f">{name}<" in curves) == bool(outcome["curve"])
 
 
-def test_finished_runs_are_read_and_what_is_missing_is_trained(finished: Path, tmp_path: Path) -> None:
+def test_finished_runs_are_reused_and_missing_ones_are_trained(finished: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(finished, tmp_path / "presets")
     last = list(BASELINES)[-1]
     shutil.rmtree(folder / last)
@@ -67,7 +67,7 @@ def test_finished_runs_are_read_and_what_is_missing_is_trained(finished: Path, t
     assert (folder / last / "outcome.json").exists()
 
 
-def test_a_folder_of_quick_runs_takes_no_long_ones_and_missing_data_is_named_first(
+def test_a_folder_of_quick_runs_refuses_long_ones_and_missing_data_is_named_first(
     finished: Path, data_folder: Path, tmp_path: Path
 ) -> None:
     result = run("compare", "--data", data_folder, "--run", finished)

@@ -1,4 +1,4 @@
-"""`sentiment train --preset`: what it shows, what it refuses, and what it says where torch is missing."""
+"""`sentiment train --preset`: what it shows, what it refuses, and its message when torch is missing."""
 
 from __future__ import annotations
 
@@ -32,40 +32,42 @@ def test_a_quick_run_shows_its_figures_beside_the_published_one_and_its_notes(tm
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (("--preset", "help", "--quick"), "there are\n  "),
         (("--preset", "help", "--quick"), "tweets-simple-rnn  "),
         (("--preset", "imdb-lstm"), "imdb-lstm needs --data, a directory with imdb, or --quick"),
         (("--preset", "imdb-lstm", "--quick", "--set", "epoch=3"), "there is no 'epoch'"),
-        (("--preset", "imdb-lstm", "--quick", "--set", "epochs=many"), "'many' is no int"),
-        (("--preset", "tweets-simple-rnn", "--quick", "--set", "lemmas=perhaps"), "'perhaps' is no bool"),
+        (("--preset", "imdb-lstm", "--quick", "--set", "epochs=many"), "'many' is not of type int"),
+        (("--preset", "tweets-simple-rnn", "--quick", "--set", "lemmas=perhaps"), "'perhaps' is not of type bool"),
         (("--preset", "imdb-lstm", "--quick", "--set", "clip=hard", "--set", "dropout=1"), "clip must be one of none"),
         ((), "needs --data"),
-        (("--quick", "--data", "x"), "knows no --quick"),
+        (("--quick", "--data", "x"), "takes no --quick"),
     ],
 )
-def test_misuse_is_said_before_anything_is_written(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+def test_misuse_is_explained_before_anything_is_written(
+    arguments: tuple[str, ...], expected: str, tmp_path: Path
+) -> None:
     result = train("--run", tmp_path / "run", *arguments)
     assert result.exit_code == EXIT_MISUSED
-    assert said in result.stderr
+    assert expected in result.stderr
     assert not (tmp_path / "run").exists()
 
 
-def test_data_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_missing_data_is_named(tmp_path: Path) -> None:
     result = train("--preset", "imdb-rnn", "--run", tmp_path / "run", "--data", tmp_path)
     assert result.exit_code == EXIT_FAILED
     assert "the data directory lacks" in result.stderr
 
 
 @pytest.mark.parametrize(("word", "value"), [("true", True), ("no", False)])
-def test_a_switch_is_set_by_a_word(word: str, value: bool, tmp_path: Path) -> None:
+def test_a_boolean_is_set_by_a_word(word: str, value: bool, tmp_path: Path) -> None:
     result = train("--preset", "tweets-simple-rnn", "--run", tmp_path, *QUICK, "--set", f"lemmas={word}")
     assert result.exit_code == EXIT_OK
     assert json.loads((tmp_path / "config.json").read_bytes())["lemmas"] is value
 
 
-def test_without_torch_it_says_what_to_install(tmp_path: Path) -> None:
+def test_without_torch_the_message_says_what_to_install(tmp_path: Path) -> None:
     code = "import sys; sys.modules['torch'] = None; from worker.cli import main; main()"
     command = [sys.executable, "-c", code, "train", "--preset", "imdb-rnn", "--quick", "--run", tmp_path / "run"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

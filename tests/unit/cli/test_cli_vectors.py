@@ -42,7 +42,7 @@ def test_near_shows_a_column_of_words_for_each_word(tiny_checkpoint: Path) -> No
     assert {line.split("│")[1].split()[0] for line in lines} < set(WORDS) - {"great"}
 
 
-def test_a_word_without_a_vector_is_misuse_and_the_message_says_where_the_words_are(tiny_checkpoint: Path) -> None:
+def test_a_word_without_a_vector_is_misuse_and_the_message_names_the_vocabulary_file(tiny_checkpoint: Path) -> None:
     result = run("vectors", "near", "good", "xyzzy", "--checkpoint", tiny_checkpoint)
     assert result.exit_code == EXIT_MISUSED
     assert "no vector for 'xyzzy'" in result.stderr
@@ -50,7 +50,7 @@ def test_a_word_without_a_vector_is_misuse_and_the_message_says_where_the_words_
     assert run("vectors", "near", "good", "--count", 0).exit_code == EXIT_MISUSED
 
 
-def test_info_says_format_words_and_size(glove: Path) -> None:
+def test_info_shows_format_number_of_words_and_size(glove: Path) -> None:
     result = run("vectors", "info", glove)
     assert (result.exit_code, result.stdout) == (EXIT_OK, f"{glove}: GloVe text, 5 words, 2 numbers a vector\n")
 
@@ -64,7 +64,7 @@ def test_similar_shows_a_column_for_each_word_and_analogy_one(glove: Path) -> No
     assert _cells(result.stdout)[1][0].split()[0] == "queen"
 
 
-def test_missing_counts_the_words_of_a_list_or_of_a_checkpoint_that_have_no_vector(
+def test_missing_counts_the_words_without_a_vector_in_a_list_or_a_checkpoint(
     glove: Path, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "words.txt").write_text("queen\nxyzzy\nKing\n")
@@ -76,7 +76,7 @@ def test_missing_counts_the_words_of_a_list_or_of_a_checkpoint_that_have_no_vect
     assert shown == " ".join([*WORDS[:3], "..."])
 
 
-def test_what_is_wrong_with_a_file_or_a_word_is_said_in_one_line(glove: Path) -> None:
+def test_an_invalid_file_or_an_unknown_word_is_explained_in_one_line(glove: Path) -> None:
     result = run("vectors", "similar", glove, "emperor")
     assert (result.exit_code, result.stdout) == (EXIT_MISUSED, "")
     assert result.stderr == f"sentiment: {glove} has no vector for 'emperor': write words as that file does\n"
@@ -86,7 +86,7 @@ def test_what_is_wrong_with_a_file_or_a_word_is_said_in_one_line(glove: Path) ->
     assert result.stderr == f"sentiment: {glove}, line 6: 1 numbers, but a vector has 2\n"
 
 
-def test_vectors_are_trained_into_a_new_file_and_not_over_an_old_one(data_folder: Path, tmp_path: Path) -> None:
+def test_trained_vectors_go_to_a_new_file_and_never_overwrite_one(data_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("gensim", reason="word vectors need pip install '.[train]'")
     file = tmp_path / "vectors.txt"
     result = run("vectors", "train", "--data", data_folder, "--to", file)
@@ -109,7 +109,7 @@ def test_vectors_train_without_gensim_says_what_to_install(
     assert "pip install '.[train]'" in result.stderr
 
 
-def test_vectors_trained_on_own_texts_are_read_back(tmp_path: Path) -> None:
+def test_vectors_trained_on_own_texts_can_be_loaded(tmp_path: Path) -> None:
     pytest.importorskip("gensim", reason="word vectors need pip install '.[train]'")
     (tmp_path / "mine.txt").write_text("a good film\na bad flight\n" * 20)
     file = tmp_path / "vectors.txt"
@@ -118,7 +118,7 @@ def test_vectors_trained_on_own_texts_are_read_back(tmp_path: Path) -> None:
     assert run("vectors", "info", file).stdout == f"{file}: word2vec text, 5 words, 8 numbers a vector\n"
 
 
-def test_vectors_are_trained_on_the_corpora_or_on_own_texts_but_not_on_both_or_neither(tmp_path: Path) -> None:
+def test_vectors_are_trained_on_either_the_corpora_or_own_texts(tmp_path: Path) -> None:
     for given in ((), ("--data", tmp_path, "--texts", tmp_path / "mine.txt")):
         result = run("vectors", "train", *given, "--to", tmp_path / "vectors.txt")
         assert result.exit_code == EXIT_MISUSED

@@ -1,4 +1,4 @@
-"""What a demo counts, and how it shows it."""
+"""The counts of a demo and their display."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SETTINGS = load_settings()
 
 
 def event_of(fields: dict[str, Any], number: int = 0, age_ms: int = 0) -> Record:
-    """The event that answers a record of these fields, sent `age_ms` ago."""
+    """The event for a record with these fields that was sent `age_ms` ago."""
     event = new_event(
         id=f"tweets-0-{number}",
         stream=fields["stream"],
@@ -47,13 +47,13 @@ def dead_letter(reason: Reason) -> Record:
     return Record(0, None, b"", topic=SETTINGS.deadletters_topic, headers=pairs)
 
 
-def sent(tally: Tally, *fields: dict[str, Any]) -> None:
-    """Send records of these fields."""
-    records = (FeedRecord("tweets", b"k", json.dumps(part).encode(), 0, "positive") for part in fields)
+def send(tally: Tally, *fields: dict[str, Any]) -> None:
+    """Send a record for each dict of fields."""
+    records = (FeedRecord("tweets", b"k", json.dumps(each).encode(), 0, "positive") for each in fields)
     assert len(list(tally.sending(records))) == len(fields)
 
 
-def test_every_record_of_a_feed_is_answered_by_an_event_or_a_dead_letter() -> None:
+def test_events_and_dead_letters_balance_the_records_of_a_feed() -> None:
     tally = Tally(SETTINGS)
     for number, record in enumerate(tally.sending(islice(Feed(3, num_streams=6, poison_share=0.1), 300))):
         assert tally.lag == 0
@@ -66,16 +66,16 @@ def test_every_record_of_a_feed_is_answered_by_an_event_or_a_dead_letter() -> No
     assert sum(line.num_records for line in tally.streams.values()) == summary.events
 
 
-def test_a_summary_that_lacks_or_repeats_an_answer_is_not_balanced() -> None:
+def test_a_summary_with_a_missing_or_repeated_answer_is_not_balanced() -> None:
     assert Summary(10, 9, 1, 0, None, None).is_balanced
     assert not Summary(10, 8, 1, 0, None, None).is_balanced
     assert not Summary(10, 10, 1, 0, None, None).is_balanced
 
 
-def test_a_stream_shows_its_latest_text_also_of_a_review_in_pieces() -> None:
+def test_a_stream_shows_its_latest_text_even_of_a_review_in_pieces() -> None:
     tally = Tally(SETTINGS)
     pieces = [{"id": "r#0", "stream": "r", "text": text} for text in ("first ", "last")]
-    sent(tally, *pieces)
+    send(tally, *pieces)
     assert tally.lag == 2
     tally.read(event_of(pieces[0]))
     assert tally.streams["r"].text == "first "
@@ -86,7 +86,7 @@ def test_a_stream_shows_its_latest_text_also_of_a_review_in_pieces() -> None:
 def test_latency_runs_from_the_record_s_timestamp_to_now() -> None:
     tally = Tally(SETTINGS)
     fields = {"id": "1", "stream": "a", "text": "t"}
-    sent(tally, fields)
+    send(tally, fields)
     tally.read(event_of(fields, age_ms=1500))
     (latency_ms,) = tally.latencies_ms
     assert latency_ms >= 1499
@@ -100,26 +100,26 @@ def test_percentiles(values: list[float], expected: list[float | None]) -> None:
     assert percentiles(values, (0.50, 0.99)) == expected
 
 
-def test_the_screen_shows_streams_figures_and_shifts_and_takes_no_text_for_markup() -> None:
+def test_the_screen_shows_streams_figures_and_shifts_and_prints_markup_in_texts_verbatim() -> None:
     tally = Tally(SETTINGS)
     fields = {"id": "1", "stream": "@acme", "text": "[red]good[/] [/flight]"}
-    sent(tally, fields)
+    send(tally, fields)
     tally.read(event_of(fields))
     tally.read(dead_letter(Reason.NO_TEXT))
     shift = new_shift(since="2026-11-21T05:00:00.000Z")
     tally.read(Record(0, None, encode(shift), topic=SETTINGS.shifts_topic))
     screen = shown(tally)
-    for part in ("@acme", "[red]good[/] [/flight]", "positive +0.70", "│███···", "no_text 1", "lag 0", "Kafka k:1"):
-        assert part in screen
+    for expected in ("@acme", "[red]good[/] [/flight]", "positive +0.70", "│███···", "no_text 1", "lag 0", "Kafka k:1"):
+        assert expected in screen
     assert "@acme turned positive +0.60 to negative -0.50 since 05:00:00 (12 records)" in screen
 
 
-def test_streams_that_do_not_fit_the_screen_are_left_out() -> None:
+def test_streams_that_do_not_fit_the_screen_are_omitted() -> None:
     tally = Tally(SETTINGS)
     fields = [{"id": "1", "stream": f"stream-{number:02}", "text": "t"} for number in range(40)]
-    sent(tally, *fields)
-    for number, part in enumerate(fields):
-        tally.read(event_of(part, number))
+    send(tally, *fields)
+    for number, each in enumerate(fields):
+        tally.read(event_of(each, number))
     screen = shown(tally, height=30)
     assert len(screen.splitlines()) <= 30
     assert len(re.findall(r"stream-\d\d", screen)) == 16
@@ -135,7 +135,7 @@ def test_the_worker_of_a_demo_gets_the_settings_of_the_demo(monkeypatch: pytest.
     assert load_settings() == settings
 
 
-def test_where_the_port_of_health_is_taken_a_demo_takes_the_next_free_one() -> None:
+def test_a_demo_takes_the_next_free_port_when_the_health_port_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert port < next_free_port("127.0.0.1", port) < port + MAX_PORT_TRIES
@@ -146,7 +146,7 @@ def test_where_the_port_of_health_is_taken_a_demo_takes_the_next_free_one() -> N
 def test_a_narrow_terminal_keeps_room_for_the_texts() -> None:
     tally = Tally(SETTINGS)
     fields = {"id": "1", "stream": "@acme", "text": "good flight today"}
-    sent(tally, fields)
+    send(tally, fields)
     tally.read(event_of(fields))
     assert "good flight today" in shown(tally, width=80)
     assert "tweets" not in shown(tally, width=80)

@@ -1,4 +1,4 @@
-"""The command that needs no server: score."""
+"""The command that scores a file or standard input, without any server: score."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ _PANEL = "Without any server"
 def score(
     settings: Settings,
     file: Annotated[
-        str, typer.Argument(help="JSON lines like the records of an input topic, or plain lines; -: standard input")
+        str,
+        typer.Argument(help="JSON lines in the format of an input topic's records, or plain lines; -: standard input"),
     ] = "-",
 ) -> None:
-    """Score the lines of FILE: one JSON line for each, in their order.
+    """Score each line of FILE and print one JSON line for it, in the same order.
 
-    Lines of one stream continue each other (--carry); a line that names no stream stands alone. A line that cannot be
-    scored gives its number and the error, and the others go on.
+    Each line of a stream continues the lines before it (--carry); a line without a stream is scored on its own.
+    For a line that cannot be scored, the output gives its number and the error.
     """
     from worker.network import load_engine
     from worker.tools.score_file import LineScorer, encode_lines, open_lines, read_lines
