@@ -89,13 +89,13 @@ def test_progress_is_shown_to_a_terminal(
 @pytest.mark.parametrize("error", [OSError("no route"), RuntimeError("no such artifact")])
 def test_a_repository_that_does_not_answer_is_named_with_what_to_do(repository: Repository, error: Exception) -> None:
     repository.error = error
-    with pytest.raises(DependencyError, match=r"Maven repository.*could not be fetched.*needs the network"):
+    with pytest.raises(DependencyError, match=r"Maven repository.*could not be downloaded.*needs the network"):
         jars.kafka_jars()
 
 
 def test_a_jar_that_does_not_arrive_whole_is_an_error_and_not_a_class_path(repository: Repository) -> None:
     repository.artifacts[0].content = b"<html>proxy</html>"
-    with pytest.raises(DependencyError, match="could not be fetched"):
+    with pytest.raises(DependencyError, match="could not be downloaded"):
         jars.kafka_jars()
 
 
@@ -103,5 +103,5 @@ def test_a_cache_that_another_process_holds_is_not_waited_for_forever(repository
     repository.cache.mkdir()
     with (repository.cache / ".sentiment.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(DependencyError, match="could not be fetched"):
+        with pytest.raises(DependencyError, match="could not be downloaded"):
             jars.kafka_jars()
