@@ -74,8 +74,8 @@ def test_a_text_in_pieces_is_scored_like_the_whole_text_even_if_a_worker_dies_in
     scene.launch_worker()
     report = scene.finish()
     assert report.exact, report
-    (whole,) = {_reading(event) for event in _events(scene) if event["stream"].startswith("whole")}
-    (pieced,) = {_reading(event) for event in _events(scene) if event["stream"] in streams and event["final"]}
+    (whole,) = {_rounded(event) for event in _events(scene) if event["stream"].startswith("whole")}
+    (pieced,) = {_rounded(event) for event in _events(scene) if event["stream"] in streams and event["final"]}
     assert whole == pieced
 
 
@@ -84,7 +84,7 @@ def _events(scene: Scene) -> list[dict[str, Any]]:
     return [json.loads(one.value) for one in kafka_tools.read_to_end(settings.kafka, settings.events_topic)]
 
 
-def _reading(event: dict[str, Any]) -> tuple[Any, ...]:
+def _rounded(event: dict[str, Any]) -> tuple[Any, ...]:
     """The label, probabilities and mood score of an event, to five digits."""
     shares = tuple(round(share, 5) for share in event["probabilities"].values())
     return event["label"], shares, round(event["mood"]["score"], 5)
