@@ -1,8 +1,8 @@
-"""Seeded faults of every kind while records flow, and the verdict of the oracle, one line for each seed.
+"""Injects random faults while records flow, and prints the verifier's verdict, one line for each seed.
 
     python -m tests.system.chaos --seeds 20 --records 6000
 
-A seed fixes the records, the faults and their order; when exactly they strike is up to the machine.
+The seed determines the records, the faults and their order, but not their exact timing.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from worker.stack import LocalStack
 
 NUM_WORKERS = 2
 CHUNK_RECORDS = 250
-MAX_LULL_S = 0.6  # after a chunk was sent, before a fault strikes
+MAX_LULL_S = 0.6  # between sending a chunk and injecting a fault
 MAX_AWAY_S = 2.0
 MAX_PAUSE_S = QUICK["session_timeout_s"] * 1.5
 SETTLE_TIMEOUT_S = 240.0
 
 
 class Chaos:
-    """Faults to a scene: to its workers, its Redis and its brokers."""
+    """Injects faults into a scene: into its workers, its Redis and its brokers."""
 
     def __init__(self, scene: Scene, seed: int) -> None:
         self._scene = scene
@@ -55,11 +55,11 @@ class Chaos:
         )
 
     def run(self, num_records: int) -> Report:
-        """Send the records in chunks with a fault after each, let everything come to rest, and judge."""
+        """Send the records in chunks, with a fault after each, wait until everything is done, and verify."""
         scene = self._scene
         scene.supervised = True
         for _ in range(NUM_WORKERS):
-            # some keep all their states in memory, others have to ask Redis
+            # some keep all their states in memory, others have to read them from Redis
             scene.worker(max_cached_streams=self._random.choice((12, 1000)), max_batch=64).launch()
         weights, faults = zip(*self._faults, strict=True)
         for number in range(num_records // CHUNK_RECORDS):
@@ -75,13 +75,13 @@ class Chaos:
         return self._random.choice(self._scene.workers)
 
     def kill(self) -> None:
-        """SIGKILL to a worker, which is started again."""
+        """Send SIGKILL to a worker, and start it again."""
         worker = self._worker()
         worker.kill()
         worker.launch()
 
     def pause(self) -> None:
-        """SIGSTOP to a worker, now and then for longer than its session."""
+        """Send SIGSTOP to a worker, sometimes for longer than its session."""
         worker = self._worker()
         if worker.running:
             worker.pause()
@@ -89,18 +89,18 @@ class Chaos:
             worker.resume()
 
     def terminate(self) -> None:
-        """SIGTERM to a worker, which is started again: it leaves the group and joins it."""
+        """Send SIGTERM to a worker, and start it again: it leaves the group and joins it again."""
         worker = self._worker()
         worker.stop()
         worker.launch()
 
     def flushall(self) -> None:
-        """Redis forgets everything."""
+        """Delete everything in Redis."""
         with redis.Redis.from_url(self._stack.redis, socket_timeout=REDIS_TIMEOUT_S) as client:
             client.flushall()
 
     def roll_back(self) -> None:
-        """Redis dies and comes back with what it knew a while ago; the first time it is only copied."""
+        """Kill Redis and restart it from an earlier snapshot; the first call only takes a snapshot."""
         server = self._stack.redis_server
         if self._snapshots:
             server.kill()
@@ -109,7 +109,7 @@ class Chaos:
         self._snapshots.append(server.snapshot())
 
     def empty_redis(self) -> None:
-        """Redis dies and comes back empty."""
+        """Kill Redis and restart it empty."""
         server = self._stack.redis_server
         server.kill()
         time.sleep(self._random.uniform(0, MAX_AWAY_S))
@@ -117,7 +117,7 @@ class Chaos:
         server.start()
 
     def kill_broker(self) -> None:
-        """A broker dies and comes back."""
+        """Kill a broker and restart it."""
         broker = self._random.choice(self._stack.brokers)
         broker.kill()
         time.sleep(self._random.uniform(0, MAX_AWAY_S))
@@ -125,7 +125,7 @@ class Chaos:
 
 
 def run_seed(stack: LocalStack, folder: Path, seed: int, num_records: int) -> bool:
-    """One run on a workplace of its own; prints its line, and says whether it was exact."""
+    """Run one seed on its own workplace and print its line; returns whether the outcome was exact."""
     workplace = new_workplace(stack, inputs=("tweets",), **QUICK)
     workplace.create_topics()
     scene = Scene(workplace, folder / "checkpoint", folder / str(seed))
@@ -144,16 +144,16 @@ def run_seed(stack: LocalStack, folder: Path, seed: int, num_records: int) -> bo
 
 
 def print_line(*columns: object) -> None:
-    """One line of the table."""
+    """Print one line of the table."""
     print(*(f"{column:>12}" for column in columns), flush=True)
 
 
 def main() -> int:
-    """Run the seeds that the command line asks for; 1 when any of them was not exact."""
+    """Run the seeds in the command line; returns 1 if the outcome of any was not exact."""
     parser = argparse.ArgumentParser(prog="python -m tests.system.chaos", description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3, help="how many runs")
+    parser.add_argument("--seeds", type=int, default=3, help="number of runs")
     parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--records", type=int, default=5000, help="of each run")
+    parser.add_argument("--records", type=int, default=5000, help="number of records in each run")
     parser.add_argument("--brokers", type=int, default=1, choices=(1, 3))
     asked = parser.parse_args()
     print_line("seed", "seconds", "records", *Report().faults, "faults injected")

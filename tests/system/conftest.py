@@ -1,4 +1,4 @@
-"""Scenes on the shared servers, with a small network whose states bear on its texts."""
+"""Scenes on the shared servers, with a small network whose states affect its texts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_scene(
     make_workplace: Callable[..., Workplace], checkpoint: Path, tmp_path: Path
 ) -> Iterator[Callable[..., Scene]]:
-    """Makes scenes of one input topic; arguments as those of `new_workplace`, on top of quick ones."""
+    """Makes scenes with one input topic; takes the arguments of `new_workplace`, which override QUICK."""
     made: list[Scene] = []
 
     def make(**flags: Any) -> Scene:
@@ -37,5 +37,5 @@ def make_scene(
 
 @pytest.fixture
 def scene(make_scene: Callable[..., Scene]) -> Scene:
-    """One with four partitions."""
+    """A scene with four partitions."""
     return make_scene()

@@ -1,6 +1,6 @@
-"""What one worker makes of fixed records, as plain data: `golden.json` holds it, and `test_golden.py` compares.
+"""The output of one worker for fixed records, as plain data in `golden.json`; `test_golden.py` compares with it.
 
-`python -m tests.system.golden` writes the file again. Do so only for a change that users are told of.
+`python -m tests.system.golden` writes the file again. Do so only for a change that is announced to users.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ START_MS = 1_790_000_000_000
 NUM_TEXTS = 120
 MAX_VALUE_BYTES, SHOWN_CHARACTERS = 10_000, 100
 STREAMS = ("airline", "film", "café")
-# Counters whose value follows from the records alone, however they fell into batches.
+# Counters whose values follow from the records alone, no matter how they were batched.
 COUNTED = ("records", "events", "dead_letters", "shifts", "state_resets", "fenced", "rebuilt_records")
 FLAGS: dict[str, Any] = {
     "group": NAME,
@@ -49,7 +49,7 @@ FLAGS: dict[str, Any] = {
 
 
 def make_inputs(seed: int) -> list[Input]:
-    """Whole texts, texts in pieces, erasures, every dead letter, and a stream that expires; the same on every run."""
+    """Whole texts, texts in pieces, erasures, every kind of dead letter, and an expiring stream; fixed by the seed."""
     random = Random(seed)
     made = []
     for one in tweets(NUM_TEXTS, seed, STREAMS, START_MS):
@@ -61,10 +61,10 @@ def make_inputs(seed: int) -> list[Input]:
 
 
 def run_worker(stack: LocalStack, folder: Path) -> dict[str, Any]:
-    """Feed the inputs to one worker on `stack`; what it published, kept, counted and logged, without the times."""
+    """Feed the inputs to one worker on `stack`; returns what it published, stored, counted and logged."""
     workplace = new_workplace(stack, **FLAGS)
     settings = workplace.settings
-    # The records carry old timestamps: nothing may expire before it is read.
+    # The records have old timestamps, so without this they would be deleted before the worker reads them.
     kafka_tools.create_topics(
         settings.kafka, dict.fromkeys(workplace.all_topics, settings.partitions), **{"retention.ms": "-1"}
     )
@@ -103,7 +103,7 @@ def _count(inputs: list[Input], outcome: str) -> int:
 
 
 def _read(settings: Settings, topic: str) -> list[Any]:
-    """Key, headers and value of every record; the order is that of its partition and of the topic behind it."""
+    """The key, headers and value of every record, in order of partition, source topic and offset."""
     records = sorted(kafka_tools.read_to_end(settings.kafka, topic), key=lambda record: record.offset)
     found = [
         {
@@ -118,7 +118,7 @@ def _read(settings: Settings, topic: str) -> list[Any]:
 
 
 def _source_topic(record: dict[str, Any]) -> str:
-    """The input topic that a published record tells of; records of two input topics meet in any order."""
+    """The input topic of a published record; the output has no fixed order across input topics."""
     headers = dict(record["headers"])
     return str(headers.get("sentiment-topic") or record["value"]["source"]["topic"])
 
@@ -128,7 +128,7 @@ def _text(data: bytes | None) -> str | None:
 
 
 def _value(data: bytes | None) -> Any:
-    """An event without its latency; what is no event as text, a long one by its beginning and its length."""
+    """An event without its latency, or text; a long value is given by its beginning and its length."""
     try:
         event = json.loads(data or b"")
     except ValueError:
@@ -141,7 +141,7 @@ def _value(data: bytes | None) -> Any:
 
 
 def _states(settings: Settings) -> dict[str, Any]:
-    """By key without its lineage, whose name holds the producer's number: the bytes of every state."""
+    """The bytes of every state, by key; without the lineage, because it contains the producer's id."""
     with redis.Redis.from_url(settings.redis) as client:
         keys = sorted(key for key in client.keys(f"{{{settings.group}:*") if not key.endswith((b":meta", b":probe}")))
         states = {}
@@ -153,7 +153,7 @@ def _states(settings: Settings) -> dict[str, Any]:
 
 
 def _metrics(text: str) -> dict[str, Any]:
-    """Every series of ours with its labels, and the values of those that follow from the records."""
+    """Every sentiment series with its labels, and the values of those that follow from the records alone."""
     families = [f for f in text_string_to_metric_families(text) if f.name.startswith("sentiment_")]
     samples = list(chain.from_iterable(family.samples for family in families))
     return {

@@ -1,4 +1,4 @@
-"""What a test feeds: records of which it knows beforehand what must become of them."""
+"""The records that a test feeds; each one says what the worker must make of it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ MAX_WORDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A text (or a piece of one that is not `final`), an erasure (no text), or a dead letter to be (`reason`).
+    """A text (or a piece of one, if not `final`), an erasure (without text), or a future dead letter (with `reason`).
 
-    time_ms: its event time, and the timestamp in Kafka unless `timestamp_ms` is another.
-    value, key: the bytes in Kafka where they are not made of the other fields, as for dead letters.
+    time_ms: the event time, and the timestamp in Kafka unless `timestamp_ms` is given.
+    value, key: the bytes in Kafka, if they do not follow from the other fields, as for dead letters.
     """
 
     stream: str
@@ -50,7 +50,7 @@ class Input:
 
 
 class Sent(NamedTuple):
-    """An input and where it stands in Kafka."""
+    """An input and its place in Kafka."""
 
     topic: str
     partition: int
@@ -69,7 +69,7 @@ def now_ms() -> int:
 
 
 def partition_of(stream: str, num_partitions: int) -> int:
-    """The partition that a stream's records are sent to."""
+    """The partition to which a stream's records are sent."""
     return crc32(stream.encode()) % num_partitions
 
 
@@ -81,7 +81,7 @@ def send(kafka: str, topic: str, num_partitions: int, inputs: Iterable[Input]) -
 
 
 def streams_in(partitions: Collection[int], num_partitions: int, count: int = 40) -> list[str]:
-    """Names of streams that all belong to these partitions."""
+    """The names of `count` streams that belong to these partitions."""
     names = (f"stream-{number}" for number in counter())
     return list(islice((name for name in names if partition_of(name, num_partitions) in partitions), count))
 
@@ -90,7 +90,7 @@ STREAMS = tuple(f"stream-{number}" for number in range(40))
 
 
 def tweets(count: int, seed: int = 1, streams: Sequence[str] = STREAMS, start_ms: int | None = None) -> Iterator[Input]:
-    """Whole texts of some known words, a millisecond apart; they begin now, less the time that they span."""
+    """Whole texts of known words, a millisecond apart; by default the last one is now."""
     random = Random(seed)
     begin_ms = start_ms if start_ms is not None else now_ms() - count
     for number in range(count):
@@ -99,7 +99,7 @@ def tweets(count: int, seed: int = 1, streams: Sequence[str] = STREAMS, start_ms
 
 
 def poison(stream: str) -> Iterator[Input]:
-    """One record of every kind that cannot be scored; of a stream that has no open text, which may end empty."""
+    """One record of every kind that cannot be scored. `stream` must have no open text, because that may end empty."""
     values = {
         Reason.INVALID_UTF8: b'{"text": "caf\xe9"}',
         Reason.INVALID_JSON: b'{"text": "cut of',
@@ -116,7 +116,7 @@ def poison(stream: str) -> Iterator[Input]:
 
 
 def mixed(count: int, seed: int, streams: Sequence[str] = STREAMS) -> Iterator[Input]:
-    """Of everything: whole texts, texts in pieces, erasures and poison."""
+    """A mixture of whole texts, texts in pieces, erasures and poison."""
     random = Random(seed)
     bad = list(poison("poison"))
     for one in tweets(count, seed, streams):

@@ -1,4 +1,4 @@
-"""What an operator, or another program, does to the group's offsets and to the log."""
+"""Changes to the group's offsets and to the log, as an operator or another program makes them."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ Offsets = Mapping[tuple[str, int], int]
 
 
 def forget_offsets(settings: Settings, partitions: Iterable[tuple[str, int]]) -> None:
-    """Delete the group's offsets, as the broker does when they expire. Its last member must be on its way out."""
+    """Delete the group's offsets, as the broker does when they expire. Its last member must be about to leave."""
     tps = [TopicPartition(*place) for place in partitions]
     with KafkaAdminClient(bootstrap_servers=settings.kafka.split(",")) as admin:
         _once_it_is_empty(lambda: admin.delete_group_offsets(settings.group, tps))
 
 
 def move_offsets(settings: Settings, offsets: Offsets) -> None:
-    """Set the group's offsets. Its last member must be on its way out."""
+    """Set the group's offsets. Its last member must be about to leave."""
     moved = {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()}
     with KafkaAdminClient(bootstrap_servers=settings.kafka.split(",")) as admin:
         _once_it_is_empty(lambda: admin.alter_group_offsets(settings.group, moved))
 
 
 def _once_it_is_empty(change: Callable[[], Mapping[TopicPartition, Any]]) -> None:
-    """Make the change. A worker that took its leave in a hurry is a member until its session is over."""
+    """Make the change, and retry while the group has members: one that did not leave cleanly stays for its session."""
     deadline = time.monotonic() + TIMEOUT_S
     while True:
         try:
@@ -50,7 +50,7 @@ def _once_it_is_empty(change: Callable[[], Mapping[TopicPartition, Any]]) -> Non
 
 
 def delete_records(settings: Settings, offsets: Offsets) -> None:
-    """Let the log of each partition begin at this offset, as retention does."""
+    """Delete the records below these offsets, as retention does."""
     with KafkaAdminClient(bootstrap_servers=settings.kafka.split(",")) as admin:
         admin.delete_records({TopicPartition(*place): offset for place, offset in offsets.items()})
 

@@ -1,7 +1,7 @@
-"""What must come of the records: one offline pass of the numpy reference over each stream, in offset order.
+"""Computes the expected output: one offline pass of the numpy reference over each stream, in offset order.
 
-It shares no step with the worker but the tokenizer and the arithmetic of the mood: every expectation follows from
-what the test sent, and from where Kafka put it.
+It shares only the tokenizer and the arithmetic of the mood with the worker. Every expectation follows from what the
+test sent, and from where Kafka stored it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ StreamKey = tuple[str, int, str]  # topic, partition, stream
 
 @dataclass(frozen=True)
 class ExpectedEvent:
-    """An event as the reference would have it. `margin`: by how much the label's probability leads."""
+    """The event that the reference expects. `margin` is the lead of the label's probability over the next one."""
 
     probabilities: tuple[float, float, float]
     score: float
@@ -37,7 +37,7 @@ class ExpectedEvent:
 
 @dataclass(frozen=True)
 class ExpectedState:
-    """Where a stream stands after its last record."""
+    """The state of a stream after its last record."""
 
     state: StreamState
     mood: MoodState | None
@@ -47,7 +47,7 @@ class ExpectedState:
 
 @dataclass
 class Expectation:
-    """By id: every event and dead letter, and the shifts; by stream, the states that are left at the end."""
+    """Events, dead letters and shifts by id, and the final states by stream."""
 
     events: dict[str, ExpectedEvent] = field(default_factory=dict)
     dead_letters: dict[str, Reason] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Expectation:
 
 
 class Oracle:
-    """Knows the checkpoint and the settings of the worker that it judges."""
+    """Computes expectations with the checkpoint and the settings of the worker under test."""
 
     def __init__(self, settings: Settings, checkpoint: Path) -> None:
         loaded = load_checkpoint(checkpoint)
@@ -66,7 +66,7 @@ class Oracle:
         self._ttl_ms = settings.state_ttl_s * 1000
 
     def expect(self, sent: Iterable[Sent]) -> Expectation:
-        """Expectations of `sent`, all that the input topics hold."""
+        """The expectation for `sent`, which must be everything in the input topics."""
         expectation = Expectation()
         streams: dict[StreamKey, list[Sent]] = {}
         for record in sorted(sent, key=lambda one: one[:3]):
@@ -82,7 +82,7 @@ class Oracle:
         return expectation
 
     def _lives(self, records: Iterable[Sent]) -> Iterator[_Life]:
-        """The stream between its births: an erasure and an expiry begin a new one."""
+        """Split the stream at its erasures and expiries; each starts a new life from an empty state."""
         life, latest_ms = _Life(), 0
         for record in records:
             if record.input.text is None:
@@ -123,7 +123,7 @@ class Oracle:
 
 @dataclass
 class _Life:
-    """Records of a stream from an empty state on, and why it was empty."""
+    """The records of a stream from an empty state on, and why the state was empty."""
 
     reset: str | None = None
     records: list[Sent] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The worker with bugs planted in it, so that a test sees the verifier catch them.
+"""Runs the worker with planted bugs, so that tests can show that the verifier finds them.
 
 python -m tests.system.planted BUG,BUG... worker --until-end
 """
@@ -24,12 +24,12 @@ Records = Iterable[ProducerRecord]
 
 
 def replace(owner: Any, name: str, bug: Callable[..., Any]) -> None:
-    """Put `bug` in the place of what `owner` calls by `name`."""
+    """Replace the attribute `name` of `owner` with `bug`."""
     setattr(owner, name, bug)
 
 
 def planted_in_send(change: Callable[[list[ProducerRecord]], Records]) -> Callable[[], None]:
-    """A bug in what is published."""
+    """A bug that changes the published records."""
 
     def plant() -> None:
         inner = TransactionalProducer.send
@@ -43,12 +43,12 @@ def planted_in_send(change: Callable[[list[ProducerRecord]], Records]) -> Callab
 
 
 def is_letter(record: ProducerRecord) -> bool:
-    """Whether it is a dead letter."""
+    """Whether the record is a dead letter."""
     return any(name == "sentiment-reason" for name, _ in record.headers)
 
 
 def nudged(record: ProducerRecord) -> ProducerRecord:
-    """A score that is off by a little more than the tolerance."""
+    """The record with a score that is off by slightly more than the tolerance."""
     if is_letter(record) or record.value is None:
         return record
     event = msgspec.json.decode(record.value)
@@ -56,7 +56,7 @@ def nudged(record: ProducerRecord) -> ProducerRecord:
 
 
 def offset_first() -> None:
-    """Commit the offset, then publish: what Faust's own acknowledgements do when an agent fails."""
+    """Commit the offset before publishing, as Faust's own acknowledgements do when an agent fails."""
 
     async def commit(self: ExactlyOnceProducer, records: Records, offsets: Any, group: str) -> None:
         await self._client.begin_transaction()
@@ -72,7 +72,7 @@ def offset_first() -> None:
 
 
 def lost_is_ok() -> None:
-    """A flush that writes a missing epoch again and goes on, instead of answering that Redis lost the states."""
+    """Let a flush write a missing epoch again and go on, instead of answering that Redis lost the states."""
 
     def changed(name: str) -> str:
         text = script(name)
@@ -91,7 +91,7 @@ def lost_is_ok() -> None:
 
 
 def no_replay() -> None:
-    """Go on at C with the states of P."""
+    """Continue at the committed offset with the states of an earlier position."""
 
     def changed(*arguments: Any) -> Any:
         plan = plan_takeover(*arguments)

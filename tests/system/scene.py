@@ -1,4 +1,4 @@
-"""One fault test: a workplace, the workers on it, all that was sent, and the oracle that judges it."""
+"""One fault test: a workplace, its workers, everything that was sent, and the oracle for it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tests.system.worker_process import PROGRAM, WorkerProcess
 from tests.workplace import Workplace
 from worker.settings import ENV_PREFIX
 
-# Bounds are for what hangs: a busy machine takes many times as long as an idle one.
+# The timeouts only catch hangs: a busy machine takes many times as long as an idle one.
 DONE_TIMEOUT_S = 180.0
 FEED_TIMEOUT_S = 120.0
 POLL_S = 0.2
 CHUNK_RECORDS = 50
 
-# A session that is soon over, since tests wait for that; the other bounds are met on a busy machine as well, where a
-# worker that misses one rightly ends. And a threshold that the moods of random texts pass now and then.
+# A short session, because tests wait for its end. The other timeouts are long enough for a busy machine, because a
+# worker that exceeds one ends by design. The moods of random texts sometimes exceed so low a threshold.
 QUICK = {
     "session_timeout_s": 10,
     "heartbeat_interval_s": 1.5,
@@ -44,9 +44,9 @@ QUICK = {
 
 
 class Scene:
-    """Everything that is sent and started here is judged, or ended, with it.
+    """Keeps everything that is sent, for `report`, and every worker, for `close`.
 
-    supervised: while something is waited for, a worker that failed is started again.
+    supervised: restart failed workers while waiting for something.
     """
 
     supervised = False
@@ -60,7 +60,7 @@ class Scene:
         self._folder = folder
 
     def send(self, inputs: Iterable[Input], topic: str | None = None) -> list[Sent]:
-        """Produce to `topic`, by default the first input topic."""
+        """Produce the inputs to `topic`, by default the first input topic."""
         settings = self.workplace.settings
         sent = send(settings.kafka, topic or self.workplace.topic, settings.partitions, inputs)
         self.sent += sent
@@ -68,7 +68,7 @@ class Scene:
 
     @contextmanager
     def feeding(self, rate: float = 200, seed: int = 1000, streams: Sequence[str] = STREAMS) -> Iterator[None]:
-        """Tweets all the while, so many a second. Kafka must be up."""
+        """Send tweets in the background, `rate` per second. Kafka must be up."""
         stop = Event()
 
         def feed() -> None:
@@ -86,7 +86,7 @@ class Scene:
             fed.result(FEED_TIMEOUT_S)
 
     def worker(self, *more: str, program: Sequence[str] = PROGRAM, **flags: Any) -> WorkerProcess:
-        """A worker that is not started yet; `more` follow its command, `flags` are settings of its own."""
+        """A worker that is not started yet; `more` are arguments of its command, `flags` are its settings."""
         environment = self.workplace.environment() | {ENV_PREFIX + "CHECKPOINT": str(self.checkpoint)}
         environment |= {ENV_PREFIX + name.upper(): str(value) for name, value in flags.items()}
         name = f"worker-{len(self.workers)}"
@@ -94,19 +94,19 @@ class Scene:
         return self.workers[-1]
 
     def start_worker(self, **flags: Any) -> WorkerProcess:
-        """A worker that is ready."""
+        """Start a worker, and wait until it is ready."""
         worker = self.worker(**flags)
         worker.start()
         return worker
 
     def launch_worker(self, *more: str, program: Sequence[str] = PROGRAM, **flags: Any) -> WorkerProcess:
-        """A worker that is not waited for."""
+        """Start a worker, without waiting for it."""
         worker = self.worker(*more, program=program, **flags)
         worker.launch()
         return worker
 
     def wait_until_done(self, timeout_s: float = DONE_TIMEOUT_S) -> None:
-        """Until the group has committed all that was sent. Raises AssertionError with the ends of the logs."""
+        """Wait until the group has committed everything sent. Raises AssertionError with the ends of the logs."""
         settings = self.workplace.settings
         ends: dict[tuple[str, int], int] = {}
         for record in self.sent:
@@ -116,23 +116,23 @@ class Scene:
         def left() -> object:
             try:
                 offsets = kafka_tools.committed(settings.kafka, settings.group)
-            except KafkaError as error:  # of a broker that has just come back: asked again until the time is up
+            except KafkaError as error:  # a restarted broker may not answer yet: retry until the timeout
                 return repr(error)
             return {place: (offsets.get(place), end) for place, end in ends.items() if offsets.get(place, 0) < end}
 
         self.wait_while(left, timeout_s)
 
     def wait_until_flushed(self, timeout_s: float = DONE_TIMEOUT_S) -> None:
-        """Until all that was sent is committed, and the states of the commits are in Redis."""
+        """Wait until everything sent is committed, and the states up to the commits are in Redis."""
         self.wait_until_done(timeout_s)
         self.wait_while(lambda: positions_behind(self.workplace, self.oracle), timeout_s)
 
     def wait_until(self, condition: Callable[[], bool], timeout_s: float = DONE_TIMEOUT_S) -> None:
-        """Raises AssertionError with the ends of the logs when it does not hold in time."""
+        """Wait until `condition` holds. Raises AssertionError with the ends of the logs when it does not in time."""
         self.wait_while(lambda: not condition(), timeout_s)
 
     def wait_while(self, find: Callable[[], object], timeout_s: float = DONE_TIMEOUT_S) -> None:
-        """Until nothing is found. Raises AssertionError with what is, and with the ends of the logs."""
+        """Wait until `find` returns nothing. Raises AssertionError with what it found and the ends of the logs."""
         deadline = time.monotonic() + timeout_s
         while found := find():
             self.supervise()
@@ -140,13 +140,13 @@ class Scene:
             time.sleep(POLL_S)
 
     def supervise(self) -> None:
-        """Start again what failed, where that is asked for."""
+        """Restart the workers that failed, if `supervised`."""
         for worker in self.workers if self.supervised else ():
             if not worker.running and worker.exit_code not in {0, -signal.SIGKILL}:
                 worker.launch()
 
     def finish(self, timeout_s: float = DONE_TIMEOUT_S) -> Report:
-        """Wait until all is done and flushed, let the workers that still run drain, and judge."""
+        """Wait until everything is committed and flushed, let the running workers drain, and verify."""
         if self.supervised:
             self.wait_until(lambda: all(worker.answers() for worker in self.workers), timeout_s)
         self.wait_until_flushed(timeout_s)
@@ -154,21 +154,21 @@ class Scene:
         return self.report()
 
     def drain(self) -> None:
-        """SIGTERM to every worker that runs; all must end well."""
+        """Send SIGTERM to every running worker; all must exit with 0."""
         running = [worker for worker in self.workers if worker.running]
         codes = {worker.name: worker.terminate() for worker in running}
         assert not any(codes.values()), f"{codes}\n{self.tails()}"
 
     def report(self, expectation: Expectation | None = None, *, states: bool = True) -> Report:
-        """The verdict on what there is now; `expectation` where it is not that of all that was sent."""
+        """Verify the current output, by default against the expectation for everything sent."""
         expectation = expectation or self.oracle.expect(self.sent)
         return verify(self.workplace, self.oracle, expectation, states=states)
 
     def tails(self) -> str:
-        """How ready every worker is, and the end of its log."""
+        """The readiness of every worker, and the end of its log."""
         return "\n".join(f"{worker.name}: {worker.readiness()}\n{worker.tail()}" for worker in self.workers)
 
     def close(self) -> None:
-        """Kill what still runs."""
+        """Kill the workers that still run."""
         for worker in self.workers:
             worker.kill()

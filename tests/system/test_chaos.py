@@ -1,4 +1,4 @@
-"""A short run of the seeded faults; `make faults` makes long ones."""
+"""A short run of random faults; `make faults` makes long ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NUM_FAULTS = 6
 
 
 @pytest.mark.slow
-def test_faults_of_every_kind_one_after_the_other_lose_double_and_falsify_nothing(scene: Scene) -> None:
+def test_random_faults_in_sequence_lose_duplicate_and_falsify_nothing(scene: Scene) -> None:
     chaos = Chaos(scene, seed=4)
     report = chaos.run(NUM_FAULTS * CHUNK_RECORDS)
     assert report.exact, (chaos.done, report)

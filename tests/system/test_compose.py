@@ -1,4 +1,4 @@
-"""docker-compose.yml: valid, closed to other machines, bounded, and in step with the worker's settings."""
+"""docker-compose.yml is valid, closed to other machines, limited in memory, and consistent with the settings."""
 
 import shutil
 import subprocess
@@ -30,7 +30,7 @@ def test_docker_compose_accepts_the_file():
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_every_port_is_published_on_loopback_alone(services):
+def test_every_port_is_published_on_loopback_only(services):
     ports = [f"{name}: {port}" for name, service in services.items() for port in service.get("ports", [])]
     assert ports
     assert [port for port in ports if ": 127.0.0.1:" not in port] == []
@@ -43,7 +43,7 @@ def test_every_service_has_a_memory_limit_and_a_pinned_or_local_image(services):
         assert not service["image"].endswith(":latest"), name
 
 
-def test_every_service_that_is_waited_for_says_when_it_is_ready(services):
+def test_every_service_that_others_wait_for_has_a_readiness_condition(services):
     waits = [
         (name, on, wait["condition"]) for name, s in services.items() for on, wait in s.get("depends_on", {}).items()
     ]
@@ -55,25 +55,25 @@ def test_every_service_that_is_waited_for_says_when_it_is_ready(services):
             assert condition == "service_completed_successfully", f"{name} waits for {on}"
 
 
-def test_what_the_services_mount_from_the_project_exists(services):
+def test_the_project_folders_that_services_mount_exist(services):
     mounts = [volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])]
     folders = [mount for mount in mounts if mount.startswith("./")]
     assert folders
     assert [folder for folder in folders if not (PROJECT / folder).is_dir()] == []
 
 
-def test_our_own_services_are_configured_with_settings_that_exist(services):
+def test_our_own_services_use_only_existing_settings(services):
     for name in ("topics", "worker", "feed"):
         given = {key.removeprefix(ENV_PREFIX).lower(): value for key, value in services[name]["environment"].items()}
         assert Settings(**given).kafka == "kafka:9092"
 
 
-def test_the_worker_may_drain_before_it_is_killed(services):
+def test_the_worker_has_time_to_drain_before_it_is_killed(services):
     settings = Settings()
     grace_s = float(services["worker"]["stop_grace_period"].removesuffix("s"))
     assert grace_s > settings.revoke_timeout_s + settings.commit_timeout_s + 2 * settings.request_timeout_s
 
 
-def test_redis_is_told_never_to_evict(services):
+def test_redis_is_configured_never_to_evict(services):
     assert "--maxmemory-policy noeviction" in services["redis"]["command"]
     assert "--appendonly yes" in services["redis"]["command"]

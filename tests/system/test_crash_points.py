@@ -1,6 +1,6 @@
-"""kill -9 between every two of the numbered steps: the next worker makes everything exact.
+"""A worker is killed with SIGKILL after each numbered step; the next worker makes the outcome exact.
 
-The workers of a test die one after the other, each at a point of its own and on what the one before it left.
+The workers of a test die in sequence, each at a different point, and each starts from what the previous one left.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ STEPS = tuple(name for name in CrashPoints.NAMES if name not in TAKE_OVER)
 
 @pytest.fixture
 def scene(make_scene: Callable[..., Scene]) -> Scene:
-    """Workers of one static member: each gets its partitions without waiting for the session of the one before."""
+    """Workers that are one static member, so that none waits for the session of the previous one to end."""
     return make_scene(instance_id="only", max_batch=MAX_BATCH)
 
 
 def die_at(scene: Scene, points: Sequence[str], **flags: object) -> Report:
-    """One worker for each point, and one more that lives."""
+    """Run one worker for each point, and one more that survives."""
     for seed, point in enumerate(points):
         scene.send(tweets(NUM_RECORDS, seed, STREAMS[:12]))
         worker = scene.launch_worker(crash_at=point, **flags)
@@ -40,14 +40,14 @@ def die_at(scene: Scene, points: Sequence[str], **flags: object) -> Report:
     return scene.finish()
 
 
-def test_workers_killed_at_every_step_lose_and_double_nothing(scene: Scene) -> None:
+def test_workers_killed_at_every_step_lose_and_duplicate_nothing(scene: Scene) -> None:
     report = die_at(scene, [f"{step}:3" for step in STEPS])
     assert report.exact, report
     assert report.num_events == NUM_RECORDS * len(STEPS)
     assert report.num_shifts
 
 
-def test_workers_killed_while_they_take_over_lose_and_double_nothing(scene: Scene) -> None:
-    # the first leaves states behind the commits; nobody after it comes as far as to flush
+def test_workers_killed_during_a_takeover_lose_and_duplicate_nothing(scene: Scene) -> None:
+    # the first one leaves states older than its commits; none of the next ones gets as far as a flush
     report = die_at(scene, ["applied:3", *TAKE_OVER], flush_interval_s=NO_FLUSH_S)
     assert report.exact, report

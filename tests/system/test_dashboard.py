@@ -1,4 +1,4 @@
-"""The overview dashboard: what it asks Prometheus for, that a live worker answers it, and that Grafana finds it."""
+"""The queries of the overview dashboard work with a live worker, and Grafana finds the dashboard."""
 
 import json
 import time
@@ -27,7 +27,7 @@ ANSWER_TIMEOUT_S = 30.0
 WAIT_TIMEOUT_S = 300.0
 POLL_S = 0.5
 
-# What the dashboard is for: each of these is seen on it.
+# The metrics that the dashboard must show.
 SHOWN = {
     "sentiment_records_total",
     "sentiment_events_total",
@@ -46,7 +46,7 @@ SHOWN = {
     "sentiment_ready",
 }
 
-# What `_a_bit_of_everything` must have moved.
+# The queries that `_a_bit_of_everything` must make true.
 HAPPENED = [
     'increase(sentiment_records_total{outcome="erased"}[10m]) > 0',
     'increase(sentiment_dead_letters_total{reason="invalid_json"}[10m]) > 0',
@@ -65,7 +65,7 @@ def panels() -> list[dict[str, Any]]:
 
 
 def dashboard_queries(interval: str = "30s") -> list[Query]:
-    """Every query of the dashboard as PromQL, with `interval` where Grafana puts the interval of its rates."""
+    """Every query of the dashboard as PromQL, with `interval` in place of Grafana's rate interval."""
     return [
         Query(panel["title"], target["expr"].replace("$__rate_interval", interval))
         for panel in panels()
@@ -74,26 +74,26 @@ def dashboard_queries(interval: str = "30s") -> list[Query]:
 
 
 @pytest.mark.parametrize("query", dashboard_queries(), ids=lambda query: f"{query.panel}: {query.expression}")
-def test_a_query_asks_for_metrics_that_the_worker_has_and_leaves_no_variable_open(query):
+def test_a_query_uses_metrics_that_the_worker_exposes_and_leaves_no_variable_unset(query):
     asked = names_in(query.expression)
     assert asked
     assert asked <= exposed_names()
     assert "$" not in query.expression
 
 
-def test_the_dashboard_shows_what_it_is_for():
+def test_the_dashboard_shows_the_key_metrics():
     shown = set().union(*(names_in(query.expression) for query in dashboard_queries()))
     assert SHOWN - shown == set()
 
 
-def test_every_panel_says_what_it_shows_and_asks_the_provisioned_data_source():
+def test_every_panel_has_a_title_a_description_and_the_provisioned_data_source():
     (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
     for panel in panels():
         assert panel["title"] and panel["description"]
         assert panel["datasource"] == {"type": source["type"], "uid": source["uid"]}
 
 
-def test_no_panel_covers_another_or_leaves_the_grid():
+def test_panels_do_not_overlap_and_stay_within_the_grid():
     taken: dict[tuple[int, int], str] = {}
     for panel in panels():
         place = panel["gridPos"]
@@ -104,7 +104,7 @@ def test_no_panel_covers_another_or_leaves_the_grid():
     assert len({panel["id"] for panel in panels()}) == len(panels())
 
 
-def test_grafana_is_given_the_dashboard_where_its_provider_looks_for_it():
+def test_the_dashboard_is_mounted_where_grafanas_provider_looks_for_it():
     service = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]["grafana"]
     mounts = dict(volume.split(":")[:2] for volume in service["volumes"])
     (provider,) = yaml.safe_load((GRAFANA / "provisioning/dashboards/sentiment.yml").read_text())["providers"]
@@ -112,14 +112,14 @@ def test_grafana_is_given_the_dashboard_where_its_provider_looks_for_it():
     assert mounts["./deploy/grafana/provisioning"] == "/etc/grafana/provisioning"
 
 
-def test_every_query_and_every_alert_rule_is_answered_by_a_prometheus_that_scrapes_a_live_worker(
+def test_every_query_and_alert_rule_works_on_a_prometheus_that_scrapes_a_live_worker(
     scene: Scene, tmp_path: Path
 ) -> None:
     if prometheus_program() is None:
         pytest.skip("prometheus is not on the PATH")
     worker = scene.start_worker()
     with PrometheusServer(tmp_path, _watch(worker.address, tmp_path / "prometheus.yml")) as prometheus:
-        # a rate needs a scrape from before what it counts
+        # a rate only counts what happens after the first scrape
         _wait_for(lambda: [] if _numbers(prometheus, "sum(sentiment_ready) > 0") else ["a scrape"])
         scene.send(_a_bit_of_everything())
         scene.wait_until_done()
@@ -143,7 +143,7 @@ def _watch(address: str, config: Path) -> Path:
 
 
 def _a_bit_of_everything() -> Iterator[Input]:
-    """Texts to score, one that cannot be, a stream that is erased, and one whose mood turns as the network reads it."""
+    """Texts to score, a dead letter, an erasure, and a stream whose mood turns in the eyes of the network."""
     now_ms = int(time.time() * 1000)
     yield from tweets(200, start_ms=now_ms - 400)
     yield Input("poison", None, now_ms - 200, reason=Reason.INVALID_JSON, value=b"{")
@@ -153,7 +153,7 @@ def _a_bit_of_everything() -> Iterator[Input]:
 
 
 def _wait_for(find_missing: Callable[[], list[Any]]) -> None:
-    """Until nothing is missing any more. Raises AssertionError that names what is."""
+    """Wait until nothing is missing. Raises AssertionError with what still is."""
     deadline = time.monotonic() + WAIT_TIMEOUT_S
     while missing := find_missing():
         assert time.monotonic() < deadline, f"still missing after {WAIT_TIMEOUT_S:g} s: {missing}"
@@ -161,7 +161,7 @@ def _wait_for(find_missing: Callable[[], list[Any]]) -> None:
 
 
 def _numbers(prometheus: PrometheusServer, expression: str) -> list[float]:
-    """The values that a query gives now; none where one of them is no number. Raises HTTPError on a wrong query."""
+    """The current values of a query; empty if one is not a number. Raises HTTPError when the query is invalid."""
     found = _get(f"{prometheus.url}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
     values = [float(series["value"][1]) for series in found["result"]]
     return values if all(map(isfinite, values)) else []

@@ -1,4 +1,4 @@
-"""The demo as its user runs it, on servers of its own, with the packaged checkpoint."""
+"""The demo as a user runs it, on its own servers and with the packaged checkpoint."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The same records give the same events, states, metrics and log actions as before, and the same settings reach them.
+"""Fixed records give the same events, states, metrics and log actions as before; settings and commands are the same.
 
-Everything is compared exactly but what the processor's instruction set may move: floats, within 1e-5.
+Everything is compared exactly, except floats, which depend on the processor's instruction set: they agree within 1e-5.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.system.golden import GOLDEN, run_worker, surface
 from worker.stack import LocalStack
 
 TOLERANCE = 1e-5
-# The bytes of a state, spelled out once more: header, mood, and the head and the float32 arrays of the network's state.
+# The layout of a state, independent of the code: header, mood, then head and float32 arrays of the network's state.
 HEADER = struct.Struct("<BBHQq")
 MOOD = struct.Struct("<B 3d Qq I2d dQdqd dQdqd")
 NETWORK_HEAD_BYTES = 22
@@ -52,7 +52,7 @@ def test_settings_and_commands_are_the_same(golden: dict[str, Any]) -> None:
 
 
 def _assert_same(now: Any, before: Any, path: str) -> None:
-    """Equal down to the order of fields, floats within the tolerance."""
+    """Assert equality, including the order of fields; floats may differ within the tolerance."""
     if isinstance(before, dict):
         assert list(now) == list(before), path
         for name, value in before.items():

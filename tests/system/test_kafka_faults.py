@@ -1,4 +1,4 @@
-"""The broker goes away and comes back; a worker may end meanwhile, and is started again by whoever looks after it."""
+"""The broker stops and comes back. A worker may end in the meantime; a supervisor starts it again."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from tests.system.scene import Scene
 from worker.stack import KafkaBroker
 
 NUM_RECORDS = 2000
-SMALL_BATCH = 16  # hundreds of commits, so that the broker goes in the middle of one
+SMALL_BATCH = 16  # hundreds of commits, so that the broker stops during one
 SHORT_COMMIT_S = 8  # about as long as a broker takes to come back: some commits are undecided, others are not
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [KafkaBroker.kill, KafkaBroker.stop], ids=["killed", "stopped"])
-def test_nothing_is_lost_or_doubled_by_a_broker_that_comes_back_after_it_was(
-    scene: Scene, end: Callable[[KafkaBroker], None]
-) -> None:
+def test_a_broker_restart_loses_and_duplicates_nothing(scene: Scene, end: Callable[[KafkaBroker], None]) -> None:
     (broker,) = scene.workplace.stack.brokers
     scene.supervised = True
     scene.send(tweets(NUM_RECORDS))

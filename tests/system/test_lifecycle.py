@@ -1,4 +1,4 @@
-"""How a worker begins and ends: at the end, at a signal, without a server, with another network, at least once."""
+"""How a worker starts and ends: --until-end, signals, missing servers, a new checkpoint, at-least-once delivery."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from worker.stack.server import HOST, free_port
 NUM_RECORDS = 400
 
 
-def test_until_end_works_off_what_was_there_and_ends_well(scene: Scene) -> None:
+def test_until_end_processes_the_existing_records_and_exits_with_0(scene: Scene) -> None:
     scene.send(tweets(NUM_RECORDS))
     worker = scene.launch_worker("--until-end")
     assert worker.wait_for_end() == EXIT_OK, worker.tail()
@@ -30,7 +30,7 @@ def test_until_end_works_off_what_was_there_and_ends_well(scene: Scene) -> None:
     assert report.num_events == NUM_RECORDS
 
 
-def test_sigterm_amid_traffic_drains_flushes_and_ends_well(scene: Scene) -> None:
+def test_sigterm_during_traffic_drains_flushes_and_exits_with_0(scene: Scene) -> None:
     with scene.feeding(rate=400):
         worker = scene.launch_worker(flush_interval_s=600)
         worker.wait_for_metric("events_total", NUM_RECORDS)
@@ -66,7 +66,7 @@ def test_a_redis_that_evicts_is_refused_with_what_to_set(scene: Scene) -> None:
     assert "config set maxmemory-policy noeviction" in worker.output()
 
 
-def test_a_new_checkpoint_reads_the_whole_past_before_its_first_event(scene: Scene, tmp_path: Path) -> None:
+def test_a_new_checkpoint_rebuilds_all_states_before_its_first_event(scene: Scene, tmp_path: Path) -> None:
     before = scene.send(tweets(NUM_RECORDS))
     scene.launch_worker()
     scene.wait_until_flushed()
@@ -87,7 +87,7 @@ def test_a_new_checkpoint_reads_the_whole_past_before_its_first_event(scene: Sce
     assert report.exact, report
 
 
-def test_at_least_once_loses_nothing_and_repeats_only_what_it_said_before(make_scene: Callable[..., Scene]) -> None:
+def test_at_least_once_loses_nothing_and_only_repeats_earlier_events(make_scene: Callable[..., Scene]) -> None:
     scene = make_scene(delivery="at_least_once", instance_id="only", max_batch=48)
     scene.send(tweets(NUM_RECORDS))
     for point in ("produced:2", "applied:4"):
@@ -95,7 +95,7 @@ def test_at_least_once_loses_nothing_and_repeats_only_what_it_said_before(make_s
         assert worker.wait_for_end() == -signal.SIGKILL, worker.tail()
     scene.launch_worker()
     report = scene.finish()
-    assert report.twice  # sent, and killed before their offset was
+    assert report.twice  # sent by a worker that was killed before it committed their offset
     report.twice.clear()
     assert report.exact, report
 

@@ -1,4 +1,4 @@
-"""The verifier is worth something: it finds the bugs that are planted in a worker."""
+"""Negative controls: the verifier finds the bugs that are planted in a worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def planted(*bugs: str) -> tuple[str, ...]:
     return ("-m", "tests.system.planted", ",".join(bugs), "worker")
 
 
-def test_events_that_come_twice_or_backwards_dead_letters_that_are_missing_and_scores_a_little_off(
+def test_the_verifier_finds_repeated_and_reordered_events_missing_dead_letters_and_wrong_scores(
     scene: Scene,
 ) -> None:
     sent = scene.send(mixed(NUM_RECORDS, seed=1))
@@ -30,7 +30,7 @@ def test_events_that_come_twice_or_backwards_dead_letters_that_are_missing_and_s
     assert not (report.wrong_label or report.wrong_state or report.unknown)
 
 
-def test_offsets_that_are_committed_before_the_events(make_scene: Callable[..., Scene]) -> None:
+def test_the_verifier_finds_offsets_committed_before_the_events(make_scene: Callable[..., Scene]) -> None:
     scene = make_scene(instance_id="only", max_batch=48)
     scene.send(tweets(NUM_RECORDS))
     worker = scene.launch_worker(program=planted("offset_first"), crash_at="produced:3")
@@ -41,7 +41,7 @@ def test_offsets_that_are_committed_before_the_events(make_scene: Callable[..., 
     assert not report.twice
 
 
-def test_a_flush_that_does_not_tell_that_redis_forgot(scene: Scene) -> None:
+def test_the_verifier_finds_a_flush_that_ignores_lost_states(scene: Scene) -> None:
     scene.send(tweets(NUM_RECORDS))
     scene.launch_worker(program=planted("lost_is_ok"))
     scene.wait_until_flushed()
@@ -52,7 +52,9 @@ def test_a_flush_that_does_not_tell_that_redis_forgot(scene: Scene) -> None:
     assert not (report.lost or report.twice or report.wrong_score)
 
 
-def test_states_that_are_not_brought_up_to_the_groups_offset(make_scene: Callable[..., Scene]) -> None:
+def test_the_verifier_finds_states_that_are_not_replayed_up_to_the_groups_offset(
+    make_scene: Callable[..., Scene],
+) -> None:
     scene = make_scene(instance_id="only", max_batch=48)
     scene.send(tweets(NUM_RECORDS))
     worker = scene.launch_worker(crash_at="applied:4", flush_interval_s=600)

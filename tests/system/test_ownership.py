@@ -1,4 +1,4 @@
-"""Several workers: partitions change hands both ways, and who lost them can no longer write anywhere."""
+"""Several workers: partitions move between them, and a worker that lost a partition can no longer write for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RARE_FLUSH_S = 600
 
 
 def owned(worker: WorkerProcess, count: int) -> None:
-    """Wait until it owns so many partitions."""
+    """Wait until the worker owns at least `count` partitions."""
     worker.wait_for_metric("owned_partitions", count)
 
 
@@ -41,11 +41,11 @@ def test_partitions_move_to_a_worker_that_joins_and_back_from_one_that_leaves_or
     assert report.exact, report
 
 
-def test_a_worker_paused_past_its_session_is_refused_by_kafka_and_by_redis_and_joins_again(scene: Scene) -> None:
+def test_a_worker_paused_past_its_session_is_fenced_by_kafka_and_redis_and_joins_again(scene: Scene) -> None:
     busy, idle = streams_in({0, 1}, 4), streams_in({2, 3}, 4)
     scene.send(tweets(200, streams=idle))
-    # it waits long for fuller batches, so that it is paused with records in hand, and flushes only when it gives
-    # partitions up: of the busy ones Kafka is to hear first, of the idle ones Redis
+    # A long wait for full batches, so that the worker is paused with records in memory. It flushes only when it loses
+    # partitions, so Kafka must fence it on the busy ones, and Redis on the idle ones.
     sleeper = scene.start_worker(max_wait_ms=LONG_WAIT_MS, flush_interval_s=RARE_FLUSH_S)
     scene.wait_until_done()
     scene.send(tweets(100, seed=2, streams=busy))
@@ -55,7 +55,7 @@ def test_a_worker_paused_past_its_session_is_refused_by_kafka_and_by_redis_and_j
     with scene.feeding(streams=busy):
         heir = scene.start_worker()
         owned(heir, 4)
-        # awake, it is to commit at once: before it has heard that the group went on without it
+        # Once resumed, it commits at once, before it learns of the rebalance.
         time.sleep(max(0.0, paused_at + LONG_WAIT_MS / 1000 - time.monotonic()))
         sleeper.resume()
         sleeper.wait_for_metric("fenced_total", 2, by="kafka")

@@ -1,4 +1,4 @@
-"""The benchmark in short: every program does the work that its row of the table claims. How fast is not for a test."""
+"""A short benchmark: every program does the work that its row of the table claims. Speed is not tested."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from worker.stack import LocalStack
 
 NUM_RECORDS = 2000
 NUM_STREAMS = 100
-# two kernels may differ on a text whose two best labels are as good as equal
+# two kernels may differ on a text with two almost equally probable labels
 MIN_SAME_LABELS = 0.998
 
 
@@ -24,7 +24,7 @@ def backlog(stack: LocalStack):
 
 
 @pytest.mark.slow
-def test_every_program_of_the_benchmark_gives_each_record_one_event_and_the_label_that_our_worker_gives(
+def test_every_program_gives_each_record_one_event_with_the_label_of_our_worker(
     stack: LocalStack, backlog: Backlog, checkpoint: Path, tmp_path: Path
 ) -> None:
     rows: list[ProgramResult] = [run(stack, program, backlog, checkpoint, tmp_path) for program in PROGRAMS]

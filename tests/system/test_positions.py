@@ -1,4 +1,4 @@
-"""What Kafka and Redis say of a partition differs, or the log no longer reaches back: C, P and the start of the log."""
+"""Kafka and Redis disagree about a partition, or the log no longer reaches back far enough."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NUM_RECORDS = 400
 
 
 def process(scene: Scene, seed: int = 1) -> list[Sent]:
-    """Send some records, and let a worker that ends then work them off."""
+    """Send some records, and let a worker process them and end."""
     sent = scene.send(tweets(NUM_RECORDS, seed=seed))
     scene.launch_worker()
     scene.wait_until_flushed()
@@ -22,14 +22,14 @@ def process(scene: Scene, seed: int = 1) -> list[Sent]:
 
 
 def middles(sent: list[Sent]) -> dict[tuple[str, int], int]:
-    """For every partition the offset in the middle of its records."""
+    """The offset of the middle record of every partition."""
     places: dict[tuple[str, int], list[int]] = {}
     for record in sent:
         places.setdefault((record.topic, record.partition), []).append(record.offset)
     return {place: offsets[len(offsets) // 2] for place, offsets in places.items()}
 
 
-def test_where_the_groups_offset_is_gone_it_goes_on_at_the_position_of_the_states(scene: Scene) -> None:
+def test_without_a_group_offset_a_worker_continues_at_the_position_of_the_states(scene: Scene) -> None:
     sent = process(scene)
     forget_offsets(scene.workplace.settings, middles(sent))
     scene.send(tweets(NUM_RECORDS, seed=2))
@@ -40,7 +40,7 @@ def test_where_the_groups_offset_is_gone_it_goes_on_at_the_position_of_the_state
     assert report.exact, report
 
 
-def test_offsets_that_were_set_back_publish_again_what_was_published_before(scene: Scene) -> None:
+def test_events_are_published_again_after_the_groups_offsets_are_set_back(scene: Scene) -> None:
     begins = middles(process(scene))
     move_offsets(scene.workplace.settings, begins)
     scene.launch_worker()
@@ -51,7 +51,7 @@ def test_offsets_that_were_set_back_publish_again_what_was_published_before(scen
     assert report.exact, report
 
 
-def test_streams_whose_beginning_the_log_has_lost_begin_anew_and_say_so(scene: Scene) -> None:
+def test_streams_restart_and_report_it_when_the_log_has_lost_their_beginning(scene: Scene) -> None:
     before = process(scene)
     expectation = scene.oracle.expect(before)
     begins = middles(before)
@@ -64,11 +64,13 @@ def test_streams_whose_beginning_the_log_has_lost_begin_anew_and_say_so(scene: S
 
     held = [record for record in before if record.offset >= begins[record.topic, record.partition]]
     rebuilt = scene.oracle.expect(held + after)
-    told: set[str] = set()
+    reported: set[str] = set()
     for record in sorted(after):
         event = rebuilt.events[record.id]
-        expectation.events[record.id] = event if record.input.stream in told else replace(event, reset="history_lost")
-        told.add(record.input.stream)
+        expectation.events[record.id] = (
+            event if record.input.stream in reported else replace(event, reset="history_lost")
+        )
+        reported.add(record.input.stream)
     expectation.states = rebuilt.states
     report = scene.report(expectation)
     assert report.exact, report

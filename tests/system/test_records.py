@@ -1,4 +1,4 @@
-"""What a record may be: poison among good ones, a piece of a text, an erasure, the first after a long silence."""
+"""Kinds of records: poison, huge records, pieces of texts, erasures, expired streams, aborted transactions."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tests.system.test_redis_faults import forget_everything
 from worker.errors import Reason
 
 HOUR_MS = 3_600_000
-MAX_RECORD_BYTES = (1 << 20) - 500  # the broker's limit, less what Kafka puts around a record
+MAX_RECORD_BYTES = (1 << 20) - 500  # the broker's limit, less Kafka's overhead for a record
 TEXT = "so happy today , great flight and the service was very good . love the phone but hate the bad film ! thanks"
 NUM_PIECES = 9
 
 
-def test_poison_becomes_dead_letters_and_its_neighbours_are_read_as_if_it_were_not_there(scene: Scene) -> None:
+def test_poison_becomes_dead_letters_and_does_not_affect_its_neighbours(scene: Scene) -> None:
     good = list(tweets(200, streams=STREAMS[:4]))
     bad = list(poison(STREAMS[0]))
-    assert {one.reason for one in bad} == set(Reason) - {Reason.POISON}  # which no text is known to be
+    assert {one.reason for one in bad} == set(Reason) - {Reason.POISON}  # no known text triggers it
     for place, one in enumerate(bad):
         good.insert(20 * (place + 1), one)
     scene.send(good)
@@ -39,7 +39,7 @@ def test_poison_becomes_dead_letters_and_its_neighbours_are_read_as_if_it_were_n
     ]
 
 
-def test_a_record_as_large_as_a_broker_takes_keeps_nobody_from_getting_past_it(scene: Scene) -> None:
+def test_a_record_of_the_brokers_maximum_size_does_not_block_the_worker(scene: Scene) -> None:
     good = list(tweets(100))
     value = json.dumps({"text": "so " * (MAX_RECORD_BYTES // 3)}).encode()
     huge = Input(STREAMS[0], None, now_ms(), reason=Reason.TEXT_TOO_LONG, value=value)
@@ -52,7 +52,7 @@ def test_a_record_as_large_as_a_broker_takes_keeps_nobody_from_getting_past_it(s
     assert report.exact, report
 
 
-def test_a_text_in_pieces_is_read_like_the_whole_one_by_two_workers_of_which_one_died(
+def test_a_text_in_pieces_is_scored_like_the_whole_text_even_if_a_worker_dies_in_between(
     make_scene: Callable[..., Scene],
 ) -> None:
     scene = make_scene(instance_id="only")
@@ -74,8 +74,8 @@ def test_a_text_in_pieces_is_read_like_the_whole_one_by_two_workers_of_which_one
     scene.launch_worker()
     report = scene.finish()
     assert report.exact, report
-    (whole,) = {_reading(event) for event in _events(scene) if event["stream"].startswith("whole")}
-    (pieced,) = {_reading(event) for event in _events(scene) if event["stream"] in streams and event["final"]}
+    (whole,) = {_rounded(event) for event in _events(scene) if event["stream"].startswith("whole")}
+    (pieced,) = {_rounded(event) for event in _events(scene) if event["stream"] in streams and event["final"]}
     assert whole == pieced
 
 
@@ -84,13 +84,13 @@ def _events(scene: Scene) -> list[dict[str, Any]]:
     return [json.loads(one.value) for one in kafka_tools.read_to_end(settings.kafka, settings.events_topic)]
 
 
-def _reading(event: dict[str, Any]) -> tuple[Any, ...]:
-    """What was read in the text, to five digits."""
+def _rounded(event: dict[str, Any]) -> tuple[Any, ...]:
+    """The label, probabilities and mood score of an event, to five digits."""
     shares = tuple(round(share, 5) for share in event["probabilities"].values())
     return event["label"], shares, round(event["mood"]["score"], 5)
 
 
-def test_a_null_value_erases_its_stream_also_where_the_log_is_read_again(scene: Scene) -> None:
+def test_a_null_value_erases_its_stream_even_in_a_replay(scene: Scene) -> None:
     erased, renewed = STREAMS[:10], STREAMS[:5]
     scene.send(tweets(300))
     scene.send(Input(stream, None, now_ms()) for stream in erased)
@@ -108,10 +108,24 @@ def test_a_null_value_erases_its_stream_also_where_the_log_is_read_again(scene: 
     assert report.num_states == len(STREAMS) - len(erased) + len(renewed)
 
 
-def test_a_stream_expires_by_event_time_also_where_the_log_is_read_again(make_scene: Callable[..., Scene]) -> None:
+def test_a_stream_expires_by_event_time_even_in_a_replay(make_scene: Callable[..., Scene]) -> None:
     scene = make_scene(state_ttl_s=HOUR_MS // 1000)
     begin_ms = now_ms() - 1000 * HOUR_MS
-    minutes = (0, 59, 60, 121, 121, 100, 160, 182, 300, 301, 361, 361, 430)  # 121, 300 and 430 come after the hour
+    minutes = (
+        0,
+        59,
+        60,
+        121,
+        121,
+        100,
+        160,
+        182,
+        300,
+        301,
+        361,
+        361,
+        430,
+    )  # 121, 300 and 430 come more than an hour after the latest
     inputs = [
         Input(stream, f"great flight {minute}", begin_ms + minute * 60_000, timestamp_ms=now_ms())
         for minute in minutes

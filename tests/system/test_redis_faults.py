@@ -1,4 +1,4 @@
-"""Redis forgets, goes back in time, or goes away: Kafka is the truth, so nothing changes in what comes out."""
+"""Redis loses data, is rolled back, or stops. Kafka is the source of truth, so the output does not change."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.system.scene import POLL_S, Scene
 from tests.system.verifier import REDIS_TIMEOUT_S
 
 NUM_RECORDS = 400
-# so many looks, while a worker asks Redis anew twice or more; a flush does not at once put right what it then believes
+# enough checks to cover two or more probes of Redis; with rare flushes, a wrong probe is not corrected at once
 NUM_LOOKS, LONG_FLUSH_S = 60, 2
-FEW_STREAMS = 12  # of the forty that are sent: three for each partition
+FEW_STREAMS = 12  # three for each partition, of the forty that are sent
 
 
 def forget_everything(scene: Scene) -> None:
@@ -23,14 +23,14 @@ def forget_everything(scene: Scene) -> None:
 
 
 def make_it_evict(scene: Scene) -> None:
-    """One record for each partition: with it, the states that are flushed and not in use leave the worker's memory."""
+    """Send one record to each partition, which makes the worker evict flushed states that are not in use."""
     num_partitions = scene.workplace.settings.partitions
     for partition in range(num_partitions):
         scene.send(tweets(1, seed=2, streams=streams_in({partition}, num_partitions, 1)))
     scene.wait_until_done()
 
 
-def test_states_that_redis_forgot_are_written_again_from_memory(scene: Scene) -> None:
+def test_states_lost_in_redis_are_written_again_from_memory(scene: Scene) -> None:
     scene.send(tweets(NUM_RECORDS))
     worker = scene.launch_worker()
     scene.wait_until_done()
@@ -42,7 +42,7 @@ def test_states_that_redis_forgot_are_written_again_from_memory(scene: Scene) ->
     assert report.exact, report
 
 
-def test_states_that_redis_forgot_and_memory_does_not_hold_are_rebuilt_from_the_log(
+def test_states_lost_in_redis_and_not_in_memory_are_rebuilt_from_the_log(
     make_scene: Callable[..., Scene],
 ) -> None:
     scene = make_scene(max_cached_streams=FEW_STREAMS)
@@ -58,7 +58,7 @@ def test_states_that_redis_forgot_and_memory_does_not_hold_are_rebuilt_from_the_
     assert "rebuilt" in worker.output()
 
 
-def test_a_new_worker_rebuilds_what_redis_forgot_while_none_ran(scene: Scene) -> None:
+def test_a_new_worker_rebuilds_states_that_redis_lost_while_none_ran(scene: Scene) -> None:
     scene.send(tweets(NUM_RECORDS))
     scene.launch_worker()
     assert scene.finish().exact
@@ -71,7 +71,7 @@ def test_a_new_worker_rebuilds_what_redis_forgot_while_none_ran(scene: Scene) ->
     assert report.exact, report
 
 
-def test_states_of_a_redis_that_went_back_to_an_older_snapshot_are_not_believed(scene: Scene) -> None:
+def test_states_of_a_redis_rolled_back_to_an_older_snapshot_are_not_used(scene: Scene) -> None:
     server = scene.workplace.stack.redis_server
     scene.send(tweets(NUM_RECORDS))
     worker = scene.launch_worker()
@@ -88,7 +88,7 @@ def test_states_of_a_redis_that_went_back_to_an_older_snapshot_are_not_believed(
     assert report.exact, report
 
 
-def test_a_new_worker_rebuilds_what_redis_went_back_behind_while_none_ran(scene: Scene) -> None:
+def test_a_new_worker_rebuilds_states_that_were_rolled_back_while_none_ran(scene: Scene) -> None:
     server = scene.workplace.stack.redis_server
     scene.send(tweets(NUM_RECORDS))
     scene.launch_worker()
@@ -106,7 +106,7 @@ def test_a_new_worker_rebuilds_what_redis_went_back_behind_while_none_ran(scene:
     assert report.exact, report
 
 
-def test_a_worker_waits_for_a_redis_that_is_away_and_fills_one_that_comes_back_empty(
+def test_a_worker_waits_for_a_stopped_redis_and_fills_it_when_it_comes_back_empty(
     make_scene: Callable[..., Scene],
 ) -> None:
     scene = make_scene(max_cached_streams=FEW_STREAMS)
@@ -124,7 +124,7 @@ def test_a_worker_waits_for_a_redis_that_is_away_and_fills_one_that_comes_back_e
     assert report.exact, report
 
 
-def test_a_redis_that_is_full_is_waited_for_and_gets_every_state_once_it_has_room(
+def test_a_worker_waits_for_a_full_redis_and_writes_every_state_once_it_has_room(
     make_scene: Callable[..., Scene],
 ) -> None:
     scene = make_scene(flush_interval_s=LONG_FLUSH_S)
@@ -137,7 +137,7 @@ def test_a_redis_that_is_full_is_waited_for_and_gets_every_state_once_it_has_roo
         scene.wait_until(lambda: "used memory > 'maxmemory'" in worker.output())
         scene.wait_until(lambda: not worker.answers())
         for _ in range(NUM_LOOKS):
-            assert not worker.answers(), "it takes a Redis that is full for one that is well"
+            assert not worker.answers(), "the worker takes a full Redis for a healthy one"
             time.sleep(POLL_S)
     finally:
         client.config_set("maxmemory", 0)
@@ -145,7 +145,7 @@ def test_a_redis_that_is_full_is_waited_for_and_gets_every_state_once_it_has_roo
     assert report.exact, report
 
 
-def test_connections_to_a_redis_that_was_restarted_end_no_worker_that_takes_partitions_over(scene: Scene) -> None:
+def test_a_takeover_survives_stale_connections_to_a_restarted_redis(scene: Scene) -> None:
     scene.send(tweets(NUM_RECORDS))
     first = scene.start_worker()
     scene.wait_until_flushed()

@@ -1,4 +1,4 @@
-"""The whole worker without faults: every record once, in order, as the offline reference has it."""
+"""The whole worker without faults: every record gives one event, in order, as in the offline reference."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.system.inputs import STREAMS, mixed, tweets
 from tests.system.scene import Scene
 
 
-def test_a_thousand_tweets_come_out_as_the_reference_reads_them(scene: Scene) -> None:
+def test_a_thousand_tweets_give_the_events_of_the_reference(scene: Scene) -> None:
     scene.send(tweets(1000, streams=STREAMS[:12]))
     scene.launch_worker()
     report = scene.finish()
@@ -17,7 +17,7 @@ def test_a_thousand_tweets_come_out_as_the_reference_reads_them(scene: Scene) ->
     assert report.num_shifts
 
 
-def test_streams_of_one_name_in_two_topics_are_two_streams(make_scene: Callable[..., Scene]) -> None:
+def test_streams_with_one_name_in_two_topics_are_two_streams(make_scene: Callable[..., Scene]) -> None:
     scene = make_scene(inputs=("tweets", "reviews"))
     for seed, topic in enumerate(scene.workplace.settings.topics):
         scene.send(mixed(500, seed), topic)

@@ -1,10 +1,10 @@
-"""Compares what a read_committed consumer sees, and what is left in Redis, with the oracle.
+"""Compares the oracle with what a read_committed consumer sees and what is left in Redis.
 
-Bounds. The worker computes in float32, with sums whose order depends on what else is in a batch, the reference in
-float64. Over 600 texts of one stream the states drifted apart by 1e-6 and the probabilities by 2e-7, with weights
-larger than those of a trained network; 1e-5 leaves a factor of ten, and any record skipped, doubled or read in another
-order moves the state by 1e-2 and more. A label is an argmax: it may differ where the reference's two largest
-probabilities are closer than both may be off, 2e-5.
+Tolerances: the worker computes in float32, and the order of its sums depends on the other texts in a batch; the
+reference computes in float64. Over 600 texts of one stream, the states differed by 1e-6 and the probabilities by 2e-7,
+with weights larger than those of a trained network. A tolerance of 1e-5 leaves a factor of ten, while a record that is
+skipped, repeated or read out of order changes the state by at least 1e-2. The label is an argmax, so it may differ if
+the reference's two largest probabilities are within twice the tolerance, 2e-5.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REDIS_TIMEOUT_S = 30.0
 
 @dataclass(repr=False)
 class Report:
-    """What is wrong, each a list of sentences; all of them are empty after a run that kept the promise."""
+    """The faults found, as one list of messages for each kind; all lists are empty after an exact run."""
 
     num_records: int = 0
     num_events: int = 0
@@ -47,12 +47,12 @@ class Report:
 
     @property
     def faults(self) -> dict[str, list[str]]:
-        """Every kind of fault, by its name."""
+        """The faults of every kind, by the name of the kind."""
         return {one.name: getattr(self, one.name) for one in fields(self) if not one.name.startswith("num_")}
 
     @property
     def exact(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no faults."""
         return not any(self.faults.values())
 
     def __repr__(self) -> str:
@@ -63,7 +63,7 @@ class Report:
 
 
 def verify(workplace: Workplace, oracle: Oracle, expectation: Expectation, *, states: bool = True) -> Report:
-    """Judge all that came out; with `states` also Redis, which must be flushed up to the last commit."""
+    """Verify the whole output, and with `states` also Redis, which must be flushed up to the last commit."""
     settings = workplace.settings
     report = Report(num_records=len(expectation.events) + len(expectation.dead_letters))
     seen = kafka_tools.read_to_end(
@@ -98,7 +98,7 @@ def _check_events(report: Report, expectation: Expectation, events: list[dict[st
 
 
 def _first_of_each(report: Report, pairs: Iterable[tuple[str, Any]], expected: Iterable[str]) -> Iterator[Any]:
-    """The first of each id; counts what is missing, there again, or was never due."""
+    """Yield the first record of each id; reports missing, repeated and unexpected ids."""
     missing = set(expected)
     known, found = frozenset(missing), set()
     for name, value in pairs:
@@ -153,7 +153,7 @@ def _check_shifts(report: Report, expectation: Expectation, ids: list[str]) -> N
 
 
 def stored_states(workplace: Workplace, oracle: Oracle) -> dict[StreamKey, StreamEntry]:
-    """Every state in Redis under the lineage that its partition has now."""
+    """Every state in Redis under the current lineage of its partition."""
     found = {}
     with redis.Redis.from_url(workplace.settings.redis, socket_timeout=REDIS_TIMEOUT_S) as client:
         for topic, partition, prefix in _prefixes(workplace, oracle):
@@ -161,7 +161,7 @@ def stored_states(workplace: Workplace, oracle: Oracle) -> dict[StreamKey, Strea
             if lineage is None:
                 continue
             start = f"{prefix}:{lineage.decode()}:".encode()
-            # names of our own making have no glob characters but these
+            # our own names contain no glob characters except this one
             pattern = start.replace(b"[", b"\\[")
             for key in client.scan_iter(pattern + b"*", count=1000):
                 value = client.get(key)
@@ -179,7 +179,7 @@ def _prefixes(workplace: Workplace, oracle: Oracle) -> Iterator[tuple[str, int, 
 
 
 def positions_behind(workplace: Workplace, oracle: Oracle) -> dict[str, tuple[int, int | None]]:
-    """Partitions whose states in Redis are not those of the group's offset: that offset, and theirs."""
+    """Partitions whose position in Redis differs from the group's offset: the offset, and the position."""
     committed = kafka_tools.committed(workplace.settings.kafka, workplace.settings.group)
     behind = {}
     with redis.Redis.from_url(workplace.settings.redis, socket_timeout=REDIS_TIMEOUT_S) as client:
@@ -220,5 +220,5 @@ def _differences(expected: ExpectedState, found: StreamEntry) -> Iterator[str]:
 
 
 def _close(found: Any, due: Any, num_summed: int = 1) -> bool:
-    """Within the tolerance, times the number of addends of a sum."""
+    """Whether the difference is within the tolerance, times the number of terms of a sum."""
     return bool(np.abs(np.subtract(found, due)).max() <= TOLERANCE * num_summed)

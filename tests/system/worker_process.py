@@ -1,4 +1,4 @@
-"""One worker as a child process: started, watched, paused and ended as an operator, or a crash, would."""
+"""One worker as a child process, which tests start, watch, pause, stop and kill."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ SURROUNDINGS = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_T
 
 
 class WorkerProcess(Server):
-    """A server that is ready when /ready says so. `environment` are its SENTIMENT_* variables.
+    """A server that is ready when /ready says so. `environment` holds its SENTIMENT_* variables.
 
-    Its port is that of its health, its output is in `folder/name.log`. `start` waits until it is ready; `launch` does
-    not: for a worker that is to die, or to end by itself.
+    Its port is its health port, and its output goes to `folder/name.log`. `start` waits until it is ready; `launch`
+    does not wait, for a worker that will crash or end by itself.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class WorkerProcess(Server):
         self._environment = SURROUNDINGS | dict(environment) | {ENV_PREFIX + "HEALTH_PORT": str(self.port)}
 
     def command(self) -> list[str]:
-        """Python behind `env`, since the launcher hands down the environment of the tests."""
+        """Python run through `env`, because the launcher passes on the environment of the tests."""
         return [
             ENV,
             *(f"{name}={value}" for name, value in self._environment.items()),
@@ -47,19 +47,19 @@ class WorkerProcess(Server):
         ]
 
     def launch(self) -> None:
-        """Start it, and wait for nothing."""
+        """Start the worker without waiting until it is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._launch()
 
     def answers(self) -> bool:
-        """Whether /ready says yes."""
+        """Whether /ready answers 200."""
         try:
             return bool(self._get("ready"))
         except OSError:
             return False
 
     def readiness(self) -> str:
-        """What /ready says, for people."""
+        """The answer of /ready, for people."""
         try:
             return self._get("ready")
         except HTTPError as error:
@@ -68,16 +68,16 @@ class WorkerProcess(Server):
             return repr(error)
 
     def _get(self, path: str) -> str:
-        """Raises OSError where nobody answers, or the answer is no."""
+        """Raises OSError when the worker does not answer, or answers with an error status."""
         with urllib.request.urlopen(f"http://{self.address}/{path}", timeout=ANSWER_TIMEOUT_S) as answer:
             return str(answer.read().decode())
 
     def metrics(self) -> str:
-        """What /metrics says. Raises OSError where nobody answers."""
+        """The answer of /metrics. Raises OSError when the worker does not answer."""
         return self._get("metrics")
 
     def metric(self, name: str, **labels: str) -> float:
-        """Sum of the samples called `sentiment_name` that have these labels. Raises OSError where nobody answers."""
+        """The sum of the samples `sentiment_<name>` with these labels. Raises OSError when there is no answer."""
         return sum(
             sample.value
             for family in text_string_to_metric_families(self.metrics())
@@ -86,7 +86,7 @@ class WorkerProcess(Server):
         )
 
     def wait_for_metric(self, name: str, least: float, timeout_s: float = END_TIMEOUT_S, **labels: str) -> None:
-        """Until the metric is at least so high. Raises AssertionError with the end of the log."""
+        """Wait until the metric is at least `least`. Raises AssertionError with the end of the log."""
         deadline = time.monotonic() + timeout_s
         value = None
         while value is None or value < least:
@@ -99,7 +99,7 @@ class WorkerProcess(Server):
                 continue
 
     def wait_for_end(self, timeout_s: float = END_TIMEOUT_S) -> int:
-        """Its exit code; negative: the signal that killed it. Raises AssertionError with the end of the log."""
+        """Wait for the exit code; if negative, it is the signal. Raises AssertionError with the end of the log."""
         deadline = time.monotonic() + timeout_s
         while self.running:
             assert time.monotonic() < deadline, f"{self.name} still runs after {timeout_s:g} s\n{self.tail()}"
@@ -109,10 +109,10 @@ class WorkerProcess(Server):
         return code
 
     def terminate(self, timeout_s: float = END_TIMEOUT_S) -> int:
-        """SIGTERM; its exit code."""
+        """Send SIGTERM, and wait for the exit code."""
         self._child.terminate()
         return self.wait_for_end(timeout_s)
 
     def output(self) -> str:
-        """Everything that it printed."""
+        """Everything that the worker has printed."""
         return self.log.read_text(errors="replace")

@@ -54,24 +54,24 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-class Ration(logging.Filter):
+class RepeatFilter(logging.Filter):
     """Limits each message of a library to once in REPEAT_S: while a broker is down, some log hundreds per second."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._now_s = now_s
-        self._said_at: dict[tuple[str, str], float] = {}
+        self._logged_at: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to write the line."""
         if not record.name.startswith(LIBRARIES):
             return True
         now_s, line = self._now_s(), (record.name, record.getMessage())
-        if now_s - self._said_at.get(line, -REPEAT_S) < REPEAT_S:
+        if now_s - self._logged_at.get(line, -REPEAT_S) < REPEAT_S:
             return False
-        if len(self._said_at) >= MAX_REMEMBERED_LINES:
-            self._said_at.clear()
-        self._said_at[line] = now_s
+        if len(self._logged_at) >= MAX_REMEMBERED_LINES:
+            self._logged_at.clear()
+        self._logged_at[line] = now_s
         return True
 
 
@@ -82,7 +82,7 @@ def configure_logs(settings: Settings, *, is_service: bool = False) -> None:
     level debug, they log at level info.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(Ration())
+    handler.addFilter(RepeatFilter())
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
     logging.captureWarnings(True)

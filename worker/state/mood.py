@@ -134,7 +134,7 @@ class MoodTracker:
         weight = kept + own
         mean = (kept * mood.score + own * score) / weight
         magnitude = (kept * mood.magnitude + own * abs(score)) / weight
-        up, down, shift = self._judge(mood, score, clock_ms)
+        up, down, shift = self._detect(mood, score, clock_ms)
         reference = (0, 0.0, 0.0) if shift else _learn(mood, score)
         return MoodState(mean, magnitude, weight, mood.num_records + 1, clock_ms, *reference, up, down), shift
 
@@ -145,7 +145,7 @@ class MoodTracker:
             return time_ms, mood.weight * exp2(-elapsed_ms / self._half_life_ms), 1.0
         return mood.time_ms, mood.weight, exp2(elapsed_ms / self._half_life_ms)
 
-    def _judge(self, mood: MoodState, score: float, clock_ms: int) -> tuple[Cusum, Cusum, Shift | None]:
+    def _detect(self, mood: MoodState, score: float, clock_ms: int) -> tuple[Cusum, Cusum, Shift | None]:
         if mood.reference_records < MIN_REFERENCE_RECORDS:
             return _AT_REST, _AT_REST, None
         mean = mood.reference_mean

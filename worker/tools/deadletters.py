@@ -88,7 +88,7 @@ async def redrive(settings: Settings, reasons: Collection[Reason] = ()) -> Redri
             starts = {tp: min(progress[tp][reason] for reason in chosen) for tp in ends}
             async for chunk in log.chunks(starts, ends):
                 tp, reached = _partition_of(chunk[-1]), chunk[-1].offset + 1
-                due, foreign = _sort_out(chunk, chosen, progress[tp])
+                due, foreign = _select(chunk, chosen, progress[tp])
                 progress[tp] |= {reason: max(progress[tp][reason], reached) for reason in chosen}
                 if due:
                     await redriver.send_back(due, tp, progress[tp])
@@ -101,7 +101,7 @@ def _partition_of(record: Any) -> TopicPartition:
     return TopicPartition(record.topic, record.partition)
 
 
-def _sort_out(chunk: list[Any], chosen: Collection[Reason], progress: Progress) -> tuple[list[Letter], int]:
+def _select(chunk: list[Any], chosen: Collection[Reason], progress: Progress) -> tuple[list[Letter], int]:
     """The dead letters to send, and the number of records that no worker wrote."""
     letters = [(record, read_deadletter_headers(record.headers)) for record in chunk]
     due = [

@@ -76,7 +76,7 @@ def show_event(console: Console) -> Callable[[bytes], None]:
             (", ".join(word.word for word in event.words), "dim"),
         )
 
-    return _shower(console, SentimentEvent, line)
+    return _line_writer(console, SentimentEvent, line)
 
 
 def show_shift(console: Console) -> Callable[[bytes], None]:
@@ -92,10 +92,10 @@ def show_shift(console: Console) -> Callable[[bytes], None]:
             f"  since {shift.since}",
         )
 
-    return _shower(console, ShiftEvent, line)
+    return _line_writer(console, ShiftEvent, line)
 
 
-def _shower(console: Console, kind: type[Any], line: Callable[[Any], Text]) -> Callable[[bytes], None]:
+def _line_writer(console: Console, kind: type[Any], line: Callable[[Any], Text]) -> Callable[[bytes], None]:
     decoder = msgspec.json.Decoder(kind)
 
     def show(value: bytes) -> None:

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from worker.monitoring.logs import LIBRARIES, REPEAT_S, Ration, configure_logs
+from worker.monitoring.logs import LIBRARIES, REPEAT_S, RepeatFilter, configure_logs
 from worker.settings import load_settings
 
 pytestmark = pytest.mark.usefixtures("same_logs_afterwards")
@@ -72,10 +72,10 @@ def test_the_level_applies_and_debug_shows_the_libraries_info_lines(capsys: pyte
 
 def test_a_repeated_message_of_a_library_is_logged_once_per_interval() -> None:
     now_s = 100.0
-    ration = Ration(lambda: now_s)
+    repeat_filter = RepeatFilter(lambda: now_s)
 
     def passes(name: str, message: str) -> bool:
-        return ration.filter(logging.makeLogRecord({"name": name, "msg": message}))
+        return repeat_filter.filter(logging.makeLogRecord({"name": name, "msg": message}))
 
     assert [passes("aiokafka.consumer", "no node") for _ in range(3)] == [True, False, False]
     assert passes("aiokafka.consumer", "another node")
@@ -85,6 +85,6 @@ def test_a_repeated_message_of_a_library_is_logged_once_per_interval() -> None:
 
 
 def test_messages_of_the_worker_itself_are_never_dropped() -> None:
-    ration = Ration(lambda: 0.0)
+    repeat_filter = RepeatFilter(lambda: 0.0)
     record = logging.makeLogRecord({"name": "worker.ownership.manager", "msg": "Redis is away"})
-    assert all(ration.filter(record) for _ in range(3))
+    assert all(repeat_filter.filter(record) for _ in range(3))
