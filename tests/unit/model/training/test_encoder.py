@@ -1,4 +1,4 @@
-"""The sentence encoder and the teacher made of it, with a tiny encoder of random weights."""
+"""The sentence encoder and its teacher, with a tiny encoder of random weights."""
 
 from __future__ import annotations
 
@@ -61,18 +61,18 @@ def _probabilities(teacher: EncoderTeacher, texts: list[str]) -> np.ndarray:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> RunFolder:
+def run_dir(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path / "run", ModelConfig(), TrainConfig())
 
 
-def test_a_text_is_encoded_alike_alone_and_beside_a_longer_one() -> None:
+def test_padding_does_not_change_an_encoding() -> None:
     encoder, text, longer = _encoder(), torch.tensor([[2, 5, 3]]), torch.tensor([[2, 7, 8, 9, 3]])
     alone = encoder(text, torch.tensor([3]))
     beside = encoder(torch.cat([torch.nn.functional.pad(text, (0, 2)), longer]), torch.tensor([3, 5]))
     torch.testing.assert_close(beside[:1], alone)
 
 
-def test_a_layer_computes_what_the_library_s_does() -> None:
+def test_a_layer_equals_torchs_encoder_layer() -> None:
     layer = EncoderLayer(SIZES)
     library = torch.nn.TransformerEncoderLayer(
         SIZES.size, SIZES.num_heads, SIZES.inner_size, 0.0, "gelu", NORM_EPSILON, batch_first=True
@@ -92,7 +92,7 @@ def test_a_layer_computes_what_the_library_s_does() -> None:
     torch.testing.assert_close(layer(x, seen[:, None, None])[seen], library(x, src_key_padding_mask=~seen)[seen])
 
 
-def test_weights_are_found_in_a_graph_that_names_only_the_nodes_which_use_them() -> None:
+def test_weights_are_found_by_the_names_of_the_nodes_that_use_them() -> None:
     encoder = _encoder()
     graph = _graph_of(encoder)
     weights = _from_graph(graph, lambda tensor: tensor.array, SIZES)
@@ -102,7 +102,7 @@ def test_weights_are_found_in_a_graph_that_names_only_the_nodes_which_use_them()
 
 
 def _graph_of(encoder: Encoder) -> SimpleNamespace:
-    """A graph as the export of BERT makes it: matrices transposed, under numbers for names."""
+    """A graph like the ONNX export of BERT: matrices are transposed and have numbers for names."""
     arrays = {name: tensor.numpy() for name, tensor in encoder.state_dict().items()}
     kinds = np.random.default_rng(0).normal(size=(2, SIZES.size)).astype(np.float32)
     named = {
@@ -135,11 +135,11 @@ def _graph_of(encoder: Encoder) -> SimpleNamespace:
     return SimpleNamespace(initializer=initializer, node=nodes)
 
 
-def test_the_teacher_learns_each_corpus_on_its_own_classes(folder: RunFolder) -> None:
+def test_the_teacher_learns_from_corpora_of_two_and_three_classes(run_dir: RunFolder) -> None:
     teacher = _teacher()
     corpora = {"two": _examples(150, (NEGATIVE, POSITIVE)), "three": _examples(200, (NEGATIVE, NEUTRAL, POSITIVE), 1)}
     losses: list[float] = []
-    teacher.fit(corpora, folder, lambda step, num_steps, loss: losses.append(loss))
+    teacher.fit(corpora, run_dir, lambda step, num_steps, loss: losses.append(loss))
     new = _examples(60, (NEGATIVE, NEUTRAL, POSITIVE), seed=2)
     targets = _probabilities(teacher, [example.text for example in new])
     np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-5)
@@ -147,21 +147,21 @@ def test_the_teacher_learns_each_corpus_on_its_own_classes(folder: RunFolder) ->
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) / 3
 
 
-def test_a_class_that_no_corpus_has_is_never_the_teachers_opinion(folder: RunFolder) -> None:
+def test_the_teacher_never_predicts_a_class_without_training_texts(run_dir: RunFolder) -> None:
     teacher = _teacher(TeacherConfig(epochs=1))
-    teacher.fit({"two": _examples(30, (NEGATIVE, POSITIVE))}, folder)
+    teacher.fit({"two": _examples(30, (NEGATIVE, POSITIVE))}, run_dir)
     assert _probabilities(teacher, ["the film was plain"])[0, NEUTRAL] < 1e-12
 
 
-def test_logits_are_for_balanced_classes_however_rare_one_was(folder: RunFolder) -> None:
+def test_soft_targets_are_for_balanced_classes_even_when_one_was_rare(run_dir: RunFolder) -> None:
     teacher = _teacher()
     vague = [Example(str(i), "the film was so", NEGATIVE if i % 10 == 0 else POSITIVE) for i in range(200)]
-    teacher.fit({"two": vague}, folder)
+    teacher.fit({"two": vague}, run_dir)
     assert _probabilities(teacher, ["the film was so"])[0, NEGATIVE] == pytest.approx(0.5, abs=0.1)
 
 
-def test_a_stopped_fit_goes_on_to_the_weights_of_one_that_was_not(
-    folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_fit_resumes_to_the_weights_of_an_uninterrupted_one(
+    run_dir: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class StoppedError(Exception):
         pass
@@ -173,18 +173,18 @@ def test_a_stopped_fit_goes_on_to_the_weights_of_one_that_was_not(
     monkeypatch.setattr("model.training.distillation.encoder_teacher.SAVE_EVERY", 4)
     corpora, config = {"two": _examples(100, (NEGATIVE, POSITIVE))}, TeacherConfig(epochs=2, batch_texts=16)
     with pytest.raises(StoppedError):
-        _teacher(config).fit(corpora, folder, stop)
+        _teacher(config).fit(corpora, run_dir, stop)
     again, whole, steps = _teacher(config), _teacher(config), list[int]()
-    again.fit(corpora, folder, lambda step, num_steps, loss: steps.append(step))
+    again.fit(corpora, run_dir, lambda step, num_steps, loss: steps.append(step))
     whole.fit(corpora, RunFolder(tmp_path / "whole", ModelConfig(), TrainConfig()))
     assert steps[0] == 5
     for name, tensor in whole.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor), name
 
 
-def test_the_vectors_of_the_pieces_stay_as_they_came(folder: RunFolder) -> None:
+def test_the_embeddings_of_the_pieces_stay_frozen(run_dir: RunFolder) -> None:
     teacher, before = _teacher(), _encoder().pieces.weight
-    teacher.fit({"two": _examples(30, (NEGATIVE, POSITIVE))}, folder)
+    teacher.fit({"two": _examples(30, (NEGATIVE, POSITIVE))}, run_dir)
     assert torch.equal(teacher.encoder.pieces.weight, before)
 
 
@@ -198,14 +198,14 @@ def test_a_long_text_keeps_both_ends() -> None:
     ]
 
 
-def test_addresses_and_names_are_all_alike_to_the_teacher() -> None:
+def test_the_teacher_reads_all_links_and_user_names_alike() -> None:
     there, here = _teacher().encode(["@anna good http://t.example/x1", "@user good http"])
     assert list(there) == list(here)
 
 
-def test_a_corpus_of_one_class_is_refused(folder: RunFolder) -> None:
+def test_a_corpus_of_one_class_is_refused(run_dir: RunFolder) -> None:
     with pytest.raises(DataError, match="semeval: labels of at least two classes"):
-        _teacher().fit({"semeval": _examples(10, (POSITIVE,))}, folder)
+        _teacher().fit({"semeval": _examples(10, (POSITIVE,))}, run_dir)
 
 
 @pytest.mark.parametrize("missing", ["jgo", "onnx", "tokenizers"])

@@ -1,4 +1,4 @@
-"""How much the teachers' logits weigh, and how they are mixed with labels."""
+"""Soft targets: the weights of the teachers' logits, and their mixture with labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHARES = np.array([0.2, 0.5, 0.3])
 
 
 def _drawn(num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Logits for balanced classes, and labels that are drawn with the probabilities that they stand for."""
+    """Logits for balanced classes, and labels sampled from their probabilities under SHARES."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 1.5, (num, 3))
     odds = np.exp(logits) * SHARES
@@ -22,18 +22,18 @@ def _drawn(num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return logits.astype(np.float32), labels
 
 
-def test_a_teacher_that_is_twice_too_sure_counts_half() -> None:
+def test_a_teacher_with_doubled_logits_has_half_the_weight() -> None:
     logits, labels = _drawn(20_000, seed=1)
     np.testing.assert_allclose(best_weights([2 * logits], labels), [0.5], atol=0.03)
 
 
-def test_a_teacher_that_guesses_does_not_count_beside_one_that_knows() -> None:
+def test_a_teacher_that_guesses_has_no_weight_beside_a_calibrated_one() -> None:
     logits, labels = _drawn(20_000, seed=2)
     guesses, _ = _drawn(20_000, seed=3)
     np.testing.assert_allclose(best_weights([logits, guesses], labels), [1, 0], atol=0.05)
 
 
-def test_smoothed_labels_are_mixed_with_soft_targets_moved_to_the_shares_of_their_corpus() -> None:
+def test_smoothed_labels_are_mixed_with_soft_targets_under_the_class_shares_of_their_corpus() -> None:
     tweets = [Example(str(i), f"tweet {i}", label) for i, label in enumerate([0, 1, 1, 2])]
     splits = Splits(labelled={"semeval": tweets}, held={}, topics=[], unlabelled=[])
     texts = [*(tweet.text for tweet in tweets), "one held"]
@@ -41,18 +41,18 @@ def test_smoothed_labels_are_mixed_with_soft_targets_moved_to_the_shares_of_thei
         "semeval": (texts, np.zeros((5, 3), np.float32)),
         "sentences": (["a film"], np.zeros((1, 3), np.float32)),
     }
-    tweets_read, sentences_read = make_soft_targets(
+    encoded_tweets, encoded_sentences = make_soft_targets(
         splits, balanced, Tokenizer(["tweet"], num_buckets=2), TrainConfig(label_share=0.5, label_smoothing=0.3)
     )
     shares = np.array([0.25, 0.5, 0.25])
-    np.testing.assert_allclose(tweets_read.targets[0], 0.5 * shares + [0.4, 0.05, 0.05], atol=1e-6)
-    np.testing.assert_allclose(tweets_read.targets[4], shares, atol=1e-6)
-    np.testing.assert_allclose(np.exp(tweets_read.log_prior[0]), tweets_read.targets.mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(sentences_read.targets[0], 1 / 3, atol=1e-6)
-    np.testing.assert_allclose(sentences_read.log_prior, 0)
+    np.testing.assert_allclose(encoded_tweets.targets[0], 0.5 * shares + [0.4, 0.05, 0.05], atol=1e-6)
+    np.testing.assert_allclose(encoded_tweets.targets[4], shares, atol=1e-6)
+    np.testing.assert_allclose(np.exp(encoded_tweets.log_prior[0]), encoded_tweets.targets.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(encoded_sentences.targets[0], 1 / 3, atol=1e-6)
+    np.testing.assert_allclose(encoded_sentences.log_prior, 0)
 
 
-def test_a_smoothed_label_gives_nothing_to_a_class_that_its_corpus_does_not_have() -> None:
+def test_label_smoothing_leaves_out_classes_that_the_corpus_lacks() -> None:
     reviews = [Example(str(i), f"review {i}", label) for i, label in enumerate([0, 2])]
     splits = Splits(labelled={"imdb": reviews}, held={}, topics=[], unlabelled=[])
     teacher_logits = {"imdb": (["bad", "good"], np.zeros((2, 3), np.float32))}
@@ -62,7 +62,7 @@ def test_a_smoothed_label_gives_nothing_to_a_class_that_its_corpus_does_not_have
     np.testing.assert_allclose(read.targets, [[0.7, 0, 0.3], [0.3, 0, 0.7]], atol=1e-6)
 
 
-def test_soft_targets_of_a_corpus_without_neutral_texts_are_of_two_classes() -> None:
+def test_soft_targets_of_a_corpus_without_neutral_texts_have_two_classes() -> None:
     splits = Splits(labelled={}, held={}, topics=[], unlabelled=[])
     (read,) = make_soft_targets(
         splits, {"imdb_unlabelled": (["a film"], np.float32([[1, 5, 1]]))}, Tokenizer(["film"], 2), TrainConfig()

@@ -1,4 +1,4 @@
-"""Streams that are resampled for the stream cell: whose labels they have, and whose texts."""
+"""Streams resampled for the stream cell: the labels of one set of streams, the texts of another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ films = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([0, 1, 2])), 
 
 
 def _held(found: list[int]) -> ReadTexts:
-    """Text number n is the word n, in a stream of its own; its summary and its logits begin with n."""
+    """Held-out texts: text n is the word n in a stream of its own, and its summary and logits are all n."""
     numbers = torch.arange(len(found), dtype=torch.float32)[:, None]
     targets = np.eye(NUM_CLASSES, dtype=np.float32)[found]
     ids = [np.array([number], np.int32) for number in range(len(found))]
@@ -27,20 +27,20 @@ def _held(found: list[int]) -> ReadTexts:
 
 
 @given(labels, films.filter(lambda found: any(label != 1 for _, label in found)))
-def test_every_label_stands_in_its_stream_as_before_with_a_held_text_that_has_it(
+def test_streams_and_labels_stay_and_every_text_is_a_held_out_one_of_that_label(
     found: list[int], others: list[tuple[str, int]]
 ) -> None:
     examples = [Example(str(number), "never read", label, film) for number, (film, label) in enumerate(others)]
     held = _held(found)
     resampled = resample_streams(examples, held, np.random.default_rng(0))
-    kept = [(film, label) for film, label in others if label != 1]  # that no held text has
+    kept = [(film, label) for film, label in others if label != 1]  # no held-out text is neutral
     assert list(zip(resampled.texts.streams, resampled.texts.targets.argmax(axis=1), strict=True)) == kept
     for row, ids in enumerate(resampled.texts.ids):
         assert found[ids[0]] == resampled.texts.targets[row].argmax()
         assert resampled.z[row, 0] == resampled.logits[row, 0] == ids[0]
 
 
-def test_texts_are_drawn_from_all_held_ones_and_anew_each_time() -> None:
+def test_texts_are_sampled_from_all_held_out_ones_with_another_result_for_another_seed() -> None:
     examples = [Example(str(number), "never read", 2 * (number % 2), "film") for number in range(400)]
     held = _held([0, 2] * 10)
     one, other = (
@@ -50,7 +50,7 @@ def test_texts_are_drawn_from_all_held_ones_and_anew_each_time() -> None:
     assert one != other
 
 
-def test_the_shares_of_the_classes_are_those_of_the_streams_and_not_those_of_the_held_texts() -> None:
+def test_the_class_shares_are_those_of_the_streams_and_not_of_the_held_out_texts() -> None:
     examples = [Example(str(number), "never read", 0 if number % 4 else 2, "film") for number in range(400)]
     resampled = resample_streams(examples, _held([0, 2, 2]), np.random.default_rng(0))
     assert np.exp(resampled.texts.log_prior[0, [0, 2]]) == pytest.approx([0.75, 0.25])

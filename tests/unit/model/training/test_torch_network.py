@@ -1,4 +1,4 @@
-"""The network that is trained is the network that is served."""
+"""The trained network equals the served one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def network() -> SentimentNetwork:
     return network
 
 
-def _read_stream(network: SentimentNetwork, texts: list[str]) -> np.ndarray:
+def _score_stream(network: SentimentNetwork, texts: list[str]) -> np.ndarray:
     """(texts, classes) probabilities of the texts of one stream."""
     tokenizer = Tokenizer(WORDS, CONFIG.num_buckets)
     tokens, lengths = map(torch.from_numpy, pad([np.array(tokenizer.encode(text), np.int32) for text in texts]))
@@ -49,7 +49,7 @@ def test_torch_the_reference_and_the_engine_give_the_same_probabilities(
     network: SentimentNetwork, tmp_path: Path
 ) -> None:
     save_checkpoint(tmp_path / "c", name="small", config=CONFIG, words=WORDS, weights=network.tensors())
-    trained = _read_stream(network, TEXTS)
+    trained = _score_stream(network, TEXTS)
     reference = ReferenceNetwork.load(tmp_path / "c").read([(text, True) for text in TEXTS])
     served = InferenceEngine.load(tmp_path / "c").score([Request("a", text) for text in TEXTS])
     assert np.ptp(trained, axis=0).max() > 0.05
@@ -57,14 +57,14 @@ def test_torch_the_reference_and_the_engine_give_the_same_probabilities(
     np.testing.assert_allclose(trained, [result.probabilities for result in served], atol=1e-5)
 
 
-def test_a_network_made_from_its_tensors_is_the_same_network(network: SentimentNetwork, tmp_path: Path) -> None:
+def test_a_network_loaded_from_its_tensors_is_the_same_network(network: SentimentNetwork, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "c", name="small", config=CONFIG, words=WORDS, weights=network.tensors())
     loaded = SentimentNetwork(CONFIG)
     loaded.load_tensors(load_checkpoint(tmp_path / "c").weights)
-    np.testing.assert_allclose(_read_stream(loaded.eval(), TEXTS), _read_stream(network, TEXTS), atol=1e-6)
+    np.testing.assert_allclose(_score_stream(loaded.eval(), TEXTS), _score_stream(network, TEXTS), atol=1e-6)
 
 
-def test_texts_in_one_padded_batch_do_not_touch_each_other(network: SentimentNetwork) -> None:
+def test_texts_of_a_padded_batch_are_independent(network: SentimentNetwork) -> None:
     ids = [np.arange(1, 1 + length, dtype=np.int32) for length in (1, 9, 4)]
     together = network.word(*map(torch.from_numpy, pad(ids)))
     for row, text in zip(together, ids, strict=True):
@@ -78,13 +78,13 @@ def test_a_new_stream_cell_changes_nothing_until_it_is_trained() -> None:
     assert not addend.any()
 
 
-def test_the_first_text_of_a_stream_is_read_by_the_text_network_alone(network: SentimentNetwork) -> None:
+def test_the_stream_adds_nothing_to_its_first_text(network: SentimentNetwork) -> None:
     addend = network.stream(torch.randn(2, 5, CONFIG.pooled_size), torch.randn(2, 5, 3))
     assert not addend[:, 0].any()
     assert addend[:, 1:].all()
 
 
-def test_merged_cells_add_what_they_add_on_average() -> None:
+def test_merged_cells_give_the_mean_of_their_outputs() -> None:
     torch.manual_seed(4)
     cells = [StreamNetwork(CONFIG) for _ in range(3)]
     for cell in cells:
