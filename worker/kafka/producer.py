@@ -90,13 +90,13 @@ class BatchProducer:
         deliveries = []
         for topic, partition, key, value, headers, timestamp_ms in records:
             tp = topic, partition
-            fields = {"key": key, "value": value, "timestamp": timestamp_ms, "headers": headers}
-            if tp not in batches or batches[tp].append(**fields) is None:
-                if tp in batches:
-                    deliveries.append(await self._send_batch(tp, batches[tp]))
-                batches[tp] = self._client.create_batch()
+            batch = batches.get(tp)
+            if batch is None or batch.append(key=key, value=value, timestamp=timestamp_ms, headers=headers) is None:
+                if batch is not None:
+                    deliveries.append(await self._send_batch(tp, batch))
+                batch = batches[tp] = self._client.create_batch()
                 # The first record of a batch fits, whatever its size: the topic's limit decides.
-                batches[tp].append(**fields)
+                batch.append(key=key, value=value, timestamp=timestamp_ms, headers=headers)
         deliveries += [await self._send_batch(tp, batch) for tp, batch in batches.items()]
         for delivery in deliveries:
             await delivery
