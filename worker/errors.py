@@ -5,6 +5,7 @@ SentimentError                     1  base of the errors below
   DependencyError                  3  a server does not answer; the message says which, where and what to do
   ListenError                      1  the process cannot listen on an address
   TopicsError                      1  topics are missing or have different partition counts
+  RefusedError                     1  a broker does not take what is sent; the message names the request and the error
   UndecidedCommitError             1  the outcome of a commit is unknown; the next take-over settles it
   OwnershipError                   1  a partition's positions contradict each other
   InputFileError                   1  an input file cannot be read
@@ -53,6 +54,14 @@ class ListenError(SentimentError):
 
 class TopicsError(SentimentError):
     """Topics are missing, or their partition counts differ."""
+
+
+class RefusedError(SentimentError):
+    """A broker refuses a request, and asking again would not help; `code` is its error code."""
+
+    def __init__(self, what: str, code: int, meaning: str) -> None:
+        super().__init__(f"Kafka refuses {what} with error {code}: {meaning}")
+        self.code = code
 
 
 class UndecidedCommitError(SentimentError):

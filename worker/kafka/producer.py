@@ -1,32 +1,30 @@
-"""Producers of the worker: whole batches of records and the group's offsets, in one transaction or after each other."""
+"""A producer of whole batches of records, which are written once however often they are sent."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol, Self
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-import aiokafka.producer.sender
-from aiokafka import AIOKafkaProducer
-from aiokafka import TopicPartition as KafkaTopicPartition
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.protocol.transaction import InitProducerIdRequest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from worker.errors import UndecidedCommitError
-from worker.kafka.assignment import CommitOffset
-from worker.kafka.clients import client_options, kafka_away
-from worker.process import CrashPoints
-from worker.records.types import Header, OutputRecord, TopicPartition
+from worker.kafka.brokers import TRANSACTION, Brokers, Request, Response
+from worker.kafka.clients import kafka_away
+from worker.kafka.protocol.codes import LEADER_MOVES, PRODUCER_REFUSED, ErrorCode, refusal
+from worker.records.types import Header, TopicPartition
 from worker.settings import Settings
 
-# A broker that still finishes the last transaction answers the next one's first request with a retriable error.
-# aiokafka then waits a hard-coded 20 ms; at 1 ms one producer makes 211 transactions a second instead of 39.
-aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.001
-_RETRY_BACKOFF_MS = 4
 _MAX_BATCH_BYTES = 1 << 18
+_ALL_REPLICAS = -1
+_RETRY_S = 0.02
 
 
 class FencedError(Exception):
-    """Another producer has taken over the transactional id, or the broker ended a transaction that took too long."""
+    """Kafka accepts nothing more of this producer: another has its id, or its transaction took too long."""
 
 
 class ProducerRecord(NamedTuple):
@@ -44,169 +42,130 @@ class ProducerRecord(NamedTuple):
 
 
 class BatchProducer:
-    """Sends whole batches. Unlike aiokafka's `send`, they also take a record that has neither key nor value."""
+    """Sends whole batches, each record once: a broker knows what it has already from this producer."""
 
-    def __init__(self, settings: Settings, **options: Any) -> None:
+    def __init__(self, settings: Settings, brokers: Brokers, transactional_id: str | None = None) -> None:
         self._settings = settings
-        self._client: Any = AIOKafkaProducer(
-            **client_options(settings),
-            linger_ms=0,
-            max_batch_size=_MAX_BATCH_BYTES,
-            retry_backoff_ms=_RETRY_BACKOFF_MS,
-            **options,
-        )
-        self._num_partitions: dict[str, int] = {}
+        self._brokers = brokers
+        self.transactional_id = transactional_id
+        self._producer = (-1, -1)  # the producer's id and epoch
+        self._sequences: dict[TopicPartition, int] = defaultdict(int)
 
     async def start(self) -> None:
-        """Connect. Raises DependencyError when Kafka does not answer within the request timeout."""
+        """Get a producer id. With a transactional id this ends what a producer of that id had open, and fences it.
+
+        Raises DependencyError when Kafka does not answer within the request timeout, RefusedError when it refuses.
+        """
+        timeout_ms = int(self._settings.transaction_timeout_s * 1000)
+        request = InitProducerIdRequest(self.transactional_id, timeout_ms)  # type: ignore[arg-type]  # None is allowed
         try:
-            await asyncio.wait_for(self._client.start(), self._settings.request_timeout_s)
-        except (KafkaError, OSError, TimeoutError) as error:
-            await self.stop()
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                response = await self._init_producer_id(request)
+        except (KafkaError, TimeoutError) as error:
             raise kafka_away(self._settings, error) from error
+        self._producer = (response.producer_id, response.producer_epoch)
+        self._sequences.clear()
 
-    async def stop(self) -> None:
-        """Close the connection; what is left of it after the bound ends with the process."""
-        try:
-            await asyncio.wait_for(self._client.stop(), self._settings.request_timeout_s / 2)
-        except (TimeoutError, KafkaError):
-            return
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    async def partitions_for(self, topic: str) -> set[int]:
-        """The partitions of a topic. Raises UnknownTopicOrPartitionError."""
-        partitions: set[int] = await self._client.partitions_for(topic)
-        return partitions
+    async def _init_producer_id(self, request: Request) -> Response:
+        while True:
+            if self.transactional_id is None:
+                response = await self._brokers.ask_any(request)
+            else:
+                response = await self._brokers.ask_coordinator(TRANSACTION, self.transactional_id, request, _codes)
+            if response.error_code == ErrorCode.NONE:
+                return response
+            # The transaction that this ends is being ended.
+            if response.error_code not in {ErrorCode.CONCURRENT_TRANSACTIONS, *LEADER_MOVES}:
+                raise refusal("InitProducerId", response.error_code)
+            await asyncio.sleep(_RETRY_S)
 
     async def send(self, records: Iterable[ProducerRecord]) -> None:
-        """Send `records`, those of a partition in their order; returns when every delivery is acknowledged."""
-        batches: dict[tuple[str, int], Any] = {}
-        deliveries = []
-        for topic, partition, key, value, headers, timestamp_ms in records:
-            tp = topic, partition
-            batch = batches.get(tp)
-            if batch is None or batch.append(key=key, value=value, timestamp=timestamp_ms, headers=headers) is None:
-                if batch is not None:
-                    deliveries.append(await self._send_batch(tp, batch))
-                batch = batches[tp] = self._client.create_batch()
+        """Send `records`, those of a partition in their order; returns when every delivery is acknowledged.
+
+        Raises FencedError, RefusedError when a broker does not take a record, and KafkaError.
+        """
+        await self._deliver(await self._encode(records))
+
+    async def _encode(self, records: Iterable[ProducerRecord]) -> dict[TopicPartition, list[bytes]]:
+        """The record batches of each partition, in order."""
+        builders: dict[TopicPartition, Any] = {}
+        batches: dict[TopicPartition, list[bytes]] = defaultdict(list)
+        counts: dict[TopicPartition, int] = defaultdict(int)
+        num_partitions: dict[str, int] = {}
+        for topic, number, key, value, headers, timestamp_ms in records:
+            if topic not in num_partitions:
+                num_partitions[topic] = max(1, await self._brokers.num_partitions(topic))
+            tp = TopicPartition(topic, number % num_partitions[topic])
+            record = {"timestamp": timestamp_ms, "key": key, "value": value, "headers": list(headers)}
+            builder = builders.get(tp)
+            if builder is None or builder.append(counts[tp], **record) is None:
+                if builder is not None:
+                    batches[tp].append(self._close(tp, builder, counts[tp]))
+                builder, counts[tp] = self._new_builder(tp), 0
+                builders[tp] = builder
                 # The first record of a batch fits, whatever its size: the topic's limit decides.
-                batch.append(key=key, value=value, timestamp=timestamp_ms, headers=headers)
-        deliveries += [await self._send_batch(tp, batch) for tp, batch in batches.items()]
-        for delivery in deliveries:
-            await delivery
+                builder.append(0, **record)
+            counts[tp] += 1
+        for tp, builder in builders.items():
+            batches[tp].append(self._close(tp, builder, counts[tp]))
+        return batches
 
-    async def _send_batch(self, tp: tuple[str, int], batch: Any) -> Any:
-        topic, partition = tp
-        if topic not in self._num_partitions:
-            self._num_partitions[topic] = len(await self.partitions_for(topic))
-        return await self._client.send_batch(batch, topic, partition=partition % self._num_partitions[topic])
-
-
-class TransactionalProducer(BatchProducer):
-    """Records and a group's offsets in one Kafka transaction.
-
-    Starting a second producer with the same transactional id fences the first and ends what it had open.
-    """
-
-    def __init__(self, settings: Settings, transactional_id: str, crash_points: CrashPoints) -> None:
-        super().__init__(
-            settings,
-            transactional_id=transactional_id,
-            transaction_timeout_ms=int(settings.transaction_timeout_s * 1000),
+    def _new_builder(self, tp: TopicPartition) -> Any:
+        return DefaultRecordBatchBuilder(
+            magic=2,
+            compression_type=0,
+            is_transactional=self.transactional_id is not None,
+            producer_id=self._producer[0],
+            producer_epoch=self._producer[1],
+            base_sequence=self._sequences[tp],
+            batch_size=_MAX_BATCH_BYTES,
         )
-        self._crash_points = crash_points
 
-    @property
-    def producer_number(self) -> tuple[int, int]:
-        """Kafka's number of this producer: (producer id, producer epoch), higher for each start of the same id."""
-        manager = self._client._txn_manager
-        return manager.producer_id, manager.producer_epoch
+    def _close(self, tp: TopicPartition, builder: Any, num_records: int) -> bytes:
+        # Sequence numbers are 31 bits wide, and begin again at 0.
+        self._sequences[tp] = (self._sequences[tp] + num_records) % (1 << 31)
+        return bytes(builder.build())
 
-    async def commit(
-        self, records: Iterable[ProducerRecord], offsets: Mapping[TopicPartition, Any], group: str
-    ) -> None:
-        """Publish `records` and commit `offsets` (of aiokafka's kinds) for `group`, as one.
+    async def _deliver(self, batches: Mapping[TopicPartition, list[bytes]]) -> None:
+        rounds = max(map(len, batches.values()), default=0)
+        for number in range(rounds):
+            await self._produce({tp: of_tp[number] for tp, of_tp in batches.items() if len(of_tp) > number})
 
-        Every delivery is awaited before the offsets go in: a failed one would be committed with them. Raises
-        FencedError, and UndecidedCommitError when the outcome is unknown.
-        """
+    async def _produce(self, batches: dict[TopicPartition, bytes]) -> None:
+        """One batch a partition, sent until each is acknowledged."""
+        left = dict(batches)
+        while True:
+            leaders = await self._brokers.leaders(left)
+            answers = await asyncio.gather(
+                *(self._produce_to(node_id, {tp: left[tp] for tp in tps}) for node_id, tps in leaders.items())
+            )
+            for tp, code in (pair for answer in answers for pair in answer.items()):
+                if code in {ErrorCode.NONE, ErrorCode.DUPLICATE_SEQUENCE_NUMBER}:
+                    del left[tp]
+                elif code in PRODUCER_REFUSED:
+                    raise FencedError(f"Produce to {tp}: {code}")
+                elif code not in LEADER_MOVES:
+                    raise refusal(f"Produce to {tp.topic}-{tp.partition}", code)
+            if not left:
+                return
+            await self._brokers.refresh()
+            await asyncio.sleep(_RETRY_S)
+
+    async def _produce_to(self, node_id: int, batches: Mapping[TopicPartition, bytes]) -> dict[TopicPartition, int]:
+        """The error code of each partition; none for a broker that does not answer."""
+        by_topic: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
+        for tp, batch in batches.items():
+            by_topic[tp.topic].append((tp.partition, batch))
+        timeout_ms = int(self._settings.request_timeout_s * 1000)
+        request = ProduceRequest(self.transactional_id, _ALL_REPLICAS, timeout_ms, list(by_topic.items()))
         try:
-            async with asyncio.timeout(self._settings.commit_timeout_s):
-                await self._client.begin_transaction()
-                await self.send(records)
-                self._crash_points.reach("produced")
-                of_client = {KafkaTopicPartition(*tp): offset for tp, offset in offsets.items()}
-                await self._client.send_offsets_to_transaction(of_client, group)
-                await self._client.commit_transaction()
-        except ProducerFenced as error:
-            raise FencedError from error
-        except (KafkaError, TimeoutError) as error:
-            raise _undecided(offsets, error) from error
+            response = await self._brokers.ask(node_id, request)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            return {}
+        return {TopicPartition(topic, one[0]): one[1] for topic, found in response.topics for one in found}
 
 
-class PartitionProducer(Protocol):
-    """Publishes the results of one partition."""
-
-    async def publish(self, outputs: Iterable[OutputRecord], next_offset: int) -> None:
-        """Publish `outputs` and commit `next_offset` for the group; returns when both are certain.
-
-        Raises FencedError, and UndecidedCommitError when the outcome is unknown.
-        """
-
-    async def stop(self) -> None:
-        """Close the connection, within a bound."""
-
-
-class ExactlyOnceProducer(TransactionalProducer):
-    """Events and offset in one transaction, under a transactional id of group, topic and partition."""
-
-    def __init__(self, settings: Settings, tp: TopicPartition, crash_points: CrashPoints) -> None:
-        super().__init__(settings, f"{settings.group}-{tp.topic}-{tp.partition}", crash_points)
-        self.tp = tp
-
-    async def publish(self, outputs: Iterable[OutputRecord], next_offset: int) -> None:
-        """See PartitionProducer."""
-        await self.commit(_routed(outputs, self.tp), {self.tp: next_offset}, self._settings.group)
-
-
-class AtLeastOnceProducer(BatchProducer):
-    """Events, then the offset: for brokers that forbid transactions. A crash between the two emits events twice."""
-
-    def __init__(
-        self, settings: Settings, tp: TopicPartition, crash_points: CrashPoints, commit_offset: CommitOffset
-    ) -> None:
-        super().__init__(settings, enable_idempotence=True)
-        self.tp = tp
-        self._crash_points = crash_points
-        self._commit_offset = commit_offset
-
-    async def publish(self, outputs: Iterable[OutputRecord], next_offset: int) -> None:
-        """See PartitionProducer."""
-        try:
-            async with asyncio.timeout(self._settings.commit_timeout_s):
-                await self.send(_routed(outputs, self.tp))
-                self._crash_points.reach("produced")
-                await self._commit_offset(self.tp, next_offset)
-        except (KafkaError, TimeoutError) as error:
-            raise _undecided({self.tp: next_offset}, error) from error
-
-
-def _routed(outputs: Iterable[OutputRecord], tp: TopicPartition) -> Iterator[ProducerRecord]:
-    """To the output partitions that match the input partition, so that order per stream holds."""
-    return (ProducerRecord(topic, tp.partition, key, value, headers) for topic, key, value, headers in outputs)
-
-
-def _undecided(offsets: Mapping[TopicPartition, Any], error: BaseException) -> UndecidedCommitError:
-    places = ", ".join(
-        f"{tp.topic}-{tp.partition} up to offset {getattr(offset, 'offset', offset)}" for tp, offset in offsets.items()
-    )
-    return UndecidedCommitError(
-        f"the commit of {places} is undecided ({type(error).__name__}: {error}): it happened whole or not at all. What "
-        "runs next, a worker or the same command again, goes on from what Kafka has"
-    )
+def _codes(response: Response) -> tuple[int, ...]:
+    return (response.error_code,)

@@ -1,0 +1,138 @@
+"""What brokers know of topics and of transactions: Metadata v12 and ListTransactions v0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+
+from aiokafka.protocol.abstract import AbstractType
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
+
+_TEXT = CompactString("utf-8")
+_TAGS = ("tags", TaggedFields)
+
+
+class _Uuid(AbstractType[bytes]):
+    """Sixteen bytes."""
+
+    @classmethod
+    def encode(cls, value: bytes) -> bytes:
+        return value
+
+    @classmethod
+    def decode(cls, data: BytesIO) -> bytes:
+        return data.read(16)
+
+    @classmethod
+    def repr(cls, value: bytes) -> str:
+        return value.hex()
+
+
+NO_TOPIC_ID = bytes(16)
+
+
+class MetadataResponse(Response):
+    """Per topic an error code, its name and its id."""
+
+    API_KEY = 3
+    API_VERSION = 12
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "brokers",
+            CompactArray(("node_id", Int32), ("host", _TEXT), ("port", Int32), ("rack", _TEXT), _TAGS),
+        ),
+        ("cluster_id", _TEXT),
+        ("controller_id", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("error_code", Int16),
+                ("name", _TEXT),
+                ("topic_id", _Uuid),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("error_code", Int16),
+                        ("partition", Int32),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("replicas", CompactArray(Int32)),
+                        ("in_sync", CompactArray(Int32)),
+                        ("offline", CompactArray(Int32)),
+                        _TAGS,
+                    ),
+                ),
+                ("operations", Int32),
+                _TAGS,
+            ),
+        ),
+        _TAGS,
+    )
+
+
+class MetadataStruct(RequestStruct):
+    """Version 12."""
+
+    API_KEY = 3
+    API_VERSION = 12
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = MetadataResponse
+    SCHEMA = Schema(
+        ("topics", CompactArray(("topic_id", _Uuid), ("name", _TEXT), _TAGS)),
+        ("create", Boolean),
+        ("with_operations", Boolean),
+        _TAGS,
+    )
+
+
+class ListTransactionsResponse(Response):
+    """The transactions that one broker coordinates."""
+
+    API_KEY = 66
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("error_code", Int16),
+        ("unknown_states", CompactArray(_TEXT)),
+        ("transactions", CompactArray(("transactional_id", _TEXT), ("producer_id", Int64), ("state", _TEXT), _TAGS)),
+        _TAGS,
+    )
+
+
+class ListTransactionsStruct(RequestStruct):
+    """Version 0."""
+
+    API_KEY = 66
+    API_VERSION = 0
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = ListTransactionsResponse
+    SCHEMA = Schema(("states", CompactArray(_TEXT)), ("producer_ids", CompactArray(Int64)), _TAGS)
+
+
+class TopicIdsRequest(Request[MetadataStruct]):
+    """The ids of topics by their names. Any broker answers."""
+
+    API_KEY = 3
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+
+    def build(self, request_struct_class: type[MetadataStruct]) -> MetadataStruct:
+        """See Request."""
+        return request_struct_class([(NO_TOPIC_ID, name, {}) for name in self.names], False, False, {})
+
+
+class ListTransactionsRequest(Request[ListTransactionsStruct]):
+    """The transactions in the given states that a broker coordinates. Each broker answers for itself."""
+
+    API_KEY = 66
+
+    def __init__(self, states: Sequence[str]) -> None:
+        self.states = states
+
+    def build(self, request_struct_class: type[ListTransactionsStruct]) -> ListTransactionsStruct:
+        """See Request."""
+        return request_struct_class(list(self.states), [], {})

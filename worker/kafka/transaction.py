@@ -1,0 +1,211 @@
+"""Records and a group's offsets in one Kafka transaction.
+
+Request by request; each may be sent again, since brokers know what they have already:
+
+    AddPartitionsToTxn   the partitions that will be written to
+    Produce              the records; beside it
+    AddOffsetsToTxn      the group whose offsets will be written
+    TxnOffsetCommit      the offsets, in the name of a member of the group
+    EndTxn               the commit point
+
+What is refused before EndTxn has not happened. A refusal of EndTxn itself leaves open what happened: the broker may
+have carried out an earlier try whose answer was lost.
+
+aiokafka's own producer commits offsets without the member's generation, retries a deleted topic for ever, wraps
+refusals so that they cannot be told apart, and publishes with the next transaction what it was asked to abort.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, EndTxnRequest
+
+from worker.errors import UndecidedCommitError
+from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, Codes, Request, Response
+from worker.kafka.producer import BatchProducer, FencedError, ProducerRecord
+from worker.kafka.protocol.codes import GENERATION_REFUSED, PRODUCER_REFUSED, ErrorCode, refusal
+from worker.kafka.protocol.offsets import NO_MEMBER, Membership, TxnOffsetCommitRequest
+from worker.process import CrashPoints
+from worker.records.types import TopicPartition
+from worker.settings import Settings
+
+# A broker that still writes the markers of the last transaction answers the next one's first request with 51. It is
+# done within a few milliseconds.
+_RETRY_S = 0.001
+_MAX_RETRY_S = 0.02
+_RETRIED = frozenset(
+    {
+        ErrorCode.CONCURRENT_TRANSACTIONS,
+        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+        ErrorCode.OPERATION_NOT_ATTEMPTED,
+        ErrorCode.REQUEST_TIMED_OUT,
+    }
+)
+
+
+class ExpelledError(FencedError):
+    """The group goes on without the member in whose name offsets were to be committed: nothing was."""
+
+
+class GoneError(Exception):
+    """Partitions whose offsets were to be committed do not exist any more: nothing was committed."""
+
+    def __init__(self, tps: Collection[TopicPartition]) -> None:
+        super().__init__(f"no such partitions: {', '.join(f'{topic}-{number}' for topic, number in sorted(tps))}")
+        self.tps = frozenset(tps)
+
+
+class _ForgottenError(Exception):
+    """The broker has forgotten the transactional id, which was idle for too long: nothing has happened."""
+
+
+class GroupOffset(NamedTuple):
+    """The next offset that a group has to read, and what it notes with it."""
+
+    offset: int
+    metadata: str = ""
+
+
+class TransactionalProducer(BatchProducer):
+    """Records and a group's offsets in one Kafka transaction.
+
+    Starting a second producer with the same transactional id fences the first and ends what it had open.
+    """
+
+    transactional_id: str
+
+    def __init__(self, settings: Settings, brokers: Brokers, transactional_id: str, crash_points: CrashPoints) -> None:
+        super().__init__(settings, brokers, transactional_id)
+        self._crash = crash_points.reach
+
+    async def commit(
+        self,
+        records: Iterable[ProducerRecord],
+        offsets: Mapping[TopicPartition, GroupOffset],
+        group: str,
+        membership: Membership = NO_MEMBER,
+    ) -> None:
+        """Publish `records` and commit `offsets` for `group` in the name of `membership`, as one.
+
+        Raises, where nothing is committed, GoneError and ExpelledError; FencedError and UndecidedCommitError where
+        that is open; RefusedError when a broker does not take what is sent.
+        """
+        written = list(records)
+        try:
+            async with asyncio.timeout(self._settings.commit_timeout_s):
+                try:
+                    await self._prepare(written, offsets, group, membership)
+                except _ForgottenError:
+                    await self.start()
+                    await self._prepare(written, offsets, group, membership)
+                except (GoneError, ExpelledError):
+                    await self._end(commit=False)
+                    raise
+                self._crash("offsets_sent")
+                await self._end(commit=True)
+        except (KafkaError, TimeoutError) as error:
+            raise _undecided(offsets, error) from error
+
+    async def _prepare(
+        self,
+        records: list[ProducerRecord],
+        offsets: Mapping[TopicPartition, GroupOffset],
+        group: str,
+        membership: Membership,
+    ) -> None:
+        """Everything up to EndTxn."""
+        batches = await self._encode(records)
+        await self._begin(batches, group)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._publish(batches))
+                tasks.create_task(self._send_offsets(offsets, group, membership, begun=bool(batches)))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _begin(self, batches: Mapping[TopicPartition, Any], group: str) -> None:
+        """The first request of the transaction."""
+        if not batches:
+            return
+        request = AddPartitionsToTxnRequest(self.transactional_id, *self._producer, _by_topic(batches))
+        await self._ask(request, _codes_of_topics, first=True)
+
+    async def _publish(self, batches: Mapping[TopicPartition, list[bytes]]) -> None:
+        await self._deliver(batches)
+        self._crash("produced")
+
+    async def _send_offsets(
+        self, offsets: Mapping[TopicPartition, GroupOffset], group: str, membership: Membership, *, begun: bool
+    ) -> None:
+        request = AddOffsetsToTxnRequest(self.transactional_id, *self._producer, group)
+        await self._ask(request, _codes, first=not begun)
+        by_topic: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+        for tp, (offset, metadata) in offsets.items():
+            by_topic[tp.topic].append((tp.partition, offset, metadata))
+        sent = TxnOffsetCommitRequest(self.transactional_id, self._producer, group, membership, list(by_topic.items()))
+        response = await self._brokers.ask_coordinator(GROUP, group, sent, _codes_of_topics)
+        self._raise_for_offsets(
+            {TopicPartition(topic, one[0]): one[1] for topic, found, *_ in response.topics for one in found}
+        )
+
+    def _raise_for_offsets(self, codes: Mapping[TopicPartition, int]) -> None:
+        refused = set(codes.values()) - {ErrorCode.NONE}
+        if refused & GENERATION_REFUSED:
+            raise ExpelledError(f"TxnOffsetCommit: {sorted(refused)}")
+        if refused & PRODUCER_REFUSED:
+            raise FencedError(f"TxnOffsetCommit: {sorted(refused)}")
+        if refused == {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}:
+            raise GoneError([tp for tp, code in codes.items() if code != ErrorCode.NONE])
+        if refused:
+            raise refusal("TxnOffsetCommit", min(refused))
+
+    async def _end(self, *, commit: bool) -> None:
+        await self._ask(EndTxnRequest(self.transactional_id, *self._producer, commit), _codes)
+
+    async def _ask(self, request: Request, codes: Codes, *, first: bool = False) -> None:
+        """Ask the transaction's coordinator until it accepts. `first`: whether the transaction begins with this."""
+        wait_s = _RETRY_S
+        while True:
+            response = await self._brokers.ask_coordinator(TRANSACTION, self.transactional_id, request, codes)
+            refused = set(codes(response)) - {ErrorCode.NONE}
+            if not refused:
+                return
+            if first and ErrorCode.INVALID_PRODUCER_ID_MAPPING in refused:
+                raise _ForgottenError
+            name = type(request).__name__.removesuffix("Request")
+            if refused & PRODUCER_REFUSED:
+                raise FencedError(f"{name}: {sorted(refused)}")
+            if not refused <= _RETRIED:
+                raise refusal(name, min(refused - _RETRIED))
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _MAX_RETRY_S)
+
+
+def _codes(response: Response) -> tuple[int, ...]:
+    return (response.error_code,)
+
+
+def _codes_of_topics(response: Response) -> list[int]:
+    """Of AddPartitionsToTxn and TxnOffsetCommit, each of which names its field in its own way."""
+    topics = response.errors if hasattr(response, "errors") else response.topics
+    return [one[1] for _, found, *_ in topics for one in found]
+
+
+def _by_topic(tps: Iterable[TopicPartition]) -> list[tuple[str, list[int]]]:
+    found: dict[str, list[int]] = defaultdict(list)
+    for topic, number in tps:
+        found[topic].append(number)
+    return list(found.items())
+
+
+def _undecided(offsets: Mapping[TopicPartition, GroupOffset], error: BaseException) -> UndecidedCommitError:
+    places = ", ".join(f"{topic}-{number} up to offset {of.offset}" for (topic, number), of in offsets.items())
+    return UndecidedCommitError(
+        f"the commit of {places} is undecided ({type(error).__name__}: {error}): it happened whole or not at all. What "
+        "runs next, a worker or the same command again, goes on from what Kafka has"
+    )
