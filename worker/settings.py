@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     )
     max_batch: PositiveInt = Field(1024, description="maximum number of records scored together")
     max_wait_ms: Annotated[float, Field(ge=0, le=10_000)] = Field(
-        5.0, description="longest wait for a fuller micro-batch"
+        50.0, description="longest wait for a fuller micro-batch; it waits as long as commits are slow, and no longer"
     )
     max_inflight_records: PositiveInt = Field(8192, description="maximum number of fetched records not yet committed")
     max_inflight_bytes: PositiveInt = Field(32 << 20, description="maximum bytes of fetched records not yet committed")

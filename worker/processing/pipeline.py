@@ -37,6 +37,7 @@ from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
 from worker.ownership.publisher import Outputs
 from worker.process import CrashPoints, die
+from worker.processing.pacing import Pacing
 from worker.processing.scoring import Scorer, Slice
 from worker.records.types import TopicPartition
 from worker.settings import Settings
@@ -79,6 +80,7 @@ class Pipeline:
         self._metrics = metrics
         self._health = health
         self._crash = crash_points.reach
+        self._pacing = Pacing(settings.max_wait_ms / 1000)
         self._scorer = Scorer(settings, engine)
         self._scoring = ThreadPoolExecutor(max_workers=1, thread_name_prefix="score")
         self._last_timestamp_ms: float | None = None
@@ -90,7 +92,7 @@ class Pipeline:
 
     async def process(self, batch: MicroBatch) -> None:
         """Take `batch` to its commit, and return when that has begun."""
-        await batch.fill(self._settings.max_wait_ms / 1000)
+        await batch.fill(self._pacing.wait_s(time.monotonic()))
         async with self._lock:
             # Not before: a rebuild that held the lock has dropped what was fetched ahead of it.
             records = batch.take()
@@ -183,11 +185,15 @@ class Pipeline:
 
     async def _commit_all(self, slices: list[Slice], records: Records) -> None:
         """Step 5. An error other than a refusal leaves a commit undecided: the process ends and takes over again."""
+        began_s = time.monotonic()
+        self._pacing.commit_began(began_s)
         try:
             with self._metrics.stage("commit"):
                 await self._commit(slices)
         except BaseException as error:
             die(error)
+        ended_s = time.monotonic()
+        self._pacing.commit_ended(ended_s, ended_s - began_s)
         self._health.progress()
         self._source.done(records)
 
