@@ -26,7 +26,7 @@ from typing import Protocol
 
 from model import InferenceEngine
 from worker.errors import RecordError
-from worker.kafka.microbatch import MicroBatch, Records
+from worker.kafka.microbatch import MicroBatch, Pacing, Records
 from worker.kafka.producer import FencedError
 from worker.kafka.transaction import ExpelledError, GoneError, GroupOffset
 from worker.monitoring.health import Health
@@ -37,7 +37,6 @@ from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
 from worker.ownership.publisher import Outputs
 from worker.process import CrashPoints, die
-from worker.processing.pacing import Pacing
 from worker.processing.scoring import Scorer, Slice
 from worker.records.types import TopicPartition
 from worker.settings import Settings
@@ -46,6 +45,8 @@ from worker.state.store import Verdict
 
 class RecordSource(Protocol):
     """Where the records come from."""
+
+    pacing: Pacing
 
     def done(self, records: Records) -> None:
         """These records are over, one way or another: there is room for as many."""
@@ -80,7 +81,7 @@ class Pipeline:
         self._metrics = metrics
         self._health = health
         self._crash = crash_points.reach
-        self._pacing = Pacing(settings.max_wait_ms / 1000)
+        self._pacing = source.pacing
         self._scorer = Scorer(settings, engine)
         self._scoring = ThreadPoolExecutor(max_workers=1, thread_name_prefix="score")
         self._last_timestamp_ms: float | None = None

@@ -16,6 +16,7 @@ from worker.kafka.brokers import Brokers
 from worker.kafka.clients import faust_credentials
 from worker.kafka.consumer import BatchApp
 from worker.kafka.group import Group
+from worker.kafka.microbatch import Pacing
 from worker.kafka.topics import check_topics
 from worker.monitoring.health import Health, HealthServer
 from worker.monitoring.metrics import Metrics
@@ -111,6 +112,7 @@ def _new_app(settings: Settings, handler: PartitionHandler, preflight: Callable[
         settings.group,
         handler=handler,
         limits=settings,
+        pacing=Pacing(settings.max_wait_ms / 1000),
         preflight=preflight,
         broker=[f"kafka://{server.strip()}" for server in settings.kafka.split(",")],
         broker_credentials=faust_credentials(settings),
