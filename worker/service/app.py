@@ -29,6 +29,7 @@ from worker.ownership.takeover import TakeOver
 from worker.process import CrashPoints, calm_garbage_collector, die
 from worker.processing.pipeline import Pipeline
 from worker.service.monitor import Monitor
+from worker.service.preflight import check_kafka
 from worker.settings import Settings
 from worker.state.store import StateStore
 
@@ -72,6 +73,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     async def preflight() -> None:
         engine.warm_up()
         await brokers.start()
+        await check_kafka(settings, brokers)
         await store.check()
         await asyncio.to_thread(check_topics, settings)
         await server.start()
