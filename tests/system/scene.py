@@ -17,7 +17,7 @@ from kafka.errors import KafkaError
 from tests import kafka_tools
 from tests.system.inputs import STREAMS, Input, Sent, send, tweets
 from tests.system.oracle import Expectation, Oracle
-from tests.system.verifier import Report, positions_behind, verify
+from tests.system.verifier import IdField, Report, positions_behind, verify
 from tests.system.worker_process import PROGRAM, WorkerProcess
 from tests.workplace import Workplace
 from worker.settings import ENV_PREFIX
@@ -147,11 +147,15 @@ class Scene:
 
     def finish(self, timeout_s: float = DONE_TIMEOUT_S) -> Report:
         """Wait until everything is committed and flushed, let the running workers drain, and verify."""
+        self.settle(timeout_s)
+        return self.report()
+
+    def settle(self, timeout_s: float = DONE_TIMEOUT_S) -> None:
+        """Wait until everything is committed and flushed, and let the running workers drain."""
         if self.supervised:
             self.wait_until(lambda: all(worker.answers() for worker in self.workers), timeout_s)
         self.wait_until_flushed(timeout_s)
         self.drain()
-        return self.report()
 
     def drain(self) -> None:
         """Send SIGTERM to every running worker; all must exit with 0."""
@@ -159,10 +163,12 @@ class Scene:
         codes = {worker.name: worker.terminate() for worker in running}
         assert not any(codes.values()), f"{codes}\n{self.tails()}"
 
-    def report(self, expectation: Expectation | None = None, *, states: bool = True) -> Report:
+    def report(
+        self, expectation: Expectation | None = None, *, states: bool = True, id_field: IdField = "id"
+    ) -> Report:
         """Verify the current output, by default against the expectation for everything sent."""
         expectation = expectation or self.oracle.expect(self.sent)
-        return verify(self.workplace, self.oracle, expectation, states=states)
+        return verify(self.workplace, self.oracle, expectation, states=states, id_field=id_field)
 
     def tails(self) -> str:
         """The readiness of every worker, and the end of its log."""
