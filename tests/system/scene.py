@@ -147,15 +147,11 @@ class Scene:
 
     def finish(self, timeout_s: float = DONE_TIMEOUT_S) -> Report:
         """Wait until everything is committed and flushed, let the running workers drain, and verify."""
-        self.settle(timeout_s)
-        return self.report()
-
-    def settle(self, timeout_s: float = DONE_TIMEOUT_S) -> None:
-        """Wait until everything is committed and flushed, and let the running workers drain."""
         if self.supervised:
             self.wait_until(lambda: all(worker.answers() for worker in self.workers), timeout_s)
         self.wait_until_flushed(timeout_s)
         self.drain()
+        return self.report()
 
     def drain(self) -> None:
         """Send SIGTERM to every running worker; all must exit with 0."""

@@ -63,7 +63,7 @@ class WorkerProcess(Server):
     @property
     def stopped(self) -> bool:
         """Whether the process is suspended (SIGSTOP)."""
-        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        return self.running and Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
     def answers(self) -> bool:
         """Whether /ready answers 200."""
