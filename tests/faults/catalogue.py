@@ -66,6 +66,7 @@ def mix(run: Run) -> None:
         (fault,) = run.random.choices(list(WEIGHTS), list(WEIGHTS.values()))
         fault(run)
         run.scene.supervise()
+    run.injections.clear()  # recovery is measured only while records flow steadily
 
 
 def while_feeding(action: Action) -> Action:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -20,11 +21,15 @@ class Injection:
     """A fault at `time_s` (seconds since 1970); from `silent_s` on, its victim can publish nothing more."""
 
     time_s: float
-    victim: str | None
-    silent_s: float = 0.0
+    victim: str | None = None
+    silent_s: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.silent_s = self.silent_s or self.time_s
+        self.silent_s = self.time_s
+
+    def silence(self) -> None:
+        """Note that the victim is dead or suspended by now."""
+        self.silent_s = time.time()
 
 
 class ReplayCounter:
@@ -92,8 +97,8 @@ def _takeovers(workers: Iterable[WorkerProcess]) -> Iterator[tuple[float, str, P
                 yield _seconds(line["time"]), worker.name, (line["topic"], line["partition"])
 
 
-def _seconds(time: str) -> float:
-    return datetime.fromisoformat(time).timestamp()
+def _seconds(rfc3339: str) -> float:
+    return datetime.fromisoformat(rfc3339).timestamp()
 
 
 def _event_times(workplace: Workplace) -> dict[Partition, list[float]]:

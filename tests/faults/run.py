@@ -122,11 +122,11 @@ class Run:
     def inject(self, name: str, victim: WorkerProcess | None = None) -> Injection:
         """Note that a fault happens now; with a victim, the recovery of its partitions is measured."""
         self.injected[name] += 1
-        injection = Injection(time.time(), victim.name if victim else None)
-        if victim is not None:
-            self.replays.sample(victim)
-            self.injections.append(injection)
-        return injection
+        if victim is None:
+            return Injection(time.time())
+        self.replays.sample(victim)
+        self.injections.append(Injection(time.time(), victim.name))
+        return self.injections[-1]
 
     def send_tweets(self, count: int, streams: Sequence[str] | None = None) -> list[Sent]:
         """Send `count` tweets at once, whose record ids are not repeated in the run."""

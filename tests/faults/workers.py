@@ -18,8 +18,9 @@ IN_COMMIT = "offsets_sent" if "offsets_sent" in CrashPoints.NAMES else "produced
 def kill(run: Run) -> None:
     """Send SIGKILL to a worker, and start it again."""
     worker = run.any_worker()
-    run.inject("kill", worker)
+    injection = run.inject("kill", worker)
     worker.kill()
+    injection.silence()
     worker.launch()
 
 
@@ -36,8 +37,9 @@ def stop(run: Run) -> None:
 def _stop_for(run: Run, name: str, duration_s: float) -> None:
     worker = run.any_worker()
     if worker.running:
-        run.inject(name, worker)
+        injection = run.inject(name, worker)
         worker.pause()
+        injection.silence()
         time.sleep(duration_s)
         worker.resume()
 
@@ -47,7 +49,7 @@ def terminate(run: Run) -> None:
     worker = run.any_worker()
     injection = run.inject("terminate", worker)
     worker.stop()
-    injection.silent_s = time.time()
+    injection.silence()
     worker.launch()
 
 
