@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 
 from tests import kafka_tools
-from tests.faults.run import SETTLE_TIMEOUT_S, TICK_S, Run, Verdict
+from tests.faults.run import SETTLE_TIMEOUT_S, Run, Verdict
 from tests.faults.servers import describe
 from tests.system.inputs import STREAMS, Sent, partition_of, streams_in
 from tests.system.log_tools import move_offsets
@@ -46,7 +47,7 @@ def _recreated(run: Run, *, stopped: bool) -> None:
     run.scene.wait_until_flushed(SETTLE_TIMEOUT_S)
     if stopped:
         run.scene.drain()
-    run.inject("fewer" if counts[1] < counts[0] else "more")
+    run.inject("recreated_smaller" if counts[1] < counts[0] else "recreated_larger")
     _recreate_input(run)
     if not stopped:
         time.sleep(DETECTION_S)
@@ -58,18 +59,21 @@ def _recreated(run: Run, *, stopped: bool) -> None:
     _judge(run, old, new, _with_reset(expected, new, "topic_recreated"))
 
 
-def _recreate_input(run: Run) -> None:
+def _recreate_input(run: Run, **options: Any) -> None:
+    """Delete the input topic and create it again, by default as it was. Raises AssertionError when it stays."""
     settings = run.scene.workplace.settings
-    deadline = time.monotonic() + SETTLE_TIMEOUT_S
+    topics = dict.fromkeys(settings.topics, options or {"num_partitions": settings.partitions})
     kafka_tools.delete_topics(settings.kafka, settings.topics)
-    while True:
-        try:
-            kafka_tools.create_topics(settings.kafka, dict.fromkeys(settings.topics, settings.partitions))
-        except TopicAlreadyExistsError:
-            assert time.monotonic() < deadline, "the topic is still there after its deletion"
-            time.sleep(TICK_S)
-        else:
-            return
+    with KafkaAdminClient(bootstrap_servers=settings.kafka.split(",")) as admin:
+        run.wait_until(lambda: _created(admin, topics))
+
+
+def _created(admin: KafkaAdminClient, topics: dict[str, Any]) -> bool:
+    try:
+        admin.create_topics(topics, wait_for_metadata=True)
+    except TopicAlreadyExistsError:  # its deletion goes on in the background
+        return False
+    return True
 
 
 def offsets_beyond_end(run: Run) -> None:
@@ -98,7 +102,9 @@ def unclean_election(run: Run) -> None:
     The partitions have two replicas: one dies, records arrive at the other, that one dies too, and the first returns.
     """
     leader, follower, _ = run.random.sample(run.stack.brokers, 3)
-    _recreate_with_replicas(run, [leader.node_id, follower.node_id])
+    replicas = [leader.node_id, follower.node_id]
+    partitions = range(run.scene.workplace.settings.partitions)
+    _recreate_input(run, assignments={partition: replicas for partition in partitions}, configs=UNCLEAN)
     run.start_workers()
     kept = run.send_tweets(run.num_records // 3)
     run.scene.wait_until_flushed(SETTLE_TIMEOUT_S)
@@ -119,16 +125,6 @@ def unclean_election(run: Run) -> None:
     concerned = [one for one in new if one.partition in truncated]
     expected = _with_reset(run.scene.oracle.expect(kept + new), concerned, "log_truncated")
     _judge(run, kept + lost, new, expected, published)
-
-
-def _recreate_with_replicas(run: Run, nodes: list[int]) -> None:
-    """Create the input topic again with all partitions on `nodes`, the first of which leads them."""
-    settings = run.scene.workplace.settings
-    kafka_tools.delete_topics(settings.kafka, settings.topics)
-    assignments = dict.fromkeys(range(settings.partitions), nodes)
-    with KafkaAdminClient(bootstrap_servers=settings.kafka.split(",")) as admin:
-        options = {"assignments": assignments, "configs": UNCLEAN}
-        admin.create_topics(dict.fromkeys(settings.topics, options), wait_for_metadata=True)
 
 
 def _all_partitions(run: Run, field: str, value: object) -> bool:
