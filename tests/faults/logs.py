@@ -104,7 +104,7 @@ def unclean_election(run: Run) -> None:
     leader, follower, _ = run.random.sample(run.stack.brokers, 3)
     replicas = [leader.node_id, follower.node_id]
     partitions = range(run.scene.workplace.settings.partitions)
-    _recreate_input(run, assignments={partition: replicas for partition in partitions}, configs=UNCLEAN)
+    _recreate_input(run, assignments=dict.fromkeys(partitions, replicas), configs=UNCLEAN)
     run.start_workers()
     kept = run.send_tweets(run.num_records // 3)
     run.scene.wait_until_flushed(SETTLE_TIMEOUT_S)
