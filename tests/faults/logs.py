@@ -141,7 +141,7 @@ def partitions_added(run: Run) -> None:
     after = before + NUM_ADDED
     run.inject("partitions_added")
     with KafkaAdminClient(bootstrap_servers=workplace.settings.kafka.split(",")) as admin:
-        admin.create_partitions({workplace.topic: {"count": after}})
+        admin.create_partitions({workplace.topic: after})
     settings = workplace.settings.model_copy(update={"partitions": after})
     run.scene.workplace = replace(workplace, settings=settings)
     time.sleep(DETECTION_S)
