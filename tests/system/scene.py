@@ -17,7 +17,7 @@ from kafka.errors import KafkaError
 from tests import kafka_tools
 from tests.system.inputs import STREAMS, Input, Sent, send, tweets
 from tests.system.oracle import Expectation, Oracle
-from tests.system.verifier import Report, positions_behind, verify
+from tests.system.verifier import IdField, Report, positions_behind, verify
 from tests.system.worker_process import PROGRAM, WorkerProcess
 from tests.workplace import Workplace
 from worker.settings import ENV_PREFIX
@@ -159,10 +159,12 @@ class Scene:
         codes = {worker.name: worker.terminate() for worker in running}
         assert not any(codes.values()), f"{codes}\n{self.tails()}"
 
-    def report(self, expectation: Expectation | None = None, *, states: bool = True) -> Report:
+    def report(
+        self, expectation: Expectation | None = None, *, states: bool = True, id_field: IdField = "id"
+    ) -> Report:
         """Verify the current output, by default against the expectation for everything sent."""
         expectation = expectation or self.oracle.expect(self.sent)
-        return verify(self.workplace, self.oracle, expectation, states=states)
+        return verify(self.workplace, self.oracle, expectation, states=states, id_field=id_field)
 
     def tails(self) -> str:
         """The readiness of every worker, and the end of its log."""
