@@ -105,7 +105,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     app.agent(app.topic(*settings.topics, value_serializer="raw", key_serializer="raw"), name="sentiment")(process)
     app.task(partial(_or_die, flush))
     app.task(partial(_or_die, look))
-    app.on_before_shutdown.connect(_closing(brokers, store, server), weak=False)
+    app.on_before_shutdown.connect(_closing(store, server), weak=False)
     return app
 
 
@@ -147,10 +147,10 @@ async def _or_die(call: Callable[[], Awaitable[None]]) -> None:
         die(error)
 
 
-def _closing(brokers: Brokers, store: StateStore, server: HealthServer) -> Callable[..., Awaitable[None]]:
+def _closing(store: StateStore, server: HealthServer) -> Callable[..., Awaitable[None]]:
     async def close(*_: Any, **__: Any) -> None:
         await server.close()
+        # The drain that follows still needs Kafka, and connects to Redis again.
         await store.close()
-        await brokers.close()
 
     return close
