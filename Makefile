@@ -55,7 +55,7 @@ lock: .venv/bin/uv ## pin what pyproject.toml asks for; ARGS="--upgrade" takes n
 faults: setup-test ## seeded kills, pauses, lost memory and dead brokers, judged by an oracle (a minute a seed)
 	$(BIN)/python -m tests.system.chaos $(ARGS)
 
-bench-pipeline: setup-test ## our worker on a backlog of 100,000 tweets, beside its peers (some minutes)
+bench-pipeline: setup-test ## our worker: rate beside its peers, latency, costs, take-over, memory (half an hour); ARGS="--only paced" for one
 	$(BIN)/python -m benchmarks.pipeline $(ARGS)
 
 bench-engine: setup-test ## our engine beside torch, ONNX Runtime and VADER, on one core (some minutes)
