@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import extract_tb
 
 from tests.checkpoints import save_tiny_checkpoint
 from tests.faults.catalogue import Fault
@@ -107,7 +108,8 @@ def _error_of(fault: Fault, run: Run) -> str:
         fault.inject(run)
         run.settle()
     except Exception as error:
-        return repr(error)
+        places = (f"{Path(frame.filename).name}:{frame.lineno}" for frame in extract_tb(error.__traceback__))
+        return f"{' > '.join(places)}: {error!r}"
     return ""
 
 

@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 from kafka import KafkaProducer
+from kafka.errors import KafkaError
 
 from tests import kafka_tools
 from tests.faults.measurements import Injection, ReplayCounter
@@ -111,9 +112,16 @@ class Run:
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait for something to happen by itself, more closely than `Scene.wait_until`. Raises AssertionError."""
         deadline = time.monotonic() + SETTLE_TIMEOUT_S
-        while not condition():
+        while not self._holds(condition):
             assert time.monotonic() < deadline, f"it did not happen within {SETTLE_TIMEOUT_S:g} s"
             time.sleep(POLL_S)
+
+    @staticmethod
+    def _holds(condition: Callable[[], bool]) -> bool:
+        try:
+            return condition()
+        except KafkaError:  # of a broker that dies or starts
+            return False
 
     def pause_within(self, least_s: float, most_s: float) -> None:
         """Sleep for a time chosen by the seed."""

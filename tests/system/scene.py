@@ -114,10 +114,7 @@ class Scene:
             ends[place] = max(ends.get(place, 0), record.offset + 1)
 
         def left() -> object:
-            try:
-                offsets = kafka_tools.committed(settings.kafka, settings.group)
-            except KafkaError as error:  # a restarted broker may not answer yet: retry until the timeout
-                return repr(error)
+            offsets = kafka_tools.committed(settings.kafka, settings.group)
             return {place: (offsets.get(place), end) for place, end in ends.items() if offsets.get(place, 0) < end}
 
         self.wait_while(left, timeout_s)
@@ -134,7 +131,14 @@ class Scene:
     def wait_while(self, find: Callable[[], object], timeout_s: float = DONE_TIMEOUT_S) -> None:
         """Wait until `find` returns nothing. Raises AssertionError with what it found and the ends of the logs."""
         deadline = time.monotonic() + timeout_s
-        while found := find():
+
+        def find_patiently() -> object:
+            try:
+                return find()
+            except KafkaError as error:  # a restarted broker may not answer yet: retry until the timeout
+                return repr(error)
+
+        while found := find_patiently():
             self.supervise()
             assert time.monotonic() < deadline, f"after {timeout_s:g} s still {found}\n{self.tails()}"
             time.sleep(POLL_S)
