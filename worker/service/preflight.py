@@ -11,13 +11,14 @@ from worker.errors import DependencyError, RefusedError
 from worker.kafka.brokers import Brokers
 from worker.kafka.clients import kafka_away
 from worker.kafka.group import Group
+from worker.kafka.protocol.codes import ErrorCode
 from worker.kafka.protocol.offsets import Membership
 from worker.kafka.protocol.topics import TopicIdsRequest
 from worker.settings import Settings
 
 _NOBODY = Membership(0, "preflight", None)
 # Bits of the operations in Kafka's answers.
-_READ, _WRITE, _DESCRIBE = 1 << 3, 1 << 4, 1 << 8
+_READ, _WRITE = 1 << 3, 1 << 4
 _NOT_TOLD = -(1 << 31)
 
 
@@ -36,8 +37,8 @@ async def check_kafka(settings: Settings, brokers: Brokers) -> None:
     except (KafkaError, TimeoutError) as error:
         raise kafka_away(settings, error) from error
     if missing:
-        problem = "this user may not:\n" + "\n".join(f"  {right}" for right in missing) + "\n"
-        raise DependencyError("Kafka", settings.kafka, problem, "kafka-acls.sh --add --allow-principal grants it")
+        problem = f"this user lacks the rights to {'; to '.join(missing)}"
+        raise DependencyError("Kafka", settings.kafka, problem, "`kafka-acls.sh --add --allow-principal` grants them")
 
 
 async def _missing_rights(settings: Settings, brokers: Brokers) -> AsyncIterator[str]:
@@ -46,19 +47,18 @@ async def _missing_rights(settings: Settings, brokers: Brokers) -> AsyncIterator
         await group.offsets([])
         await group.is_member(_NOBODY)
     except RefusedError:
-        yield f"Read (and Describe) of group {settings.group}"
+        yield f"Read and Describe group {settings.group}"
     if settings.delivery == "exactly_once":
         try:
             await group.end_transaction(f"{settings.group}-preflight")
         except RefusedError:
-            yield f"Write (and Describe) of transactional ids with the prefix {settings.group}-"
+            yield f"Write and Describe transactional ids with the prefix {settings.group}-"
     outputs = (settings.events_topic, settings.shifts_topic, settings.deadletters_topic)
     try:
         response = await brokers.ask_any(TopicIdsRequest(settings.topics + outputs, with_operations=True))
     except NotImplementedError:
         return  # brokers before 3.1 tell no topic ids and, in this request, no rights
-    for _, name, _, _, _, operations, _ in response.topics:
-        wanted = (_WRITE, "Write") if name in outputs else (_READ, "Read")
-        for bit, operation in (wanted, (_DESCRIBE, "Describe")):
-            if operations != _NOT_TOLD and not operations & bit:
-                yield f"{operation} of topic {name}"
+    for code, name, _, _, _, operations, _ in response.topics:
+        bit, operation = (_WRITE, "Write") if name in outputs else (_READ, "Read")
+        if code == ErrorCode.TOPIC_AUTHORIZATION_FAILED or (operations != _NOT_TOLD and not operations & bit):
+            yield f"{operation} and Describe topic {name}"
