@@ -34,5 +34,5 @@ def has_moved(key: bytes | None, partition: int, num_partitions_before: int, top
     now = topic.num_partitions
     if key is None or num_partitions_before >= now:
         return False
-    number = murmur2(key) & _POSITIVE
+    number: int = murmur2(key) & _POSITIVE
     return number % now == partition and number % num_partitions_before != partition
