@@ -145,6 +145,9 @@ class PartitionManager:
         A transaction that took too long ends no membership: then the partitions are taken over again.
         """
         self._drop(self._partitions, fenced_by)
+        if self._taking is not None:
+            # It goes on with the publisher that was refused.
+            self._taking.cancel()
         self._taking = asyncio.create_task(self._ask_group(error, fenced_by))
 
     def on_gone(self, tps: Iterable[TopicPartition]) -> None:

@@ -45,5 +45,6 @@ class ProcessingLock:
     async def settled(self) -> None:
         """Wait until the commit under way is decided. A commit that cannot be decided ends the process."""
         if self._commit is not None:
-            await self._commit
+            # Whoever stops waiting, as a take-over does at a revocation, must not cancel the commit.
+            await asyncio.shield(self._commit)
             self._commit = None
