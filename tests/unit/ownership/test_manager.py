@@ -36,7 +36,7 @@ from worker.records.types import TopicPartition
 from worker.settings import load_settings
 from worker.state.store import Verdict
 
-BOUND_S = 10
+BOUND_S = 60
 SECOND = TopicPartition("tweets", 1)
 
 
