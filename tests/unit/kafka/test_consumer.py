@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +16,7 @@ from worker.kafka import consumer as consumer_module
 from worker.kafka.assignment import Assignment
 from worker.kafka.consumer import BatchConsumer
 from worker.kafka.fetch_thread import Fetched
-from worker.kafka.microbatch import MicroBatch, size_bytes
+from worker.kafka.microbatch import InFlight, MicroBatch, size_bytes
 from worker.kafka.protocol.offsets import Membership
 from worker.records.types import TopicPartition
 
@@ -130,8 +129,7 @@ class BareConsumer(BatchConsumer):
         self.can_resume_flow, self.suspend_flow = asyncio.Event(), asyncio.Event()
         self._stopped, self._crashed = asyncio.Event(), asyncio.Event()
         self._limits = SimpleNamespace(max_inflight_records=100, max_inflight_bytes=100, max_batch=4)
-        self._in_flight: Counter[TopicPartition] = Counter()
-        self._in_flight_bytes, self._positions, self._room = 0, {}, asyncio.Event()
+        self.in_flight, self._positions = InFlight(self._limits), {}
         self._seek_number, self._waiting = 1, []
         self._fetches = list(fetches) or [fetched(1, {FIRST: records(2)})]
         self.handler: Any = handler or FakeHandler()
@@ -192,7 +190,7 @@ def test_what_waits_for_the_flow_is_dropped_when_another_seek_comes_first() -> N
     consumer = BareConsumer()
     assert drain(consumer, BareConsumer._drop_fetched) == []
     assert consumer.delivered == []
-    assert consumer.in_flight == (0, 0)
+    assert (consumer.in_flight.num_records, consumer.in_flight.num_bytes) == (0, 0)
 
 
 def test_a_fetch_that_carries_the_number_of_an_earlier_seek_is_dropped() -> None:
@@ -216,7 +214,7 @@ def test_records_fill_one_batch_after_another() -> None:
     consumer = BareConsumer(fetched(1, {FIRST: records(3), SECOND: records(3)}))
     drain(consumer)
     assert [batch.num_records for batch in consumer.queued] == [4, 2]
-    assert consumer.in_flight == (6, 6 * len(b"keyvalue"))
+    assert (consumer.in_flight.num_records, consumer.in_flight.num_bytes) == (6, 6 * len(b"keyvalue"))
 
 
 def test_a_consumer_is_idle_where_nothing_is_in_flight() -> None:
@@ -245,7 +243,7 @@ def test_a_seek_goes_to_the_handlers_positions_and_drops_what_was_fetched_before
     asyncio.run(consumer.perform_seek())
     assert consumer.thread.seeks == [(2, {FIRST: 5})]
     assert consumer.positions == {}
-    assert consumer.in_flight == (0, 0)
+    assert (consumer.in_flight.num_records, consumer.in_flight.num_bytes) == (0, 0)
     assert consumer.queued[0].take() == {}
 
 
@@ -324,7 +322,7 @@ def test_a_revocation_drops_what_was_fetched_before_the_handler_lets_go(faust_ca
     consumer = BareConsumer()
     drain(consumer)
     asyncio.run(consumer.on_partitions_revoked({TP("tweets", 0)}))
-    assert consumer.in_flight == (0, 0)
+    assert (consumer.in_flight.num_records, consumer.in_flight.num_bytes) == (0, 0)
     assert consumer.queued[0].closed
     assert consumer.handler.num_revoked == 1
     assert not consumer.flow_active
