@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -57,10 +58,12 @@ class BareThread(BatchConsumerThread):
     """Without a thread."""
 
     def __init__(self) -> None:
-        self.consumer = FakeConsumer()
+        self.client = FakeConsumer()
+        self.pause_s = 0.0
+        self.consumer: Any = SimpleNamespace(pause_s=lambda: self.pause_s)
 
     def _ensure_consumer(self) -> Any:
-        return self.consumer
+        return self.client
 
 
 @pytest.fixture
@@ -102,10 +105,38 @@ def test_records_carry_the_number_of_the_last_seek_when_they_return(fetches: lis
     assert (fetched.seek_number, fetched.records) == (4, {FIRST: [7]})
 
 
+def test_a_fetch_after_a_pause_brings_what_came_in_the_pause_too(fetches: list[Any]) -> None:
+    async def scenario() -> Fetched:
+        thread = await sought({OUR_FIRST: 5, OUR_SECOND: 0})
+        thread.pause_s = 0.001
+        fetches.extend([{FIRST: [5]}, {FIRST: [6, 7], SECOND: [0]}])
+        answer: Fetched = await thread._fetch_records()
+        return answer
+
+    assert asyncio.run(scenario()).records == {FIRST: [5, 6, 7], SECOND: [0]}
+
+
+def test_a_seek_between_the_two_fetches_after_a_pause_drops_the_first(fetches: list[Any]) -> None:
+    async def scenario() -> Fetched:
+        thread = await sought({OUR_FIRST: 5})
+        thread.pause_s = 0.001
+
+        async def returns_after_a_seek() -> dict[Any, list[int]]:
+            await thread.seek_all(4, {OUR_FIRST: 2})
+            return {FIRST: [2]}
+
+        fetches.extend([{FIRST: [5]}, returns_after_a_seek])
+        answer: Fetched = await thread._fetch_records()
+        return answer
+
+    fetched = asyncio.run(scenario())
+    assert (fetched.seek_number, fetched.records) == (4, {FIRST: [2]})
+
+
 def test_a_fetch_says_where_the_consumer_stands_and_the_log_ends(fetches: list[Any]) -> None:
     async def scenario() -> list[Fetched]:
         thread = await sought({OUR_FIRST: 5, OUR_SECOND: 2})
-        thread.consumer.ends[SECOND] = None
+        thread.client.ends[SECOND] = None
         fetches.extend([{}, {}])
         return [await thread._fetch_records() for _ in range(2)]
 
@@ -147,13 +178,13 @@ def test_a_partition_that_is_not_sought_yet_has_no_records(fetches: list[Any]) -
 def test_partitions_that_are_not_owned_are_not_fetched_from_until_they_are() -> None:
     async def scenario() -> BareThread:
         thread = await sought({OUR_FIRST: 5})
-        assert thread.consumer.paused() == {SECOND}
+        assert thread.client.paused() == {SECOND}
         await thread.seek_all(4, {OUR_FIRST: 5, OUR_SECOND: 8})
         return thread
 
     thread = asyncio.run(scenario())
-    assert thread.consumer.paused() == set()
-    assert thread.consumer.sought == {FIRST: 5, SECOND: 8}
+    assert thread.client.paused() == set()
+    assert thread.client.sought == {FIRST: 5, SECOND: 8}
 
 
 def test_uncommitted_records_of_other_producers_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,5 +197,5 @@ def test_uncommitted_records_of_other_producers_are_not_read(monkeypatch: pytest
 def test_brokers_are_asked_with_a_small_request() -> None:
     thread = BareThread()
     asyncio.run(thread.ask_brokers())
-    assert thread.consumer.num_topics_asked == 1
+    assert thread.client.num_topics_asked == 1
     assert fetch_thread_module._LOOK_S < 1

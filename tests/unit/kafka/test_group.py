@@ -158,12 +158,21 @@ def test_a_broker_that_cannot_tell_its_transactions_does_not_hide_those_of_the_o
 # Bounds
 
 
-@pytest.mark.parametrize("answer", [KafkaConnectionError("away"), GroupAuthorizationFailedError(), never])
-@pytest.mark.parametrize(
+QUESTIONS = pytest.mark.parametrize(
     ("name", "question"),
     [("OffsetFetch", offsets), ("OffsetCommit", commit), ("Heartbeat", is_member), ("InitProducerId", end_transaction)],
     ids=["offsets", "commit", "is_member", "end_transaction"],
 )
+
+
+@QUESTIONS
+def test_a_right_that_is_missing_is_a_refusal(name: str, question: Question) -> None:
+    with pytest.raises(RefusedError, match=r"error 30"):
+        ask(FakeBrokers(**{name: [GroupAuthorizationFailedError()]}), question)
+
+
+@pytest.mark.parametrize("answer", [KafkaConnectionError("away"), never])
+@QUESTIONS
 def test_a_coordinator_is_waited_for_no_longer_than_the_request_timeout(
     name: str, question: Question, answer: Any
 ) -> None:
