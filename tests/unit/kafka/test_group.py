@@ -68,6 +68,14 @@ def test_an_offset_that_a_transaction_may_move_is_not_taken_for_none() -> None:
     assert found == GroupOffsets({FIRST: None}, {SECOND})
 
 
+def test_offsets_are_also_read_as_they_are_now() -> None:
+    brokers = FakeBrokers()
+    brokers.offsets = {FIRST: (7, "")}
+    found = ask(brokers, lambda group: group.offsets([FIRST], stable=False))
+    assert found == GroupOffsets({FIRST: GroupOffset(7)}, set())
+    assert not brokers.requests("OffsetFetch")[0].require_stable
+
+
 def test_an_offset_of_a_topic_that_is_gone_is_none() -> None:
     assert ask(FakeBrokers(OffsetFetch=[{SECOND: 3}]), offsets).offsets == {FIRST: None, SECOND: None}
 

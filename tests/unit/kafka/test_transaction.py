@@ -1,4 +1,4 @@
-"""What is sent in a transaction, and what each refusal means. Brokers are scripted here, real in integration."""
+"""What is sent in a transaction, and what each refusal means. The brokers are scripted; integration has real ones."""
 
 from __future__ import annotations
 
