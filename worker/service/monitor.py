@@ -87,7 +87,7 @@ class Monitor:
             self._health.kafka_answered(well=True)
 
     def _report_lag(self, positions: Mapping[TopicPartition, tuple[int, int]]) -> None:
-        partitions = self._manager.partitions
+        partitions, idle = self._manager.partitions, self._app.consumer.idle_positions()
         for tp in self._reported - set(partitions):
             self._metrics.drop_lag(tp.topic, tp.partition)
         self._reported = set(partitions) & set(positions)
@@ -96,7 +96,8 @@ class Monitor:
             position, end = positions[tp]
             partition = partitions[tp]
             # With nothing in flight, only transaction markers are left up to the consumer's position.
-            reached = position if partition.is_done_at(position) else partition.committed
+            is_done = tp in idle and partition.is_done_at(position)
+            reached = position if is_done else partition.committed
             lags[tp] = max(0, end - reached)
             self._metrics.lag(tp.topic, tp.partition, lags[tp])
         oldest_ms = self._pipeline.last_timestamp_ms if any(lags.values()) else None

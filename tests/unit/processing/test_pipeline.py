@@ -26,7 +26,7 @@ from tests.factories import (
 from tests.metric_names import value_of
 from worker.errors import UndecidedCommitError
 from worker.kafka.assignment import Assignment
-from worker.kafka.microbatch import MicroBatch, Records
+from worker.kafka.microbatch import MicroBatch, Pacing, Records
 from worker.kafka.producer import FencedError
 from worker.kafka.transaction import ExpelledError, GoneError, GroupOffset
 from worker.ownership.checkpointer import Checkpointer
@@ -34,7 +34,7 @@ from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
 from worker.process import CrashPoints
-from worker.processing import pipeline as pipeline_module
+from worker.processing import committer as committer_module
 from worker.processing.pipeline import Pipeline
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
@@ -51,6 +51,8 @@ class EndedError(Exception):
 
 class FakeSource:
     """Notes what is done, and how often the consumer was sent back; idle_at is where it stands, if idle."""
+
+    pacing = Pacing(max_wait_s=0.0)
 
     def __init__(self) -> None:
         self.num_done = 0
@@ -148,9 +150,9 @@ class Scene:
         await self.pipeline.process(batch)
         await self.lock.settled()
 
-    async def commit_positions(self) -> None:
+    async def skip(self) -> None:
         """Of an idle consumer, as every second."""
-        await self.pipeline.commit_positions()
+        await self.pipeline.skip()
 
     def run(self, *batches: Sequence[Record]) -> None:
         async def scenario() -> None:
@@ -170,7 +172,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
         errors.append(error)
         raise EndedError
 
-    monkeypatch.setattr(pipeline_module, "die", end)
+    monkeypatch.setattr(committer_module, "die", end)
     return errors
 
 
@@ -444,7 +446,7 @@ def idle(scene: Scene, idle_at: dict[TopicPartition, int], *batches: Sequence[Re
             await scene.process(batch)
         scene.source.idle_at = idle_at
         for _ in range(times):
-            await scene.commit_positions()
+            await scene.skip()
 
     run(scenario())
 

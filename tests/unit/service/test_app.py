@@ -152,8 +152,7 @@ def test_a_shutdown_closes_the_health_server_and_the_connections() -> None:
         async def close(self) -> None:
             closed.append(self.name)
 
-    brokers: Any = Closes("brokers")
     store: Any = Closes("store")
     server: Any = Closes("server")
-    asyncio.run(app_module._closing(brokers, store, server)())
-    assert closed == ["server", "store", "brokers"]
+    asyncio.run(app_module._closing(store, server)())
+    assert closed == ["server", "store"]

@@ -31,12 +31,12 @@ class FakeConsumer:
 
     def __init__(self) -> None:
         self.positions: dict[TopicPartition, tuple[int, int]] = {}
-        self.in_flight = (0, 0)
+        self.in_flight = SimpleNamespace(num_records=0, num_bytes=0)
         self.flow_active = True
         self.error: Exception | None = None
 
     def idle_positions(self) -> dict[TopicPartition, int]:
-        return {} if self.in_flight[0] else {tp: position for tp, (position, _) in self.positions.items()}
+        return {} if self.in_flight.num_records else {tp: position for tp, (position, _) in self.positions.items()}
 
     async def ask_brokers(self) -> None:
         if self.error is not None:
@@ -66,7 +66,7 @@ class Scene:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *partitions: Partition) -> None:
         self.log, self.consumer = FakeLog(), FakeConsumer()
         self.group_offsets: dict[TopicPartition, GroupOffset | None] = {}
-        self.num_asked = self.num_committed = 0
+        self.num_asked = self.num_skips = 0
         self.looked_at: list[dict[str, str]] = []
         self.store_error: Exception | None = None
         monkeypatch.setattr(monitor_module, "Log", lambda *_: self.log)
@@ -75,7 +75,7 @@ class Scene:
         self.partitions = {partition.tp: partition for partition in partitions}
         manager: Any = SimpleNamespace(partitions=self.partitions, look_at_topics=self.looked_at.append)
         any_of: Any = SimpleNamespace(consumer=self.consumer)
-        pipeline: Any = SimpleNamespace(commit_positions=self.commit_positions, last_timestamp_ms=None)
+        pipeline: Any = SimpleNamespace(skip=self.skip, last_timestamp_ms=None)
         store: Any = SimpleNamespace(probe=self.probe)
         self.monitor = Monitor(
             load_settings(topics="tweets"), any_of, any_of, manager, pipeline, store, self.metrics, self.health
@@ -85,8 +85,8 @@ class Scene:
         self.num_asked += 1
         return GroupOffsets({tp: self.group_offsets.get(tp) for tp in tps}, set())
 
-    async def commit_positions(self) -> None:
-        self.num_committed += 1
+    async def skip(self) -> None:
+        self.num_skips += 1
 
     async def probe(self) -> None:
         if self.store_error is not None:
@@ -123,7 +123,7 @@ def test_the_end_is_reached_once_its_last_record_is_committed(
 
 def test_records_that_were_only_fetched_are_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(monkeypatch, new_partition())
-    scene.consumer.positions, scene.consumer.in_flight = {TWEETS: (5, 5)}, (5, 500)
+    scene.consumer.positions, scene.consumer.in_flight = {TWEETS: (5, 5)}, SimpleNamespace(num_records=5, num_bytes=500)
     assert not scene.has_reached()
 
 
@@ -137,7 +137,9 @@ def test_markers_at_the_end_that_no_record_reaches_are_passed(
 
 
 def test_markers_are_no_end_while_states_are_rebuilt(monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = Scene(monkeypatch, new_partition(committed=4))
+    partition = new_partition(committed=4)
+    take(partition, 2)
+    scene = Scene(monkeypatch, partition)
     scene.consumer.positions = {TWEETS: (5, 5)}
     assert not scene.has_reached()
 
@@ -177,7 +179,7 @@ def test_the_end_is_that_of_every_partition_of_the_input_topics(monkeypatch: pyt
 
 def test_a_look_reports_what_is_in_flight_and_how_far_behind_the_worker_is(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(monkeypatch, partition_at(3, taken=5))
-    scene.consumer.positions, scene.consumer.in_flight = {TWEETS: (5, 9)}, (2, 200)
+    scene.consumer.positions, scene.consumer.in_flight = {TWEETS: (5, 9)}, SimpleNamespace(num_records=2, num_bytes=200)
     scene.look()
     assert value_of(scene.metrics, "sentiment_lag_records", topic="tweets", partition="0") == 6
     assert value_of(scene.metrics, "sentiment_inflight_records") == 2
@@ -196,7 +198,7 @@ def test_a_look_at_the_topics_is_handed_to_the_manager_and_idle_positions_are_co
     scene = Scene(monkeypatch)
     scene.look()
     assert scene.looked_at == [{"tweets": TOPIC.topic_id}]
-    assert scene.num_committed == 1
+    assert scene.num_skips == 1
 
 
 def test_topics_that_cannot_be_looked_at_are_taken_for_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +206,7 @@ def test_topics_that_cannot_be_looked_at_are_taken_for_no_others(monkeypatch: py
     scene.log.error = AWAY
     scene.look()
     assert scene.looked_at == []
-    assert scene.num_committed == 1
+    assert scene.num_skips == 1
 
 
 @pytest.mark.parametrize(
