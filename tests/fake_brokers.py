@@ -95,15 +95,19 @@ class FakeBrokers:
     _AddOffsetsToTxn = _EndTxn = _Heartbeat = _of_whole
 
     def _TxnOffsetCommit(self, request: Any, code: Any, _: int) -> Any:
-        topics = [(topic, [(n, _of(code, topic, n), {}) for n, *_ in found], {}) for topic, found, _ in request.topics]
+        topics: list[Any] = [
+            (topic, [(n, _of(code, topic, n), {}) for n, *_ in found], {}) for topic, found, _ in request.topics
+        ]
         return SimpleNamespace(topics=topics)
 
     def _OffsetCommit(self, request: Any, code: Any, _: int) -> Any:
-        topics = [(topic, [(n, _of(code, topic, n)) for n, *_ in found]) for topic, found in request.topics]
+        topics: list[Any] = [(topic, [(n, _of(code, topic, n)) for n, *_ in found]) for topic, found in request.topics]
         return SimpleNamespace(topics=topics)
 
     def _Produce(self, request: Any, code: Any, _: int) -> Any:
-        topics = [(topic, [(n, _of(code, topic, n), 0) for n, _ in batches]) for topic, batches in request.topics]
+        topics: list[Any] = [
+            (topic, [(n, _of(code, topic, n), 0) for n, _ in batches]) for topic, batches in request.topics
+        ]
         return SimpleNamespace(topics=topics)
 
     def _OffsetFetch(self, request: Any, code: Any, _: int) -> Any:
@@ -111,7 +115,7 @@ class FakeBrokers:
             offset, metadata = self.offsets.get(TopicPartition(topic, number), (-1, ""))
             return number, offset, -1, metadata, _of(code, topic, number), {}
 
-        topics = [(topic, [of(topic, n) for n in numbers], {}) for topic, numbers, _ in request.topics]
+        topics: list[Any] = [(topic, [of(topic, n) for n in numbers], {}) for topic, numbers, _ in request.topics]
         return SimpleNamespace(error_code=code if isinstance(code, int) else 0, topics=topics)
 
     def _ListTransactions(self, _: Any, code: Any, node_id: int) -> Any:
@@ -120,7 +124,7 @@ class FakeBrokers:
         )
 
     def _TopicIds(self, request: Any, code: Any, _: int) -> Any:
-        topics = [(code, name, TOPIC_ID, False, [], 0, {}) for _, name, _ in request.topics]
+        topics: list[Any] = [(code, name, TOPIC_ID, False, [], 0, {}) for _, name, _ in request.topics]
         return SimpleNamespace(cluster_id=CLUSTER, topics=topics)
 
     def _Offset(self, request: Any, code: Any, _: int) -> Any:

@@ -43,7 +43,7 @@ def test_the_verifier_finds_offsets_committed_before_the_events(make_scene: Call
 
 def test_the_verifier_finds_a_flush_that_ignores_lost_states(scene: Scene) -> None:
     scene.send(tweets(NUM_RECORDS))
-    scene.launch_worker(program=planted("lost_is_ok"))
+    scene.launch_worker(program=planted("changed_is_ok"))
     scene.wait_until_flushed()
     forget_everything(scene)
     scene.send(tweets(NUM_RECORDS, seed=2, streams=STREAMS[:20]))
