@@ -162,7 +162,7 @@ class FakePublisher:
     """Keeps what is published, after it has raised `errors`, one a call."""
 
     def __init__(
-        self, *errors: Exception, membership: Membership = MEMBERSHIP, transactional_id: str = "sentiment-7-member-0"
+        self, *errors: Exception, membership: Membership = MEMBERSHIP, transactional_id: str = "sentiment:7:member:0"
     ) -> None:
         self.errors = list(errors)
         self.membership = membership

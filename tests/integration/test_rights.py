@@ -24,9 +24,9 @@ AUTHORIZER = {
 }
 DENIED = {
     f"Read and Describe group {GROUP}": (ACLOperation.READ, ResourceType.GROUP, GROUP),
-    f"Write and Describe transactional ids with the prefix {GROUP}-": (
+    f"Write and Describe transactional ids with the prefix {GROUP}:": (
         *(ACLOperation.WRITE, ResourceType.TRANSACTIONAL_ID),
-        f"{GROUP}-preflight",
+        f"{GROUP}:preflight",
     ),
     "Write and Describe topic sentiment.events": (ACLOperation.WRITE, ResourceType.TOPIC, "sentiment.events"),
     "Read and Describe topic tweets": (ACLOperation.READ, ResourceType.TOPIC, "tweets"),

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
-from aiokafka.errors import KafkaError, NodeNotReadyError, StaleMetadata
+from aiokafka.errors import KafkaError
 
 from worker.kafka.clients import client_options, kafka_away
 from worker.kafka.protocol.codes import COORDINATOR_MOVES
@@ -136,7 +136,7 @@ class Brokers:
 
     async def _pause(self, error: KafkaError) -> None:
         """Before another try after `error`, which is raised where another try cannot help."""
-        if not (error.retriable or isinstance(error, NodeNotReadyError | StaleMetadata)):
+        if not error.retriable:
             raise error
         self._client.force_metadata_update()
         await asyncio.sleep(_RETRY_S)

@@ -77,7 +77,7 @@ class Log:
             async with asyncio.timeout(self._settings.request_timeout_s):
                 response = await self._brokers.ask_any(TopicIdsRequest(sorted(names)))
         except NotImplementedError:
-            return {name: "" for name in names if await self._brokers.num_partitions(name)}
+            return dict.fromkeys(await self.partition_counts(names), "")
         except (KafkaError, TimeoutError) as error:
             raise kafka_away(self._settings, error) from error
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Mapping
 
 from worker.kafka.group import Group
@@ -42,22 +43,16 @@ class Predecessors:
 
     def _is_earlier(self, transactional_id: str, tps: Collection[TopicPartition]) -> bool:
         """Whether an id is of an earlier assignment of this group, or of version 0.1 for one of `tps`."""
-        prefix = f"{self._settings.group}-"
-        if not transactional_id.startswith(prefix):
-            return False
-        rest = transactional_id.removeprefix(prefix)
-        if any(rest == f"{topic}-{number}" for topic, number in tps):
+        group = self._settings.group
+        if any(transactional_id == f"{group}-{topic}-{number}" for topic, number in tps):
             return True
-        generation, _, member = rest.partition("-")
-        if not generation.isdecimal():
+        found = re.fullmatch(rf"{re.escape(group)}:(\d+):(.*):\d+", transactional_id)
+        if found is None:
             return False
+        generation, member_id = found.groups()
         ours = self._publisher.membership
         if int(generation) != ours.generation:
             return int(generation) < ours.generation
         # A static member that restarts keeps its generation, and gets another member id.
         instance_id = ours.instance_id
-        return (
-            instance_id is not None
-            and member.startswith(f"{instance_id}-")
-            and not member.startswith(f"{ours.member_id}-")
-        )
+        return instance_id is not None and member_id.startswith(f"{instance_id}-") and member_id != ours.member_id

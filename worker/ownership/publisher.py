@@ -53,8 +53,9 @@ class ExactlyOncePublisher:
         self, settings: Settings, brokers: Brokers, membership: Membership, number: int, crash_points: CrashPoints
     ) -> None:
         """`number` differs for each publisher of this process."""
+        # A colon ends the group's name, which cannot have one: the ids of group a-2 are not those of group a.
         self.membership = membership
-        self.transactional_id = f"{settings.group}-{membership.generation}-{membership.member_id}-{number}"
+        self.transactional_id = f"{settings.group}:{membership.generation}:{membership.member_id}:{number}"
         self._group = settings.group
         self._producer = TransactionalProducer(settings, brokers, self.transactional_id, crash_points)
 

@@ -50,9 +50,9 @@ async def _missing_rights(settings: Settings, brokers: Brokers) -> AsyncIterator
         yield f"Read and Describe group {settings.group}"
     if settings.delivery == "exactly_once":
         try:
-            await group.end_transaction(f"{settings.group}-preflight")
+            await group.end_transaction(f"{settings.group}:preflight")
         except RefusedError:
-            yield f"Write and Describe transactional ids with the prefix {settings.group}-"
+            yield f"Write and Describe transactional ids with the prefix {settings.group}:"
     outputs = (settings.events_topic, settings.shifts_topic, settings.deadletters_topic)
     try:
         response = await brokers.ask_any(TopicIdsRequest(settings.topics + outputs, with_operations=True))

@@ -74,7 +74,7 @@ def publish(publisher: Publisher) -> None:
 def test_every_assignment_has_a_transactional_id_of_its_own() -> None:
     brokers: Any = None
     new = publisher_factory(load_settings(group="g"), brokers, CrashPoints(None))
-    assert [new(MEMBERSHIP).transactional_id for _ in range(2)] == ["g-7-member-0", "g-7-member-1"]
+    assert [new(MEMBERSHIP).transactional_id for _ in range(2)] == ["g:7:member:0", "g:7:member:1"]
 
 
 def test_outputs_and_offsets_are_one_transaction_in_the_members_name(calls: Calls) -> None:

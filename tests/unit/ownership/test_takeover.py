@@ -153,7 +153,7 @@ def test_without_states_a_partition_begins_complete_and_empty(kafka: SimpleNames
     assert (partition.taken, partition.position) == (0, None)
     assert partition.fence == store.fence
     assert partition.first_seen_reset(b"key") is None
-    assert store.metas[TWEETS].transactional_id == "sentiment-7-member-0"
+    assert store.metas[TWEETS].transactional_id == "sentiment:7:member:0"
     assert kafka.group.ended == []
 
 
@@ -242,33 +242,33 @@ def test_a_partition_remembers_how_many_partitions_its_topic_had_when_its_states
 
 
 def test_offsets_that_a_predecessor_holds_are_read_once_its_transaction_is_ended(kafka: SimpleNamespace) -> None:
-    kafka.group.unstable = {"sentiment-6-dead-0": {TWEETS}}
+    kafka.group.unstable = {"sentiment:6:dead:0": {TWEETS}}
     kafka.group.committed[TWEETS] = at(9)
-    partition = Scenario(flushed_store(position=7, predecessor="sentiment-6-dead-0")).take_over()
-    assert kafka.group.ended == ["sentiment-6-dead-0"]
+    partition = Scenario(flushed_store(position=7, predecessor="sentiment:6:dead:0")).take_over()
+    assert kafka.group.ended == ["sentiment:6:dead:0"]
     assert partition.committed == 9
 
 
 def test_a_predecessor_whom_redis_forgot_is_found_among_the_open_transactions(kafka: SimpleNamespace) -> None:
-    kafka.group.unstable = {"sentiment-6-dead-0": {TWEETS}, "sentiment-8-later-0": set()}
+    kafka.group.unstable = {"sentiment:6:dead:0": {TWEETS}, "sentiment:8:later:0": set()}
     Scenario(FakeStore()).take_over()
-    assert kafka.group.ended == ["sentiment-6-dead-0"]
+    assert kafka.group.ended == ["sentiment:6:dead:0"]
 
 
 def test_partitions_whose_offsets_are_certain_do_not_wait_for_the_others(kafka: SimpleNamespace) -> None:
-    kafka.group.unstable = {"sentiment-6-dead-0": {SECOND}}
-    first, second = Scenario(flushed_store(7, predecessor="sentiment-6-dead-0")).take_all(TWEETS, SECOND)
+    kafka.group.unstable = {"sentiment:6:dead:0": {SECOND}}
+    first, second = Scenario(flushed_store(7, predecessor="sentiment:6:dead:0")).take_all(TWEETS, SECOND)
     assert (first.keys(), second.keys()) == ({TWEETS}, {SECOND})
 
 
 def test_a_predecessor_that_left_nothing_open_is_left_alone(kafka: SimpleNamespace) -> None:
-    Scenario(flushed_store(7, predecessor="sentiment-6-dead-0")).take_over()
+    Scenario(flushed_store(7, predecessor="sentiment:6:dead:0")).take_over()
     assert kafka.group.ended == []
 
 
 def test_our_own_transaction_is_never_ended(kafka: SimpleNamespace) -> None:
-    kafka.group.unstable = {"sentiment-7-member-0": {TWEETS}}
-    scene = Scenario(flushed_store(7, predecessor="sentiment-7-member-0"))
+    kafka.group.unstable = {"sentiment:7:member:0": {TWEETS}}
+    scene = Scenario(flushed_store(7, predecessor="sentiment:7:member:0"))
 
     async def scenario() -> None:
         taking = asyncio.create_task(anext(scene.takeover.take_over([TWEETS], scene.publisher)))
