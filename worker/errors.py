@@ -15,7 +15,9 @@ RecordError                           one record cannot be scored: it becomes a 
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any, Self
 
 EXIT_OK, EXIT_FAILED, EXIT_MISUSED, EXIT_DEPENDENCY = 0, 1, 2, 3
 
@@ -66,6 +68,15 @@ class RefusedError(SentimentError):
 
 class UndecidedCommitError(SentimentError):
     """A commit timed out or was cancelled: it may or may not have taken effect."""
+
+    @classmethod
+    def of(cls, offsets: Mapping[Any, Any], error: BaseException) -> Self:
+        """The error for the commit of `offsets`: (topic, partition) -> the offset, and what is noted with it."""
+        places = ", ".join(f"{topic}-{number} up to offset {noted[0]}" for (topic, number), noted in offsets.items())
+        return cls(
+            f"the commit of {places} is undecided ({type(error).__name__}: {error}): it happened whole or not at all. "
+            "What runs next, a worker or the same command again, goes on from what Kafka has"
+        )
 
 
 class OwnershipError(SentimentError):

@@ -82,6 +82,7 @@ class CrashPoints:
         "loaded",
         "scored",
         "produced",
+        "offsets_sent",
         "committed",
         "applied",
         "flushed",

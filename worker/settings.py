@@ -86,9 +86,14 @@ class Settings(BaseSettings):
     delivery: Literal["exactly_once", "at_least_once"] = Field(
         "exactly_once", description="delivery guarantee; at_least_once is for brokers that forbid transactions"
     )
+    on_lost_log: Literal["resume", "stop"] = Field(
+        "resume",
+        description="what to do when an input topic was created again or its log was cut: go on with what there is, or "
+        "stop for you to decide",
+    )
     max_batch: PositiveInt = Field(1024, description="maximum number of records scored together")
     max_wait_ms: Annotated[float, Field(ge=0, le=10_000)] = Field(
-        5.0, description="longest wait for a fuller micro-batch"
+        50.0, description="longest wait for a fuller micro-batch; it waits as long as commits are slow, and no longer"
     )
     max_inflight_records: PositiveInt = Field(8192, description="maximum number of fetched records not yet committed")
     max_inflight_bytes: PositiveInt = Field(32 << 20, description="maximum bytes of fetched records not yet committed")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,27 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.engine.timing import best_seconds
+from benchmarks.machine import describe_machine
 
 _MATRIX_SIZE = 1024  # rows and columns: large enough for the full rate
 _COPIED_BYTES = {"memory": 1 << 27, "cache": 1 << 18}
-_FEATURES = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_bf16", "amx_int8")
 _LIBRARIES = ("numpy", "numba", "torch", "onnxruntime", "vaderSentiment")
 
 
 def describe() -> dict[str, Any]:
     """The processor, its relevant features, and the versions of the libraries."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    fields = dict(line.split("\t: ", 1) for line in reversed(lines) if "\t: " in line)
-    fields = {name.strip(): value for name, value in fields.items()}
-    flags = fields.get("flags", "").split()
-    return {
-        "processor": fields.get("model name", platform.processor() or platform.machine()),
-        "features": [feature for feature in _FEATURES if feature in flags],
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in _LIBRARIES},
-    }
+    return describe_machine() | {"versions": {name: version(name) for name in _LIBRARIES}}
 
 
 def matrix_gflops(num_rounds: int) -> float:

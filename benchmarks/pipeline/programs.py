@@ -1,39 +1,35 @@
-"""The rows of the table: the programs that read the backlog, how they are run, and their results."""
+"""The programs that are measured, and how they are run as processes."""
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
-import time
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pipeline.backlog import Backlog
-from benchmarks.pipeline.pace import CpuAccount, Events, Pace, pace, read_events
-from benchmarks.pipeline.stages import read_metrics, stage_times_ms
-from tests import kafka_tools
-from tests.system.worker_process import PROGRAM, WorkerProcess
-from tests.workplace import Workplace, new_workplace
+from benchmarks.pipeline.probes.metrics import read_metrics
+from tests.system.worker_process import ENV, PROGRAM, ROOT, WorkerProcess
+from tests.workplace import Workplace
 from worker.settings import ENV_PREFIX
-from worker.stack import LocalStack
-
-SAMPLE_S = 0.1
-SCRAPE_S = 0.5
-MIN_TIMEOUT_S, MIN_RECORDS_PER_S = 180.0, 200.0
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program that runs in a process of its own."""
+    """A program that runs in a process of its own.
+
+    root: the checkout whose packages it imports. python: its interpreter. needs: a package that may be missing.
+    """
 
     name: str
     guarantee: str
     arguments: Callable[[int], tuple[str, ...]]  # number of records -> arguments of Python
     settings: Mapping[str, Any] = field(default_factory=dict)
     is_ours: bool = True
-    needs: str | None = None  # a package that may be missing
+    needs: str | None = None
+    root: Path = ROOT
+    python: Path = Path(sys.executable)
 
     def missing(self) -> str | None:
         """The reason why it cannot run here, or None."""
@@ -47,7 +43,7 @@ def _ours(_: int) -> tuple[str, ...]:
 
 
 def _peer(module: str) -> Callable[[int], tuple[str, ...]]:
-    return lambda num_records: ("-m", f"benchmarks.pipeline.{module}", str(num_records))
+    return lambda num_records: ("-m", f"benchmarks.pipeline.peers.{module}", str(num_records))
 
 
 OURS = Program("ours", "exactly once; states go to Redis twice a second", _ours)
@@ -71,74 +67,44 @@ FLUSH_ALWAYS = Program(
 PROGRAMS = (OURS, STOCK_FAUST, TORCH_BATCHES, AT_LEAST_ONCE, FLUSH_ALWAYS)
 
 
-@dataclass
-class ProgramResult:
-    """The result of one program; `skipped` is the reason why there is none."""
-
-    program: Program
-    num_records: int = 0
-    events: Events = field(default_factory=Events)
-    pace: Pace | None = None
-    stages_ms: dict[str, tuple[float, float]] = field(default_factory=dict)
-    skipped: str | None = None
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether each record has exactly one event."""
-        return len(self.events.times_ms) == len(self.events.labels) == self.num_records
-
-
-def run(
-    stack: LocalStack, program: Program, backlog: Backlog, checkpoint: Path | None, work_dir: Path
-) -> ProgramResult:
-    """Let `program` read the whole backlog, with a group and output topics of its own.
-
-    Raises AssertionError, with the end of its output, if it fails or takes too long.
-    """
-    if reason := program.missing():
-        return ProgramResult(program, skipped=reason)
-    workplace = new_workplace(stack, topics=(backlog.topic,), **program.settings)
-    outputs = [topic for topic in workplace.all_topics if topic != backlog.topic]
-    kafka_tools.create_topics(stack.kafka, dict.fromkeys(outputs, workplace.settings.partitions))
-    process = _process(program, workplace, backlog, checkpoint, work_dir)
-    launched_s = time.time()
-    process.launch()
-    cpu = CpuAccount(process.pid)
-    try:
-        metrics = _watch(process, cpu, MIN_TIMEOUT_S + backlog.num_records / MIN_RECORDS_PER_S, program.is_ours)
-    finally:
-        process.kill()
-    assert process.exit_code == 0, f"{program.name} ended with {process.exit_code}\n{process.tail()}"
-    events = asyncio.run(read_events(stack.kafka, workplace.settings.events_topic, workplace.settings.partitions))
-    kafka_tools.delete_topics(stack.kafka, outputs)
-    return ProgramResult(
-        program,
-        num_records=backlog.num_records,
-        events=events,
-        pace=pace(events, launched_s, cpu),
-        stages_ms=stage_times_ms(metrics) if metrics else {},
+def earlier(root: Path, python: Path | None) -> Program:
+    """The worker of another checkout, run by another interpreter or by this one."""
+    return replace(
+        OURS, name="before", guarantee="the worker before, exactly once", root=root, python=python or OURS.python
     )
 
 
-def _process(
-    program: Program, workplace: Workplace, backlog: Backlog, checkpoint: Path | None, work_dir: Path
-) -> WorkerProcess:
-    environment = workplace.environment()
-    if checkpoint is not None:
-        environment[ENV_PREFIX + "CHECKPOINT"] = str(checkpoint)
-    name = f"{program.name.replace(' ', '-')}-{workplace.settings.group}"
-    return WorkerProcess(name, work_dir, environment, program.arguments(backlog.num_records))
+class ProgramProcess(WorkerProcess):
+    """A process of a program, in the program's checkout.
 
+    OpenBLAS chooses its kernels by the processor, not by a variable of whoever runs the benchmark.
+    """
 
-def _watch(process: WorkerProcess, cpu: CpuAccount, timeout_s: float, has_metrics: bool) -> str | None:
-    """Sample the process until it ends; returns the last text of its /metrics, if any."""
-    deadline = time.monotonic() + timeout_s
-    scrape_at, metrics = 0.0, None
-    while process.running:
-        assert time.monotonic() < deadline, f"{process.name} still runs after {timeout_s:g} s\n{process.tail()}"
-        cpu.sample()
-        if has_metrics and time.monotonic() >= scrape_at:
-            metrics = read_metrics(process.address) or metrics
-            scrape_at = time.monotonic() + SCRAPE_S
-        time.sleep(SAMPLE_S)
-    return metrics
+    def __init__(  # noqa: PLR0913, PLR0917
+        self,
+        program: Program,
+        workplace: Workplace,
+        checkpoint: Path | None,
+        work_dir: Path,
+        arguments: tuple[str, ...] = PROGRAM,
+        suffix: str = "",
+    ) -> None:
+        environment = {"PYTHONPATH": str(program.root)} | workplace.environment()
+        if checkpoint is not None:
+            environment[ENV_PREFIX + "CHECKPOINT"] = str(checkpoint)
+        name = f"{program.name.replace(' ', '-')}-{workplace.settings.group}{suffix}"
+        super().__init__(name, work_dir, environment, arguments)
+        self._program = program
+
+    def command(self) -> list[str]:
+        """Python run through `env`, which sets the environment and changes to the checkout."""
+        program = self._program
+        variables = [f"{name}={value}" for name, value in self._environment.items()]
+        directory = ["-u", "OPENBLAS_CORETYPE", "-C", str(program.root)]
+        return [ENV, *directory, *variables, str(program.python), *self._arguments]
+
+    def current_metrics(self) -> str:
+        """The text of /metrics. Raises AssertionError, with the end of its output, if the worker does not answer."""
+        text = read_metrics(self.address)
+        assert text is not None, f"{self.name} does not answer\n{self.tail()}"
+        return text

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import NamedTuple, Protocol
 
+from worker.kafka.protocol.offsets import Membership
 from worker.records.types import TopicPartition
-
-CommitOffset = Callable[[TopicPartition, int], Awaitable[None]]
-"""Commits the next offset of a partition for the group. Raises KafkaError."""
 
 
 class Assignment(NamedTuple):
-    """The partitions that the group coordinator gave this worker, and how to commit as the member that got them."""
+    """The partitions that the group coordinator gave this worker, and the membership that they were given to.
+
+    reseek: goes to the handler's positions; what was fetched before and not taken is dropped, and fetched again.
+    """
 
     tps: frozenset[TopicPartition]
-    commit_offset: CommitOffset
+    membership: Membership
+    reseek: Callable[[], Awaitable[None]]
 
 
 class PartitionHandler(Protocol):
@@ -24,8 +26,11 @@ class PartitionHandler(Protocol):
     async def on_revoked(self) -> None:
         """Finish or give up what is in flight, within a bound, and let go of every partition (eager protocol)."""
 
-    async def on_assigned(self, assignment: Assignment) -> None:
-        """Take the partitions over; no heartbeat is sent until this returns."""
+    def on_assigned(self, assignment: Assignment) -> None:
+        """Begin to take the partitions over. No heartbeat is sent until this returns, so nothing is awaited in it."""
+
+    def on_out_of_range(self, tps: Collection[TopicPartition]) -> None:
+        """The logs of these partitions do not hold the offsets of `positions`."""
 
     def positions(self) -> Mapping[TopicPartition, int]:
         """For every owned partition, the next offset to fetch."""

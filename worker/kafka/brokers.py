@@ -114,6 +114,12 @@ class Brokers:
                 found.setdefault(leader, []).append(tp)
         return found
 
+    async def topics(self) -> set[str]:
+        """The topics of the cluster. Raises KafkaError."""
+        cluster = await self._client.fetch_all_metadata()
+        found: set[str] = cluster.topics()
+        return found
+
     async def num_partitions(self, topic: str) -> int:
         """The partitions of a topic; 0 where it does not exist."""
         found = self._client.cluster.partitions_for_topic(topic)

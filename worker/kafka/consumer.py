@@ -2,7 +2,7 @@
 
 Stock Faust spends some 130 us of CPU on every record between consumer and agent, and its acknowledgements can commit
 a record that no agent finished. Here the consumer puts a MicroBatch of raw records on the agent's queue instead. The
-batch grows while it waits there. Faust commits nothing: offsets go into the transactions of worker/kafka/producer.py.
+batch grows while it waits there. Faust commits nothing: offsets go into transactions (worker/kafka/transaction.py).
 
     fetch thread  aiokafka fetches; the result is stamped with the number of the last seek
     event loop    what was fetched before the last seek is dropped; the rest joins the waiting MicroBatch
@@ -17,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import faust
@@ -26,8 +27,9 @@ from faust.types import TP
 
 from worker.errors import DependencyError
 from worker.kafka.assignment import Assignment, PartitionHandler
-from worker.kafka.fetch_thread import BatchConsumerThread
+from worker.kafka.fetch_thread import BatchConsumerThread, Fetched
 from worker.kafka.microbatch import BatchLimits, MicroBatch, Records, size_bytes
+from worker.kafka.protocol.offsets import Membership
 from worker.process import die, end_within
 from worker.records.types import TopicPartition
 
@@ -53,8 +55,9 @@ class BatchConsumer(driver.Consumer):
         self._handler = self.app.handler
         self._seek_number = 0
         self._waiting: list[MicroBatch] = []
-        self._in_flight_records = 0
+        self._in_flight: Counter[TopicPartition] = Counter()
         self._in_flight_bytes = 0
+        self._positions: dict[TopicPartition, tuple[int, int]] = {}
         self._room = asyncio.Event()
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
@@ -63,7 +66,19 @@ class BatchConsumer(driver.Consumer):
     @property
     def in_flight(self) -> tuple[int, int]:
         """Records fetched and not done, and their bytes."""
-        return self._in_flight_records, self._in_flight_bytes
+        return self._in_flight.total(), self._in_flight_bytes
+
+    @property
+    def positions(self) -> Mapping[TopicPartition, tuple[int, int]]:
+        """Per partition where the consumer reads next, transaction markers passed over, and the log's end.
+
+        As of a moment ago; every record before it was put into a MicroBatch.
+        """
+        return self._positions
+
+    def idle_positions(self) -> dict[TopicPartition, int]:
+        """The positions of the partitions of which nothing is in flight."""
+        return {tp: position for tp, (position, _) in self._positions.items() if not self._in_flight[tp]}
 
     async def _drain_messages(self, fetcher: Any) -> None:
         def stopped() -> bool:
@@ -77,13 +92,9 @@ class BatchConsumer(driver.Consumer):
                 if not self.flow_active:
                     # A fetch may return between Faust's seek and its resume, which empties the agents' queues.
                     await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # typed as an event of mode's own
-                if not fetched:
-                    continue
-                seek_number, records = fetched
                 # Nothing else may drop records: the fetcher has moved on, and they would not come again.
-                if seek_number == self._seek_number:
-                    for tp, of_partition in records.items():
-                        self._deliver(TopicPartition(*tp), of_partition)
+                if fetched and fetched.seek_number == self._seek_number:
+                    self._receive(fetched)
         except _STOPPED_ERRORS:
             if not self.app.should_stop:
                 raise
@@ -91,14 +102,21 @@ class BatchConsumer(driver.Consumer):
     async def _wait_for_room(self, stopped: Callable[[], bool]) -> None:
         limits = self._limits
         while (
-            self._in_flight_records >= limits.max_inflight_records or self._in_flight_bytes >= limits.max_inflight_bytes
+            self._in_flight.total() >= limits.max_inflight_records or self._in_flight_bytes >= limits.max_inflight_bytes
         ) and not stopped():
             self._room.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._room.wait(), _FULL_POLL_S)
 
+    def _receive(self, fetched: Fetched) -> None:
+        for tp, records in fetched.records.items():
+            self._deliver(TopicPartition(*tp), records)
+        self._positions.update(fetched.positions)
+        if fetched.out_of_range:
+            self._handler.on_out_of_range(fetched.out_of_range)
+
     def _deliver(self, tp: TopicPartition, records: list[Any]) -> None:
-        self._in_flight_records += len(records)
+        self._in_flight[tp] += len(records)
         self._in_flight_bytes += size_bytes(records)
         while records:
             self._waiting = [batch for batch in self._waiting if not batch.closed]
@@ -115,13 +133,14 @@ class BatchConsumer(driver.Consumer):
 
     def done(self, records: Records) -> None:
         """The agent has finished with `records`, one way or another: there is room for as many."""
-        self._in_flight_records -= sum(map(len, records.values()))
+        self._in_flight.subtract({tp: len(of_partition) for tp, of_partition in records.items()})
         self._in_flight_bytes -= sum(map(size_bytes, records.values()))
         self._room.set()
 
     def _drop_fetched(self) -> None:
         """Drop what is on its way here and was not taken: it will be fetched again, here or elsewhere."""
         self._seek_number += 1
+        self._positions = {}
         for batch in self._waiting:
             if not batch.closed:
                 self.done(batch.take())
@@ -146,18 +165,22 @@ class BatchConsumer(driver.Consumer):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """No heartbeat is sent meanwhile. Faust resumes the flow, through `perform_seek`, after this.
 
-        An error ends the process: the group gives the partitions to somebody who can hold them.
+        Faust would only log an error and leave the partitions without an owner: it ends the process instead.
         """
         tps = frozenset(TopicPartition(*tp) for tp in assigned)
         try:
+            # A drain that is going on lets go of everything: nobody will miss these partitions here.
             if not self.app.should_stop:
-                await self._handler.on_assigned(Assignment(tps, self.app.commit_offset))
+                self._handler.on_assigned(Assignment(tps, self._membership(generation_id), self.reseek))
         except Exception as error:
-            if not self.app.should_stop:
-                die(error)
-            # The drain is over and has closed the connections: nobody will miss these partitions here.
-            logger.info("partitions came too late to be taken over: %s", error, extra={"action": "take_over"})
+            die(error)
         await super().on_partitions_assigned(assigned, generation_id)
+
+    def _membership(self, generation: int) -> Membership:
+        """Who we are in the group, as of this assignment: the client forgets it before it joins again."""
+        # The fetch thread waits for this callback, so that its coordinator stands still.
+        coordinator: Any = self._thread._ensure_consumer()._coordinator
+        return Membership(generation, coordinator.member_id, self.app.conf.consumer_group_instance_id or None)
 
     async def wait_empty(self) -> None:
         """Drain at shutdown. At a revocation there is nothing left to wait for: `on_revoked` has done it."""
@@ -174,17 +197,9 @@ class BatchConsumer(driver.Consumer):
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Nothing: /live and /ready tell whether records move."""
 
-    async def read_positions(self) -> dict[TopicPartition, tuple[int, int]]:
-        """See BatchConsumerThread.read_positions."""
-        return await self._in_thread(self._thread.read_positions)
-
     async def ask_brokers(self) -> None:
         """See BatchConsumerThread.ask_brokers."""
         await self._in_thread(self._thread.ask_brokers)
-
-    async def commit_offset(self, tp: TopicPartition, offset: int) -> None:
-        """See BatchConsumerThread.commit_offset."""
-        await self._in_thread(self._thread.commit_offset, tp, offset)
 
     async def _in_thread(self, call: Callable[..., Awaitable[Answer]], *arguments: Any) -> Answer:
         answer: Answer = await self._thread.call_thread(call, *arguments)
@@ -244,6 +259,6 @@ class BatchApp(faust.App):
         """See BatchConsumer.reseek."""
         await self.consumer.reseek()
 
-    async def commit_offset(self, tp: TopicPartition, offset: int) -> None:
-        """See BatchConsumerThread.commit_offset."""
-        await self.consumer.commit_offset(tp, offset)
+    def idle_positions(self) -> dict[TopicPartition, int]:
+        """See BatchConsumer.idle_positions."""
+        return self.consumer.idle_positions()

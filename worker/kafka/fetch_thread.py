@@ -1,21 +1,40 @@
-"""The thread in which the consumer fetches: records stamped by seek, positions, commits with the group's generation."""
+"""The thread in which the consumer fetches: records stamped by seek, positions, offsets that a log does not hold."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 
 from worker.records.types import TopicPartition
+
+_LOOK_S = 0.2
+
+
+class Fetched(NamedTuple):
+    """Answer to one fetch.
+
+    seek_number: number of the last seek when it returned. positions: where the consumer reads next, transaction
+    markers passed over, and the log's end; every record before them is in this answer or an earlier one. Empty most of
+    the time. out_of_range: partitions whose log does not hold the offset that was sought.
+    """
+
+    seek_number: int
+    records: Mapping[Any, list[Any]]
+    positions: Mapping[TopicPartition, tuple[int, int]]
+    out_of_range: frozenset[TopicPartition] = frozenset()
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread that owns the aiokafka consumer."""
 
     seek_number = -1
+    _looked_at_s = 0.0
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -24,33 +43,43 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
-        records = await super()._fetch_records(*args, **kwargs)
+        try:
+            records = await super()._fetch_records(*args, **kwargs)
+        except OffsetOutOfRangeError as error:
+            lost = frozenset(TopicPartition(*tp) for tp in error.args[0])
+            return Fetched(self.seek_number, {}, {}, lost)
+        except NoOffsetForPartitionError:
+            # Of a partition that is not sought yet.
+            return Fetched(self.seek_number, {}, {})
         # Stamped on return: a fetch that waited while the seek came brings what stands behind the seek.
-        return self.seek_number, records
+        return Fetched(self.seek_number, records, await self._positions())
 
-    async def seek_all(self, seek_number: int, positions: Mapping[TopicPartition, int]) -> None:
-        """Seek to `positions` where they are assigned; what is fetched from here on carries `seek_number`."""
+    async def _positions(self) -> dict[TopicPartition, tuple[int, int]]:
+        now = time.monotonic()
+        if now - self._looked_at_s < _LOOK_S:
+            return {}
+        self._looked_at_s = now
         consumer = self._ensure_consumer()
-        self.seek_number = seek_number
-        assigned = consumer.assignment()
-        for tp, offset in positions.items():
-            if tp in assigned:
-                consumer.seek(KafkaTopicPartition(*tp), offset)
-
-    async def read_positions(self) -> dict[TopicPartition, tuple[int, int]]:
-        """Per assigned partition: where the consumer reads next (transaction markers passed over), and the log's end.
-
-        Partitions that were not fetched from yet are left out.
-        """
-        consumer = self._ensure_consumer()
-        ends = {tp: consumer.highwater(tp) for tp in consumer.assignment()}
+        ends = {tp: consumer.highwater(tp) for tp in consumer.assignment() - consumer.paused()}
         fetched = {tp: end for tp, end in ends.items() if end is not None}
         return {TopicPartition(*tp): (await consumer.position(tp), end) for tp, end in fetched.items()}
+
+    async def seek_all(self, seek_number: int, positions: Mapping[TopicPartition, int]) -> None:
+        """Seek to `positions` where they are assigned; what is fetched from here on carries `seek_number`.
+
+        Other partitions are not fetched from until a later seek names them.
+        """
+        consumer = self._ensure_consumer()
+        self.seek_number, self._looked_at_s = seek_number, 0.0
+        assigned = consumer.assignment()
+        for tp in assigned:
+            offset = positions.get(TopicPartition(*tp))
+            consumer.seek(KafkaTopicPartition(*tp), offset or 0)
+            if offset is None:
+                consumer.pause(tp)
+            else:
+                consumer.resume(tp)
 
     async def ask_brokers(self) -> None:
         """Send one request to the cluster. Raises KafkaError when no broker answers it."""
         await self._ensure_consumer().topics()
-
-    async def commit_offset(self, tp: TopicPartition, offset: int) -> None:
-        """Commit with the group's generation, so that an expelled member is refused. Raises KafkaError."""
-        await self._ensure_consumer().commit({KafkaTopicPartition(*tp): offset})

@@ -57,7 +57,7 @@ class BatchProducer:
         Raises DependencyError when Kafka does not answer within the request timeout, RefusedError when it refuses.
         """
         timeout_ms = int(self._settings.transaction_timeout_s * 1000)
-        request = InitProducerIdRequest(self.transactional_id, timeout_ms)  # type: ignore[arg-type]  # None is allowed
+        request = InitProducerIdRequest(self.transactional_id, timeout_ms)
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
                 response = await self._init_producer_id(request)

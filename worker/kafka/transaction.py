@@ -109,7 +109,7 @@ class TransactionalProducer(BatchProducer):
                 self._crash("offsets_sent")
                 await self._end(commit=True)
         except (KafkaError, TimeoutError) as error:
-            raise _undecided(offsets, error) from error
+            raise UndecidedCommitError.of(offsets, error) from error
 
     async def _prepare(
         self,
@@ -201,11 +201,3 @@ def _by_topic(tps: Iterable[TopicPartition]) -> list[tuple[str, list[int]]]:
     for topic, number in tps:
         found[topic].append(number)
     return list(found.items())
-
-
-def _undecided(offsets: Mapping[TopicPartition, GroupOffset], error: BaseException) -> UndecidedCommitError:
-    places = ", ".join(f"{topic}-{number} up to offset {of.offset}" for (topic, number), of in offsets.items())
-    return UndecidedCommitError(
-        f"the commit of {places} is undecided ({type(error).__name__}: {error}): it happened whole or not at all. What "
-        "runs next, a worker or the same command again, goes on from what Kafka has"
-    )

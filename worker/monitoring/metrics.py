@@ -19,6 +19,7 @@ from worker.records.types import ResetReason
 
 Outcome = Literal["scored", "dead_letter", "erased"]
 FencedBy = Literal["kafka", "redis"]
+LogChange = Literal["topic_recreated", "log_truncated", "records_gone", "states_of_another_log"]
 Stage = Literal["decode", "load", "score", "commit"]
 
 _STEP_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -115,12 +116,18 @@ class Metrics:
             "sentiment_flush_seconds", "Time of one write of states to Redis.", buckets=_STEP_S, registry=self.registry
         )
         self._flush_lag = self._gauge("flush_lag_records", "Committed records whose states are not yet in Redis.")
-        self._flush_lost = self._counter("flush_lost", "Flushes that found states lost or rolled back in Redis.")
+        self._flush_lost = self._counter("flush_lost", "Times that Redis did not hold what was last written there.")
         self._fenced = self._counter(
             "fenced", "Partitions dropped because another worker owns them.", "by", get_args(FencedBy)
         )
         self._rebuilt = self._counter("rebuilt_records", "Records applied to states without being published.")
         self._resets = self._counter("state_resets", "Streams restarted from an empty state.", "reason", ResetReason)
+        self._log_changes = self._counter(
+            "log_changes",
+            "Take-overs of a partition whose log is not the one that was known.",
+            "change",
+            get_args(LogChange),
+        )
         self._position_kept = self._counter(
             "position_kept", "Partitions without an offset in Kafka, continued at the position in Redis."
         )
@@ -188,11 +195,11 @@ class Metrics:
         self._flush_lag.set(num_records)
 
     def flush_lost(self) -> None:
-        """Redis answered a flush with *lost*."""
+        """Redis answered with *changed*."""
         self._flush_lost.inc()
 
     def fenced(self, by: FencedBy) -> None:
-        """A partition was dropped, because Kafka or Redis (the first to refuse) knows a newer owner."""
+        """A partition was dropped, because Kafka or Redis (the first to refuse) may know a newer owner."""
         self._fenced.labels(by).inc()
 
     def rebuilt(self, count: int) -> None:
@@ -206,6 +213,10 @@ class Metrics:
     def position_kept(self) -> None:
         """The group had no offset for a partition, so the position in Redis took its place."""
         self._position_kept.inc()
+
+    def log_changed(self, change: LogChange) -> None:
+        """A partition's log was found cut or replaced at its take-over."""
+        self._log_changes.labels(change).inc()
 
     def lag(self, topic: str, partition: int, num_records: int) -> None:
         """The number of records in a partition after the last committed one."""

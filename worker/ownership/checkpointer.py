@@ -93,8 +93,6 @@ class Checkpointer:
         self._checked_at[partition.tp] = now
         if verdict is Verdict.OK:
             self._crash_points.reach("flushed")
-        elif verdict is Verdict.FENCED:
-            partition.drop("redis")
         else:
             partition.mark_lost()
 
@@ -122,22 +120,19 @@ class Checkpointer:
         return any(recovered)
 
     async def recover(self, partition: Partition) -> bool:
-        """Redis lost the partition's states: write them all again, or rebuild them (8).
+        """Redis does not hold what was last written: mend that, or rebuild the states (8).
 
         Call it with the processing lock held. Answers whether the partition went back in its log, so that the consumer
-        must seek before the lock is released. Raises RedisAwayError at a revocation.
+        must seek before the lock is released. Raises RedisAwayError at a revocation, ExpelledError when the group goes
+        on without us.
         """
         await self._lock.settled()
         if not partition.owned:
             return False
         self._metrics.flush_lost()
         extra = {"action": "redis_lost", "topic": partition.tp.topic, "partition": partition.tp.partition}
-        logger.warning("%s: Redis lost the states", partition, extra=extra)
-        goes_back = not partition.complete
-        begin = self._takeover.rebuild if goes_back else self._takeover.rewrite
-        if await self._ask_redis(lambda: begin(partition)):
-            partition.drop("redis")
-        return goes_back
+        logger.warning("%s: Redis does not hold what was last written there", partition, extra=extra)
+        return await self._ask_redis(lambda: self._takeover.recover(partition))
 
     async def _ask_redis(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask until Redis answers; nothing is consumed meanwhile. Raises RedisAwayError at a revocation."""

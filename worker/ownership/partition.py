@@ -7,28 +7,25 @@ Four offsets, each the next one that is not yet ...
     position    in the states in Redis, P
 
 At all times position <= applied <= taken and applied <= committed; applied < committed while states are rebuilt.
-Nobody but the partition moves them: `take`, `apply`, `flushed`, `rewrite` and `reset` do, and check that they may.
+Nobody but the partition moves them, and it checks that they may move.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from worker.kafka.producer import PartitionProducer
-from worker.monitoring.metrics import FencedBy
-from worker.records.types import TopicPartition
+from worker.ownership.lineage import has_moved, lineage_reset
+from worker.ownership.publisher import Publisher
+from worker.records.types import ResetReason, TopicPartition
 from worker.state.entry import StreamEntry
-from worker.state.store import Fence
+from worker.state.store import Fence, TopicInfo
 
 Entries = dict[str, StreamEntry | None]
 """Stream -> its entry; None: the stream is known to have none."""
-
-PARTIAL = "~"
-"""Ends the name of a lineage that was rebuilt from a log without its beginning."""
 
 
 class Snapshot(NamedTuple):
@@ -49,21 +46,28 @@ class Partition:
     def __init__(  # noqa: PLR0913 - where a partition stands has that many parts
         self,
         tp: TopicPartition,
-        producer: PartitionProducer,
+        publisher: Publisher,
         fence: Fence,
         *,
         start: int,
         committed: int,
-        on_dropped: Callable[[Partition, FencedBy], None],
+        topic: TopicInfo,
+        num_partitions_before: int | None = None,
+        group_offset: int | None = None,
     ) -> None:
-        """`start` is the first offset to read. Without a position in `fence`, memory starts complete and empty."""
+        """`start` is the first offset to read. Without a position in `fence`, memory starts complete and empty.
+
+        num_partitions_before: of the topic, when its states began. group_offset: what the group has committed.
+        """
         self.tp = tp
-        self.producer = producer
+        self.publisher = publisher
+        self.topic = topic
         self.redis_lock = asyncio.Lock()
+        self._num_partitions_before = num_partitions_before or topic.num_partitions
+        self._group_offset = group_offset
         self._fence = fence
         self._taken = self._applied = start
         self._committed = committed
-        self._on_dropped = on_dropped
         self._owned = True
         self._lost = False
         self._complete = fence.position is None
@@ -125,10 +129,16 @@ class Partition:
         """States in memory."""
         return len(self._states)
 
-    @property
-    def has_unknown_past(self) -> bool:
-        """Whether the states were rebuilt from a log whose beginning was gone: first-seen streams may have had one."""
-        return self._fence.lineage.endswith(PARTIAL)
+    def first_seen_reset(self, key: bytes | None) -> ResetReason | None:
+        """Why a stream that has no state here may have had one: of its lineage, or, by its record's key, elsewhere."""
+        reset = lineage_reset(self._fence.lineage)
+        if (
+            reset is None
+            and key is not None
+            and has_moved(key, self.tp.partition, self._num_partitions_before, self.topic)
+        ):
+            return ResetReason.MOVED
+        return reset
 
     @property
     def is_flushed(self) -> bool:
@@ -139,6 +149,16 @@ class Partition:
     def is_idle(self) -> bool:
         """Whether every record that was taken is published."""
         return self._taken <= self._committed
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is owned and idle, and its states are up to date."""
+        return self._owned and self.is_idle and self._applied == self._committed
+
+    @property
+    def offset_is_behind(self) -> bool:
+        """Whether the group's offset is another than what is done here, as after a log that was cut or began again."""
+        return self._committed != self._group_offset
 
     def _check_order(self) -> None:
         offsets = f"{self}: position {self.position}, applied {self._applied}, taken {self._taken}"
@@ -185,7 +205,14 @@ class Partition:
             self._states.move_to_end(stream)
         self._dirty.update(changed)
         self._applied = offset
-        self._committed = max(self._committed, offset)
+        if offset > self._committed:
+            self._committed = self._group_offset = offset
+        self._check_order()
+
+    def skip_to(self, offset: int) -> None:
+        """Pass over what holds no records, up to `offset`, which is now the group's (10). Only while idle."""
+        assert self.is_done, f"{self}: records are left before {offset}"
+        self._taken = self._applied = self._committed = self._group_offset = offset
         self._check_order()
 
     def evict(self, max_streams: int) -> None:
@@ -214,28 +241,32 @@ class Partition:
         self._check_order()
 
     def mark_lost(self) -> None:
-        """A flush found that Redis lost the states: no other flush is tried until they are written again."""
+        """Redis holds something else than what was last written: nothing is flushed until that is mended."""
         self._lost = True
 
-    def rewrite(self, lineage: str) -> None:
-        """Under a new `lineage`, Redis has nothing: make every state in memory, which must be complete, dirty again."""
+    def renew(self, owner: str) -> None:
+        """Another claim of this worker stands in Redis now, and all else as before."""
+        self._fence = self._fence._replace(owner=owner)
+        self._lost = False
+
+    def rewrite(self, fence: Fence) -> None:
+        """Under a new lineage, Redis has nothing: make every state in memory, which must be complete, dirty again."""
         assert self._complete, f"{self}: states that are not in memory cannot be written again"
-        self._fence = self._fence._replace(lineage=lineage, position=None)
+        self._fence = fence
         self._lost = False
         self._dirty.update(self._states)
 
-    def reset(self, lineage: str, start: int) -> None:
+    def reset(self, fence: Fence, start: int, committed: int) -> None:
         """Forget every state and go back to `start`; what is below `committed` will be applied without publishing."""
         self._states.clear()
         self._pending.clear()
         self._dirty.clear()
-        self._fence = self._fence._replace(lineage=lineage, position=None)
-        self._complete, self._lost = True, False
+        self._fence = fence
+        self._complete, self._lost = fence.position is None, False
         self._taken = self._applied = start
+        self._committed = committed
         self._check_order()
 
-    def drop(self, fenced_by: FencedBy) -> None:
-        """Another worker owns the partition: nothing of it is published or flushed from here on."""
-        if self._owned:
-            self._owned = False
-            self._on_dropped(self, fenced_by)
+    def drop(self) -> None:
+        """Another worker may own the partition: nothing of it is published or flushed from here on."""
+        self._owned = False

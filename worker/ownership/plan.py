@@ -1,8 +1,10 @@
 """Where an owned partition begins: what follows from Redis' claim, the group's offset and the log. Pure functions.
 
-P is the position of the states in Redis, C the group's offset; `start` and `lookback` bound what the log still holds.
+P is the position of the states in Redis, C the group's offset; both name the topic that they are of. `start`, `end` and
+`lookback` bound what the log holds.
 
     P       C       the log         then
+    of another topic, both          the topic was created again: begin at its start, with no states
     none    none    -               rebuild what the log holds, publish all of it
     P       none    start <= P      go on at P, where the states are
     P       none    P < start       rebuild; publish from the log's start
@@ -11,37 +13,38 @@ P is the position of the states in Redis, C the group's offset; `start` and `loo
     P       C       P <= C          go on at P; apply P to C without publishing
     P       C       C < P           rebuild: the group wants records again that the states have
     P       C       P < start       rebuild: the log has a gap that the states lack
+    P       C       P <= end < C    go on at P: what is published is known up to there
+    other   C       end < C         as with C at the log's end: the records up to C are gone
+
+A P or a C of another topic, where the other is of this one, counts as none. An offset that names another cluster was
+translated by whoever mirrors the topic here, and counts.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from worker.kafka.log import LogBounds
+from worker.kafka.transaction import GroupOffset
+from worker.monitoring.metrics import LogChange
+from worker.records.types import ResetReason
 from worker.state.store import Claim
 
 
-class LogBounds(NamedTuple):
-    """What the log of a partition holds.
+class Rebuild(NamedTuple):
+    """States begin again, empty, at offset `start`.
 
-    start: the first offset that is left. lookback: the first offset of a record young enough to rebuild states from;
-    None where there is none.
+    reset: why the first event of a stream says that its state was reset; None where no stream can have had one.
     """
 
     start: int
-    lookback: int | None
-
-
-class Rebuild(NamedTuple):
-    """States begin again, empty, at offset `start`. partial: records before it existed, which they will lack."""
-
-    start: int
-    partial: bool
+    reset: ResetReason | None
 
 
 class PlanWarning(NamedTuple):
     """What an operator should know of a take-over; `action` is the log line's."""
 
-    action: str
+    action: LogChange | Literal["offset_gone", "rebuild"]
     message: str
 
 
@@ -57,11 +60,19 @@ class Plan(NamedTuple):
     warnings: tuple[PlanWarning, ...]
 
 
-def plan_takeover(claim: Claim, offset: int | None, log: LogBounds) -> Plan:
+def plan_takeover(claim: Claim, offset: GroupOffset | None, log: LogBounds) -> Plan:
     """Decide where a partition begins. `offset` is the group's, C; None where it has none."""
-    position, committed, warnings = claim.position, offset, []
+    position = claim.position if _is_same(claim.topic.topic_id, log.topic_id) else None
+    committed = offset.offset if offset is not None and not _is_stale(offset.metadata, log.topic_id) else None
+    if position is None and committed is None and (claim.position is not None or offset is not None):
+        message = f"the topic was deleted and created again; beginning at its first record, {log.start}"
+        rebuild = Rebuild(log.start, ResetReason.TOPIC_RECREATED)
+        return Plan(log.start, log.start, rebuild, (PlanWarning("topic_recreated", message),))
+    warnings = []
+    if claim.position is not None and position is None:
+        warnings.append(PlanWarning("states_of_another_log", "the states in Redis are of another topic of this name"))
     if committed is None:
-        committed = log.start if position is None else max(position, log.start)
+        committed = log.start if position is None else min(max(position, log.start), log.end)
         if position is not None:
             message = f"the group has no offset; going on at {committed}, where the states are"
             warnings.append(PlanWarning("offset_gone", message))
@@ -69,14 +80,36 @@ def plan_takeover(claim: Claim, offset: int | None, log: LogBounds) -> Plan:
         message = f"records {committed} to {log.start - 1} left the log before they were read"
         warnings.append(PlanWarning("records_gone", message))
         committed = log.start
+    furthest = max(committed, position or 0)
+    is_truncated = furthest > log.end
+    if committed > log.end:
+        committed = position if position is not None and log.start <= position <= log.end else log.end
+    if is_truncated:
+        message = (
+            f"the log ends at {log.end}, before the offset {furthest} that it had reached; going on at {committed}"
+        )
+        warnings.append(PlanWarning("log_truncated", message))
     if position is not None and log.start <= position <= committed:
         return Plan(position, committed, None, tuple(warnings))
-    rebuild = plan_rebuild(committed, log)
+    rebuild = plan_rebuild(committed, log, ResetReason.LOG_TRUNCATED if is_truncated else None)
     return Plan(rebuild.start, committed, rebuild, tuple(warnings))
 
 
-def plan_rebuild(committed: int, log: LogBounds) -> Rebuild:
-    """Decide how far below `committed` (C) states are rebuilt from: what the log holds, within the lookback."""
+def plan_rebuild(committed: int, log: LogBounds, reset: ResetReason | None = None) -> Rebuild:
+    """Decide how far below `committed` (C) states are rebuilt from: what the log holds, within the lookback.
+
+    reset: a better reason than that records before the first one existed, which the states will lack.
+    """
     lookback = committed if log.lookback is None else log.lookback
     start = min(max(log.start, lookback), committed)
-    return Rebuild(start, partial=start > 0)
+    return Rebuild(start, reset or (ResetReason.HISTORY_LOST if start > 0 else None))
+
+
+def _is_same(topic_id: str, current: str) -> bool:
+    """Whether an id can be that of the current topic; version 0.1, and brokers before 3.1, have none."""
+    return not topic_id or not current or topic_id == current
+
+
+def _is_stale(topic_id: str, current: str) -> bool:
+    """Whether an id is that of an earlier topic of this name, on the same cluster."""
+    return not _is_same(topic_id, current) and topic_id.partition("/")[0] == current.partition("/")[0]

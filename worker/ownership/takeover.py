@@ -1,171 +1,241 @@
 """Taking partitions over and rebuilding their states: steps 7 and 8 of a micro-batch (worker/processing/pipeline.py).
 
-    7a  start the transactional producer: Kafka fences whoever held the partition and ends what was open
-    7b  raise the epoch in Redis: flushes of the old owner are refused; read P, the position of the states there
-    7c  read C, the group's offset, once after all producers have started: nobody can move it any more
-    8   go on at min(P, C) (`plan_takeover`); what lies between P and C is applied without publishing
+    7a  start the transactional producer of this assignment
+    7b  claim the partitions in Redis: reads and flushes of an earlier owner are refused; read P, and who that was
+    7c  read C, the group's offset, once no open transaction can move it. What a dead or paused predecessor left open is
+        ended by its id: left alone, it would last until its transaction's time-out
+    7d  read the log's start and end, and which topic it is of
+    7e  go on as `plan_takeover` says; what lies between P and C is applied without publishing (8)
 
-Dying anywhere in here leaves an epoch that the next owner raises again, and nothing else.
+Dying anywhere in here leaves a claim that the next owner replaces, and nothing else. All of this runs beside the
+group's heartbeats, and ends with the assignment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
-from typing import TypeVar
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from functools import partial
+from typing import NamedTuple, TypeVar
 
-from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
-from worker.errors import OwnershipError
-from worker.kafka.assignment import Assignment, CommitOffset
-from worker.kafka.clients import Log, kafka_away
-from worker.kafka.producer import AtLeastOnceProducer, ExactlyOnceProducer
-from worker.monitoring.metrics import FencedBy, Metrics
-from worker.ownership.partition import PARTIAL, Partition
-from worker.ownership.plan import LogBounds, Plan, PlanWarning, Rebuild, plan_rebuild, plan_takeover
+from worker.errors import DependencyError, OwnershipError
+from worker.kafka.brokers import Brokers
+from worker.kafka.group import Group
+from worker.kafka.log import Log, LogBounds
+from worker.kafka.transaction import ExpelledError, GroupOffset
+from worker.monitoring.metrics import Metrics
+from worker.ownership.lineage import lineage_name, lineage_reset
+from worker.ownership.partition import Partition
+from worker.ownership.plan import Plan, PlanWarning, Rebuild, plan_takeover
+from worker.ownership.predecessors import Predecessors
+from worker.ownership.publisher import Publisher
 from worker.process import CrashPoints
 from worker.records.types import TopicPartition
 from worker.retries import retry
 from worker.settings import Settings
-from worker.state.store import Claim, Epoch, Fence, StateStore, redis_away
+from worker.state.store import Claim, Claimant, Fence, StateStore, TopicInfo, Verdict, redis_away
 
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-OnDropped = Callable[[Partition, FencedBy], None]
 
-# Shares of the session timeout: a longer take-over would only end in the next rebalance, and one that waits longer
-# for Redis would not end in time.
-_TAKE_OVER_SHARE, _REDIS_SHARE = 0.8, 0.3
+_UNSTABLE_RETRY_S = 0.02
+# A broker looks for transactions that took too long this often by default.
+_BROKER_CHECK_S = 10.0
 _REDIS_RETRY_S = 0.25
+_LOST_LOG = frozenset({"topic_recreated", "log_truncated"})
+
+
+class _Found(NamedTuple):
+    """What there is to plan from. num_partitions_before: of the topic, when its first states began."""
+
+    claim: Claim
+    offset: GroupOffset | None
+    log: LogBounds
+    topic: TopicInfo
+    num_partitions_before: int
 
 
 class TakeOver:
-    """Makes the calls of steps 7 and 8, and those that follow when Redis loses the states of an owned partition."""
+    """Makes the calls of steps 7 and 8, and those that follow when Redis no longer holds what was last written."""
 
-    def __init__(self, settings: Settings, store: StateStore, metrics: Metrics, crash_points: CrashPoints) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of the worker, each made by the app
+        self,
+        settings: Settings,
+        brokers: Brokers,
+        store: StateStore,
+        metrics: Metrics,
+        crash_points: CrashPoints,
+        new_token: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
         self._settings = settings
+        self._brokers = brokers
+        self._group = Group(settings, brokers, settings.group)
+        self._log = Log(settings, brokers)
         self._store = store
         self._metrics = metrics
-        self._crash_points = crash_points
-        self._num_lineages = 0
+        self._crash = crash_points.reach
+        self._new_token = new_token
 
-    async def take_over(self, assignment: Assignment, on_dropped: OnDropped) -> dict[TopicPartition, Partition]:
-        """Own the assigned partitions: fence, learn the offsets, decide where each begins.
+    async def take_over(
+        self, tps: Collection[TopicPartition], publisher: Publisher
+    ) -> AsyncIterator[dict[TopicPartition, Partition]]:
+        """Own partitions, and yield them as they become ready; those of topics that do not exist are left out.
 
-        `on_dropped` is called when one of them turns out to be another worker's. Raises DependencyError when Kafka or
-        Redis do not answer in time, OwnershipError when Redis knows a newer owner.
+        Raises DependencyError when a server does not answer, ExpelledError when the group goes on without us,
+        OwnershipError when `on_lost_log` says to stop.
         """
-        tps = assignment.tps
-        producers = [self._new_producer(tp, assignment.commit_offset) for tp in tps]
-        try:
-            async with asyncio.timeout(self._settings.session_timeout_s * _TAKE_OVER_SHARE):
-                await asyncio.gather(*(producer.start() for producer in producers))
-                self._crash_points.reach("fenced")
-                claims = await asyncio.gather(*(self._claim(producer) for producer in producers))
-                self._crash_points.reach("claimed")
-                read = await self._read_log(tps)
-                owned = {
-                    producer.tp: await self._own(producer, claim, plan_takeover(claim, *read[producer.tp]), on_dropped)
-                    for producer, claim in zip(producers, claims, strict=True)
-                }
-        except (RedisError, ConnectionError) as error:
-            raise redis_away(self._settings, error) from error
-        except (KafkaError, TimeoutError) as error:
-            raise kafka_away(self._settings, error) from error
-        self._crash_points.reach("planned")
-        return owned
+        topics = await self._topics(tps)
+        claims = await self._ask_redis(lambda: self._store.claim(self._claimant(publisher), topics))
+        before = await self._ask_redis(lambda: self._store.first_partition_counts({tp.topic for tp in topics}))
+        self._crash("claimed")
+        predecessors = Predecessors(self._settings, self._group, publisher, claims)
+        waiting, deadline = set(topics), self._deadline()
+        while waiting:
+            offsets, unstable = await self._group.offsets(waiting)
+            bounds = await self._log.bounds(offsets)
+            owned = {}
+            for tp, log in bounds.items():
+                topic, claim = TopicInfo(log.topic_id, topics[tp].num_partitions), claims[tp]
+                first = min(claim.topic.num_partitions, before.get(tp.topic, topic.num_partitions))
+                found = _Found(claim, offsets[tp], log, topic, first)
+                owned[tp] = await self._ask_redis(partial(self._own, tp, publisher, found))
+            if owned:
+                self._crash("planned")
+                yield owned
+            waiting = unstable
+            if waiting:
+                await self._wait_for(waiting, deadline)
+                await predecessors.end(waiting)
 
-    async def rebuild(self, partition: Partition) -> bool:
-        """Begin the states of an owned partition again, back in the log below C. Answers whether Redis fenced us."""
-        _, log = (await self._read_log([partition.tp]))[partition.tp]
-        rebuild = plan_rebuild(partition.committed, log)
-        async with partition.redis_lock:
-            claim = await self._claim_new_lineage(partition.tp, partition.fence.epoch, partial=rebuild.partial)
-            partition.reset(claim.lineage, rebuild.start)
-        self._warn_of_rebuild(partition.tp, rebuild, partition.committed)
-        return claim.fenced
+    def _deadline(self) -> float:
+        # Left alone, a predecessor's transaction ends by its time-out, when the broker looks for those.
+        bound_s = self._settings.transaction_timeout_s + 2 * _BROKER_CHECK_S
+        return asyncio.get_running_loop().time() + bound_s
 
-    async def rewrite(self, partition: Partition) -> bool:
-        """Make every state in memory dirty again, under a new lineage. Answers whether Redis fenced us."""
-        async with partition.redis_lock:
-            epoch, partial = partition.fence.epoch, partition.has_unknown_past
-            claim = await self._claim_new_lineage(partition.tp, epoch, partial=partial)
-            if not claim.fenced:
-                partition.rewrite(claim.lineage)
-            return claim.fenced
-
-    def _new_producer(
-        self, tp: TopicPartition, commit_offset: CommitOffset
-    ) -> ExactlyOnceProducer | AtLeastOnceProducer:
-        if self._settings.delivery == "exactly_once":
-            return ExactlyOnceProducer(self._settings, tp, self._crash_points)
-        return AtLeastOnceProducer(self._settings, tp, self._crash_points, commit_offset)
-
-    async def _claim(self, producer: ExactlyOnceProducer | AtLeastOnceProducer) -> Claim:
-        tp = producer.tp
-        epoch = Epoch(*producer.producer_number) if isinstance(producer, ExactlyOnceProducer) else None
-        lineage = self._name_lineage(epoch, partial=False)
-        claim = await self._ask_redis(lambda: self._store.claim(tp, epoch, lineage))
-        if claim.fenced:
-            raise OwnershipError(
-                f"{tp.topic}-{tp.partition}: Redis knows the epoch {tuple(claim.epoch)}, newer than {epoch} that Kafka "
-                "just gave. Either two Kafka clusters share these keys: give each its own --group or Redis. Or Kafka "
-                "was set up anew, or the group ran with delivery at_least_once before, which counts its own epochs: "
-                f"delete the keys {{{self._settings.group}:*, and the states are rebuilt from the log"
+    async def _wait_for(self, tps: Collection[TopicPartition], deadline: float) -> None:
+        if asyncio.get_running_loop().time() > deadline:
+            names = ", ".join(f"{topic}-{number}" for topic, number in sorted(tps))
+            raise DependencyError(
+                "Kafka",
+                self._settings.kafka,
+                f"a transaction that holds the group's offsets of {names} does not end",
+                "kafka-transactions.sh list and describe show it, and abort ends it",
             )
-        return claim
+        await asyncio.sleep(_UNSTABLE_RETRY_S)
 
-    async def _claim_new_lineage(self, tp: TopicPartition, epoch: Epoch, *, partial: bool) -> Claim:
-        """The claim of a new lineage; its name stands in the answer even where Redis fenced us."""
-        lineage = self._name_lineage(epoch, partial=partial)
-        claim = await self._store.claim(tp, epoch, lineage, new_lineage=True)
-        return claim._replace(lineage=lineage)
+    async def _topics(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, TopicInfo]:
+        names = {tp.topic for tp in tps}
+        ids, counts = await self._log.topic_ids(names), await self._log.partition_counts(names)
+        return {tp: TopicInfo(ids[tp.topic], counts[tp.topic]) for tp in tps if tp.topic in ids and tp.topic in counts}
 
-    def _name_lineage(self, epoch: Epoch | None, *, partial: bool) -> str:
-        self._num_lineages += 1
-        name = ".".join(map(str, (*(epoch or ("free",)), self._num_lineages)))
-        return name + PARTIAL if partial else name
+    def _claimant(self, publisher: Publisher) -> Claimant:
+        return Claimant(self._new_token(), publisher.transactional_id)
 
-    async def _read_log(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, tuple[int | None, LogBounds]]:
-        """For each partition the group's offset, and what the log holds."""
-        async with Log(self._settings) as log:
-            committed = await log.committed(tps)
-            starts = await log.starts(tps)
-            lookbacks = await log.since(tps, self._settings.rebuild_lookback_s)
-        return {tp: (committed[tp], LogBounds(starts[tp], lookbacks[tp])) for tp in tps}
-
-    async def _own(
-        self, producer: ExactlyOnceProducer | AtLeastOnceProducer, claim: Claim, plan: Plan, on_dropped: OnDropped
-    ) -> Partition:
-        tp, fence = producer.tp, Fence(claim.epoch, claim.lineage, claim.position)
+    async def _own(self, tp: TopicPartition, publisher: Publisher, found: _Found) -> Partition:
+        """7e. A claim that is not ours any more is made again, while the group counts on us."""
+        claim, log, topic = found.claim, found.log, found.topic
+        while True:
+            plan = plan_takeover(claim, found.offset, log)
+            self._check_lost_log(tp, plan)
+            fence = await self._fence(tp, claim, plan, topic)
+            if fence is not None:
+                break
+            claim = await self._claim_again(tp, publisher, topic)
         for warning in plan.warnings:
             self._warn(tp, warning)
-            if warning.action == "offset_gone":
-                self._metrics.position_kept()
         if plan.rebuild is not None:
-            partial = plan.rebuild.partial
-            fresh = await self._ask_redis(lambda: self._claim_new_lineage(tp, claim.epoch, partial=partial))
-            fence = Fence(claim.epoch, fresh.lineage, None)
-            self._warn_of_rebuild(tp, plan.rebuild, plan.committed)
-        return Partition(tp, producer, fence, start=plan.start, committed=plan.committed, on_dropped=on_dropped)
+            self._warn_of_rebuild(tp, plan)
+        return Partition(
+            tp,
+            publisher,
+            fence,
+            start=plan.start,
+            committed=plan.committed,
+            topic=topic,
+            num_partitions_before=found.num_partitions_before,
+            group_offset=found.offset.offset if found.offset is not None else None,
+        )
+
+    async def _fence(self, tp: TopicPartition, claim: Claim, plan: Plan, topic: TopicInfo) -> Fence | None:
+        """What stands in Redis once `plan` is begun; None where the claim does not stand any more."""
+        if plan.rebuild is None:
+            assert claim.lineage is not None, f"{tp} has a position and no lineage"
+            return Fence(claim.token, claim.lineage, claim.position)
+        token = self._new_token()
+        fence = Fence(token, lineage_name(token, plan.rebuild.reset), None)
+        verdict = await self._store.begin(tp, claim.token, fence, topic)
+        return fence if verdict is Verdict.OK else None
+
+    async def _claim_again(self, tp: TopicPartition, publisher: Publisher, topic: TopicInfo) -> Claim:
+        if not await self._group.is_member(publisher.membership):
+            raise ExpelledError(f"another worker has claimed {tp.topic}-{tp.partition}")
+        return (await self._store.claim(self._claimant(publisher), {tp: topic}))[tp]
+
+    async def recover(self, partition: Partition) -> bool:
+        """Mend what Redis lost or another worker wrote; answers whether the partition went back in its log.
+
+        What is in memory is kept where it is whole, to be written under a new lineage. Raises RedisError and OSError,
+        and what take_over raises.
+        """
+        async with partition.redis_lock:
+            while True:
+                claim = await self._claim_again(partition.tp, partition.publisher, partition.topic)
+                if (claim.lineage, claim.position) == (partition.fence.lineage, partition.fence.position):
+                    partition.renew(claim.token)
+                    return False
+                plan = await self._plan_again(partition, claim)
+                fence = await self._fence(partition.tp, claim, plan, partition.topic)
+                if fence is None:
+                    continue
+                if partition.complete:
+                    partition.rewrite(fence)
+                    return False
+                partition.reset(fence, plan.start, plan.committed)
+                self._warn_of_rebuild(partition.tp, plan)
+                return True
+
+    async def _plan_again(self, partition: Partition, claim: Claim) -> Plan:
+        if partition.complete:
+            rebuild = Rebuild(partition.applied, lineage_reset(partition.fence.lineage))
+            return Plan(partition.applied, partition.committed, rebuild, ())
+        log = (await self._log.bounds([partition.tp]))[partition.tp]
+        return plan_takeover(claim, GroupOffset(partition.committed, partition.topic.topic_id), log)
+
+    def _check_lost_log(self, tp: TopicPartition, plan: Plan) -> None:
+        for warning in plan.warnings:
+            if self._settings.on_lost_log == "stop" and warning.action in _LOST_LOG:
+                raise OwnershipError(
+                    f"{tp.topic}-{tp.partition}: {warning.message}. With on_lost_log stop, that is yours to decide: "
+                    "set the group's offset (kafka-consumer-groups.sh --reset-offsets), or start with "
+                    "--on-lost-log resume"
+                )
 
     async def _ask_redis(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """Redis' answer. Connections to a restarted Redis fail once each, and it may be on its way up."""
-        return await retry(
-            call,
-            is_passing=lambda error: isinstance(error, RedisError | OSError),
-            wait_s=_REDIS_RETRY_S,
-            timeout_s=self._settings.session_timeout_s * _REDIS_SHARE,
-        )
+        try:
+            return await retry(
+                call,
+                is_passing=lambda error: isinstance(error, RedisError | OSError),
+                wait_s=_REDIS_RETRY_S,
+                timeout_s=self._settings.session_timeout_s,
+            )
+        except (RedisError, OSError) as error:
+            raise redis_away(self._settings, error) from error
 
-    def _warn_of_rebuild(self, tp: TopicPartition, rebuild: Rebuild, committed: int) -> None:
-        if rebuild.start < committed:
-            records = f"{rebuild.start} to {committed - 1}"
+    def _warn_of_rebuild(self, tp: TopicPartition, plan: Plan) -> None:
+        if plan.start < plan.committed:
+            records = f"{plan.start} to {plan.committed - 1}"
             self._warn(tp, PlanWarning("rebuild", f"states are rebuilt from the records {records}"))
 
     def _warn(self, tp: TopicPartition, warning: PlanWarning) -> None:
+        if warning.action == "offset_gone":
+            self._metrics.position_kept()
+        elif warning.action != "rebuild":
+            self._metrics.log_changed(warning.action)
         extra = {"action": warning.action, "topic": tp.topic, "partition": tp.partition}
         logger.warning("%s-%d: %s", tp.topic, tp.partition, warning.message, extra=extra)

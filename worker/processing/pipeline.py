@@ -19,8 +19,8 @@ Should that commit fail, the partition is dropped, or the process ends, and what
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -28,14 +28,18 @@ from model import InferenceEngine
 from worker.errors import RecordError
 from worker.kafka.microbatch import MicroBatch, Records
 from worker.kafka.producer import FencedError
+from worker.kafka.transaction import ExpelledError, GoneError, GroupOffset
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.ownership.checkpointer import Checkpointer, RedisAwayError
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
+from worker.ownership.publisher import Outputs
 from worker.process import CrashPoints, die
+from worker.processing.pacing import Pacing
 from worker.processing.scoring import Scorer, Slice
+from worker.records.types import TopicPartition
 from worker.settings import Settings
 from worker.state.store import Verdict
 
@@ -48,6 +52,9 @@ class RecordSource(Protocol):
 
     async def reseek(self) -> None:
         """Go to the manager's positions; what was fetched before and not taken is dropped, and fetched again."""
+
+    def idle_positions(self) -> Mapping[TopicPartition, int]:
+        """Where the consumer stands in partitions of which nothing is in flight."""
 
 
 class Pipeline:
@@ -73,6 +80,7 @@ class Pipeline:
         self._metrics = metrics
         self._health = health
         self._crash = crash_points.reach
+        self._pacing = Pacing(settings.max_wait_ms / 1000)
         self._scorer = Scorer(settings, engine)
         self._scoring = ThreadPoolExecutor(max_workers=1, thread_name_prefix="score")
         self._last_timestamp_ms: float | None = None
@@ -84,7 +92,7 @@ class Pipeline:
 
     async def process(self, batch: MicroBatch) -> None:
         """Take `batch` to its commit, and return when that has begun."""
-        await batch.fill(self._settings.max_wait_ms / 1000)
+        await batch.fill(self._pacing.wait_s(time.monotonic()))
         async with self._lock:
             # Not before: a rebuild that held the lock has dropped what was fetched ahead of it.
             records = batch.take()
@@ -94,7 +102,9 @@ class Pipeline:
                 slices = await self._score_records(records)
                 await self._lock.settled()
                 self._lock.start_commit(self._commit_all(slices, records))
-            except RedisAwayError:
+            except (RedisAwayError, ExpelledError) as error:
+                if isinstance(error, ExpelledError):
+                    self._manager.on_refused(error, "redis")
                 self._source.done(records)
 
     async def flush(self) -> None:
@@ -102,9 +112,13 @@ class Pipeline:
         partitions = list(self._manager.partitions.values())
         await self._checkpointer.flush_all(partitions)
         if any(partition.lost for partition in partitions):
-            with contextlib.suppress(RedisAwayError):
+            try:
                 async with self._lock:
                     await self._recover_lost()
+            except ExpelledError as error:
+                self._manager.on_refused(error, "redis")
+            except RedisAwayError:
+                return
 
     async def _recover_lost(self) -> None:
         if await self._checkpointer.recover_lost(list(self._manager.partitions.values())):
@@ -152,10 +166,7 @@ class Pipeline:
             partition.remember(zip(unknown, entries, strict=True))
             return
         work.items.clear()
-        if verdict is Verdict.FENCED:
-            partition.drop("redis")
-        else:
-            await self._recover(partition)
+        await self._recover(partition)
 
     async def _recover(self, partition: Partition) -> None:
         if await self._checkpointer.recover(partition):
@@ -173,34 +184,75 @@ class Pipeline:
                 item.result = answer
 
     async def _commit_all(self, slices: list[Slice], records: Records) -> None:
-        """Step 5. An error other than a fence leaves a commit undecided: the process ends and takes over again."""
+        """Step 5. An error other than a refusal leaves a commit undecided: the process ends and takes over again."""
+        began_s = time.monotonic()
+        self._pacing.commit_began(began_s)
         try:
             with self._metrics.stage("commit"):
-                await asyncio.gather(*(self._commit(work) for work in slices))
+                await self._commit(slices)
         except BaseException as error:
             die(error)
+        ended_s = time.monotonic()
+        self._pacing.commit_ended(ended_s, ended_s - began_s)
         self._health.progress()
         self._source.done(records)
 
-    async def _commit(self, work: Slice) -> None:
-        partition = work.partition
-        if not partition.owned:
-            return
-        if work.next_offset > partition.committed:
-            try:
-                await partition.producer.publish(work.outputs, work.next_offset)
-            except FencedError:
-                partition.drop("kafka")
-                return
+    async def _commit(self, slices: list[Slice]) -> None:
+        new = [work for work in slices if work.next_offset > work.partition.committed]
+        if new:
+            offsets = {work.partition: work.next_offset for work in new}
+            await self._publish(offsets, {work.partition.tp: work.outputs for work in new})
             self._crash("committed")
-        else:
+        if len(new) < len(slices):
             self._crash("replayed")
-        self._count(work)
-        partition.apply(work.changed, work.next_offset)
+        done = [work for work in slices if work.partition.owned]
+        for work in done:
+            self._count(work)
+            work.partition.apply(work.changed, work.next_offset)
         self._crash("applied")
         if self._settings.flush_interval_s == 0:
-            await self._checkpointer.flush(partition)
-        await self._checkpointer.flush_down(partition)
+            await self._checkpointer.flush_all([work.partition for work in done])
+        for work in done:
+            await self._checkpointer.flush_down(work.partition)
+
+    async def _publish(self, offsets: Mapping[Partition, int], outputs: Outputs) -> None:
+        """In one transaction, what is still owned of `offsets` and `outputs`; what is refused is dropped."""
+        while owned := {partition: offset for partition, offset in offsets.items() if partition.owned}:
+            try:
+                publisher = next(iter(owned)).publisher
+                await publisher.publish(
+                    {partition.tp: outputs[partition.tp] for partition in owned if partition.tp in outputs},
+                    {one.tp: GroupOffset(offset, one.topic.topic_id) for one, offset in owned.items()},
+                )
+            except GoneError as error:
+                self._manager.on_gone(error.tps)
+            except FencedError as error:
+                self._manager.on_refused(error, "kafka")
+            else:
+                return
+
+    async def commit_positions(self) -> None:
+        """Step 10: where nothing is left to do, move the group's offset behind what holds no records.
+
+        Transaction markers of producers upstream lie there, and whatever a log that was cut does not hold any more.
+        """
+        async with self._lock:
+            await self._lock.settled()
+            offsets = {
+                partition: max(position, partition.committed)
+                for tp, position in self._source.idle_positions().items()
+                if (partition := self._manager.partitions.get(tp)) is not None and partition.is_done
+            }
+            behind = {one: to for one, to in offsets.items() if to > one.committed or one.offset_is_behind}
+            if not behind:
+                return
+            try:
+                await self._publish(behind, {})
+            except BaseException as error:
+                die(error)
+            for partition, offset in behind.items():
+                if partition.owned:
+                    partition.skip_to(offset)
 
     def _count(self, work: Slice) -> None:
         """Into the metrics, what this slice did."""

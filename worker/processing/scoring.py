@@ -195,8 +195,11 @@ def _unreported_reset(work: Slice, item: Item, result: Result, before: StreamEnt
         return None if work.is_replayed(item) else reason
     if before is not None:
         return before.reset
-    is_first_seen = work.partition.has_unknown_past and item.stream not in work.changed
-    return ResetReason.HISTORY_LOST if is_first_seen else None
+    if item.stream in work.changed:
+        return None
+    reason = work.partition.first_seen_reset(item.record.key)
+    # A move is told by the record's own event; that history is lost, by the first event after it was lost.
+    return None if reason is ResetReason.MOVED and work.is_replayed(item) else reason
 
 
 class _Cursor:

@@ -44,6 +44,9 @@ class ResetReason(StrEnum):
     HISTORY_LOST = "history_lost"
     EXPIRED = "expired"
     NOT_FINITE = "not_finite"
+    TOPIC_RECREATED = "topic_recreated"
+    LOG_TRUNCATED = "log_truncated"
+    MOVED = "moved"
 
 
 class InputRecord(Struct, frozen=True, gc=False):

@@ -12,8 +12,10 @@ from functools import partial
 from typing import Any
 
 from worker.kafka.assignment import PartitionHandler
+from worker.kafka.brokers import Brokers
 from worker.kafka.clients import faust_credentials
 from worker.kafka.consumer import BatchApp
+from worker.kafka.group import Group
 from worker.kafka.topics import check_topics
 from worker.monitoring.health import Health, HealthServer
 from worker.monitoring.metrics import Metrics
@@ -21,6 +23,7 @@ from worker.network import load_engine
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager
 from worker.ownership.processing_lock import ProcessingLock
+from worker.ownership.publisher import publisher_factory
 from worker.ownership.takeover import TakeOver
 from worker.process import CrashPoints, calm_garbage_collector, die
 from worker.processing.pipeline import Pipeline
@@ -50,12 +53,24 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     crash_points = CrashPoints(settings.crash_at)
     store = StateStore(settings, engine.config, engine.fingerprint)
     lock = ProcessingLock()
-    takeover = TakeOver(settings, store, metrics, crash_points)
+    brokers = Brokers(settings)
+    takeover = TakeOver(settings, brokers, store, metrics, crash_points)
     checkpointer = Checkpointer(settings, store, takeover, lock, metrics, health, crash_points)
-    manager = PartitionManager(settings, takeover, checkpointer, lock, metrics, health)
+    manager = PartitionManager(
+        settings,
+        Group(settings, brokers, settings.group),
+        publisher_factory(settings, brokers, crash_points),
+        takeover,
+        checkpointer,
+        lock,
+        metrics,
+        health,
+        crash_points,
+    )
 
     async def preflight() -> None:
         engine.warm_up()
+        await brokers.start()
         await store.check()
         await asyncio.to_thread(check_topics, settings)
         await server.start()
@@ -63,7 +78,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
 
     app = _new_app(settings, manager, preflight)
     pipeline = Pipeline(settings, engine, app, manager, checkpointer, lock, metrics, health, crash_points)
-    monitor = Monitor(settings, app, manager, pipeline, store, metrics, health)
+    monitor = Monitor(settings, app, brokers, manager, pipeline, store, metrics, health)
 
     async def flush() -> None:
         while not app.should_stop:
@@ -87,7 +102,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     app.agent(app.topic(*settings.topics, value_serializer="raw", key_serializer="raw"), name="sentiment")(process)
     app.task(partial(_or_die, flush))
     app.task(partial(_or_die, look))
-    app.on_before_shutdown.connect(_closing(store, server), weak=False)
+    app.on_before_shutdown.connect(_closing(brokers, store, server), weak=False)
     return app
 
 
@@ -105,7 +120,8 @@ def _new_app(settings: Settings, handler: PartitionHandler, preflight: Callable[
         topic_disable_leader=True,
         topic_allow_declare=False,
         table_standby_replicas=0,
-        consumer_auto_offset_reset="earliest",
+        # Offsets that a log does not hold are looked into, never skipped.
+        consumer_auto_offset_reset="none",
         consumer_max_fetch_size=_FETCH_BYTES,
         consumer_metadata_max_age_ms=_METADATA_AGE_MS,
         consumer_group_instance_id=settings.instance_id,
@@ -127,9 +143,10 @@ async def _or_die(call: Callable[[], Awaitable[None]]) -> None:
         die(error)
 
 
-def _closing(store: StateStore, server: HealthServer) -> Callable[..., Awaitable[None]]:
+def _closing(brokers: Brokers, store: StateStore, server: HealthServer) -> Callable[..., Awaitable[None]]:
     async def close(*_: Any, **__: Any) -> None:
         await server.close()
         await store.close()
+        await brokers.close()
 
     return close

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 
 from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
-from worker.kafka.clients import Log
+from worker.errors import DependencyError
+from worker.kafka.brokers import Brokers
 from worker.kafka.consumer import BatchApp
+from worker.kafka.group import Group
+from worker.kafka.log import Log
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.ownership.manager import PartitionManager
+from worker.ownership.partition import Partition
 from worker.processing.pipeline import Pipeline
 from worker.records.types import TopicPartition
 from worker.settings import Settings
@@ -30,6 +35,7 @@ class Monitor:
         self,
         settings: Settings,
         app: BatchApp,
+        brokers: Brokers,
         manager: PartitionManager,
         pipeline: Pipeline,
         store: StateStore,
@@ -38,6 +44,8 @@ class Monitor:
     ) -> None:
         self._settings = settings
         self._app = app
+        self._log = Log(settings, brokers)
+        self._group = Group(settings, brokers, settings.group)
         self._manager = manager
         self._pipeline = pipeline
         self._store = store
@@ -45,7 +53,6 @@ class Monitor:
         self._health = health
         self._asked_at = 0.0
         self._reported: set[TopicPartition] = set()
-        self._seen: dict[TopicPartition, int] = {}  # the consumer's positions at the last look for the end
 
     async def look(self) -> None:
         """One look. Raises nothing for a server that is away: that is what it reports."""
@@ -59,7 +66,10 @@ class Monitor:
         if num_records == 0 and consumer.flow_active:
             # Having nothing to do is progress; records in flight are none until they are committed.
             self._health.progress()
-        self._report_lag(await self._read_positions())
+        self._report_lag(consumer.positions)
+        with contextlib.suppress(DependencyError):
+            self._manager.look_at_topics(await self._log.topic_ids(self._settings.topics))
+        await self._pipeline.commit_positions()
 
     async def _ask_servers(self) -> None:
         bound_s = self._settings.request_timeout_s
@@ -92,42 +102,24 @@ class Monitor:
         oldest_ms = self._pipeline.last_timestamp_ms if any(lags.values()) else None
         self._metrics.lag_seconds(0.0 if oldest_ms is None else max(0.0, time.time() - oldest_ms / 1000))
 
-    async def _read_positions(self) -> dict[TopicPartition, tuple[int, int]]:
-        """The consumer's positions; nothing where a rebalance has just taken its partitions away."""
-        try:
-            return await asyncio.wait_for(self._app.consumer.read_positions(), self._settings.request_timeout_s)
-        except (KafkaError, TimeoutError):
-            return {}
-
     async def read_ends(self) -> dict[TopicPartition, int]:
         """The ends of the input topics as they are now."""
-        async with Log(self._settings) as log:
-            counts = await log.partition_counts()
-            tps = [TopicPartition(topic, number) for topic in self._settings.topics for number in range(counts[topic])]
-            return await log.ends(tps)
+        counts = await self._log.partition_counts(self._settings.topics)
+        tps = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+        return await self._log.ends(tps)
 
     async def has_reached(self, ends: Mapping[TopicPartition, int]) -> bool:
-        """Whether every partition is done up to its end in `ends`, here or by the group's other members.
-
-        Ask about once a second: what was fetched before one look is in flight, or done, at the next.
-        """
-        before, self._seen = self._seen, await self._positions()
-        seen = {tp: min(position, before.get(tp, 0)) for tp, position in self._seen.items()}
-        elsewhere = [tp for tp, end in ends.items() if end > 0 and tp not in self._manager.partitions]
-        if not all(self._is_done(tp, ends[tp], seen.get(tp, 0)) for tp in self._manager.partitions if tp in ends):
+        """Whether every partition is done up to its end in `ends`, here or by the group's other members."""
+        partitions, positions = self._manager.partitions, self._app.consumer.idle_positions()
+        here = {tp: end for tp, end in ends.items() if tp in partitions}
+        if not all(self._is_done(partitions[tp], end, positions.get(tp, 0)) for tp, end in here.items()):
             return False
+        elsewhere = {tp: end for tp, end in ends.items() if end > 0 and tp not in here}
         if not elsewhere:
             return True
-        async with Log(self._settings) as log:
-            committed = await log.committed(elsewhere)
-        return all((committed[tp] or 0) >= ends[tp] for tp in elsewhere)
+        offsets, _ = await self._group.offsets(elsewhere)
+        return all((found := offsets.get(tp)) is not None and found.offset >= end for tp, end in elsewhere.items())
 
-    async def _positions(self) -> dict[TopicPartition, int]:
-        return {tp: position for tp, (position, _) in (await self._read_positions()).items()}
-
-    def _is_done(self, tp: TopicPartition, end: int, position: int) -> bool:
+    def _is_done(self, partition: Partition, end: int, position: int) -> bool:
         """A log may end in transaction markers, which the consumer passes and no record ever reaches."""
-        partition = self._manager.partitions[tp]
-        num_in_flight, _ = self._app.consumer.in_flight
-        nothing_left = num_in_flight == 0 and partition.is_idle
-        return partition.committed >= end or (nothing_left and position >= end)
+        return partition.committed >= end or (partition.is_done and position >= end)

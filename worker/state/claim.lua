@@ -1,27 +1,21 @@
--- Raise the epoch of a partition: from here on, no flush of an earlier owner is accepted.
+-- Make the asker the owner of a partition: from here on, no read or flush of an earlier owner is accepted.
 --
--- KEYS[1]  the partition's meta key: hash of producer_id, producer_epoch, position, lineage
--- ARGV[1]  producer id          ARGV[2]  producer epoch: together the claimed epoch; id '' takes one from the clock
--- ARGV[3]  lineage to begin where there is none
--- ARGV[4]  'new_lineage': begin that lineage in any case, without a position
--- ARGV[5]  time to live, ms
--- answers {'fenced', id, epoch} or {'ok', id, epoch, position or '', lineage}
-local stored = redis.call('HMGET', KEYS[1], 'producer_id', 'producer_epoch', 'position', 'lineage')
-local stored_id, stored_epoch = tonumber(stored[1] or -1), tonumber(stored[2] or -1)
-local id, epoch = tonumber(ARGV[1]), tonumber(ARGV[2])
-if not id then
-  -- Without transactions Kafka numbers no owner. Milliseconds grow even across a Redis that lost its data.
-  local now = redis.call('TIME')
-  id, epoch = math.max(now[1] * 1000 + math.floor(now[2] / 1000), stored_id + 1), 0
-elseif stored_id > id or (stored_id == id and stored_epoch > epoch) then
-  return {'fenced', stored[1], stored[2]}
-end
-local position, lineage = stored[3] or '', stored[4] or ''
-if lineage == '' or ARGV[4] == 'new_lineage' then
-  position, lineage = '', ARGV[3]
-  redis.call('HDEL', KEYS[1], 'position')
-end
-local id_text = string.format('%.0f', id)
-redis.call('HSET', KEYS[1], 'producer_id', id_text, 'producer_epoch', epoch, 'lineage', lineage)
+-- KEYS[1]  the partition's meta key: hash of owner, transactional_id, topic_id, partitions, lineage, position, flushed_ms
+-- ARGV[1]  the asker's token          ARGV[2]  its transactional id
+-- ARGV[3]  the topic's id, '' where brokers have none; kept where there is one
+-- ARGV[4]  the topic's number of partitions; kept where there is one
+-- ARGV[5]  time to live, ms; the states of a position that was flushed longer ago may be gone
+-- answers {position or '', lineage or '', the predecessor's transactional id or '', topic id, number of partitions}
+local now = redis.call('TIME')
+local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
+local stored = redis.call('HMGET', KEYS[1], 'position', 'lineage', 'transactional_id', 'flushed_ms')
+local position = stored[1] or ''
+if stored[4] and now_ms - tonumber(stored[4]) > tonumber(ARGV[5]) then position = '' end
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'transactional_id', ARGV[2])
+-- Version 0.1 fences by these: without them it finds its states lost, instead of writing beside the new owner.
+redis.call('HDEL', KEYS[1], 'producer_id', 'producer_epoch')
+if ARGV[3] ~= '' then redis.call('HSETNX', KEYS[1], 'topic_id', ARGV[3]) end
+redis.call('HSETNX', KEYS[1], 'partitions', ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
-return {'ok', id_text, tostring(epoch), position, lineage}
+local topic = redis.call('HMGET', KEYS[1], 'topic_id', 'partitions')
+return {position, stored[2] or '', stored[3] or '', topic[1] or '', topic[2]}

@@ -14,7 +14,15 @@ from worker.state.mood import MoodState
 FORMAT_VERSION = 1
 _HEADER = struct.Struct("<BBHQq")  # version, reset reason, mood bytes, records, last event time in ms
 # An entry holds the index of its reason, so the order must not change.
-_RESET_REASONS = (None, ResetReason.HISTORY_LOST, ResetReason.EXPIRED, ResetReason.NOT_FINITE)
+_RESET_REASONS = (
+    None,
+    ResetReason.HISTORY_LOST,
+    ResetReason.EXPIRED,
+    ResetReason.NOT_FINITE,
+    ResetReason.TOPIC_RECREATED,
+    ResetReason.LOG_TRUNCATED,
+    ResetReason.MOVED,
+)
 
 
 class StreamEntry(Struct, frozen=True, gc=False):

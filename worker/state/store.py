@@ -3,16 +3,17 @@
 Keys of a partition share a hash tag, so that one script reaches them on a Redis Cluster, and carry the model's
 fingerprint, so that no state of one model is ever fed to another:
 
-    {group:topic:partition}:fingerprint:meta                  hash: producer_id, producer_epoch, position, lineage
+    {group:topic:partition}:fingerprint:meta                  hash, see claim.lua
     {group:topic:partition}:fingerprint:LINEAGE:STREAM        a stream's entry
 
-A lineage is one unbroken history of states. A rebuild begins a new one, so that a state left over from before (Redis
-rolled back, a stream erased since) is never read; its keys expire.
+Every claim writes a random token, and what is read or written under another token is refused. A lineage is one unbroken
+history of states, named after the token that began it. A rebuild begins a new one, so that a state left over from
+before (Redis rolled back, a stream erased since) is never read; its keys expire.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -29,22 +30,14 @@ from worker.settings import Settings
 from worker.state.entry import StreamEntry
 
 _PROBE_TTL_MS = 60_000
-_META_FIELDS = ("producer_id", "producer_epoch", "position", "lineage")
+_FENCE_FIELDS = ("owner", "lineage", "position")
 
 
 class Verdict(StrEnum):
-    """Whether Redis accepts the asker as the owner of a partition."""
+    """Whether Redis still holds what the asker last wrote for a partition."""
 
     OK = "ok"
-    FENCED = "fenced"
-    LOST = "lost"
-
-
-class Epoch(NamedTuple):
-    """Number of an ownership, compared as a pair: Kafka's producer id and producer epoch of the transactional id."""
-
-    producer_id: int
-    producer_epoch: int
+    CHANGED = "changed"
 
 
 class Fence(NamedTuple):
@@ -53,18 +46,36 @@ class Fence(NamedTuple):
     position: the next offset that the states in Redis lack; None before the first flush of a lineage.
     """
 
-    epoch: Epoch
+    owner: str
     lineage: str
     position: int | None
+
+
+class Claimant(NamedTuple):
+    """Who claims partitions: a random token of this claim, and the transactional id ('' without transactions)."""
+
+    token: str
+    transactional_id: str
+
+
+class TopicInfo(NamedTuple):
+    """The id of a topic, '' where the brokers have none, and its number of partitions."""
+
+    topic_id: str
+    num_partitions: int
 
 
 class Claim(NamedTuple):
-    """Answer to a claim: the epoch in force, and where the states in Redis stand (position None: there are none)."""
+    """Answer to a claim: where the states in Redis stand (position and lineage None: there are none), and of whom.
 
-    fenced: bool
-    epoch: Epoch
+    predecessor: the transactional id of the owner before. topic: the topic when the lineage began.
+    """
+
+    token: str
     position: int | None
-    lineage: str
+    lineage: str | None
+    predecessor: str
+    topic: TopicInfo
 
 
 class FlushedEntry(NamedTuple):
@@ -97,6 +108,7 @@ class StateStore:
             retry=Retry(NoBackoff(), 0),
         )
         self._claim_script = self._redis.register_script(_script("claim.lua"))
+        self._begin_script = self._redis.register_script(_script("begin.lua"))
         self._flush_script = self._redis.register_script(_script("flush.lua"))
 
     async def check(self) -> None:
@@ -117,41 +129,56 @@ class StateStore:
         # A ping proves nothing: a full Redis and a replica answer it as well.
         await self._redis.set(f"{{{self._settings.group}:probe}}", b"", px=_PROBE_TTL_MS)
 
-    async def claim(self, tp: TopicPartition, epoch: Epoch | None, lineage: str, *, new_lineage: bool = False) -> Claim:
-        """Fence earlier owners of `tp` and learn where its states stand.
+    async def claim(
+        self, claimant: Claimant, topics: Mapping[TopicPartition, TopicInfo]
+    ) -> dict[TopicPartition, Claim]:
+        """Own the partitions in `topics`, in one round trip, and learn where their states stand.
 
-        `epoch` None, where Kafka gives no number (at_least_once), takes the next one in Redis. `new_lineage` begins
-        `lineage` without any states; otherwise it counts only where Redis has none.
+        Earlier owners are refused from here on.
         """
-        producer_id, producer_epoch = epoch if epoch is not None else ("", 0)
-        answer = await self._claim_script(
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for tp, topic in topics.items():
+                args: list[str | int] = [*claimant, *topic, self._garbage_after_ms]
+                await self._claim_script(keys=[self._meta_key(tp)], args=args, client=pipeline)
+            answers = await pipeline.execute()
+        return {tp: _claim(claimant.token, answer) for tp, answer in zip(topics, answers, strict=True)}
+
+    async def begin(self, tp: TopicPartition, token: str, successor: Fence, topic: TopicInfo) -> Verdict:
+        """Begin the lineage of `successor`, without states, in place of what the owner of `token` has."""
+        answer = await self._begin_script(
             keys=[self._meta_key(tp)],
-            args=[producer_id, producer_epoch, lineage, "new_lineage" if new_lineage else "", self._garbage_after_ms],
+            args=[token, successor.owner, successor.lineage, *topic, self._garbage_after_ms],
         )
-        verdict, stored = answer[0], Epoch(int(answer[1]), int(answer[2]))
-        if verdict == b"fenced":
-            return Claim(True, stored, None, "")
-        return Claim(False, stored, int(answer[3]) if answer[3] else None, answer[4].decode())
+        return Verdict(answer.decode())
+
+    async def first_partition_counts(self, topics: Collection[str]) -> dict[str, int]:
+        """The number of partitions that each topic had when the states of its first partition began, where known."""
+        names = sorted(topics)
+        keys = [self._meta_key(TopicPartition(name, 0)) for name in names]
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.hget(key, "partitions")
+            answers = await pipeline.execute()
+        return {name: int(answer) for name, answer in zip(names, answers, strict=True) if answer is not None}
 
     async def read(
         self, tp: TopicPartition, fence: Fence, streams: Sequence[str]
     ) -> tuple[Verdict, list[StreamEntry | None]]:
         """Entries of `streams`, in order, read in one transaction with the proof that `fence` still stands.
 
-        Bytes that this version cannot decode count as lost: the log has what they stood for.
+        Bytes that this version cannot decode count as changed: the log has what they stood for.
         """
         keys = [self._stream_key(tp, fence.lineage, stream) for stream in streams]
         async with self._redis.pipeline(transaction=True) as transaction:
-            transaction.hmget(self._meta_key(tp), *_META_FIELDS)
+            transaction.hmget(self._meta_key(tp), *_FENCE_FIELDS)
             transaction.mget(keys)
-            meta, values = await transaction.execute()
-        verdict = _verdict(fence, _stored_fence(meta))
-        if verdict is not Verdict.OK:
-            return verdict, []
+            stored, values = await transaction.execute()
+        if _stored_fence(stored) != fence:
+            return Verdict.CHANGED, []
         try:
-            return verdict, [self._decode(value) for value in values]
+            return Verdict.OK, [self._decode(value) for value in values]
         except StateError:
-            return Verdict.LOST, []
+            return Verdict.CHANGED, []
 
     async def flush(
         self, tp: TopicPartition, fence: Fence, entries: Mapping[str, StreamEntry | None], position: int
@@ -160,7 +187,7 @@ class StateStore:
         answer = await self._flush_script(
             keys=[self._meta_key(tp), *(self._stream_key(tp, fence.lineage, stream) for stream in entries)],
             args=[
-                *fence.epoch,
+                fence.owner,
                 fence.lineage,
                 "" if fence.position is None else fence.position,
                 position,
@@ -173,7 +200,7 @@ class StateStore:
     async def find(self, tp: TopicPartition, stream: str) -> FlushedEntry | None:
         """What was last flushed of `stream`, whoever owns the partition. For people; the worker uses `read`."""
         redis: Any = self._redis
-        fence = _stored_fence(await redis.hmget(self._meta_key(tp), *_META_FIELDS))
+        fence = _stored_fence(await redis.hmget(self._meta_key(tp), *_FENCE_FIELDS))
         if fence is None:
             return None
         entry = self._decode(await redis.get(self._stream_key(tp, fence.lineage, stream)))
@@ -200,18 +227,21 @@ def _script(name: str) -> str:
     return (files("worker.state") / name).read_text(encoding="utf-8")
 
 
-def _stored_fence(meta: Sequence[bytes | None]) -> Fence | None:
-    """The fence in the values of `_META_FIELDS`; None where Redis has none."""
-    producer_id, producer_epoch, position, lineage = meta
-    if producer_id is None or producer_epoch is None or lineage is None:
+def _claim(token: str, answer: Sequence[bytes]) -> Claim:
+    position, lineage, predecessor, topic_id, num_partitions = (value.decode() for value in answer)
+    return Claim(
+        token,
+        int(position) if position and lineage else None,
+        lineage or None,
+        predecessor,
+        TopicInfo(topic_id, int(num_partitions)),
+    )
+
+
+def _stored_fence(values: Sequence[bytes | None]) -> Fence | None:
+    """The fence in the values of `_FENCE_FIELDS`; None where Redis has none."""
+    owner, lineage, position = values
+    if lineage is None:
         return None
-    epoch = Epoch(int(producer_id), int(producer_epoch))
-    return Fence(epoch, lineage.decode(), None if position is None else int(position))
-
-
-def _verdict(fence: Fence, stored: Fence | None) -> Verdict:
-    if stored is None:
-        return Verdict.LOST
-    if stored.epoch > fence.epoch:
-        return Verdict.FENCED
-    return Verdict.OK if stored == fence else Verdict.LOST
+    # Version 0.1 wrote no owner.
+    return Fence((owner or b"").decode(), lineage.decode(), None if position is None else int(position))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from model import ModelConfig, ModelError
 from worker.errors import EXIT_FAILED, EXIT_OK, SentimentError
-from worker.kafka.clients import Log
+from worker.kafka.brokers import Brokers
 from worker.kafka.topics import check_topics
 from worker.network import load_engine
 from worker.settings import Settings
@@ -46,8 +46,8 @@ def _find(name: str, check: Callable[[Settings], str], settings: Settings) -> Fi
 
 def _check_kafka(settings: Settings) -> str:
     async def ask() -> int:
-        async with Log(settings) as log:
-            return len(await log.partition_counts())
+        async with Brokers(settings) as brokers:
+            return len(await brokers.topics())
 
     return f"{settings.kafka} answers, {asyncio.run(ask())} topics"
 

@@ -15,14 +15,15 @@ from typing import Any, Self
 import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from aiokafka.structs import OffsetAndMetadata
 
 from worker.errors import Reason, TopicsError
-from worker.kafka.clients import RETRY_S, client_options, group_offsets, is_passing_error, kafka_away
+from worker.kafka.brokers import Brokers
+from worker.kafka.clients import client_options, kafka_away
+from worker.kafka.group import Group
+from worker.kafka.log import Log
+from worker.kafka.transaction import GroupOffset
 from worker.records.types import TopicPartition
-from worker.retries import retry
 from worker.settings import Settings
 
 POLL_MS = 200
@@ -47,18 +48,20 @@ def kafka_errors_translated(settings: Settings) -> Iterator[None]:
 class DeadLetterLog:
     """Reads the dead-letter topic and the progress of its redrive."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, brokers: Brokers) -> None:
         self._settings = settings
-        options = client_options(settings)
-        self._admin: Any = AIOKafkaAdminClient(**options)
+        self._log = Log(settings, brokers)
+        self._group = Group(settings, brokers, redrive_group(settings))
         self._consumer: Any = AIOKafkaConsumer(
-            **options, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed"
+            **client_options(settings),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
         )
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as undo:
             undo.push_async_callback(self.__aexit__)
-            await asyncio.wait_for(self._admin.start(), self._settings.request_timeout_s)
             await asyncio.wait_for(self._consumer.start(), self._settings.request_timeout_s)
             undo.pop_all()
         return self
@@ -67,28 +70,20 @@ class DeadLetterLog:
         # A connection that does not close in time ends with the process.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._consumer.stop(), self._settings.request_timeout_s)
-        await self._admin.close()
 
     async def ends(self) -> dict[TopicPartition, int]:
         """The end of the committed records in every partition. Raises TopicsError when the topic is missing."""
         name = self._settings.deadletters_topic
-        (topic,) = await self._admin.describe_topics([name])
-        if topic["error_code"]:
+        counts = await self._log.partition_counts([name])
+        if name not in counts:
             raise TopicsError(f"there is no topic {name}; `sentiment topics` creates it")
-        numbers = sorted(partition["partition"] for partition in topic["partitions"])
-        ends = await self._consumer.end_offsets([KafkaTopicPartition(name, number) for number in numbers])
+        ends = await self._consumer.end_offsets([KafkaTopicPartition(name, number) for number in range(counts[name])])
         return {TopicPartition(*tp): end for tp, end in ends.items()}
 
     async def progress(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, Progress]:
         """For each partition and reason, the offset below which every dead letter has been redriven."""
-        # A new cluster creates its group coordinators on the first request, and refuses requests until they are ready.
-        found = await retry(
-            lambda: group_offsets(self._admin, redrive_group(self._settings), tps),
-            is_passing=is_passing_error,
-            wait_s=RETRY_S,
-            timeout_s=self._settings.request_timeout_s,
-        )
-        return {tp: read_progress(entry) for tp, entry in found.items()}
+        found, _ = await self._group.offsets(tps)
+        return {tp: read_progress(found.get(tp)) for tp in tps}
 
     async def chunks(
         self, starts: dict[TopicPartition, int], ends: dict[TopicPartition, int]
@@ -122,9 +117,9 @@ class DeadLetterLog:
         return position
 
 
-def read_progress(committed: OffsetAndMetadata) -> Progress:
+def read_progress(committed: GroupOffset | None) -> Progress:
     """The progress in a group offset; a reason that the metadata lacks (a manual reset) starts at the offset itself."""
-    if committed.offset < 0:
+    if committed is None:
         return dict.fromkeys(Reason, 0)
     try:
         known = msgspec.json.decode(committed.metadata, type=Progress)
@@ -133,6 +128,6 @@ def read_progress(committed: OffsetAndMetadata) -> Progress:
     return {reason: known.get(reason, committed.offset) for reason in Reason}
 
 
-def write_progress(progress: Progress) -> OffsetAndMetadata:
+def write_progress(progress: Progress) -> GroupOffset:
     """The offset to commit: no dead letter below it is left to redrive."""
-    return OffsetAndMetadata(min(progress.values()), msgspec.json.encode(progress).decode())
+    return GroupOffset(min(progress.values()), msgspec.json.encode(progress).decode())

@@ -14,13 +14,14 @@ another one starts; the later one reads the progress after it has fenced the ear
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import msgspec
-from aiokafka.errors import UnknownTopicOrPartitionError
 
 from worker.errors import Reason, SentimentError, TopicsError
-from worker.kafka.producer import FencedError, ProducerRecord, TransactionalProducer
+from worker.kafka.brokers import Brokers
+from worker.kafka.producer import FencedError, ProducerRecord
+from worker.kafka.transaction import TransactionalProducer
 from worker.process import CrashPoints
 from worker.records.codec import EPOCH, MILLISECOND, format_time
 from worker.records.headers import read_deadletter_headers, redriven_headers
@@ -62,7 +63,7 @@ async def list_deadletters(settings: Settings, reasons: Collection[Reason] = ())
     Commits nothing. Raises TopicsError when the topic is missing, DependencyError when Kafka does not answer.
     """
     with kafka_errors_translated(settings):
-        async with DeadLetterLog(settings) as log:
+        async with Brokers(settings) as brokers, DeadLetterLog(settings, brokers) as log:
             ends = await log.ends()
             progress = await log.progress(ends)
             async for chunk in log.chunks(dict.fromkeys(ends, 0), ends):
@@ -81,8 +82,9 @@ async def redrive(settings: Settings, reasons: Collection[Reason] = ()) -> Redri
     chosen = frozenset(reasons or Reason)
     num_redriven = num_foreign = 0
     with kafka_errors_translated(settings):
-        # The producer starts first: it fences a redrive that still runs and could still move the progress.
-        async with _Redriver(settings) as redriver, DeadLetterLog(settings) as log:
+        async with Brokers(settings) as brokers, DeadLetterLog(settings, brokers) as log:
+            redriver = _Redriver(settings, brokers)
+            await redriver.start()
             ends = await log.ends()
             progress = await log.progress(ends)
             starts = {tp: min(progress[tp][reason] for reason in chosen) for tp in ends}
@@ -140,16 +142,14 @@ def _time_ms(ours: DeadLetterHeaders) -> int:
 class _Redriver:
     """Sends originals back, and commits the progress in the same transaction."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, brokers: Brokers) -> None:
         self._group = redrive_group(settings)
-        self._producer = TransactionalProducer(settings, self._group, CrashPoints(settings.crash_at))
+        self._brokers = brokers
+        self._producer = TransactionalProducer(settings, brokers, self._group, CrashPoints(settings.crash_at))
 
-    async def __aenter__(self) -> Self:
+    async def start(self) -> None:
+        """Fence a redrive that still runs and could still move the progress."""
         await self._producer.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._producer.stop()
 
     async def send_back(self, letters: list[Letter], tp: TopicPartition, progress: Progress) -> None:
         """Send the originals of `letters` and commit the `progress` of their partition `tp` in one transaction."""
@@ -162,11 +162,7 @@ class _Redriver:
             raise SentimentError("another redrive of the same group has taken over") from error
 
     async def _check_source(self, topic: str, partition: int) -> None:
-        try:
-            partitions = await self._producer.partitions_for(topic)
-        except UnknownTopicOrPartitionError:
-            partitions = set()
-        if partition not in partitions:
+        if partition >= await self._brokers.num_partitions(topic):
             raise TopicsError(f"dead letters came from {topic}-{partition}, which no longer exists")
 
 

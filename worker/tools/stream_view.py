@@ -13,7 +13,9 @@ from redis.exceptions import RedisError
 
 from model import load_checkpoint
 from worker.errors import SentimentError, TopicsError
-from worker.kafka.clients import Log, client_options, kafka_away
+from worker.kafka.brokers import Brokers
+from worker.kafka.clients import client_options, kafka_away
+from worker.kafka.log import Log
 from worker.records.codec import format_time
 from worker.records.types import EventMood, TopicPartition
 from worker.settings import Settings
@@ -41,12 +43,12 @@ class EntryView(Struct):
 
 
 class StreamView(Struct):
-    """A stream's entry in Redis, with the epoch, position and lineage of its partition; see worker/state/store.py."""
+    """A stream's entry in Redis, with the owner, position and lineage of its partition; see worker/state/store.py."""
 
     stream: str
     topic: str
     partition: int
-    epoch: tuple[int, int]
+    owner: str
     position: int | None
     lineage: str
     entry: EntryView
@@ -66,8 +68,8 @@ async def show_state(settings: Settings, topic: str, stream: str) -> StreamView:
         for number in range(num_partitions):
             found = await store.find(TopicPartition(topic, number), stream)
             if found is not None:
-                epoch, lineage, position = found.fence
-                return StreamView(stream, topic, number, epoch, position, lineage, _view(found.entry))
+                owner, lineage, position = found.fence
+                return StreamView(stream, topic, number, owner, position, lineage, _view(found.entry))
     except (RedisError, OSError) as error:
         raise redis_away(settings, error) from error
     finally:
@@ -97,10 +99,11 @@ async def erase_state(settings: Settings, topic: str, stream: str) -> tuple[int,
 
 
 async def _count_partitions(settings: Settings, topic: str) -> int:
-    async with Log(settings) as log:
-        counts = await log.partition_counts()
+    async with Brokers(settings) as brokers:
+        counts = await Log(settings, brokers).partition_counts([topic])
+        names = await brokers.topics()
     if topic not in counts:
-        there = sorted(name for name in counts if not name.startswith("__"))
+        there = sorted(name for name in names if not name.startswith("__"))
         raise TopicsError(f"there is no topic {topic}; there are {', '.join(there) or 'none'}")
     return counts[topic]
 

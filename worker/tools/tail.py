@@ -15,7 +15,9 @@ from rich.console import Console
 from rich.text import Text
 
 from worker.errors import TopicsError
-from worker.kafka.clients import Log, client_options, kafka_away
+from worker.kafka.brokers import Brokers
+from worker.kafka.clients import client_options, kafka_away
+from worker.kafka.log import Log
 from worker.process import stop_on_signals
 from worker.records.types import SentimentEvent, ShiftEvent
 from worker.settings import Settings
@@ -30,8 +32,8 @@ async def open_reader(settings: Settings, topics: Sequence[str], *, from_start: 
 
     Raises DependencyError when Kafka does not answer, TopicsError when a topic is missing.
     """
-    async with Log(settings) as log:
-        counts = await log.partition_counts()
+    async with Brokers(settings) as brokers:
+        counts = await Log(settings, brokers).partition_counts(topics)
     missing = [topic for topic in topics if topic not in counts]
     if missing:
         raise TopicsError(f"missing topics: {', '.join(missing)}; `sentiment topics` creates them")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 from math import inf, isnan
 
 import pytest
 from prometheus_client import generate_latest
 
-from benchmarks.pipeline.pace import NUM_WARM_EVENTS, CpuAccount, Events, pace
-from benchmarks.pipeline.stages import quantile, stage_times_ms
+from benchmarks.pipeline.latency import BOUNDS_MS, histogram, quantiles
+from benchmarks.pipeline.pace import NUM_WARM_EVENTS, Events, pace
+from benchmarks.pipeline.probes.metrics import Batches, batches, owned_partitions, quantile, stage_times_ms
+from benchmarks.pipeline.probes.proc import UsageSamples, num_connections, rss_bytes
+from benchmarks.pipeline.report import Report
 from worker.monitoring.metrics import Metrics
 
 
@@ -30,13 +34,13 @@ def test_the_times_of_every_stage_are_read_from_a_workers_metrics():
     assert 0 < found["score"][0] < found["score"][1] < 1
 
 
-class EvenCpu(CpuAccount):
+class EvenCpu(UsageSamples):
     """Half a second of CPU time per second since 1000."""
 
     def __init__(self) -> None:
         pass
 
-    def used_s(self, at_s: float) -> float:
+    def cpu_s(self, at_s: float) -> float:
         return (at_s - 1000) / 2
 
 
@@ -51,10 +55,62 @@ def test_start_and_first_micro_batch_count_only_in_the_figures_from_the_start():
 
 
 def test_the_cpu_time_of_a_process_grows_with_its_work():
-    account = CpuAccount(os.getpid())
-    account.sample()
+    usage = UsageSamples(os.getpid())
+    usage.sample()
     begin = os.times()
     while os.times().user + os.times().system - begin.user - begin.system < 0.1:
         pass
-    account.sample()
-    assert account.used_s(inf) - account.used_s(0) >= 0.05
+    usage.sample()
+    assert usage.cpu_s(inf) - usage.cpu_s(0) >= 0.05
+
+
+def test_memory_is_that_of_the_samples_between_two_times():
+    usage = UsageSamples(os.getpid())
+    usage.sample()
+    assert usage.rss_bytes(0, inf) == pytest.approx([rss_bytes(os.getpid())], rel=0.5)
+    assert usage.rss_bytes(0, 1) == []
+
+
+def test_only_established_connections_to_the_port_are_counted():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert num_connections(os.getpid(), port) == 0
+        with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
+            assert num_connections(os.getpid(), port) == 2
+        assert num_connections(os.getpid(), port) == 0
+
+
+def test_micro_batches_and_owned_partitions_are_read_from_a_workers_metrics():
+    metrics = Metrics(["tweets"])
+    metrics.batch(3, 0.001)
+    metrics.batch(5, 0.001)
+    for partition in (1, 12):
+        metrics.lag("tweets", partition, 0)
+    text = generate_latest(metrics.registry).decode()
+    assert batches(text) == Batches(num_batches=2, num_records=8)
+    assert owned_partitions(text) == {1, 12}
+
+
+def test_every_latency_is_in_the_bucket_of_the_first_bound_that_is_not_below_it():
+    found = histogram([0.1, BOUNDS_MS[0], BOUNDS_MS[0] + 0.01, BOUNDS_MS[-1] + 1])
+    assert {bucket["up_to_ms"]: bucket["events"] for bucket in found if bucket["events"]} == {
+        BOUNDS_MS[0]: 2,
+        BOUNDS_MS[1]: 1,
+        None: 1,
+    }
+
+
+def test_quantiles_reach_from_the_median_to_the_longest_latency():
+    found = quantiles([float(number) for number in range(1001)])
+    assert found == pytest.approx({"p50_ms": 500, "p99_ms": 990, "p99_9_ms": 999, "max_ms": 1000})
+    assert all(map(isnan, quantiles([]).values()))
+
+
+def test_a_ratio_leaves_out_what_cannot_be_divided():
+    report = Report("", (), [])
+    ours, before = (
+        {"program": "ours", "p50_ms": 20.0, "max_ms": 1.0},
+        {"program": "before", "p50_ms": 80.0, "max_ms": 0},
+    )
+    report.add_ratio(ours, before, ("p50_ms", "max_ms", "rss_bytes"))
+    assert report.to_dict()["ratios"] == [{"of": "ours", "to": "before", "ratios": {"p50_ms": 0.25}}]

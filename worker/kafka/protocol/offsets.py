@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
@@ -148,7 +148,7 @@ class TxnOffsetCommitRequest(Request[TxnOffsetCommitStruct]):
 
     def build(self, request_struct_class: type[TxnOffsetCommitStruct]) -> TxnOffsetCommitStruct:
         """See Request."""
-        topics = [
+        topics: list[Any] = [
             (name, [(partition, offset, -1, metadata, {}) for partition, offset, metadata in partitions], {})
             for name, partitions in self.topics
         ]
@@ -170,5 +170,5 @@ class OffsetFetchRequest(Request[OffsetFetchStruct]):
 
     def build(self, request_struct_class: type[OffsetFetchStruct]) -> OffsetFetchStruct:
         """See Request."""
-        topics = [(name, list(partitions), {}) for name, partitions in self.topics]
+        topics: list[Any] = [(name, list(partitions), {}) for name, partitions in self.topics]
         return request_struct_class(self.group, topics, self.require_stable, {})

@@ -1,6 +1,6 @@
 """Peer without a framework, as a skilled user would write it with aiokafka and torch.
 
-    python -m benchmarks.pipeline.torch_batches NUM_RECORDS
+    python -m benchmarks.pipeline.peers.torch_batches NUM_RECORDS
 
 It reads micro-batches of up to 256 records (`getmany`), scores them with the same weights in `nn.LSTM` on packed
 sequences with one thread, reads and writes states by MGET and MSET, sends event by event, and commits the offsets once

@@ -1,4 +1,4 @@
-"""The records that the programs read: simulated tweets, fixed by a seed, produced before anything is measured."""
+"""The records that the programs read: simulated tweets, fixed by a seed."""
 
 from __future__ import annotations
 
@@ -33,15 +33,23 @@ def produce(stack: LocalStack, num_records: int, num_streams: int) -> Backlog:
     topic = f"tweets.{uuid.uuid4().hex[:8]}"
     kafka_tools.create_topics(stack.kafka, {topic: NUM_PARTITIONS})
     settings = load_settings(kafka=stack.kafka, topics=(topic,))
-    num_sent = asyncio.run(send_feed(settings, _tweets(topic, num_records, num_streams), None, asyncio.Event()))
+    records = islice(tweets(topic, num_streams, time.time() - num_records / EVENT_RATE), num_records)
+    num_sent = asyncio.run(send_feed(settings, records, None, asyncio.Event()))
     assert num_sent == num_records
     return Backlog(topic, num_records)
 
 
-def _tweets(topic: str, num_records: int, num_streams: int) -> Iterator[FeedRecord]:
+def tweets(topic: str, num_streams: int, start_s: float, rate: float = EVENT_RATE) -> Iterator[FeedRecord]:
+    """An endless feed of tweets from about `num_streams` accounts, each tweet with an id of its own.
+
+    start_s, rate: time of the first tweet, and tweets a second after it, both in event time.
+    """
     # a third of the feed's streams are reviews, which are left out
-    start_ms = int(time.time() * 1000 - num_records / EVENT_RATE * 1000 * 1.5)
     feed = Feed(
-        SEED, num_streams=num_streams * 3 // 2, rate=EVENT_RATE * 1.5, topics=(topic, "reviews"), start_ms=start_ms
+        SEED,
+        num_streams=num_streams * 3 // 2,
+        rate=rate * 1.5,
+        topics=(topic, "reviews"),
+        start_ms=int(1000 * start_s),
     )
-    return islice((record for record in feed if record.topic == topic), num_records)
+    return (record for record in feed if record.topic == topic)

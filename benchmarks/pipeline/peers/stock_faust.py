@@ -1,6 +1,6 @@
 """Peer with an agent as in Faust's own guide, one record at a time, with the same engine.
 
-    python -m benchmarks.pipeline.stock_faust NUM_RECORDS
+    python -m benchmarks.pipeline.peers.stock_faust NUM_RECORDS
 
 It decodes with Faust's JSON codec, stores each stream's state under one key in Redis (GET before, SET after), and sends
 each event with `Topic.send`. It publishes the label and the probabilities, but no words, mood, shifts or dead letters.

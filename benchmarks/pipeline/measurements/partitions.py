@@ -1,0 +1,21 @@
+"""What more owned partitions cost our worker at the same rate."""
+
+from __future__ import annotations
+
+from benchmarks.pipeline.bench import Bench
+from benchmarks.pipeline.measurements.paced import COLUMNS, COSTS, LATENCIES, paced_row, warm_up
+from benchmarks.pipeline.programs import OURS
+from benchmarks.pipeline.report import Report
+
+
+def measure_partitions(bench: Bench) -> Report:
+    """A row for each number of partitions, and the ratios of all others to the first."""
+    amounts = bench.amounts
+    report = Report(f"partitions: {amounts.rate:g} records/s for {amounts.seconds:g} s each", COLUMNS, [])
+    warm_up(bench, OURS, amounts.partition_counts[0])
+    for number in amounts.partition_counts:
+        row = paced_row(bench, OURS, amounts.seconds, number, report.problems)
+        report.rows.append(row | {"program": f"{number} partitions"})
+    for row in report.rows[1:]:
+        report.add_ratio(row, report.rows[0], (*LATENCIES, *COSTS))
+    return report

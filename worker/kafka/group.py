@@ -1,0 +1,140 @@
+"""What the group coordinator knows: offsets and members; and how a transaction that moves offsets is ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Collection, Mapping
+from contextlib import suppress
+from typing import NamedTuple, TypeVar
+
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.group import HeartbeatRequest
+from aiokafka.protocol.transaction import InitProducerIdRequest
+
+from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, Response
+from worker.kafka.clients import kafka_away
+from worker.kafka.protocol.codes import GENERATION_REFUSED, ErrorCode, refusal
+from worker.kafka.protocol.offsets import Membership, OffsetFetchRequest
+from worker.kafka.protocol.topics import ListTransactionsRequest
+from worker.kafka.transaction import ExpelledError, GroupOffset
+from worker.records.types import TopicPartition
+from worker.settings import Settings
+
+Answer = TypeVar("Answer")
+
+_BROKER_DECIDES_RETENTION = -1
+_RETRY_S = 0.01
+_OPEN = ("Ongoing", "PrepareCommit", "PrepareAbort")
+
+
+class GroupOffsets(NamedTuple):
+    """The offsets of a group: None for a partition without one. unstable: an open transaction may still move them."""
+
+    offsets: dict[TopicPartition, GroupOffset | None]
+    unstable: set[TopicPartition]
+
+
+class Group:
+    """Asks the coordinator of a consumer group.
+
+    Every question raises DependencyError where it is not answered within the request timeout.
+    """
+
+    def __init__(self, settings: Settings, brokers: Brokers, group: str) -> None:
+        self._settings = settings
+        self._brokers = brokers
+        self._group = group
+
+    async def _bounded(self, question: Awaitable[Answer]) -> Answer:
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                return await question
+        except (KafkaError, TimeoutError) as error:
+            raise kafka_away(self._settings, error) from error
+
+    async def offsets(self, tps: Collection[TopicPartition]) -> GroupOffsets:
+        """The group's offsets, as far as no open transaction can move them."""
+        by_topic: dict[str, list[int]] = defaultdict(list)
+        for topic, number in tps:
+            by_topic[topic].append(number)
+        request = OffsetFetchRequest(self._group, list(by_topic.items()), require_stable=True)
+        response = await self._bounded(self._brokers.ask_coordinator(GROUP, self._group, request, _codes))
+        if response.error_code != ErrorCode.NONE:
+            raise refusal(f"OffsetFetch of group {self._group}", response.error_code)
+        found = GroupOffsets({}, set())
+        for topic, partitions, _ in response.topics:
+            for number, offset, _, metadata, code, _ in partitions:
+                tp = TopicPartition(topic, number)
+                if code == ErrorCode.UNSTABLE_OFFSET_COMMIT:
+                    found.unstable.add(tp)
+                elif code in {ErrorCode.NONE, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}:
+                    found.offsets[tp] = GroupOffset(offset, metadata or "") if offset >= 0 else None
+                else:
+                    raise refusal(f"OffsetFetch of group {self._group}", code)
+        return found
+
+    async def commit(self, offsets: Mapping[TopicPartition, GroupOffset], membership: Membership) -> None:
+        """Commit `offsets` outside of a transaction. Raises ExpelledError when the group goes on without the member."""
+        by_topic: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+        for tp, (offset, metadata) in offsets.items():
+            by_topic[tp.topic].append((tp.partition, offset, metadata))
+        request = OffsetCommitRequest(
+            self._group,
+            membership.generation,
+            membership.member_id,
+            _BROKER_DECIDES_RETENTION,
+            list(by_topic.items()),
+        )
+        response = await self._bounded(self._brokers.ask_coordinator(GROUP, self._group, request, _codes_of_topics))
+        refused = set(_codes_of_topics(response)) - {ErrorCode.NONE}
+        if refused & {*GENERATION_REFUSED, ErrorCode.REBALANCE_IN_PROGRESS}:
+            raise ExpelledError(f"OffsetCommit: {sorted(refused)}")
+        if refused:
+            raise refusal(f"OffsetCommit of group {self._group}", min(refused))
+
+    async def is_member(self, membership: Membership) -> bool:
+        """Whether the group still counts on this member, in this generation."""
+        request = HeartbeatRequest(self._group, membership.generation, membership.member_id)
+        response = await self._bounded(self._brokers.ask_coordinator(GROUP, self._group, request, _codes))
+        if response.error_code in {ErrorCode.NONE, ErrorCode.REBALANCE_IN_PROGRESS}:
+            return True
+        if response.error_code in GENERATION_REFUSED:
+            return False
+        raise refusal(f"Heartbeat of group {self._group}", response.error_code)
+
+    async def end_transaction(self, transactional_id: str) -> None:
+        """End what a producer of this id has open, committed if it had come that far, and fence the producer."""
+        timeout_ms = int(self._settings.transaction_timeout_s * 1000)
+        request = InitProducerIdRequest(transactional_id, timeout_ms)
+
+        async def end() -> int:
+            while True:
+                response = await self._brokers.ask_coordinator(TRANSACTION, transactional_id, request, _codes)
+                if response.error_code != ErrorCode.CONCURRENT_TRANSACTIONS:
+                    return int(response.error_code)
+                await asyncio.sleep(_RETRY_S)
+
+        code = await self._bounded(end())
+        if code != ErrorCode.NONE:
+            raise refusal(f"InitProducerId of {transactional_id}", code)
+
+    async def open_transactions(self) -> set[str]:
+        """The transactional ids that have a transaction open, on every broker that answers and has this question."""
+        found: set[str] = set()
+        for node_id in self._brokers.node_ids:
+            with suppress(KafkaError, TimeoutError, NotImplementedError):
+                async with asyncio.timeout(self._settings.request_timeout_s):
+                    response = await self._brokers.ask(node_id, ListTransactionsRequest(_OPEN))
+                found |= {transactional_id for transactional_id, *_ in response.transactions}
+        return found
+
+
+def _codes(response: Response) -> tuple[int, ...]:
+    """Of an answer with a code for the whole; OffsetFetch has others beside it."""
+    return (response.error_code,)
+
+
+def _codes_of_topics(response: Response) -> list[int]:
+    return [code for _, partitions in response.topics for _, code in partitions]
