@@ -94,10 +94,11 @@ class Pipeline:
         """Take `batch` to its commit, and return when that has begun."""
         await batch.fill(self._pacing.wait_s(time.monotonic()))
         async with self._lock:
-            # Not before: a rebuild that held the lock has dropped what was fetched ahead of it.
-            records = batch.take()
+            records: Records = {}
             try:
                 await self._recover_lost()
+                # Not before: a rebuild has dropped what was fetched ahead of it, and goes back to earlier records.
+                records = batch.take()
                 self._metrics.batch(batch.num_records, time.monotonic() - batch.created_s)
                 slices = await self._score_records(records)
                 await self._lock.settled()
@@ -105,7 +106,7 @@ class Pipeline:
             except (RedisAwayError, ExpelledError) as error:
                 if isinstance(error, ExpelledError):
                     self._manager.on_refused(error, "redis")
-                self._source.done(records)
+                self._source.done(records or batch.take())
 
     async def flush(self) -> None:
         """Step 6 for every owned partition, and recovery of those whose states Redis lost."""
