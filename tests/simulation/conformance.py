@@ -36,8 +36,8 @@ class Servers(Protocol):
     clients: tuple[Any, Any]
     prefix: str
 
-    async def create_topic(self, name: str, num_partitions: int) -> None: ...  # noqa: D102
-    async def delete_topic(self, name: str) -> None: ...  # noqa: D102
+    async def create_topic(self, name: str, num_partitions: int) -> None: ...
+    async def delete_topic(self, name: str) -> None: ...
 
 
 class Script:

@@ -34,7 +34,13 @@ class Network:
         """Whether what `process` sends arrives."""
         return not self.away and (process is None or process.name.partition("/")[0] not in self.cut_off)
 
-    async def ask(self, carry_out: Callable[[], Any], lost: Callable[[str], Exception], what: str = "") -> Any:
+    async def ask(
+        self,
+        carry_out: Callable[[], Any],
+        lost: Callable[[str], Exception],
+        what: str = "",
+        timeout_s: float | None = None,
+    ) -> Any:
         """The answer of `carry_out`, which runs at the server; a future that it answers is awaited there.
 
         Raises what `lost` makes of a reason where no answer arrives.
@@ -46,7 +52,7 @@ class Network:
         delay_s = self._delay_s()
         self._loop.in_world(delay_s, self._arrive, process, carry_out, answer, lost, what)
         try:
-            return await asyncio.wait_for(answer, self._request_timeout_s)
+            return await asyncio.wait_for(answer, timeout_s or self._request_timeout_s)
         except TimeoutError:
             raise lost("no answer in time") from None
 

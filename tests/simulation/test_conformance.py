@@ -110,6 +110,7 @@ def test_a_transaction_and_every_request_again(answers: Callable[[ScriptBody], N
         await one.end("a", producer, commit=False)
         await one.open_transactions()
         await one.fetch_offsets(stable=True)
+        await asyncio.sleep(1)
         await one.list_offsets(-2, -1, 1001, 1_000_000_000_000_000)
         await one.list_offsets(-1, isolation=1)
         await one.add("a", producer, one.out, 0)
@@ -162,6 +163,7 @@ def test_a_second_producer_ends_the_transaction_of_the_first_and_fences_it(
         await one.add("a", second, one.out, 0)
         await one.produce("a", second, b"1")
         await one.end("a", second, commit=True)
+        await asyncio.sleep(1)
         await one.list_offsets(-1)
 
     answers(script)

@@ -43,7 +43,10 @@ class ProcessingLock:
         self._commit = asyncio.create_task(commit)
 
     async def settled(self) -> None:
-        """Wait until the commit under way is decided. A commit that cannot be decided ends the process."""
+        """Wait until the commit under way is decided. A commit that cannot be decided ends the process.
+
+        Who waits may be cancelled; the commit is not.
+        """
         if self._commit is not None:
-            await self._commit
+            await asyncio.shield(self._commit)
             self._commit = None

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from tests.simulation.kafka_model.cluster import NODE_ID, Cluster
+from tests.simulation.kafka_model.cluster import NODE_ID, Cluster, FetchAnswer
 from tests.simulation.network import Network
 from worker.kafka.protocol.codes import COORDINATOR_MOVES
 from worker.records.types import TopicPartition
@@ -96,3 +96,18 @@ class SimulatedBrokers:
         now_s = asyncio.get_running_loop().time()
         wanted = {*self._counts, *topics}
         self._counts = {name: (now_s, found.get(name, 0)) for name in wanted}
+
+    async def topics(self) -> set[str]:
+        """See Brokers."""
+        found: set[str] = await self._network.ask(lambda: set(self._cluster.topics), _lost, "Metadata")
+        return found
+
+    async def ask_waiting(self, request: Any, timeout_s: float) -> Any:
+        """A request that the broker answers late: JoinGroup and SyncGroup."""
+        name = type(request).__name__
+        return await self._network.ask(lambda: self._cluster.handle(request), _lost, name, timeout_s)
+
+    async def fetch(self, offsets: dict[TopicPartition, int], wait_s: float) -> FetchAnswer:
+        """Fetch committed records; None for a partition whose log does not hold the offset."""
+        answer: FetchAnswer = await self._network.ask(lambda: self._cluster.fetch(offsets, wait_s), _lost, "Fetch")
+        return answer

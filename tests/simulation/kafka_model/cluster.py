@@ -11,17 +11,20 @@ from typing import Any
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from tests.simulation.kafka_model.group import NO_OFFSET, Group, GroupOffset
-from tests.simulation.kafka_model.log import PartitionLog, Topic
+from tests.simulation.kafka_model.log import Entry, PartitionLog, Topic
 from tests.simulation.kafka_model.transactions import Transaction, TransactionCoordinator
 from tests.simulation.loop import SimulatedLoop
 from worker.kafka.protocol.codes import ErrorCode
 from worker.records.types import TopicPartition
 
 Response = Any
+FetchAnswer = dict[TopicPartition, tuple[list[Entry], int, int] | None]
+"""Per partition the records, the position after them and the log's end; None where the offset is out of range."""
 
 NODE_ID = 1
 _EARLIEST, _LATEST = -2, -1
 _READ_COMMITTED = 1
+_MAX_FETCHED = 20
 
 
 class Cluster:
@@ -30,6 +33,7 @@ class Cluster:
     def __init__(self, loop: SimulatedLoop) -> None:
         self._loop = loop
         self._num_topics = 0
+        self._fetching: list[Callable[[], None]] = []
         self.topics: dict[str, Topic] = {}
         self.groups: dict[str, Group] = {}
         self.coordinator = TransactionCoordinator(loop, self)
@@ -74,6 +78,37 @@ class Cluster:
         topic = self.topics.get(tp.topic)
         return topic.logs[tp.partition] if topic is not None and tp.partition < len(topic.logs) else None
 
+    def fetch(self, offsets: dict[TopicPartition, int], wait_s: float) -> FetchAnswer | asyncio.Future[FetchAnswer]:
+        """Committed records from `offsets` on; without any, the answer waits for a while."""
+        found = self._fetch(offsets)
+        if any(answer is None or answer[0] or answer[1] > offsets[tp] for tp, answer in found.items()):
+            return found
+        waiting: asyncio.Future[FetchAnswer] = self._loop.create_future()
+
+        def answer() -> None:
+            if not waiting.done():
+                waiting.set_result(self._fetch(offsets))
+
+        self._fetching.append(answer)
+        self._loop.in_world(wait_s, answer)
+        return waiting
+
+    def wake_readers(self) -> None:
+        """Answer the fetches that wait for records."""
+        fetching, self._fetching = self._fetching, []
+        for answer in fetching:
+            answer()
+
+    def _fetch(self, offsets: dict[TopicPartition, int]) -> FetchAnswer:
+        found: FetchAnswer = {}
+        for tp, offset in offsets.items():
+            log = self.log(tp)
+            if log is None:
+                continue
+            in_range = log.start <= offset <= log.offset
+            found[tp] = (*log.committed(offset, _MAX_FETCHED), log.offset) if in_range else None
+        return found
+
     def group(self, name: str) -> Group:
         """The group, made by the first request that names it."""
         if name not in self.groups:
@@ -105,7 +140,7 @@ class Cluster:
             partitions = [(0, number, NODE_ID, 0, [NODE_ID], [NODE_ID], [], {}) for number in range(len(topic.logs))]
             return ErrorCode.NONE, name, topic.topic_id, False, partitions, 0, {}
 
-        return SimpleNamespace(topics=[describe(name) for name in request.names])
+        return SimpleNamespace(cluster_id="simulated", topics=[describe(name) for name in request.names])
 
     # producers and transactions
 

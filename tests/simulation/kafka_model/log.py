@@ -125,6 +125,7 @@ class PartitionLog:
         """Lose the entries from `end` on, as after an unclean election."""
         self.entries = [e for e in self.entries if e.offset < end]
         self.offset = min(self.offset, max(end, self.start))
+        self._aborted = {offset for offset in self._aborted if offset < end}
         for state in self.producers.values():
             if state.open_since is not None and state.open_since >= end:
                 state.open_since = None
