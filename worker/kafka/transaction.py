@@ -99,10 +99,7 @@ class TransactionalProducer(BatchProducer):
         try:
             async with asyncio.timeout(self._settings.commit_timeout_s):
                 try:
-                    await self._prepare(written, offsets, group, membership)
-                except _ForgottenError:
-                    await self.start()
-                    await self._prepare(written, offsets, group, membership)
+                    await self._prepare_as_known(written, offsets, group, membership)
                 except (GoneError, ExpelledError):
                     await self._end(commit=False)
                     raise
@@ -110,6 +107,14 @@ class TransactionalProducer(BatchProducer):
                 await self._end(commit=True)
         except (KafkaError, TimeoutError) as error:
             raise UndecidedCommitError.of(offsets, error) from error
+
+    async def _prepare_as_known(self, *arguments: Any) -> None:
+        """`_prepare`, with a new producer id where the broker has forgotten ours."""
+        try:
+            await self._prepare(*arguments)
+        except _ForgottenError:
+            await self.start()
+            await self._prepare(*arguments)
 
     async def _prepare(
         self,
