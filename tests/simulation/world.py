@@ -263,7 +263,8 @@ class World:
     def is_settled(self) -> bool:
         """Whether everything is read, committed and flushed."""
         group = self.cluster.group(GROUP)
-        if not self.fed or self.held or any(group.pending.values()):
+        open_transactions = any(t.is_open for t in self.cluster.coordinator.transactions.values())
+        if not self.fed or self.held or open_transactions:
             return False
         for tp in self.tps:
             offset = group.offsets.get(tp)

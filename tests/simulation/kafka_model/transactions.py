@@ -44,6 +44,11 @@ class Transaction:
     used_s: float = 0.0
 
     @property
+    def is_open(self) -> bool:
+        """Whether it is not over: open, or on its way to its end."""
+        return self.state is State.ONGOING or self.is_ending
+
+    @property
     def is_ending(self) -> bool:
         """Whether it is decided and its markers are on their way."""
         return self.state in {State.PREPARE_COMMIT, State.PREPARE_ABORT}
@@ -127,7 +132,7 @@ class TransactionCoordinator:
     def expire(self, transactional_id: str) -> None:
         """Forget an id that nobody used for long; not while a transaction is open."""
         found = self.transactions.get(transactional_id)
-        if found is not None and found.state is not State.ONGOING and not found.is_ending:
+        if found is not None and not found.is_open:
             del self.transactions[transactional_id]
 
     def _find(self, transactional_id: str, producer: tuple[int, int]) -> tuple[Transaction | None, ErrorCode]:
