@@ -52,10 +52,10 @@ lock: .venv/bin/uv ## pin what pyproject.toml asks for; ARGS="--upgrade" takes n
 	$(BIN)/uv pip compile --quiet --universal --all-extras --python-version 3.11 \
 		--no-header --no-annotate --no-emit-index-url --output-file constraints.txt $(ARGS) pyproject.toml
 
-faults: setup-test ## seeded kills, pauses, lost memory and dead brokers, judged by an oracle (a minute a seed)
-	$(BIN)/python -m tests.system.chaos $(ARGS)
+faults: setup-test ## each of many faults on real servers, 20 seeds, judged by an oracle (hours; goes on when cut off)
+	$(BIN)/python -m tests.faults $(ARGS)
 
-bench-pipeline: setup-test ## our worker on a backlog of 100,000 tweets, beside its peers (some minutes)
+bench-pipeline: setup-test ## our worker: rate beside its peers, latency, costs, take-over, memory (half an hour); ARGS="--only paced" for one
 	$(BIN)/python -m benchmarks.pipeline $(ARGS)
 
 bench-engine: setup-test ## our engine beside torch, ONNX Runtime and VADER, on one core (some minutes)

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import re
 import signal
 import threading
 from typing import NoReturn
@@ -72,8 +73,8 @@ def end_within(bound_s: float) -> None:
 class CrashPoints:
     """Named points at which a fault test makes the process kill itself (SIGKILL); otherwise they do nothing.
 
-    `crash_at` is the name of a point, or name:count to die when the point is reached for the count-th time.
-    Raises SettingsError when there is no such point.
+    `crash_at` is the name of a point, name:count to die when the point is reached for the count-th time, or
+    name:count:stop to be suspended there (SIGSTOP) until a SIGCONT. Raises SettingsError when it is none of these.
     """
 
     NAMES = (
@@ -93,18 +94,24 @@ class CrashPoints:
     )
 
     def __init__(self, crash_at: str | None) -> None:
-        name, _, count = (crash_at or "").partition(":")
-        if crash_at and (name not in self.NAMES or not (count or "1").isdecimal()):
+        self._name, self._remaining, self._signal = "", 0, signal.SIGKILL
+        if not crash_at:
+            return
+        match = re.fullmatch(rf"({'|'.join(self.NAMES)})(?::(\d+)(:stop)?)?", crash_at)
+        if match is None:
             raise SettingsError(
-                f"crash_at: {crash_at!r} is neither one of {', '.join(self.NAMES)} nor such a name followed by :count"
+                f"crash_at: {crash_at!r} is neither one of {', '.join(self.NAMES)} nor such a name followed by :count "
+                "or :count:stop"
             )
-        self._name = name
-        self._remaining = int(count or 1)
+        self._name, self._remaining = match[1], int(match[2] or 1)
+        if match[3]:
+            self._signal = signal.SIGSTOP
 
     def reach(self, name: str) -> None:
-        """Die here if `name` is the point chosen by `crash_at`."""
+        """Die or stop here if `name` is the point chosen by `crash_at`."""
         if name != self._name:
             return
         self._remaining -= 1
         if self._remaining <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._name = ""  # a process that continues after SIGSTOP stops only once
+            os.kill(os.getpid(), self._signal)

@@ -1,1 +1,1 @@
-"""Benchmark of our worker on a backlog, beside its peers on the same machine: `python -m benchmarks.pipeline`."""
+"""Benchmark of our worker, beside its peers and an earlier commit of it: `python -m benchmarks.pipeline`."""

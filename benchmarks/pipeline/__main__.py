@@ -58,7 +58,9 @@ def main() -> None:
         args.plots.mkdir(parents=True, exist_ok=True)
     machine = describe_machine()
     console = Console(width=TABLE_WIDTH, highlight=False, stderr=args.as_json)
-    console.print(f"{machine['processor']}, {machine['cores']} cores, {', '.join(machine['features'])}")
+    load = os.getloadavg()
+    features = ", ".join(machine["features"])
+    console.print(f"{machine['processor']}, {machine['cores']} cores, {features}; load {load[0]:.1f} at the start")
     with tempfile.TemporaryDirectory(prefix="sentiment-bench-") as name, LocalStack(append_only=True) as stack:
         work_dir = Path(name)
         checkpoint = args.checkpoint and args.checkpoint.resolve()  # the programs have other working directories
@@ -68,7 +70,7 @@ def main() -> None:
         reports = _measure(bench, args.only, console)
     if args.as_json:
         measured = {name: report.to_dict() for name, report in reports.items()}
-        print(json.dumps({"machine": machine, "load": os.getloadavg(), "amounts": vars(amounts)} | measured))
+        print(json.dumps({"machine": machine, "load": load, "amounts": vars(amounts)} | measured))
     if any(report.problems for report in reports.values()):
         sys.exit("a program has not given one event for each record")
 
@@ -84,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help="tweets of backlog (default 100,000), flat (1,000,000)",
     )
+    parser.add_argument(
+        "--rounds", type=int, default=DEFAULT.rounds, help="of the programs of backlog; the fastest run counts"
+    )
     parser.add_argument("--faust-records", type=int, default=DEFAULT.faust_records, help="tweets for the slow peer")
     parser.add_argument("--streams", type=int, default=DEFAULT.streams, help="accounts that write the tweets")
     parser.add_argument("--rate", type=float, default=DEFAULT.rate, help="records/s of paced, partitions, takeover")
@@ -98,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kills", type=int, default=DEFAULT.kills, help="of takeover")
     parser.add_argument("--checkpoint", type=Path, help="directory of another checkpoint than the packaged one")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw latency.svg of paced there")
-    parser.add_argument("--json", action="store_true", dest="as_json", help="one JSON object instead of the tables")
+    parser.add_argument("--json", action="store_true", dest="as_json", help="one JSON object; the tables go to stderr")
     return parser
 
 

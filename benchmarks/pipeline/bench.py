@@ -15,6 +15,7 @@ class Amounts:
     """How much is measured."""
 
     records: int = 100_000  # of a backlog
+    rounds: int = 1  # of the backlog's programs
     flat_records: int = 1_000_000
     faust_records: int = 5000
     streams: int = 5000

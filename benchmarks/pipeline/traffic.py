@@ -34,6 +34,9 @@ class _Record(msgspec.Struct):
     id: str
 
 
+_EVENT, _RECORD = msgspec.json.Decoder(_Event), msgspec.json.Decoder(_Record)
+
+
 class Arrival(NamedTuple):
     """The event of a record: the record's partition, and the wall-clock time at which the consumer had the event."""
 
@@ -54,19 +57,20 @@ class Traffic:
         self.arrivals: list[Arrival] = []
         self.rate = rate
         self._records = tweets(workplace.topic, num_streams, time.time(), rate)
-        settings = workplace.settings
-        self._producer: Any = AIOKafkaProducer(bootstrap_servers=settings.kafka, enable_idempotence=True, linger_ms=0)
-        self._consumer: Any = AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            check_crcs=False,
-        )
-        self._consumer.assign([TopicPartition(settings.events_topic, number) for number in range(settings.partitions)])
+        self._workplace = workplace
+        self._producer: Any = None
+        self._consumer: Any = None
         self._exit = AsyncExitStack()
         self._reading: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        kafka, topic = self._workplace.settings.kafka, self._topic_to_read(self._workplace)
+        self._producer = AIOKafkaProducer(bootstrap_servers=kafka, enable_idempotence=True, linger_ms=0)
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=kafka, isolation_level="read_committed", auto_offset_reset="earliest", check_crcs=False
+        )
+        partitions = range(self._workplace.settings.partitions)
+        self._consumer.assign([TopicPartition(topic, number) for number in partitions])
         async with AsyncExitStack() as started:
             await started.enter_async_context(self._producer)
             await started.enter_async_context(self._consumer)
@@ -85,14 +89,13 @@ class Traffic:
 
     async def send(self, is_done: Callable[[], bool]) -> None:
         """Send records at the rate until `is_done`, and wait until all are acknowledged."""
-        decoder = msgspec.json.Decoder(_Record)
         in_flight: deque[asyncio.Future[Any]] = deque()
         started = time.monotonic()
         for number, record in enumerate(self._records):
             await asyncio.sleep(max(0.0, started + number / self.rate - time.monotonic()))
             if is_done():
                 break
-            record_id = decoder.decode(record.value).id
+            record_id = _RECORD.decode(record.value).id
             now_s = time.time()
             self.sent_s[record_id] = now_s
             sending = self._producer.send(record.topic, record.value, record.key, timestamp_ms=int(1000 * now_s))
@@ -102,14 +105,18 @@ class Traffic:
         await asyncio.gather(*in_flight)
 
     async def _read(self) -> None:
-        decoder = msgspec.json.Decoder(_Event)
         while True:
             found = await self._consumer.getmany(timeout_ms=POLL_MS)
             now_s = time.time()
             for records in found.values():
-                for record in records:
-                    event = decoder.decode(record.value)
-                    self.arrivals.append(Arrival(event.record_id, event.source.partition, now_s))
+                self.arrivals += [self._arrival(record, now_s) for record in records]
+
+    def _topic_to_read(self, workplace: Workplace) -> str:
+        return workplace.settings.events_topic
+
+    def _arrival(self, event: Any, at_s: float) -> Arrival:
+        value = _EVENT.decode(event.value)
+        return Arrival(value.record_id, value.source.partition, at_s)
 
     @property
     def num_outstanding(self) -> int:
@@ -149,3 +156,13 @@ class Traffic:
         return (
             f"of {len(self.sent_s)} records {num_missing} have no event; {num_repeated + num_foreign} events too many"
         )
+
+
+class TrafficAlone(Traffic):
+    """Traffic without a worker: each record is read as if it were its own event."""
+
+    def _topic_to_read(self, workplace: Workplace) -> str:
+        return workplace.topic
+
+    def _arrival(self, event: Any, at_s: float) -> Arrival:
+        return Arrival(_RECORD.decode(event.value).id, event.partition, at_s)

@@ -25,6 +25,7 @@ class Input:
     """A text (or a piece of one, if not `final`), an erasure (without text), or a future dead letter (with `reason`).
 
     time_ms: the event time, and the timestamp in Kafka unless `timestamp_ms` is given.
+    record_id: the id in the payload; without one, the worker makes it of the place in Kafka.
     value, key: the bytes in Kafka, if they do not follow from the other fields, as for dead letters.
     """
 
@@ -36,14 +37,15 @@ class Input:
     value: bytes | None = None
     key: bytes | None = None
     timestamp_ms: int | None = None
+    record_id: str | None = None
 
     def keyed(self, num_partitions: int) -> Keyed:
         """The record to produce; the stream decides the partition."""
         value = self.value
         if value is None and self.text is not None:
-            fields = {"stream": self.stream, "text": self.text, "time": self.time_ms} | (
-                {} if self.final else {"final": False}
-            )
+            fields = {"stream": self.stream, "text": self.text, "time": self.time_ms}
+            fields |= {} if self.final else {"final": False}
+            fields |= {"id": self.record_id} if self.record_id else {}
             value = json.dumps(fields).encode()
         key = self.key if self.key is not None else self.stream.encode()
         return Keyed(key, value, partition_of(self.stream, num_partitions), self.timestamp_ms or self.time_ms)

@@ -17,7 +17,7 @@ from kafka.errors import KafkaError
 from tests import kafka_tools
 from tests.system.inputs import STREAMS, Input, Sent, send, tweets
 from tests.system.oracle import Expectation, Oracle
-from tests.system.verifier import Report, positions_behind, verify
+from tests.system.verifier import IdField, Report, positions_behind, verify
 from tests.system.worker_process import PROGRAM, WorkerProcess
 from tests.workplace import Workplace
 from worker.settings import ENV_PREFIX
@@ -114,10 +114,7 @@ class Scene:
             ends[place] = max(ends.get(place, 0), record.offset + 1)
 
         def left() -> object:
-            try:
-                offsets = kafka_tools.committed(settings.kafka, settings.group)
-            except KafkaError as error:  # a restarted broker may not answer yet: retry until the timeout
-                return repr(error)
+            offsets = kafka_tools.committed(settings.kafka, settings.group)
             return {place: (offsets.get(place), end) for place, end in ends.items() if offsets.get(place, 0) < end}
 
         self.wait_while(left, timeout_s)
@@ -134,7 +131,14 @@ class Scene:
     def wait_while(self, find: Callable[[], object], timeout_s: float = DONE_TIMEOUT_S) -> None:
         """Wait until `find` returns nothing. Raises AssertionError with what it found and the ends of the logs."""
         deadline = time.monotonic() + timeout_s
-        while found := find():
+
+        def find_patiently() -> object:
+            try:
+                return find()
+            except KafkaError as error:  # a restarted broker may not answer yet: retry until the timeout
+                return repr(error)
+
+        while found := find_patiently():
             self.supervise()
             assert time.monotonic() < deadline, f"after {timeout_s:g} s still {found}\n{self.tails()}"
             time.sleep(POLL_S)
@@ -159,10 +163,12 @@ class Scene:
         codes = {worker.name: worker.terminate() for worker in running}
         assert not any(codes.values()), f"{codes}\n{self.tails()}"
 
-    def report(self, expectation: Expectation | None = None, *, states: bool = True) -> Report:
+    def report(
+        self, expectation: Expectation | None = None, *, states: bool = True, id_field: IdField = "id"
+    ) -> Report:
         """Verify the current output, by default against the expectation for everything sent."""
         expectation = expectation or self.oracle.expect(self.sent)
-        return verify(self.workplace, self.oracle, expectation, states=states)
+        return verify(self.workplace, self.oracle, expectation, states=states, id_field=id_field)
 
     def tails(self) -> str:
         """The readiness of every worker, and the end of its log."""

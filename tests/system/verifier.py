@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import redis
@@ -26,6 +26,8 @@ TOLERANCE = 1e-5
 LABEL_MARGIN = 2 * TOLERANCE
 NUM_SHOWN = 4
 REDIS_TIMEOUT_S = 30.0
+
+IdField = Literal["id", "record_id"]
 
 
 @dataclass(repr=False)
@@ -62,8 +64,14 @@ class Report:
         return "\n".join(lines)
 
 
-def verify(workplace: Workplace, oracle: Oracle, expectation: Expectation, *, states: bool = True) -> Report:
-    """Verify the whole output, and with `states` also Redis, which must be flushed up to the last commit."""
+def verify(
+    workplace: Workplace, oracle: Oracle, expectation: Expectation, *, states: bool = True, id_field: IdField = "id"
+) -> Report:
+    """Verify the whole output, and with `states` also Redis, which must be flushed up to the last commit.
+
+    id_field: the field by which `expectation` names its events, those of a stream in their order; record_id where a
+    second log repeats the offsets of the first.
+    """
     settings = workplace.settings
     report = Report(num_records=len(expectation.events) + len(expectation.dead_letters))
     seen = kafka_tools.read_to_end(
@@ -72,7 +80,8 @@ def verify(workplace: Workplace, oracle: Oracle, expectation: Expectation, *, st
     by_topic: dict[str, list[Any]] = {name: [] for name in workplace.all_topics}
     for record in seen:
         by_topic[record.topic].append(record)
-    _check_events(report, expectation, [json.loads(one.value) for one in by_topic[settings.events_topic]])
+    events = [json.loads(one.value) for one in by_topic[settings.events_topic]]
+    _check_events(report, expectation, [(event[id_field], event) for event in events])
     _check_dead_letters(report, expectation, by_topic[settings.deadletters_topic])
     _check_shifts(report, expectation, [json.loads(one.value)["id"] for one in by_topic[settings.shifts_topic]])
     if states:
@@ -82,19 +91,18 @@ def verify(workplace: Workplace, oracle: Oracle, expectation: Expectation, *, st
     return report
 
 
-def _check_events(report: Report, expectation: Expectation, events: list[dict[str, Any]]) -> None:
+def _check_events(report: Report, expectation: Expectation, events: list[tuple[str, dict[str, Any]]]) -> None:
     report.num_events = len(events)
-    first = dict(_first_of_each(report, ((event["id"], event) for event in events), expectation.events))
-    latest: dict[tuple[Any, ...], int] = {}
-    for event_id, event in first.items():
-        source = event["source"]
-        stream = source["topic"], source["partition"], event["stream"]
-        if source["offset"] < latest.get(stream, -1):
-            report.out_of_order.append(f"{event_id} of {event['stream']} after offset {latest[stream]}")
-        latest[stream] = source["offset"]
-    for event in events:
-        if event["id"] in expectation.events:
-            _check_event(report, event, expectation.events[event["id"]])
+    rank = {name: number for number, name in enumerate(expectation.events)}
+    latest: dict[tuple[Any, ...], str] = {}
+    for name, event in _first_of_each(report, events, expectation.events):
+        stream = event["source"]["topic"], event["source"]["partition"], event["stream"]
+        if stream in latest and rank[name] < rank[latest[stream]]:
+            report.out_of_order.append(f"{name} of {event['stream']} after {latest[stream]}")
+        latest[stream] = name
+    for name, event in events:
+        if name in expectation.events:
+            _check_event(report, name, event, expectation.events[name])
 
 
 def _first_of_each(report: Report, pairs: Iterable[tuple[str, Any]], expected: Iterable[str]) -> Iterator[Any]:
@@ -112,8 +120,7 @@ def _first_of_each(report: Report, pairs: Iterable[tuple[str, Any]], expected: I
     report.lost += sorted(missing - found)
 
 
-def _check_event(report: Report, event: dict[str, Any], expected: ExpectedEvent) -> None:
-    name = event["id"]
+def _check_event(report: Report, name: str, event: dict[str, Any], expected: ExpectedEvent) -> None:
     if event["label"] != expected.label and expected.margin > LABEL_MARGIN:
         report.wrong_label.append(f"{name}: {event['label']}, not {expected.label} (margin {expected.margin:.1e})")
     shares = [event["probabilities"][label] for label in ("negative", "neutral", "positive")]

@@ -34,6 +34,7 @@ class WorkerProcess(Server):
         self, name: str, folder: Path, environment: Mapping[str, str], arguments: Sequence[str] = PROGRAM
     ) -> None:
         super().__init__(name, folder)
+        self.num_starts = 0
         self._arguments = arguments
         self._environment = SURROUNDINGS | dict(environment) | {ENV_PREFIX + "HEALTH_PORT": str(self.port)}
 
@@ -50,6 +51,19 @@ class WorkerProcess(Server):
         """Start the worker without waiting until it is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._launch()
+
+    def _launch(self) -> None:
+        self.num_starts += 1
+        super()._launch()
+
+    def clear(self, setting: str) -> None:
+        """Start without this setting from now on."""
+        self._environment.pop(ENV_PREFIX + setting.upper(), None)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the process is suspended (SIGSTOP)."""
+        return self.running and Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
     def answers(self) -> bool:
         """Whether /ready answers 200."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -37,7 +38,26 @@ def test_a_process_dies_when_its_crash_point_is_reached_for_the_count_th_time() 
     assert done.stdout.split() == ["0", "1", "2"]
 
 
-@pytest.mark.parametrize("crash_at", ["nowhere", "committed:x", ":1"])
+def test_a_process_stops_once_at_a_point_that_says_so_and_continues_after_a_signal() -> None:
+    code = (
+        "from worker.process import CrashPoints\n"
+        "points = CrashPoints('committed:2:stop')\n"
+        "for n in range(9):\n"
+        "    points.reach('committed'); print(n, flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "0\n"
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        assert process.poll() is None
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout.read().split() == [str(number) for number in range(1, 9)]
+        assert process.wait(RUN_TIMEOUT_S) == 0
+
+
+@pytest.mark.parametrize(
+    "crash_at", ["nowhere", "committed:x", ":1", "committed:stop", "committed:1:halt", "committed:1:stop:1"]
+)
 def test_an_unknown_crash_point_is_refused(crash_at: str) -> None:
     with pytest.raises(SettingsError, match="crash_at"):
         CrashPoints(crash_at)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ from faust.types import TP
 from worker.errors import DependencyError
 from worker.kafka.assignment import Assignment, PartitionHandler
 from worker.kafka.fetch_thread import BatchConsumerThread, Fetched
-from worker.kafka.microbatch import BatchLimits, MicroBatch, Records, size_bytes
+from worker.kafka.microbatch import BatchLimits, MicroBatch, Pacing, Records, size_bytes
 from worker.kafka.protocol.offsets import Membership
 from worker.process import die, end_within
 from worker.records.types import TopicPartition
@@ -75,6 +76,14 @@ class BatchConsumer(driver.Consumer):
         As of a moment ago; every record before it was put into a MicroBatch.
         """
         return self._positions
+
+    def pause_s(self) -> float:
+        """How long the next fetch can wait, since nobody would take its records before. Safe to call from any thread.
+
+        Brokers answer a fetch as soon as there is one record, and at a moderate rate most of the cost is theirs.
+        """
+        has_batch = self._in_flight.total() >= self._limits.max_batch
+        return 0.0 if has_batch else self.app.pacing.wait_s(time.monotonic())
 
     def idle_positions(self) -> dict[TopicPartition, int]:
         """The positions of the partitions of which nothing is in flight."""
@@ -226,11 +235,13 @@ class BatchApp(faust.App):
         *,
         handler: PartitionHandler,
         limits: BatchLimits,
+        pacing: Pacing,
         preflight: Callable[[], Awaitable[None]],
         **options: Any,
     ) -> None:
         self.handler = handler
         self.limits = limits
+        self.pacing = pacing
         self._preflight = preflight
         super().__init__(id, **options)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
@@ -13,7 +14,11 @@ from faust.transport.drivers import aiokafka as driver
 
 from worker.records.types import TopicPartition
 
+if TYPE_CHECKING:
+    from worker.kafka.consumer import BatchConsumer
+
 _LOOK_S = 0.2
+_MORE_S = 0.02
 
 
 class Fetched(NamedTuple):
@@ -33,6 +38,7 @@ class Fetched(NamedTuple):
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread that owns the aiokafka consumer."""
 
+    consumer: BatchConsumer
     seek_number = -1
     _looked_at_s = 0.0
 
@@ -44,7 +50,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            records = await super()._fetch_records(*args, **kwargs)
+            records = await self._fetch(*args, **kwargs)
         except OffsetOutOfRangeError as error:
             lost = frozenset(TopicPartition(*tp) for tp in error.args[0])
             return Fetched(self.seek_number, {}, {}, lost)
@@ -53,6 +59,21 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             return Fetched(self.seek_number, {}, {})
         # Stamped on return: a fetch that waited while the seek came brings what stands behind the seek.
         return Fetched(self.seek_number, records, await self._positions())
+
+    async def _fetch(self, *args: Any, **kwargs: Any) -> Mapping[Any, list[Any]]:
+        pause_s = self.consumer.pause_s()
+        if not pause_s:
+            return await super()._fetch_records(*args, **kwargs)
+        await asyncio.sleep(pause_s)
+        records = await super()._fetch_records(*args, **kwargs)
+        if not records:
+            return records
+        # aiokafka fetched these ahead when the first record came, and the others that came in the pause are next.
+        seek_number = self.seek_number
+        more = await super()._fetch_records(*args, **kwargs | {"timeout": _MORE_S})
+        if seek_number != self.seek_number:
+            return more
+        return {tp: [*records.get(tp, ()), *more.get(tp, ())] for tp in records.keys() | more.keys()}
 
     async def _positions(self) -> dict[TopicPartition, tuple[int, int]]:
         now = time.monotonic()

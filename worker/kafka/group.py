@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Collection, Mapping
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TransactionalIdAuthorizationFailed
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
@@ -51,6 +51,8 @@ class Group:
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
                 return await question
+        except (GroupAuthorizationFailedError, TransactionalIdAuthorizationFailed) as error:
+            raise refusal(f"group {self._group}, or a transactional id of it", error.errno) from error
         except (KafkaError, TimeoutError) as error:
             raise kafka_away(self._settings, error) from error
 

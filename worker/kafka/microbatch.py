@@ -1,4 +1,4 @@
-"""A micro-batch: the records that go through the pipeline's steps together."""
+"""A micro-batch: the records that go through the pipeline's steps together, and how long it waits for more of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from worker.records.types import TopicPartition
 
 Records = dict[TopicPartition, list[Any]]
 """Raw records (aiokafka's ConsumerRecord) by partition, in offset order."""
+
+
+# A commit costs the brokers and us much the same for one record as for a hundred. When at least so many times its
+# length passes between two of them, that cost stays bounded whatever the rate, and a record after a pause waits for
+# nothing. Measured at 300 records/s: docs/decisions.md.
+_PAUSE_PER_COMMIT = 4.0
+_NEW_SHARE = 0.2
 
 
 class BatchLimits(Protocol):
@@ -61,6 +68,31 @@ class MicroBatch:
         self.closed = True
         self._full.set()
         return records
+
+
+class Pacing:
+    """Spaces commits by what they cost now: a micro-batch waits as long as commits are slow.
+
+    Times are of a monotonic clock, in seconds. Safe to ask from any thread.
+    """
+
+    def __init__(self, max_wait_s: float) -> None:
+        self._max_wait_s = max_wait_s
+        self._cost_s = 0.0
+        self._free_at_s = 0.0
+
+    def wait_s(self, now_s: float) -> float:
+        """How long a batch that begins now waits until it is full."""
+        return min(self._max_wait_s, max(0.0, self._free_at_s - now_s))
+
+    def commit_began(self, now_s: float) -> None:
+        """A commit is under way; it may take as long as the ones before."""
+        self._free_at_s = now_s + self._cost_s * (1 + _PAUSE_PER_COMMIT)
+
+    def commit_ended(self, now_s: float, took_s: float) -> None:
+        """The commit is over."""
+        self._cost_s += _NEW_SHARE * (took_s - self._cost_s) if self._cost_s else took_s
+        self._free_at_s = now_s + self._cost_s * _PAUSE_PER_COMMIT
 
 
 def size_bytes(records: list[Any]) -> int:

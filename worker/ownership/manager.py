@@ -145,6 +145,10 @@ class PartitionManager:
         A transaction that took too long ends no membership: then the partitions are taken over again.
         """
         self._drop(self._partitions, fenced_by)
+        self._health.assigned(None)
+        if self._taking is not None:
+            # It goes on with the publisher that was refused.
+            self._taking.cancel()
         self._taking = asyncio.create_task(self._ask_group(error, fenced_by))
 
     def on_gone(self, tps: Iterable[TopicPartition]) -> None:
@@ -170,6 +174,7 @@ class PartitionManager:
     def _on_expelled(self, error: FencedError, fenced_by: FencedBy) -> None:
         """The group goes on without us: it assigns partitions again once it has noticed that we are there."""
         self._drop(self._partitions, fenced_by)
+        self._health.assigned(None)
         message = f"the group does not count on this worker any more: {error}"
         logger.warning(message, extra={"action": "expelled"})
         if self._settings.instance_id is not None:

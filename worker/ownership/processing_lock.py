@@ -43,10 +43,8 @@ class ProcessingLock:
         self._commit = asyncio.create_task(commit)
 
     async def settled(self) -> None:
-        """Wait until the commit under way is decided. A commit that cannot be decided ends the process.
-
-        Who waits may be cancelled; the commit is not.
-        """
+        """Wait until the commit under way is decided. A commit that cannot be decided ends the process."""
         if self._commit is not None:
+            # Whoever stops waiting, as a take-over does at a revocation, must not cancel the commit.
             await asyncio.shield(self._commit)
             self._commit = None

@@ -16,6 +16,7 @@ from worker.kafka.brokers import Brokers
 from worker.kafka.clients import faust_credentials
 from worker.kafka.consumer import BatchApp
 from worker.kafka.group import Group
+from worker.kafka.microbatch import Pacing
 from worker.kafka.topics import check_topics
 from worker.monitoring.health import Health, HealthServer
 from worker.monitoring.metrics import Metrics
@@ -28,6 +29,7 @@ from worker.ownership.takeover import TakeOver
 from worker.process import CrashPoints, calm_garbage_collector, die
 from worker.processing.pipeline import Pipeline
 from worker.service.monitor import Monitor
+from worker.service.preflight import check_kafka
 from worker.settings import Settings
 from worker.state.store import StateStore
 
@@ -71,6 +73,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     async def preflight() -> None:
         engine.warm_up()
         await brokers.start()
+        await check_kafka(settings, brokers)
         await store.check()
         await asyncio.to_thread(check_topics, settings)
         await server.start()
@@ -102,7 +105,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     app.agent(app.topic(*settings.topics, value_serializer="raw", key_serializer="raw"), name="sentiment")(process)
     app.task(partial(_or_die, flush))
     app.task(partial(_or_die, look))
-    app.on_before_shutdown.connect(_closing(brokers, store, server), weak=False)
+    app.on_before_shutdown.connect(_closing(store, server), weak=False)
     return app
 
 
@@ -111,6 +114,7 @@ def _new_app(settings: Settings, handler: PartitionHandler, preflight: Callable[
         settings.group,
         handler=handler,
         limits=settings,
+        pacing=Pacing(settings.max_wait_ms / 1000),
         preflight=preflight,
         broker=[f"kafka://{server.strip()}" for server in settings.kafka.split(",")],
         broker_credentials=faust_credentials(settings),
@@ -143,10 +147,10 @@ async def _or_die(call: Callable[[], Awaitable[None]]) -> None:
         die(error)
 
 
-def _closing(brokers: Brokers, store: StateStore, server: HealthServer) -> Callable[..., Awaitable[None]]:
+def _closing(store: StateStore, server: HealthServer) -> Callable[..., Awaitable[None]]:
     async def close(*_: Any, **__: Any) -> None:
         await server.close()
+        # The drain that follows still needs Kafka, and connects to Redis again.
         await store.close()
-        await brokers.close()
 
     return close

@@ -69,7 +69,7 @@ class Monitor:
         self._report_lag(consumer.positions)
         with contextlib.suppress(DependencyError):
             self._manager.look_at_topics(await self._log.topic_ids(self._settings.topics))
-        await self._pipeline.commit_positions()
+        await self._pipeline.skip()
 
     async def _ask_servers(self) -> None:
         bound_s = self._settings.request_timeout_s

@@ -6,6 +6,7 @@ import base64
 import os
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from kafka import KafkaAdminClient
@@ -70,6 +71,7 @@ class KafkaBroker(Server):
         self.controller_port = free_port()
         self.cluster_id = cluster_id
         self.peers: list[KafkaBroker] = [self]
+        self.options: Mapping[str, str] = {}
 
     def command(self) -> list[str]:
         """The broker's command line. The first call formats its data folder."""
@@ -89,6 +91,7 @@ class KafkaBroker(Server):
         return broker_properties(self.node_id, voters, len(self.peers)) | {
             "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{HOST}:{self.controller_port}",
             "log.dirs": str(self._data),
+            **self.options,
         }
 
     def _format(self, command: list[str]) -> None:
@@ -115,11 +118,17 @@ class KafkaBroker(Server):
         return cluster["cluster_id"] == self.cluster_id and self.node_id in alive
 
 
-def kafka_cluster(folder: Path, num_brokers: int, broker_type: type[KafkaBroker] = KafkaBroker) -> list[KafkaBroker]:
-    """The brokers of one cluster, not yet started; they must be started together."""
+def kafka_cluster(
+    folder: Path,
+    num_brokers: int,
+    broker_type: type[KafkaBroker] = KafkaBroker,
+    options: Mapping[str, str] | None = None,
+) -> list[KafkaBroker]:
+    """The brokers of one cluster, not yet started; they must be started together. `options` override properties."""
     # The fixed first byte makes the id begin with a letter: a leading "-" would make it look like an option.
     cluster_id = base64.urlsafe_b64encode(b"k" + os.urandom(15)).decode().rstrip("=")
     brokers = [broker_type(node_id, folder / f"kafka-{node_id}", cluster_id) for node_id in range(1, num_brokers + 1)]
     for broker in brokers:
         broker.peers = brokers
+        broker.options = options or {}
     return brokers

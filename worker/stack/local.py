@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar, Self
@@ -24,16 +24,23 @@ class LocalStack:
     """Kafka (`num_brokers` nodes), Redis and, if requested and installed, Prometheus, in a temporary folder.
 
     brokers, redis_server and prometheus_server are the servers; kafka, redis and prometheus are their addresses.
-    With `append_only`, Redis keeps its data when it is killed. Entering starts all servers and waits until they answer.
-    It raises DependencyError when a program is missing or a server does not start, and then leaves nothing running.
+    With `append_only`, Redis keeps its data when it is killed. `kafka_options` override properties of every broker.
+    Entering starts all servers and waits until they answer. It raises DependencyError when a program is missing or a
+    server does not start, and then leaves nothing running.
     """
 
     broker_type: ClassVar[type[KafkaBroker]] = KafkaBroker
     redis_type: ClassVar[type[RedisServer]] = RedisServer
 
-    def __init__(self, num_brokers: int = 1, prometheus: bool = False, append_only: bool = False) -> None:
+    def __init__(
+        self,
+        num_brokers: int = 1,
+        prometheus: bool = False,
+        append_only: bool = False,
+        kafka_options: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sentiment-stack-"))
-        self.brokers: list[KafkaBroker] = kafka_cluster(self.folder, num_brokers, self.broker_type)
+        self.brokers: list[KafkaBroker] = kafka_cluster(self.folder, num_brokers, self.broker_type, kafka_options)
         self.redis_server = self.redis_type(self.folder / "redis", append_only=append_only)
         self.prometheus_server: PrometheusServer | None = None
         if prometheus and prometheus_program():

@@ -100,7 +100,5 @@ def _watch(process: ProgramProcess, usage: UsageSamples, timeout_s: float, has_m
 
 
 def _rss_by_quarter(events: Events, usage: UsageSamples) -> list[float]:
-    begin_s, end_s = events.times_ms[0] / 1000, events.times_ms[-1] / 1000
-    bounds_s = np.linspace(begin_s - SAMPLE_S, end_s + SAMPLE_S, 5).tolist()
-    quarters = [usage.rss_bytes(*bounds) for bounds in pairwise(bounds_s)]
-    return [float(np.mean(samples)) if samples else float("nan") for samples in quarters]
+    bounds_s = np.linspace(events.times_ms[0] / 1000, events.times_ms[-1] / 1000, 5).tolist()
+    return [usage.mean_rss_bytes(*bounds) for bounds in pairwise(bounds_s)]

@@ -112,7 +112,7 @@ async def _kills(bench: Bench, program: Program, problems: list[str]) -> list[_K
     workplace = bench.workplace(bench.amounts.partitions)
     workers: list[ProgramProcess] = []
     is_over = False
-    kills = []
+    kills: list[_Kill] = []
     with Coordinator(bench.stack.kafka, workplace.settings.group) as coordinator, ExitStack() as ended:
         ended.callback(workplace.delete_topics)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+NUM_POINTS = 100  # of a mean over time
 ESTABLISHED = "01"  # the kernel's code for the state of a connection
 
 
@@ -77,9 +78,12 @@ class UsageSamples:
 
     def cpu_s(self, at_s: float) -> float:
         """CPU seconds used until the wall-clock time `at_s`, interpolated between samples."""
-        times_s = [each.at_s for each in self._samples]
-        return float(np.interp(at_s, times_s, [each.cpu_s for each in self._samples]))
+        return float(np.interp(at_s, *self._series("cpu_s")))
 
-    def rss_bytes(self, from_s: float, to_s: float) -> list[int]:
-        """Resident memory in each sample between two wall-clock times."""
-        return [each.rss_bytes for each in self._samples if from_s <= each.at_s <= to_s]
+    def mean_rss_bytes(self, from_s: float, to_s: float) -> float:
+        """Mean resident memory between two wall-clock times, interpolated between samples."""
+        times_s = np.linspace(from_s, to_s, NUM_POINTS)
+        return float(np.interp(times_s, *self._series("rss_bytes")).mean())
+
+    def _series(self, name: str) -> tuple[list[float], list[float]]:
+        return [each.at_s for each in self._samples], [getattr(each, name) for each in self._samples]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from math import inf, isnan
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
@@ -13,7 +16,9 @@ from benchmarks.pipeline.latency import BOUNDS_MS, histogram, quantiles
 from benchmarks.pipeline.pace import NUM_WARM_EVENTS, Events, pace
 from benchmarks.pipeline.probes.metrics import Batches, batches, owned_partitions, quantile, stage_times_ms
 from benchmarks.pipeline.probes.proc import UsageSamples, num_connections, rss_bytes
+from benchmarks.pipeline.programs import ProgramProcess, earlier
 from benchmarks.pipeline.report import Report
+from tests.workplace import new_workplace
 from worker.monitoring.metrics import Metrics
 
 
@@ -64,11 +69,10 @@ def test_the_cpu_time_of_a_process_grows_with_its_work():
     assert usage.cpu_s(inf) - usage.cpu_s(0) >= 0.05
 
 
-def test_memory_is_that_of_the_samples_between_two_times():
+def test_the_mean_memory_of_a_process_is_interpolated_between_samples():
     usage = UsageSamples(os.getpid())
     usage.sample()
-    assert usage.rss_bytes(0, inf) == pytest.approx([rss_bytes(os.getpid())], rel=0.5)
-    assert usage.rss_bytes(0, 1) == []
+    assert usage.mean_rss_bytes(0, 1) == pytest.approx(rss_bytes(os.getpid()), rel=0.5)
 
 
 def test_only_established_connections_to_the_port_are_counted():
@@ -114,3 +118,13 @@ def test_a_ratio_leaves_out_what_cannot_be_divided():
     )
     report.add_ratio(ours, before, ("p50_ms", "max_ms", "rss_bytes"))
     assert report.to_dict()["ratios"] == [{"of": "ours", "to": "before", "ratios": {"p50_ms": 0.25}}]
+
+
+def test_the_worker_before_runs_in_its_own_checkout_with_its_own_interpreter(tmp_path: Path):
+    program = earlier(tmp_path / "checkout", tmp_path / "python")
+    servers: Any = SimpleNamespace(kafka="127.0.0.1:9092", redis="redis://127.0.0.1:6379/0")
+    process = ProgramProcess(program, new_workplace(servers), None, tmp_path)
+    command = process.command()
+    assert command[:5] == ["/usr/bin/env", "-u", "OPENBLAS_CORETYPE", "-C", str(tmp_path / "checkout")]
+    assert f"PYTHONPATH={tmp_path / 'checkout'}" in command
+    assert command[-4:] == [str(tmp_path / "python"), "-m", "worker.cli", "worker"]

@@ -113,16 +113,17 @@ class ListTransactionsStruct(RequestStruct):
 
 
 class TopicIdsRequest(Request[MetadataStruct]):
-    """The ids of topics by their names. Any broker answers."""
+    """The ids of topics by their names, and what the asker may do with them. Any broker answers."""
 
     API_KEY = 3
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], *, with_operations: bool = False) -> None:
         self.names = names
+        self.with_operations = with_operations
 
     def build(self, request_struct_class: type[MetadataStruct]) -> MetadataStruct:
         """See Request."""
-        return request_struct_class([(NO_TOPIC_ID, name, {}) for name in self.names], False, False, {})
+        return request_struct_class([(NO_TOPIC_ID, name, {}) for name in self.names], False, self.with_operations, {})
 
 
 class ListTransactionsRequest(Request[ListTransactionsStruct]):

@@ -1,0 +1,134 @@
+"""Runs faults one seed at a time, each on topics and a group of its own, on servers that runs share."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
+
+from tests.checkpoints import save_tiny_checkpoint
+from tests.faults.catalogue import Fault
+from tests.faults.measurements import num_fenced, recovery_times
+from tests.faults.results import Result, Results, commit_of_code
+from tests.faults.run import SETTINGS, Run
+from tests.system.scene import Scene
+from tests.system.verifier import NUM_SHOWN, Report
+from tests.workplace import new_workplace
+from worker.stack import LocalStack
+
+MAX_EXAMPLE_COLUMNS = 1000
+
+
+@dataclass
+class Campaign:
+    """Seeds of faults with `num_records` each. Logs of runs with differences stay in `folder`."""
+
+    results: Results
+    num_records: int
+    folder: Path
+
+    def run(self, faults: Sequence[Fault], seeds: Sequence[int]) -> Iterator[Result]:
+        """Run every seed of every fault that the results lack, faults with the same servers one after the other."""
+        commit = commit_of_code()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        checkpoint = save_tiny_checkpoint(self.folder / "checkpoint")
+        for kind in dict.fromkeys(fault.kind for fault in faults):
+            left = [
+                (fault, seed)
+                for fault in faults
+                for seed in seeds
+                if fault.kind is kind and not self.results.has(commit, fault.name, seed)
+            ]
+            while left:
+                with kind.stack() as stack:
+                    for result in self._run_on(stack, left, checkpoint, commit):
+                        self.results.append(result)
+                        yield result
+
+    def _run_on(
+        self, stack: LocalStack, left: list[tuple[Fault, int]], checkpoint: Path, commit: str
+    ) -> Iterator[Result]:
+        """Run what is left, up to a run that does not end as it should: its servers are not used again."""
+        while left:
+            fault, seed = left.pop(0)
+            folder = self.folder / f"{fault.name}-{seed}"
+            result = run_seed(stack, checkpoint, folder, fault, seed, self.num_records, commit)
+            if not result.num_differences:
+                shutil.rmtree(folder)
+            yield result
+            if "unfinished" in result.differences:
+                return
+            _renew(stack)
+
+
+def run_seed(
+    stack: LocalStack, checkpoint: Path, folder: Path, fault: Fault, seed: int, num_records: int, commit: str = ""
+) -> Result:
+    """Run one seed; the output of its workers goes to `folder`."""
+    begin_s = time.monotonic()
+    workplace = new_workplace(stack, inputs=("tweets",), **(SETTINGS | dict(fault.settings)))
+    workplace.create_topics()
+    scene = Scene(workplace, checkpoint, folder)
+    run = Run(scene, seed, num_records, static=fault.static)
+    try:
+        error = _error_of(fault, run)
+        scene.close()
+        report = _report(run, error)
+        recovery_s = [] if error else recovery_times(workplace, run.workers, run.injections)
+    finally:
+        scene.close()
+    if not error:
+        workplace.delete_topics()
+    restarts = sum(worker.num_starts - 1 for worker in run.workers)
+    found = report.faults | {"unfinished": [error] if error else []}
+    found["restarted"] = ["a worker ended by itself"] * restarts if run.must_not_restart else []
+    return Result(
+        commit=commit,
+        fault=fault.name,
+        seed=seed,
+        records=report.num_records,
+        seconds=round(time.monotonic() - begin_s, 1),
+        injected=dict(run.injected),
+        restarts=restarts,
+        zombies_tried=num_fenced(run.workers),
+        zombies_accepted=len(report.twice) + len(report.unknown),
+        replayed=run.replays.total,
+        recovery_s=recovery_s,
+        differences={name: len(messages) for name, messages in found.items() if messages},
+        examples=[f"{name}: {one}"[:MAX_EXAMPLE_COLUMNS] for name, all_ in found.items() for one in all_[:NUM_SHOWN]],
+    )
+
+
+def _error_of(fault: Fault, run: Run) -> str:
+    """Run it to its end; returns the error that kept it from there, or nothing. Any kind of error is a finding."""
+    try:
+        fault.inject(run)
+        run.settle()
+    except Exception as error:
+        places = (f"{Path(frame.filename).name}:{frame.lineno}" for frame in extract_tb(error.__traceback__))
+        return f"{' > '.join(places)}: {error!r}"
+    return ""
+
+
+def _report(run: Run, error: str) -> Report:
+    """The verdict on the output; after an error, on the events alone, if there are any to be had."""
+    try:
+        if run.verdict is None:
+            return run.scene.report(states=not error)
+        return run.scene.report(run.verdict.expectation, states=not error, id_field=run.verdict.id_field)
+    except Exception:
+        if not error:
+            raise
+        return Report()
+
+
+def _renew(stack: LocalStack) -> None:
+    """Empty Redis, log and snapshots included: otherwise each snapshot would be larger than the one before."""
+    redis = stack.redis_server
+    redis.kill()
+    redis.erase()
+    shutil.rmtree(redis.folder / "snapshots", ignore_errors=True)
+    redis.start()

@@ -1,0 +1,83 @@
+"""A short run of the mixture and of some other faults, and what a campaign keeps; `make faults` makes long runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.checkpoints import save_tiny_checkpoint
+from tests.faults.campaign import run_seed
+from tests.faults.catalogue import CHUNK_RECORDS, FAULTS
+from tests.faults.report import write_report
+from tests.faults.results import Result, Results
+from worker.stack import LocalStack
+
+NUM_FAULTS = 6
+NUM_RECORDS = 900
+RESULT = Result(
+    commit="abc1234",
+    fault="kill",
+    seed=1,
+    records=1500,
+    seconds=20.0,
+    injected={"kill": 1},
+    restarts=1,
+    zombies_tried=2,
+    zombies_accepted=0,
+    replayed=30,
+    recovery_s=[5.0, 7.0],
+    differences={},
+    examples=[],
+)
+
+
+@pytest.mark.slow
+def test_random_faults_in_sequence_lose_duplicate_and_falsify_nothing(stack: LocalStack, tmp_path: Path) -> None:
+    checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint")
+    result = run_seed(stack, checkpoint, tmp_path / "run", FAULTS["mix"], 4, NUM_FAULTS * CHUNK_RECORDS)
+    assert not result.differences, result
+    assert sum(result.injected.values()) == NUM_FAULTS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["kill_in_commit", "stop_in_commit", "rebalance_twice"])
+def test_a_fault_in_a_commit_or_a_rebalance_loses_duplicates_and_falsifies_nothing(
+    stack: LocalStack, tmp_path: Path, name: str
+) -> None:
+    checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint")
+    result = run_seed(stack, checkpoint, tmp_path / "run", FAULTS[name], 1, NUM_RECORDS)
+    assert not result.differences, result
+    assert result.injected == {name: 1}
+
+
+def test_a_seed_counts_as_done_for_the_same_code_only(tmp_path: Path) -> None:
+    results = Results(tmp_path / "runs" / "faults.jsonl")
+    assert not results.has("abc1234", "kill", 1)
+    results.append(RESULT)
+    results.append(replace(RESULT, commit="abc1234+", seed=2))
+    assert results.has("abc1234", "kill", 1)
+    assert not any(
+        results.has(*key) for key in (("def5678", "kill", 1), ("abc1234", "stop", 1), ("abc1234", "kill", 2))
+    )
+    assert not results.has("abc1234+", "kill", 2), "what changed since may have changed again"
+
+
+def test_a_report_adds_up_the_runs_of_the_latest_code_and_says_how_to_repeat_them(tmp_path: Path) -> None:
+    results = Results(tmp_path / "faults.jsonl")
+    for result in (replace(RESULT, commit="old"), RESULT, replace(RESULT, seed=2)):
+        results.append(result)
+    report = write_report(results.latest())
+    assert (
+        "| `kill` | 2 | 3,000 | 2 | 4 / 0 | 60 | 6.0 / 7.0 | 0 "
+        '| `make faults ARGS="--fault kill --seeds 2"` |' in report
+    )
+    assert "fewer than one record in 1,000 differs" in report
+
+
+def test_a_report_names_the_differences_and_claims_no_rate_then() -> None:
+    report = write_report([replace(RESULT, differences={"lost": 3, "wrong_state": 1}), RESULT])
+    assert "| 3 lost, 1 wrong state |" in report
+    assert "4 differences in 2 runs and 3,000 records" in report
+    assert "rule of three" not in report

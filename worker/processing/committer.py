@@ -1,0 +1,148 @@
+"""Step 5 of a micro-batch, its commit, and step 10: the group's offset behind what holds no records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+from worker.kafka.microbatch import Pacing, Records
+from worker.kafka.producer import FencedError
+from worker.kafka.transaction import GoneError, GroupOffset
+from worker.monitoring.health import Health
+from worker.monitoring.metrics import Metrics
+from worker.ownership.checkpointer import Checkpointer
+from worker.ownership.manager import PartitionManager
+from worker.ownership.partition import Partition
+from worker.ownership.publisher import Outputs
+from worker.process import CrashPoints, die
+from worker.processing.scoring import Slice
+from worker.records.types import TopicPartition
+from worker.settings import Settings
+
+
+class RecordSource(Protocol):
+    """Where the records come from."""
+
+    pacing: Pacing
+
+    def done(self, records: Records) -> None:
+        """These records are over, one way or another: there is room for as many."""
+
+    async def reseek(self) -> None:
+        """Go to the manager's positions; what was fetched before and not taken is dropped, and fetched again."""
+
+    def idle_positions(self) -> Mapping[TopicPartition, int]:
+        """Where the consumer stands in partitions of which nothing is in flight."""
+
+
+class Committer:
+    """Publishes what was scored and commits its offsets, then makes the new states those of the partitions."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of the worker, each made by the app
+        self,
+        settings: Settings,
+        source: RecordSource,
+        manager: PartitionManager,
+        checkpointer: Checkpointer,
+        metrics: Metrics,
+        health: Health,
+        crash_points: CrashPoints,
+    ) -> None:
+        self._settings = settings
+        self._source = source
+        self._manager = manager
+        self._checkpointer = checkpointer
+        self._metrics = metrics
+        self._health = health
+        self._crash = crash_points.reach
+        self._last_timestamp_ms: float | None = None
+
+    @property
+    def last_timestamp_ms(self) -> float | None:
+        """The timestamp of the last record that is done; None before the first."""
+        return self._last_timestamp_ms
+
+    async def commit(self, slices: list[Slice], records: Records) -> None:
+        """Step 5. An error other than a refusal leaves a commit undecided: the process ends and takes over again."""
+        began_s = time.monotonic()
+        self._source.pacing.commit_began(began_s)
+        try:
+            with self._metrics.stage("commit"):
+                await self._commit(slices)
+        except BaseException as error:
+            die(error)
+        ended_s = time.monotonic()
+        self._source.pacing.commit_ended(ended_s, ended_s - began_s)
+        self._health.progress()
+        self._source.done(records)
+
+    async def _commit(self, slices: list[Slice]) -> None:
+        new = [work for work in slices if work.next_offset > work.partition.committed]
+        if new:
+            offsets = {work.partition: work.next_offset for work in new}
+            await self._publish(offsets, {work.partition.tp: work.outputs for work in new})
+            self._crash("committed")
+        if len(new) < len(slices):
+            self._crash("replayed")
+        done = [work for work in slices if work.partition.owned]
+        for work in done:
+            self._count(work)
+            work.partition.apply(work.changed, work.next_offset)
+        self._crash("applied")
+        if self._settings.flush_interval_s == 0:
+            await self._checkpointer.flush_all([work.partition for work in done])
+        for work in done:
+            await self._checkpointer.flush_down(work.partition)
+
+    async def _publish(self, offsets: Mapping[Partition, int], outputs: Outputs) -> None:
+        """In one transaction, what is still owned of `offsets` and `outputs`; what is refused is dropped."""
+        while owned := {partition: offset for partition, offset in offsets.items() if partition.owned}:
+            try:
+                publisher = next(iter(owned)).publisher
+                await publisher.publish(
+                    {partition.tp: outputs[partition.tp] for partition in owned if partition.tp in outputs},
+                    {one.tp: GroupOffset(offset, one.topic.topic_id) for one, offset in owned.items()},
+                )
+            except GoneError as error:
+                self._manager.on_gone(error.tps)
+            except FencedError as error:
+                self._manager.on_refused(error, "kafka")
+            else:
+                return
+
+    async def skip(self) -> None:
+        """Step 10, while no commit is under way: where nothing is left to do, move C behind what holds no records.
+
+        Transaction markers of producers upstream lie there, and whatever a log that was cut does not hold any more.
+        """
+        offsets = {
+            partition: max(position, partition.committed)
+            for tp, position in self._source.idle_positions().items()
+            if (partition := self._manager.partitions.get(tp)) is not None and partition.is_done
+        }
+        behind = {one: to for one, to in offsets.items() if to > one.committed or one.offset_is_behind}
+        try:
+            await self._publish(behind, {})
+        except BaseException as error:
+            die(error)
+        for partition, offset in behind.items():
+            if partition.owned:
+                partition.skip_to(offset)
+
+    def _count(self, work: Slice) -> None:
+        """Into the metrics, what this slice did."""
+        metrics, topic = self._metrics, work.partition.tp.topic
+        now_ms = time.time() * 1000
+        new = [item for item in work.items if not work.is_replayed(item)]
+        scored = [(item, item.result) for item in new if item.result is not None]
+        metrics.committed(
+            topic, [result for _, result in scored], [(now_ms - item.record.timestamp) / 1000 for item, _ in scored]
+        )
+        self._last_timestamp_ms = work.items[-1].record.timestamp
+        metrics.dead_letters(topic, [item.error.reason for item in new if item.error is not None])
+        metrics.erased(topic, sum(item.text is None and item.error is None for item in new))
+        metrics.shifts(work.num_shifts)
+        metrics.rebuilt(len(work.items) - len(new))
+        for reason in work.resets:
+            metrics.state_reset(reason)
