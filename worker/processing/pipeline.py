@@ -140,22 +140,26 @@ class Pipeline:
         return slices
 
     async def _load(self, work: Slice) -> None:
-        """Step 3. Where Redis lost the states, the slice is emptied: its records come again after the rebuild."""
+        """Step 3. Where states have to be rebuilt, the slice is emptied: its records come again."""
         partition, streams = work.partition, work.streams
         unknown = [stream for stream in streams if not partition.knows(stream)]
         self._metrics.cache(hits=len(streams) - len(unknown), misses=len(unknown))
-        if not unknown:
-            return
-        verdict, entries = await self._checkpointer.read(partition, unknown)
-        if verdict is Verdict.OK:
-            partition.remember(zip(unknown, entries, strict=True))
-            return
-        work.items.clear()
-        await self._recover(partition)
+        while unknown:
+            verdict, entries = await self._checkpointer.read(partition, unknown)
+            if verdict is Verdict.OK:
+                partition.remember(zip(unknown, entries, strict=True))
+                return
+            if await self._recover(partition) or not partition.owned:
+                work.items.clear()
+                return
+            unknown = [stream for stream in streams if not partition.knows(stream)]
 
-    async def _recover(self, partition: Partition) -> None:
-        if await self._checkpointer.recover(partition):
+    async def _recover(self, partition: Partition) -> bool:
+        """Answers whether the partition went back in its log."""
+        goes_back = await self._checkpointer.recover(partition)
+        if goes_back:
             await self._source.reseek()
+        return goes_back
 
     async def _score(self, slices: list[Slice]) -> None:
         """Step 4."""
