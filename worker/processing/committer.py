@@ -117,11 +117,11 @@ class Committer:
         Transaction markers of producers upstream lie there, and whatever a log that was cut does not hold any more.
         """
         offsets = {
-            partition: max(position, partition.committed)
+            partition: position
             for tp, position in self._source.idle_positions().items()
-            if (partition := self._manager.partitions.get(tp)) is not None and partition.is_done
+            if (partition := self._manager.partitions.get(tp)) is not None and partition.is_done_at(position)
         }
-        behind = {one: to for one, to in offsets.items() if to > one.committed or one.offset_is_behind}
+        behind = {one: to for one, to in offsets.items() if to > one.applied or one.offset_is_behind}
         try:
             await self._publish(behind, {})
         except BaseException as error:

@@ -122,4 +122,4 @@ class Monitor:
 
     def _is_done(self, partition: Partition, end: int, position: int) -> bool:
         """A log may end in transaction markers, which the consumer passes and no record ever reaches."""
-        return partition.committed >= end or (partition.is_done and position >= end)
+        return partition.committed >= end or (partition.is_done_at(position) and position >= end)
