@@ -18,7 +18,7 @@ from worker.kafka.assignment import Assignment, PartitionHandler
 from worker.kafka.brokers import GROUP
 from worker.kafka.consumer import BatchConsumer
 from worker.kafka.fetch_thread import Fetched
-from worker.kafka.microbatch import MicroBatch
+from worker.kafka.microbatch import MicroBatch, Pacing
 from worker.kafka.protocol.codes import ErrorCode
 from worker.kafka.protocol.offsets import Membership
 from worker.process import die
@@ -99,6 +99,7 @@ class SimulatedConsumer:
 
     def __init__(self, settings: Settings, handler: PartitionHandler, brokers: SimulatedBrokers) -> None:
         self._settings = self._limits = settings
+        self.pacing = Pacing(settings.max_wait_ms / 1000)
         self._handler = handler
         self._brokers = brokers
         self._thread = FetchThread(brokers)

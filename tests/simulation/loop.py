@@ -60,7 +60,7 @@ class StalledError(Exception):
 class SimulatedLoop(asyncio.BaseEventLoop):
     """See the module."""
 
-    def __init__(self, seed: int | str, max_steps: int = 3_000_000) -> None:
+    def __init__(self, seed: int | str, max_steps: int = 300_000) -> None:
         super().__init__()
         self.random = random.Random(seed)
         self.num_steps = 0

@@ -28,7 +28,7 @@ from worker.records.types import TopicPartition
 NUM_PARTITIONS = 2
 _NUM_STREAMS = 5
 _UPSTREAM_PRODUCER_ID = 7
-_HOLD_POLL_S = 0.2
+_HOLD_POLL_S, _HOLD_BOUND_S = 0.2, 60.0
 _MAX_RESTART_S = 1.0
 
 logger = logging.getLogger("worker")
@@ -150,7 +150,13 @@ class World:
             slot.worker = WorkerProcess(self.loop, brokers, redis, settings, lambda name: self._reached(slot, name))
             await slot.worker.run()
 
-        slot.process = self.loop.new_process(f"{slot.name}/{slot.num_lives}", main)
+        async def main_or_problem() -> None:
+            try:
+                await main()
+            except Exception as error:
+                self.problems.append(f"{slot.name} ends by {type(error).__name__}: {error}")
+
+        slot.process = self.loop.new_process(f"{slot.name}/{slot.num_lives}", main_or_problem)
 
     def _reached(self, slot: Slot, point: str) -> None:
         self.points[point] += 1
@@ -228,7 +234,11 @@ class World:
     async def hold(self, tps: list[TopicPartition]) -> None:
         """Write nothing to a log that was cut or created again until every worker has noticed."""
         self.held |= set(tps)
+        deadline = self.loop.time() + _HOLD_BOUND_S
         while not all(self._is_noticed(tp) for tp in tps):  # noqa: ASYNC110 - a look costs no virtual time
+            if self.loop.time() > deadline:
+                self.problems.append(f"nobody notices that {tps} changed")
+                break
             await asyncio.sleep(_HOLD_POLL_S)
         self.held -= set(tps)
 
