@@ -235,7 +235,7 @@ class World:
         """Write nothing to a log that was cut or created again until every worker has noticed."""
         self.held |= set(tps)
         deadline = self.loop.time() + _HOLD_BOUND_S
-        while not all(self._is_noticed(tp) for tp in tps):  # noqa: ASYNC110 - a look costs no virtual time
+        while not all(self._is_noticed(tp) for tp in tps):
             if self.loop.time() > deadline:
                 self.problems.append(f"nobody notices that {tps} changed")
                 break
