@@ -34,6 +34,11 @@ class Network:
         """Whether what `process` sends arrives."""
         return not self.away and (process is None or process.name.partition("/")[0] not in self.cut_off)
 
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether a fault is switched on."""
+        return bool(self.away or self.lost_answers or self.slow or self.cut_off)
+
     async def ask(
         self,
         carry_out: Callable[[], Any],

@@ -30,6 +30,7 @@ _NUM_STREAMS = 5
 _UPSTREAM_PRODUCER_ID = 7
 _HOLD_POLL_S, _HOLD_BOUND_S = 0.2, 60.0
 _MAX_RESTART_S = 1.0
+_MAX_TAKE_OVER_S = 0.7
 
 logger = logging.getLogger("worker")
 
@@ -76,6 +77,8 @@ class World:
     held: set[TopicPartition] = field(default_factory=set)
     crash_at: tuple[str, str, int] | None = None  # slot, point, the how-manieth time
     fed: bool = False
+    disturbed_s: float = 0.0  # when a network or a process was last out of order
+    claimed_s: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.loop = SimulatedLoop(self.seed)
@@ -160,16 +163,37 @@ class World:
 
     def _reached(self, slot: Slot, point: str) -> None:
         self.points[point] += 1
+        self._check_take_over(slot, point)
         if self.crash_at is not None and self.crash_at[:2] == (slot.name, point):
             left = self.crash_at[2] - 1
             self.crash_at = (*self.crash_at[:2], left) if left else None
             if not left and slot.process is not None:
                 slot.process.crash(f"crash at {point}")
 
+    def _check_take_over(self, slot: Slot, point: str) -> None:
+        """With servers and network in order, a take-over takes less than a transaction's time-out."""
+        now_s = self.loop.time()
+        if self.is_disturbed:
+            self.disturbed_s = now_s
+        if point == "claimed":
+            self.claimed_s[slot.name] = now_s
+        elif point == "planned":
+            claimed_s = self.claimed_s[slot.name]
+            if self.disturbed_s < claimed_s and now_s - claimed_s > _MAX_TAKE_OVER_S:
+                self.problems.append(f"{slot.process} took {now_s - claimed_s:.1f} s to take over")
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether anything keeps requests from being answered at once."""
+        paused = any(slot.process is not None and slot.process.paused for slot in self.slots)
+        return paused or any(network.is_disturbed for network in (self.kafka_network, self.redis_network))
+
     async def supervise(self) -> None:
         """Start workers again that died."""
         while True:
             await asyncio.sleep(0.1)
+            if self.is_disturbed:
+                self.disturbed_s = self.loop.time()
             for slot in self.slots:
                 process = slot.process
                 if process is not None and not process.alive:
