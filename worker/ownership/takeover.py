@@ -189,6 +189,9 @@ class TakeOver:
                     partition.renew(claim.token)
                     return False
                 plan = await self._plan_again(partition, claim)
+                if plan is None:
+                    partition.drop()
+                    return False
                 fence = await self._fence(partition.tp, claim, plan, partition.topic)
                 if fence is None:
                     continue
@@ -199,11 +202,14 @@ class TakeOver:
                 self._warn_of_rebuild(partition.tp, plan)
                 return True
 
-    async def _plan_again(self, partition: Partition, claim: Claim) -> Plan:
+    async def _plan_again(self, partition: Partition, claim: Claim) -> Plan | None:
+        """How an owned partition goes on; None where its topic does not exist any more."""
         if partition.complete:
             rebuild = Rebuild(partition.applied, lineage_reset(partition.fence.lineage))
             return Plan(partition.applied, partition.committed, rebuild, ())
-        log = (await self._log.bounds([partition.tp]))[partition.tp]
+        log = (await self._log.bounds([partition.tp])).get(partition.tp)
+        if log is None:
+            return None
         return plan_takeover(claim, GroupOffset(partition.committed, partition.topic.topic_id), log)
 
     def _check_lost_log(self, tp: TopicPartition, plan: Plan) -> None:
