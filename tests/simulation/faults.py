@@ -13,6 +13,7 @@ from worker.process import CrashPoints
 
 _MAX_WORKERS = 4
 _SNAPSHOT_S = 0.7
+_REBALANCE_S = 15.0
 
 
 class Faults:
@@ -201,4 +202,5 @@ class Faults:
                 record.may_be_lost = True
         await asyncio.sleep(self._choices.random() * 2.0)
         world.cluster.create_topic(topic, NUM_PARTITIONS)
+        self._loop.in_world(_REBALANCE_S, world.rebalance_without_leader, topic)
         await world.hold(tps)

@@ -266,6 +266,16 @@ class World:
             await asyncio.sleep(_HOLD_POLL_S)
         self.held -= set(tps)
 
+    def rebalance_without_leader(self, topic: str) -> None:
+        """A static leader that restarts does not know that it leads (KIP-814), and assigns no partitions that are new.
+
+        Until the membership changes nobody does; here it changes.
+        """
+        assigned = {tp for slot in self.slots if slot.worker for tp in slot.worker.consumer._thread.assigned}
+        if not any(tp.topic == topic for tp in assigned):
+            self.faults["rebalanced_for_static_leader"] += 1
+            self.cluster.group(GROUP).rebalance()
+
     def _is_noticed(self, tp: TopicPartition) -> bool:
         log, group = self.cluster.log(tp), self.cluster.group(GROUP)
         if log is None or group.is_unstable(tp):
@@ -303,6 +313,9 @@ class World:
         for tp in self.tps:
             offset = group.offsets.get(tp)
             if not self.log(tp).offset:
+                stored_id = self.stored(tp).get(b"topic_id", b"").decode()
+                if stored_id and not stored_id.endswith(self.cluster.topics[tp.topic].topic_id.hex()):
+                    return False
                 continue
             if offset is None or offset.offset != self.log(tp).offset:
                 return False

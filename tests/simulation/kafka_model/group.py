@@ -164,6 +164,11 @@ class Group:
         self._remove(member)
         return ErrorCode.NONE
 
+    def rebalance(self) -> None:
+        """Let everybody join again, as any change of the membership does."""
+        if self.state is State.STABLE:
+            self._prepare()
+
     def _check(self, member_id: str, generation: int, instance_id: str | None) -> ErrorCode:
         if instance_id is not None:
             known = next((m for m in self.members.values() if m.instance_id == instance_id), None)
