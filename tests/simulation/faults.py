@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from tests.simulation.kafka_model.transactions import State
 from tests.simulation.network import Network
 from tests.simulation.worker_process import TOPICS
-from tests.simulation.world import NUM_PARTITIONS, Slot, World
+from tests.simulation.world import NUM_PARTITIONS, PointAction, Slot, World
 from worker.process import CrashPoints
 
 _MAX_WORKERS = 4
 _SNAPSHOT_S = 0.7
+_BROKEN_AFTER = (
+    "InitProducerIdRequest",
+    "AddPartitionsToTxnRequest",
+    "ProduceRequest",
+    "TxnOffsetCommitRequest",
+    "EndTxnRequest",
+    "EndTxnRequest",
+    "SyncGroupRequest",
+)
 _REBALANCE_S = 15.0
 
 
@@ -27,10 +37,12 @@ class Faults:
             "crash": self._crash,
             "crash_point": self._crash_point,
             "pause": self._pause,
+            "pause_point": self._pause_point,
             "pause_long": self._pause_long,
             "stop": self._stop,
             "join": self._join,
             "cut_off": self._cut_off,
+            "cut_off_after": self._cut_off_after,
             "kafka_away": self._kafka_away,
             "redis_away": self._redis_away,
             "lost_answers": self._lost_answers,
@@ -52,7 +64,7 @@ class Faults:
                 tasks.create_task(self._one(kind, self._choices.random() * seconds))
         snapshots.cancel()
         world = self._world
-        world.crash_at = None
+        world.at_point = world.kafka_network.break_after = world.redis_network.break_after = None
         for slot in world.slots:
             if slot.process is not None and slot.process.paused:
                 self._loop.resume(slot.process)
@@ -81,10 +93,27 @@ class Faults:
             process = slot.process
             process.after_steps(self._choices.randrange(200), lambda: process.crash("killed"))
 
+    def _at_point(self, action: Callable[[Slot], None]) -> None:
+        """Let `action` happen when some worker reaches some point."""
+        point = self._choices.choice(CrashPoints.NAMES)
+        self._world.at_point = PointAction(None, point, self._choices.randint(1, 4), action)
+
     async def _crash_point(self) -> None:
-        slot = self._slot()
-        if slot is not None:
-            self._world.crash_at = slot.name, self._choices.choice(CrashPoints.NAMES), self._choices.randint(1, 4)
+        def crash(slot: Slot) -> None:
+            if slot.process is not None:
+                slot.process.crash("crash point")
+
+        self._at_point(crash)
+
+    async def _pause_point(self) -> None:
+        seconds = self._choices.choice((0.5, 3.0, 6.0))
+
+        def pause(slot: Slot) -> None:
+            if slot.process is not None:
+                slot.process.paused = True
+                self._loop.in_world(seconds, self._loop.resume, slot.process)
+
+        self._at_point(pause)
 
     async def _pause(self) -> None:
         await self._pause_for(self._choices.random() * 1.5)
@@ -126,6 +155,14 @@ class Faults:
             network.cut_off.add(slot.name)
             await asyncio.sleep(self._choices.random() * 6.0)
             network.cut_off.discard(slot.name)
+
+    async def _cut_off_after(self) -> None:
+        """A request is carried out, and then there is no network: nobody knows whether it was."""
+        seconds = 0.5 + self._choices.random() * 3.0
+        name = self._choices.choice((*_BROKEN_AFTER, "Redis"))
+        network = self._world.redis_network if name == "Redis" else self._world.kafka_network
+        network.break_after = name, seconds
+        await asyncio.sleep(seconds)
 
     async def _away(self, network: Network) -> None:
         network.away = True
@@ -190,8 +227,18 @@ class Faults:
         await world.hold([tp])
 
     async def _recreated(self) -> None:
-        world = self._world
         topic = self._choices.choice(TOPICS)
+        if self._choices.random() < 0.5:
+            # While its records are on their way through a worker.
+            reached = asyncio.Event()
+            point = self._choices.choice(("scored", "produced", "claimed"))
+            self._world.at_point = PointAction(None, point, 1, lambda _: reached.set())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(reached.wait(), 1.0)
+        await self._recreate(topic)
+
+    async def _recreate(self, topic: str) -> None:
+        world = self._world
         if topic not in world.cluster.topics or any(tp.topic == topic for tp in world.held):
             return
         tps = [tp for tp in world.tps if tp.topic == topic]

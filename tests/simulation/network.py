@@ -28,7 +28,7 @@ class Network:
         self.slow = 0.0
         self.slow_s = 0.0
         self.cut_off: set[str] = set()
-        self.num_lost = 0
+        self.break_after: tuple[str, float] | None = None
 
     def reaches(self, process: Process | None) -> bool:
         """Whether what `process` sends arrives."""
@@ -93,8 +93,11 @@ class Network:
         what: str,
     ) -> None:
         self._trace(self._name, process, what, found)
+        if process is not None and self.break_after is not None and self.break_after[0] == what:
+            self._break(process.name.partition("/")[0], self.break_after[1])
+            self._fail(answer, lost("the connection is broken"))
+            return
         if self.lost_answers and self._loop.random.random() < self.lost_answers:
-            self.num_lost += 1
             self._fail(answer, lost("the answer is lost"))
             return
 
@@ -108,6 +111,11 @@ class Network:
                     answer.set_result(found)
 
         self._loop.in_world(self._delay_s(), arrive)
+
+    def _break(self, name: str, seconds: float) -> None:
+        self.break_after = None
+        self.cut_off.add(name)
+        self._loop.in_world(seconds, self.cut_off.discard, name)
 
     def _fail(self, answer: asyncio.Future[Any], error: Exception) -> None:
         def fail() -> None:

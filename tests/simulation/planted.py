@@ -10,6 +10,7 @@ from unittest import mock
 
 from aiokafka.protocol.commit import OffsetCommitRequest
 
+from tests.simulation.consumer import SimulatedConsumer
 from tests.simulation.run import Outcome, run_seed
 from worker.errors import UndecidedCommitError
 from worker.kafka import group
@@ -174,16 +175,20 @@ def reseek_missing() -> AbstractContextManager[Any]:
     return mock.patch.multiple(Pipeline, _recover=recover, _recover_lost=recover_lost)
 
 
-def taken_twice() -> AbstractContextManager[Any]:
-    """Records that were taken before are taken again."""
+def fetched_records_kept_over_a_seek() -> AbstractContextManager[Any]:
+    """What was fetched before a seek goes on to the pipeline."""
 
-    def take(self: Any, records: Any) -> list[Any]:
-        found = list(records)
-        if found:
-            self._taken = found[-1].offset + 1
-        return found
+    def drop_fetched(self: Any) -> None:
+        self._seek_number += 1
 
-    return mock.patch.object(Partition, "take", take)
+    return mock.patch.object(SimulatedConsumer, "_drop_fetched", drop_fetched)
+
+
+def rebuild_over_markers_never_ends() -> AbstractContextManager[Any]:
+    """A partition is only done at a record."""
+    return mock.patch.object(
+        Partition, "is_done_at", lambda self, _: self.owned and self.is_idle and self.applied == self.committed
+    )
 
 
 def lost_states_ignored() -> AbstractContextManager[Any]:
@@ -246,7 +251,8 @@ ALL: dict[str, Planted] = {
         ended_before_everything_is_written,
         refused_transaction_left_open,
         reseek_missing,
-        taken_twice,
+        fetched_records_kept_over_a_seek,
+        rebuild_over_markers_never_ends,
         lost_states_ignored,
         records_of_an_emptied_slice_forgotten,
         group_offset_ignored,

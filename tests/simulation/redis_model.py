@@ -16,10 +16,15 @@ Command = tuple[str, tuple[Any, ...]]
 
 
 class RedisServer:
-    """The server. `handle` carries out commands one after the other, with nothing between them."""
+    """The server. `handle` carries out commands one after the other, with nothing between them.
 
-    def __init__(self, loop: SimulatedLoop) -> None:
+    Writes of workers that do not own a partition any more are counted, and are a problem where a script accepts one.
+    """
+
+    def __init__(self, loop: SimulatedLoop, problems: list[str]) -> None:
         self._loop = loop
+        self._problems = problems
+        self.num_refused = 0
         self.data: dict[bytes, Any] = {}
         self.snapshots: list[dict[bytes, Any]] = []
 
@@ -37,9 +42,18 @@ class RedisServer:
 
     def _execute(self, name: str, arguments: tuple[Any, ...]) -> Any:
         if name == "eval":
-            script, keys, args = arguments
-            return _lua.run(self, script, keys, args)
+            return self._run(*arguments)
         return getattr(self, f"_{name.lower()}")(*map(_bytes, arguments))
+
+    def _run(self, script: str, keys: Sequence[Any], args: Sequence[Any]) -> Any:
+        owner = self.data.get(_bytes(keys[0]), {}).get(b"owner")
+        answer = _lua.run(self, script, keys, args)
+        if owner is not None and owner != _bytes(args[0]):
+            if answer == b"ok":
+                self._problems.append(f"a script let {args[0]} write to what {owner.decode()} owns")
+            elif answer == b"changed":
+                self.num_refused += 1
+        return answer
 
     def call(self, name: str, arguments: Sequence[Any]) -> Any:
         """A command of a script."""

@@ -8,11 +8,11 @@ import logging
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.simulation.engine import POISON, ChainEngine
 from tests.simulation.kafka_model.brokers import SimulatedBrokers
@@ -62,6 +62,15 @@ class Slot:
     num_lives: int = 0
 
 
+class PointAction(NamedTuple):
+    """What happens when a worker reaches a crash point for the count-th time. slot: None for any worker."""
+
+    slot: str | None
+    point: str
+    count: int
+    action: Callable[[Slot], None]
+
+
 @dataclass
 class World:
     """Everything of one seed."""
@@ -75,7 +84,7 @@ class World:
     points: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     held: set[TopicPartition] = field(default_factory=set)
-    crash_at: tuple[str, str, int] | None = None  # slot, point, the how-manieth time
+    at_point: PointAction | None = None
     fed: bool = False
     disturbed_s: float = 0.0  # when a network or a process was last out of order
     claimed_s: dict[str, float] = field(default_factory=dict)
@@ -85,7 +94,7 @@ class World:
         self.choices = random.Random(f"world {self.seed}")
         self._trace = blake2b(digest_size=16)
         self.cluster = Cluster(self.loop)
-        self.redis = RedisServer(self.loop)
+        self.redis = RedisServer(self.loop, self.problems)
         timeout_s = BASE_SETTINGS.request_timeout_s
         self.kafka_network = Network(self.loop, "kafka", self.trace, timeout_s)
         self.redis_network = Network(self.loop, "redis", self.trace, timeout_s)
@@ -164,11 +173,11 @@ class World:
     def _reached(self, slot: Slot, point: str) -> None:
         self.points[point] += 1
         self._check_take_over(slot, point)
-        if self.crash_at is not None and self.crash_at[:2] == (slot.name, point):
-            left = self.crash_at[2] - 1
-            self.crash_at = (*self.crash_at[:2], left) if left else None
-            if not left and slot.process is not None:
-                slot.process.crash(f"crash at {point}")
+        waiting = self.at_point
+        if waiting is not None and waiting.point == point and waiting.slot in {None, slot.name}:
+            self.at_point = waiting._replace(count=waiting.count - 1) if waiting.count > 1 else None
+            if waiting.count == 1:
+                waiting.action(slot)
 
     def _check_take_over(self, slot: Slot, point: str) -> None:
         """With servers and network in order, a take-over takes less than a transaction's time-out."""
