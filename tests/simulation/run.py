@@ -19,7 +19,7 @@ _POLL_S = 0.25
 
 
 class Outcome(NamedTuple):
-    """What came of a seed. digest: a hash of all that happened."""
+    """What came of a seed. digest: a hash of all that happened. num_stale_writes: refused by Redis' scripts."""
 
     seed: int
     differences: list[str]
@@ -30,6 +30,7 @@ class Outcome(NamedTuple):
     faults: Counter[str]
     deaths: Counter[str]
     points: Counter[str]
+    num_stale_writes: int
 
 
 def run_seed(seed: int, num_records: int = DEFAULT_RECORDS, *, with_faults: bool = True) -> Outcome:
@@ -72,6 +73,7 @@ def run_seed(seed: int, num_records: int = DEFAULT_RECORDS, *, with_faults: bool
             world.faults,
             world.deaths,
             world.points,
+            world.redis.num_refused,
         )
     gc.enable()
     return outcome

@@ -298,6 +298,9 @@ class World:
             if worker is None or slot.process is None or not slot.process.alive:
                 continue
             partition = worker.manager.partitions.get(tp)
+            taking = worker.manager._taking
+            if taking is not None and not taking.done():
+                return False
             if worker.consumer._in_flight[tp]:
                 return False
             if partition is not None and partition.owned:
