@@ -6,14 +6,17 @@ code on real servers.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import structs
 
 from model import ModelConfig, StreamState
+from worker.kafka.protocol.offsets import Membership
+from worker.kafka.transaction import GroupOffset
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.ownership.partition import Partition
@@ -33,12 +36,13 @@ from worker.records.types import (
 )
 from worker.settings import load_settings
 from worker.state.entry import StreamEntry
-from worker.state.store import Claim, Epoch, Fence, Verdict
+from worker.state.store import Claim, Claimant, Fence, TopicInfo, Verdict
 
 DAY_MS = 86_400_000
 START_MS = 1_700_000_000_000
 TWEETS = TopicPartition("tweets", 0)
-FIRST_EPOCH = Epoch(5, 0)
+TOPIC = TopicInfo("cluster/1", 1)
+MEMBERSHIP = Membership(7, "member", None)
 CONFIG = ModelConfig(num_words=1, num_buckets=1, embedding_size=1, hidden_size=1, summary_size=1, stream_size=2)
 
 # Records
@@ -119,23 +123,18 @@ def new_entry(num_records: int = 1) -> StreamEntry:
 def new_partition(
     *,
     tp: TopicPartition = TWEETS,
-    epoch: Epoch = FIRST_EPOCH,
-    lineage: str = "5.0.1",
+    owner: str = "one",
+    lineage: str = "one",
     position: int | None = None,
     start: int = 0,
     committed: int = 0,
-    producer: Any = None,
-    dropped: list[str] | None = None,
+    publisher: Any = None,
+    **options: Any,
 ) -> Partition:
-    """An owned partition; `dropped` collects the server that fenced it."""
-    return Partition(
-        tp,
-        producer or FakeProducer(),
-        Fence(epoch, lineage, position),
-        start=start,
-        committed=committed,
-        on_dropped=lambda _, fenced_by: None if dropped is None else dropped.append(fenced_by),
-    )
+    """An owned partition; `options` are others of Partition."""
+    options = {"topic": TOPIC} | options
+    fence = Fence(owner, lineage, position)
+    return Partition(tp, publisher or FakePublisher(), fence, start=start, committed=committed, **options)
 
 
 def take(partition: Partition, next_offset: int) -> None:
@@ -150,76 +149,146 @@ def new_observers(**flags: Any) -> tuple[Metrics, Health]:
     return metrics, Health(settings, metrics)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what other tasks bring about."""
+    while not condition():  # noqa: ASYNC110 - whatever it is, no event tells of it
+        await asyncio.sleep(0.001)
+
+
 # Servers
 
 
-class FakeProducer:
-    """Keeps what is published, or raises `error` if it is set."""
+class FakePublisher:
+    """Keeps what is published, after it has raised `errors`, one a call."""
 
-    def __init__(self, error: Exception | None = None) -> None:
-        self.error = error
-        self.published: list[tuple[list[OutputRecord], int]] = []
-        self.stopped = False
+    def __init__(
+        self, *errors: Exception, membership: Membership = MEMBERSHIP, transactional_id: str = "sentiment-7-member-0"
+    ) -> None:
+        self.errors = list(errors)
+        self.membership = membership
+        self.transactional_id = transactional_id
+        self.started = False
+        self.published: list[tuple[dict[TopicPartition, list[OutputRecord]], dict[TopicPartition, GroupOffset]]] = []
 
-    async def publish(self, outputs: Iterable[OutputRecord], next_offset: int) -> None:
-        if self.error is not None:
-            raise self.error
-        self.published.append((list(outputs), next_offset))
+    async def start(self) -> None:
+        self.started = True
 
-    async def stop(self) -> None:
-        self.stopped = True
+    async def publish(
+        self, outputs: Mapping[TopicPartition, Sequence[OutputRecord]], offsets: Mapping[TopicPartition, GroupOffset]
+    ) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.published.append(({tp: list(of_tp) for tp, of_tp in outputs.items()}, dict(offsets)))
+
+    @property
+    def outputs(self) -> list[OutputRecord]:
+        """Every record published."""
+        return [output for outputs, _ in self.published for of_tp in outputs.values() for output in of_tp]
+
+    @property
+    def offsets(self) -> list[dict[TopicPartition, int]]:
+        """The offsets of each transaction."""
+        return [{tp: offset for tp, (offset, _) in offsets.items()} for _, offsets in self.published]
+
+
+@dataclass
+class Meta:
+    """A partition's hash in Redis; see claim.lua. expired: whether it was flushed too long ago."""
+
+    owner: str = ""
+    transactional_id: str = ""
+    topic_id: str = ""
+    num_partitions: int = 0
+    lineage: str | None = None
+    position: int | None = None
+    expired: bool = False
+
+    @property
+    def fence(self) -> Fence | None:
+        """What a read or a flush is compared with."""
+        return None if self.lineage is None else Fence(self.owner, self.lineage, self.position)
 
 
 class FakeStore:
-    """A Redis with one partition. It gives `answers` first: a verdict, an error to raise, or None for the real one."""
+    """A Redis. It gives `answers` first: a verdict, an error to raise, or None for the real one.
+
+    The first read or flush of a partition that nobody has claimed finds what it asks for.
+    """
 
     def __init__(self, *answers: Verdict | Exception | None) -> None:
         self.answers = list(answers)
-        self.fence: Fence | None = None
-        self.entries: dict[tuple[str, str], StreamEntry] = {}
+        self.metas: dict[TopicPartition, Meta] = {}
+        self.entries: dict[tuple[TopicPartition, str, str], StreamEntry] = {}
 
-    def _answer(self, fence: Fence) -> Verdict:
+    @property
+    def fence(self) -> Fence | None:
+        """What stands there for tweets-0."""
+        return self.metas[TWEETS].fence if TWEETS in self.metas else None
+
+    def _next_answer(self) -> Verdict | None:
         answer = self.answers.pop(0) if self.answers else None
         if isinstance(answer, Exception):
             raise answer
+        return answer
+
+    def _compare(self, tp: TopicPartition, fence: Fence) -> Verdict:
+        answer = self._next_answer()
         if answer is not None:
             return answer
-        if self.fence is None:
-            self.fence = fence
-        if self.fence.epoch > fence.epoch:
-            return Verdict.FENCED
-        return Verdict.OK if self.fence == fence else Verdict.LOST
+        owner, lineage, position = fence
+        meta = self.metas.setdefault(tp, Meta(owner=owner, lineage=lineage, position=position))
+        return Verdict.OK if meta.fence == fence else Verdict.CHANGED
 
-    async def claim(self, _: TopicPartition, epoch: Epoch | None, lineage: str, *, new_lineage: bool = False) -> Claim:
+    async def claim(
+        self, claimant: Claimant, topics: Mapping[TopicPartition, TopicInfo]
+    ) -> dict[TopicPartition, Claim]:
         """As claim.lua does."""
-        if self.answers and isinstance(answer := self.answers.pop(0), Exception):
-            raise answer
-        stored = self.fence
-        epoch = epoch or Epoch(stored.epoch.producer_id + 1 if stored else 1, 0)
-        if stored is not None and stored.epoch > epoch:
-            return Claim(True, stored.epoch, None, "")
-        if stored is None or new_lineage:
-            stored = Fence(epoch, lineage, None)
-        self.fence = stored._replace(epoch=epoch)
-        return Claim(False, epoch, self.fence.position, self.fence.lineage)
+        self._next_answer()
+        return {tp: self._claim(claimant, tp, topic) for tp, topic in topics.items()}
+
+    def _claim(self, claimant: Claimant, tp: TopicPartition, topic: TopicInfo) -> Claim:
+        meta = self.metas.setdefault(tp, Meta())
+        predecessor = meta.transactional_id
+        meta.owner, meta.transactional_id = claimant
+        meta.topic_id = meta.topic_id or topic.topic_id
+        meta.num_partitions = meta.num_partitions or topic.num_partitions
+        position = None if meta.expired or meta.lineage is None else meta.position
+        known = TopicInfo(meta.topic_id, meta.num_partitions)
+        return Claim(claimant.token, position, meta.lineage, predecessor, known)
+
+    async def begin(self, tp: TopicPartition, token: str, successor: Fence, topic: TopicInfo) -> Verdict:
+        """As begin.lua does."""
+        answer = self._next_answer()
+        if answer is not None:
+            return answer
+        meta = self.metas.setdefault(tp, Meta())
+        if meta.owner != token:
+            return Verdict.CHANGED
+        self.metas[tp] = Meta(successor.owner, meta.transactional_id, *topic, successor.lineage)
+        return Verdict.OK
+
+    async def first_partition_counts(self, topics: Collection[str]) -> dict[str, int]:
+        """As StateStore does."""
+        found = {name: self.metas.get(TopicPartition(name, 0), Meta()).num_partitions for name in topics}
+        return {name: count for name, count in found.items() if count}
 
     async def read(
-        self, _: TopicPartition, fence: Fence, streams: Sequence[str]
+        self, tp: TopicPartition, fence: Fence, streams: Sequence[str]
     ) -> tuple[Verdict, list[StreamEntry | None]]:
         """As StateStore does."""
-        verdict = self._answer(fence)
-        found = [self.entries.get((fence.lineage, stream)) for stream in streams]
+        verdict = self._compare(tp, fence)
+        found = [self.entries.get((tp, fence.lineage, stream)) for stream in streams]
         return verdict, found if verdict is Verdict.OK else []
 
     async def flush(
-        self, _: TopicPartition, fence: Fence, entries: Mapping[str, StreamEntry | None], position: int
+        self, tp: TopicPartition, fence: Fence, entries: Mapping[str, StreamEntry | None], position: int
     ) -> Verdict:
         """As flush.lua does."""
-        verdict = self._answer(fence)
+        verdict = self._compare(tp, fence)
         if verdict is Verdict.OK:
-            self.fence = fence._replace(position=position)
+            self.metas[tp].position, self.metas[tp].expired = position, False
             for stream, entry in entries.items():
-                self.entries.pop((fence.lineage, stream), None)
+                self.entries.pop((tp, fence.lineage, stream), None)
                 if entry is not None:
-                    self.entries[fence.lineage, stream] = entry
+                    self.entries[tp, fence.lineage, stream] = entry
         return verdict

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from benchmarks.machine import describe_machine
 from benchmarks.pipeline.bench import Amounts, Bench
+from benchmarks.pipeline.draw import PLOT
 from benchmarks.pipeline.measurements.backlog import measure_backlog
 from benchmarks.pipeline.measurements.flat import measure_flat
 from benchmarks.pipeline.measurements.idle import measure_idle
@@ -27,6 +28,7 @@ from benchmarks.pipeline.measurements.takeover import measure_takeover
 from benchmarks.pipeline.programs import earlier
 from benchmarks.pipeline.report import TABLE_WIDTH, Report, print_report
 from model.checkpoint import DEFAULT_CHECKPOINT
+from model.evaluation.plots import check_plot_file
 from tests.checkpoints import save_tiny_checkpoint
 from worker.stack import LocalStack
 
@@ -56,6 +58,7 @@ def main() -> None:
     before = earlier(args.against.resolve(), args.against_python) if args.against else None
     if args.plots:
         args.plots.mkdir(parents=True, exist_ok=True)
+        check_plot_file(args.plots / PLOT)
     machine = describe_machine()
     console = Console(width=TABLE_WIDTH, highlight=False, stderr=args.as_json)
     load = os.getloadavg()

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pipeline.probes.metrics import read_metrics
 from tests.system.worker_process import ENV, PROGRAM, ROOT, WorkerProcess
 from tests.workplace import Workplace
 from worker.settings import ENV_PREFIX
@@ -102,9 +101,3 @@ class ProgramProcess(WorkerProcess):
         variables = [f"{name}={value}" for name, value in self._environment.items()]
         directory = ["-u", "OPENBLAS_CORETYPE", "-C", str(program.root)]
         return [ENV, *directory, *variables, str(program.python), *self._arguments]
-
-    def current_metrics(self) -> str:
-        """The text of /metrics. Raises AssertionError, with the end of its output, if the worker does not answer."""
-        text = read_metrics(self.address)
-        assert text is not None, f"{self.name} does not answer\n{self.tail()}"
-        return text

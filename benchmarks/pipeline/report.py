@@ -31,8 +31,7 @@ class Column(NamedTuple):
 class Ratio:
     """One row divided by another, column by column."""
 
-    of: str
-    to: str
+    name: str
     ratios: Mapping[str, float]
 
 
@@ -52,10 +51,10 @@ class Report:
     extras: list[Table] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def add_ratio(self, of: Mapping[str, Any], to: Mapping[str, Any], keys: Sequence[str]) -> None:
+    def add_ratio(self, name: str, of: Mapping[str, Any], to: Mapping[str, Any], keys: Sequence[str]) -> None:
         """Add the ratios of `of` to `to` under `keys`, without those that cannot be computed."""
         ratios = {key: of[key] / to[key] for key in keys if of.get(key) is not None and to.get(key)}
-        self.ratios.append(Ratio(of["program"], to["program"], ratios))
+        self.ratios.append(Ratio(name, ratios))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
@@ -75,7 +74,7 @@ def print_report(console: Console, report: Report) -> None:
             table.add_row(row["program"], *(column.show(row.get(column.key)) for column in report.columns))
     for ratio in report.ratios:
         cells = (f"{ratio.ratios[each.key]:.2f}x" if each.key in ratio.ratios else "" for each in report.columns)
-        table.add_row(f"{ratio.of} / {ratio.to}", *cells)
+        table.add_row(ratio.name, *cells)
     console.print(table)
     for extra in report.extras:
         console.print(extra)

@@ -33,7 +33,7 @@ class Campaign:
     def run(self, faults: Sequence[Fault], seeds: Sequence[int]) -> Iterator[Result]:
         """Run every seed of every fault that the results lack, faults with the same servers one after the other."""
         commit = commit_of_code()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder / "checkpoint", ignore_errors=True)
         checkpoint = save_tiny_checkpoint(self.folder / "checkpoint")
         for kind in dict.fromkeys(fault.kind for fault in faults):
             left = [
@@ -55,6 +55,7 @@ class Campaign:
         while left:
             fault, seed = left.pop(0)
             folder = self.folder / f"{fault.name}-{seed}"
+            shutil.rmtree(folder, ignore_errors=True)  # a worker appends to its log
             result = run_seed(stack, checkpoint, folder, fault, seed, self.num_records, commit)
             if not result.num_differences:
                 shutil.rmtree(folder)
@@ -76,8 +77,7 @@ def run_seed(
     try:
         error = _error_of(fault, run)
         scene.close()
-        report = _report(run, error)
-        recovery_s = [] if error else recovery_times(workplace, run.workers, run.injections)
+        report, recovery_s, error = _outcome(run, error)
     finally:
         scene.close()
     if not error:
@@ -108,21 +108,27 @@ def _error_of(fault: Fault, run: Run) -> str:
         fault.inject(run)
         run.settle()
     except Exception as error:
-        places = (f"{Path(frame.filename).name}:{frame.lineno}" for frame in extract_tb(error.__traceback__))
-        return f"{' > '.join(places)}: {error!r}"
+        return _described(error)
     return ""
 
 
-def _report(run: Run, error: str) -> Report:
-    """The verdict on the output; after an error, on the events alone, if there are any to be had."""
+def _outcome(run: Run, error: str) -> tuple[Report, list[float], str]:
+    """The verdict, the recovery times, and the error; after an error, the verdict on the events alone, if possible."""
+    scene, verdict = run.scene, run.verdict
     try:
-        if run.verdict is None:
-            return run.scene.report(states=not error)
-        return run.scene.report(run.verdict.expectation, states=not error, id_field=run.verdict.id_field)
-    except Exception:
-        if not error:
-            raise
-        return Report()
+        if verdict is None:
+            report = scene.report(states=not error)
+        else:
+            report = scene.report(verdict.expectation, states=not error, id_field=verdict.id_field)
+        return report, recovery_times(scene.workplace, run.workers, run.injections), error
+    except Exception as other:
+        return Report(), [], error or _described(other)
+
+
+def _described(error: Exception) -> str:
+    """The error, after the places through which it came."""
+    places = (f"{Path(frame.filename).name}:{frame.lineno}" for frame in extract_tb(error.__traceback__))
+    return f"{' > '.join(places)}: {error!r}"
 
 
 def _renew(stack: LocalStack) -> None:

@@ -26,8 +26,8 @@ finish.
 - Zombies: writes to partitions that a worker had lost. Tried: refused by Kafka or Redis. Accepted: events that came
   twice or that nothing explains.
 - Replayed: records that were applied to states in Redis without being published again.
-- Recovery: seconds from the fault to the next event of the new owner, for each partition of the victim, the session of
-  {SESSION_S:g} s included where its end reveals the fault.
+- Recovery: seconds from the fault to the next event on each partition of the victim, after SIGTERM to the next owner's.
+  The session of {SESSION_S:g} s is included where only its end reveals the fault.
 """
 COLUMNS = (
     "fault",
@@ -89,7 +89,8 @@ def _differences(results: Iterable[Result]) -> str:
 def _conclusion(results: Sequence[Result]) -> str:
     num_records = sum(one.records for one in results)
     num_differences = sum(one.num_differences for one in results)
-    machine = f"{os.cpu_count()} cores, {platform.system()}, commit {results[-1].commit}"
+    commits = ", ".join(sorted({one.commit for one in results}))
+    machine = f"{os.cpu_count()} cores, {platform.system()}, commit {commits}"
     if num_differences:
         return f"{num_differences:,} differences in {len(results)} runs and {num_records:,} records ({machine})."
     return (

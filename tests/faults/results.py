@@ -53,9 +53,11 @@ class Results:
         return [Result(**json.loads(line)) for line in lines]
 
     def latest(self) -> list[Result]:
-        """Those of the code that was tested last."""
+        """Of each fault those of the code on which it ran last, and of each seed the last one."""
         results = self.read()
-        return [one for one in results if one.commit == results[-1].commit]
+        commits = {one.fault: one.commit for one in results}
+        found = {(one.fault, one.seed): one for one in results if one.commit == commits[one.fault]}
+        return list(found.values())
 
     def append(self, result: Result) -> None:
         """Add one at once."""

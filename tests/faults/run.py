@@ -151,11 +151,13 @@ class Run:
         inputs = list(mixed(count or self.num_records, 1000 * self.seed + len(self.scene.sent)))
         with ThreadPoolExecutor(1) as pool:
             fed = pool.submit(_feed, self.scene, inputs)
-            yield
-            while not fed.done():
-                self.scene.supervise()
-                time.sleep(TICK_S)
-            self.scene.sent += fed.result()
+            try:
+                yield
+                while not fed.done():
+                    self.scene.supervise()
+                    time.sleep(TICK_S)
+            finally:
+                self.scene.sent += fed.result()
 
     def wait_for_events(self, count: int, timeout_s: float) -> None:
         """Wait for `count` events. Unlike `Scene.wait_until` it gives up silently: the verifier judges."""

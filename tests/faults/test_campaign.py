@@ -66,7 +66,7 @@ def test_a_seed_counts_as_done_for_the_same_code_only(tmp_path: Path) -> None:
 
 def test_a_report_adds_up_the_runs_of_the_latest_code_and_says_how_to_repeat_them(tmp_path: Path) -> None:
     results = Results(tmp_path / "faults.jsonl")
-    for result in (replace(RESULT, commit="old"), RESULT, replace(RESULT, seed=2)):
+    for result in (replace(RESULT, commit="old"), RESULT, replace(RESULT, restarts=9), replace(RESULT, seed=2), RESULT):
         results.append(result)
     report = write_report(results.latest())
     assert (

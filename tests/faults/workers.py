@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 from tests.faults.run import SESSION_S, Action, Run
 from tests.faults.servers import flushall, redis_away
-from tests.system.worker_process import WorkerProcess
 from worker.process import CrashPoints
 
 MAX_PAUSE_S = SESSION_S * 1.5
 MAX_COMMITS = 20  # before the one in which a worker dies or stops
-JOIN_INTERVAL_S = 0.3
+INTERVAL_S = 0.3  # between two that join or leave
 IN_COMMIT = "offsets_sent" if "offsets_sent" in CrashPoints.NAMES else "produced"
 
 
@@ -57,13 +58,15 @@ def rebalance_twice(run: Run) -> None:
     """Let two more workers join, one shortly after the other, and leave in the same way."""
     first, second = (run.scene.worker(max_batch=64) for _ in range(2))
     run.inject("rebalance_twice")
-    for change in (WorkerProcess.launch, WorkerProcess.stop):
-        change(first)
-        time.sleep(JOIN_INTERVAL_S)
-        change(second)
-        if change is WorkerProcess.launch:
-            run.wait_for_workers()
+    first.launch()
+    time.sleep(INTERVAL_S)
+    second.launch()
+    run.wait_for_workers()
+    os.kill(first.pid, signal.SIGTERM)
+    time.sleep(INTERVAL_S)
+    os.kill(second.pid, signal.SIGTERM)
     for worker in (first, second):
+        worker.wait_for_end()
         run.scene.workers.remove(worker)
         run.extra_workers.append(worker)
 

@@ -8,18 +8,18 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pytest
-from aiokafka import AIOKafkaProducer
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.errors import NoError
 
 from tests.kafka_tools import Keyed, create_topics, delete_topics, produce, read_to_end
 from tests.workplace import Workplace
 from worker.errors import DependencyError, Reason, RecordError, SentimentError, TopicsError
-from worker.kafka.producer import ExactlyOnceProducer
+from worker.kafka.brokers import Brokers
+from worker.kafka.producer import ProducerRecord
+from worker.kafka.transaction import GroupOffset, TransactionalProducer
 from worker.process import CrashPoints
 from worker.records.codec import format_time
 from worker.records.headers import REDRIVEN, deadletter_headers
-from worker.records.types import OutputRecord
 from worker.records.types import TopicPartition as InputPartition
 from worker.settings import Settings, load_settings
 from worker.stack.server import free_port
@@ -47,15 +47,15 @@ def bury(workplace: Workplace, bad: Iterable[Bad], partition: int = 0, first_off
     """Write dead letters for `bad` records of the first input topic, each in its own transaction."""
 
     async def publish() -> None:
-        tp = InputPartition(workplace.topic, partition)
-        producer = ExactlyOnceProducer(workplace.settings, tp, CrashPoints(None))
-        await producer.start()
-        for offset, one in enumerate(bad, start=first_offset):
-            error = RecordError(one.reason, f"because of {one.reason}")
-            headers = deadletter_headers(one.headers, error, workplace.topic, partition, offset, TIME_MS + offset)
-            output = OutputRecord(workplace.settings.deadletters_topic, one.key, one.value, headers)
-            await producer.publish([output], offset + 1)
-        await producer.stop()
+        settings, tp = workplace.settings, InputPartition(workplace.topic, partition)
+        async with Brokers(settings) as brokers:
+            producer = TransactionalProducer(settings, brokers, f"{settings.group}.buries", CrashPoints(None))
+            await producer.start()
+            for offset, one in enumerate(bad, start=first_offset):
+                error = RecordError(one.reason, f"because of {one.reason}")
+                headers = deadletter_headers(one.headers, error, workplace.topic, partition, offset, TIME_MS + offset)
+                letter = ProducerRecord(settings.deadletters_topic, partition, one.key, one.value, headers)
+                await producer.commit([letter], {tp: GroupOffset(offset + 1)}, settings.group)
 
     asyncio.run(publish())
 
@@ -238,19 +238,19 @@ def test_a_source_that_is_gone_is_named_and_its_dead_letters_stay_pending(
 
 DYING = """
 import asyncio, os, sys
-from aiokafka import AIOKafkaProducer
+from worker.kafka.transaction import TransactionalProducer
 from worker.tools.deadletters import redrive
 from worker.settings import load_settings
 
 name, when = sys.argv[1:]
-method = getattr(AIOKafkaProducer, name)
+method = getattr(TransactionalProducer, name)
 
 async def die(*args, **kwargs):
     if when == "after":
         await method(*args, **kwargs)
     os._exit(9)
 
-setattr(AIOKafkaProducer, name, die)
+setattr(TransactionalProducer, name, die)
 asyncio.run(redrive(load_settings()))
 """
 
@@ -258,12 +258,12 @@ asyncio.run(redrive(load_settings()))
 @pytest.mark.parametrize(
     ("method", "when", "num_left"),
     [
-        ("begin_transaction", "after", 7),
-        ("send_batch", "after", 7),
-        ("send_offsets_to_transaction", "before", 7),
-        ("send_offsets_to_transaction", "after", 7),
-        ("commit_transaction", "before", 7),
-        ("commit_transaction", "after", 0),
+        ("_begin", "after", 7),
+        ("_deliver", "after", 7),
+        ("_send_offsets", "before", 7),
+        ("_send_offsets", "after", 7),
+        ("_end", "before", 7),
+        ("_end", "after", 0),
     ],
 )
 def test_a_redrive_that_dies_loses_and_duplicates_nothing(
@@ -285,16 +285,16 @@ def test_a_redrive_fails_and_duplicates_nothing_after_another_one_has_taken_over
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bury(workplace, MIXED)
-    commit: Callable[..., Awaitable[None]] = AIOKafkaProducer.commit_transaction
+    end: Callable[..., Awaitable[None]] = TransactionalProducer._end
     overtaking: list[Any] = []
 
-    async def overtaken(producer: AIOKafkaProducer) -> None:
+    async def overtaken(producer: TransactionalProducer, *, commit: bool) -> None:
         if not overtaking:
             overtaking.append(None)
             overtaking.append(await redrive(workplace.settings))
-        await commit(producer)
+        await end(producer, commit=commit)
 
-    monkeypatch.setattr(AIOKafkaProducer, "commit_transaction", overtaken)
+    monkeypatch.setattr(TransactionalProducer, "_end", overtaken)
     with pytest.raises(SentimentError, match="taken over"):
         redriven(workplace)
     assert overtaking[1] == (len(MIXED), 0)

@@ -10,11 +10,10 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from tests.kafka_tools import Keyed, create_topics, produce, read_to_end
 from tests.workplace import Workplace, new_workplace
 from worker.errors import DependencyError, Reason, RecordError, TopicsError
-from worker.kafka.producer import ExactlyOnceProducer
+from worker.kafka.brokers import Brokers
+from worker.kafka.producer import BatchProducer, ProducerRecord
 from worker.kafka.topics import check_topics, ensure_topics
-from worker.process import CrashPoints
 from worker.records.headers import deadletter_headers
-from worker.records.types import OutputRecord, TopicPartition
 from worker.settings import load_settings
 from worker.stack import LocalStack
 from worker.stack.server import free_port
@@ -75,15 +74,13 @@ def test_the_largest_record_that_a_broker_takes_fits_as_a_dead_letter(bare: Work
     value = b"x" * LARGEST_VALUE_BYTES
     produce(bare.settings.kafka, bare.topic, [Keyed(b"@acme", value, 0)])
     error = RecordError(Reason.TEXT_TOO_LONG, "e" * 1000)
-    output = OutputRecord(
-        bare.settings.deadletters_topic, b"@acme", value, deadletter_headers((), error, bare.topic, 0, 0, 0)
-    )
+    headers = deadletter_headers((), error, bare.topic, 0, 0, 0)
 
     async def publish() -> None:
-        publisher = ExactlyOnceProducer(bare.settings, TopicPartition(bare.topic, 0), CrashPoints(None))
-        await publisher.start()
-        await publisher.publish([output], 1)
-        await publisher.stop()
+        async with Brokers(bare.settings) as brokers:
+            producer = BatchProducer(bare.settings, brokers)
+            await producer.start()
+            await producer.send([ProducerRecord(bare.settings.deadletters_topic, 0, b"@acme", value, headers)])
 
     asyncio.run(publish())
     (letter,) = read_to_end(bare.settings.kafka, bare.settings.deadletters_topic)

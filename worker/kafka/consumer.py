@@ -15,10 +15,8 @@ signature, to the pinned versions of Faust and aiokafka.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -29,7 +27,7 @@ from faust.types import TP
 from worker.errors import DependencyError
 from worker.kafka.assignment import Assignment, PartitionHandler
 from worker.kafka.fetch_thread import BatchConsumerThread, Fetched
-from worker.kafka.microbatch import BatchLimits, MicroBatch, Pacing, Records, size_bytes
+from worker.kafka.microbatch import BatchLimits, InFlight, MicroBatch, Pacing, Records
 from worker.kafka.protocol.offsets import Membership
 from worker.process import die, end_within
 from worker.records.types import TopicPartition
@@ -40,7 +38,6 @@ logger = logging.getLogger("worker.kafka")
 Answer = TypeVar("Answer")
 
 _STOPPED_ERRORS: tuple[type[BaseException], ...] = (asyncio.CancelledError, *driver.Consumer.consumer_stopped_errors)
-_FULL_POLL_S = 0.5
 _STOP_S = 10.0
 
 
@@ -56,18 +53,11 @@ class BatchConsumer(driver.Consumer):
         self._handler = self.app.handler
         self._seek_number = 0
         self._waiting: list[MicroBatch] = []
-        self._in_flight: Counter[TopicPartition] = Counter()
-        self._in_flight_bytes = 0
+        self.in_flight = InFlight(self._limits)
         self._positions: dict[TopicPartition, tuple[int, int]] = {}
-        self._room = asyncio.Event()
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
-
-    @property
-    def in_flight(self) -> tuple[int, int]:
-        """Records fetched and not done, and their bytes."""
-        return self._in_flight.total(), self._in_flight_bytes
 
     @property
     def positions(self) -> Mapping[TopicPartition, tuple[int, int]]:
@@ -82,12 +72,12 @@ class BatchConsumer(driver.Consumer):
 
         Brokers answer a fetch as soon as there is one record, and at a moderate rate most of the cost is theirs.
         """
-        has_batch = self._in_flight.total() >= self._limits.max_batch
+        has_batch = self.in_flight.num_records >= self._limits.max_batch
         return 0.0 if has_batch else self.app.pacing.wait_s(time.monotonic())
 
     def idle_positions(self) -> dict[TopicPartition, int]:
         """The positions of the partitions of which nothing is in flight."""
-        return {tp: position for tp, (position, _) in self._positions.items() if not self._in_flight[tp]}
+        return {tp: position for tp, (position, _) in self._positions.items() if not self.in_flight.has(tp)}
 
     async def _drain_messages(self, fetcher: Any) -> None:
         def stopped() -> bool:
@@ -95,7 +85,7 @@ class BatchConsumer(driver.Consumer):
 
         try:
             while not stopped():
-                await self._wait_for_room(stopped)
+                await self.in_flight.wait_for_room(stopped)
                 fetched: Any = (await self._wait_next_records(timeout=1.0))[0]
                 await asyncio.sleep(0)
                 if not self.flow_active:
@@ -108,15 +98,6 @@ class BatchConsumer(driver.Consumer):
             if not self.app.should_stop:
                 raise
 
-    async def _wait_for_room(self, stopped: Callable[[], bool]) -> None:
-        limits = self._limits
-        while (
-            self._in_flight.total() >= limits.max_inflight_records or self._in_flight_bytes >= limits.max_inflight_bytes
-        ) and not stopped():
-            self._room.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._room.wait(), _FULL_POLL_S)
-
     def _receive(self, fetched: Fetched) -> None:
         for tp, records in fetched.records.items():
             self._deliver(TopicPartition(*tp), records)
@@ -125,8 +106,7 @@ class BatchConsumer(driver.Consumer):
             self._handler.on_out_of_range(fetched.out_of_range)
 
     def _deliver(self, tp: TopicPartition, records: list[Any]) -> None:
-        self._in_flight[tp] += len(records)
-        self._in_flight_bytes += size_bytes(records)
+        self.in_flight.add(tp, records)
         while records:
             self._waiting = [batch for batch in self._waiting if not batch.closed]
             if not self._waiting or self._waiting[-1].full:
@@ -142,9 +122,7 @@ class BatchConsumer(driver.Consumer):
 
     def done(self, records: Records) -> None:
         """The agent has finished with `records`, one way or another: there is room for as many."""
-        self._in_flight.subtract({tp: len(of_partition) for tp, of_partition in records.items()})
-        self._in_flight_bytes -= sum(map(size_bytes, records.values()))
-        self._room.set()
+        self.in_flight.remove(records)
 
     def _drop_fetched(self) -> None:
         """Drop what is on its way here and was not taken: it will be fetched again, here or elsewhere."""

@@ -56,12 +56,12 @@ class Group:
         except (KafkaError, TimeoutError) as error:
             raise kafka_away(self._settings, error) from error
 
-    async def offsets(self, tps: Collection[TopicPartition]) -> GroupOffsets:
-        """The group's offsets, as far as no open transaction can move them."""
+    async def offsets(self, tps: Collection[TopicPartition], *, stable: bool = True) -> GroupOffsets:
+        """The group's offsets; with `stable` as far as no open transaction can move them, else as they are now."""
         by_topic: dict[str, list[int]] = defaultdict(list)
         for topic, number in tps:
             by_topic[topic].append(number)
-        request = OffsetFetchRequest(self._group, list(by_topic.items()), require_stable=True)
+        request = OffsetFetchRequest(self._group, list(by_topic.items()), require_stable=stable)
         response = await self._bounded(self._brokers.ask_coordinator(GROUP, self._group, request, _codes))
         if response.error_code != ErrorCode.NONE:
             raise refusal(f"OffsetFetch of group {self._group}", response.error_code)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from worker.records.types import TopicPartition
@@ -13,6 +15,7 @@ Records = dict[TopicPartition, list[Any]]
 """Raw records (aiokafka's ConsumerRecord) by partition, in offset order."""
 
 
+_FULL_POLL_S = 0.5
 # A commit costs the brokers and us much the same for one record as for a hundred. When at least so many times its
 # length passes between two of them, that cost stays bounded whatever the rate, and a record after a pause waits for
 # nothing. Measured at 300 records/s: docs/decisions.md.
@@ -68,6 +71,51 @@ class MicroBatch:
         self.closed = True
         self._full.set()
         return records
+
+
+class InFlight:
+    """The records that are fetched and not done, within the limits of the settings."""
+
+    def __init__(self, limits: BatchLimits) -> None:
+        self._limits = limits
+        self._num_records: Counter[TopicPartition] = Counter()
+        self._num_bytes = 0
+        self._room = asyncio.Event()
+
+    @property
+    def num_records(self) -> int:
+        """All of them."""
+        return self._num_records.total()
+
+    @property
+    def num_bytes(self) -> int:
+        """The bytes of their keys and values."""
+        return self._num_bytes
+
+    def has(self, tp: TopicPartition) -> bool:
+        """Whether some are of this partition."""
+        return self._num_records[tp] > 0
+
+    def add(self, tp: TopicPartition, records: list[Any]) -> None:
+        """Count `records`."""
+        self._num_records[tp] += len(records)
+        self._num_bytes += size_bytes(records)
+
+    def remove(self, records: Records) -> None:
+        """These are done."""
+        self._num_records.subtract({tp: len(of_partition) for tp, of_partition in records.items()})
+        self._num_bytes -= sum(map(size_bytes, records.values()))
+        self._room.set()
+
+    async def wait_for_room(self, is_stopped: Callable[[], bool]) -> None:
+        """Until there are fewer than the limits allow."""
+        limits = self._limits
+        while (
+            self.num_records >= limits.max_inflight_records or self._num_bytes >= limits.max_inflight_bytes
+        ) and not is_stopped():
+            self._room.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._room.wait(), _FULL_POLL_S)
 
 
 class Pacing:

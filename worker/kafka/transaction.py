@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, EndTxnRequest
 
-from worker.errors import UndecidedCommitError
+from worker.errors import RefusedError, UndecidedCommitError
 from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, Codes, Request, Response
 from worker.kafka.producer import BatchProducer, FencedError, ProducerRecord
 from worker.kafka.protocol.codes import GENERATION_REFUSED, PRODUCER_REFUSED, ErrorCode, refusal
@@ -99,22 +99,14 @@ class TransactionalProducer(BatchProducer):
         try:
             async with asyncio.timeout(self._settings.commit_timeout_s):
                 try:
-                    await self._prepare_as_known(written, offsets, group, membership)
-                except (GoneError, ExpelledError):
+                    await self._prepare(written, offsets, group, membership)
+                except (GoneError, ExpelledError, RefusedError):
                     await self._end(commit=False)
                     raise
                 self._crash("offsets_sent")
                 await self._end(commit=True)
         except (KafkaError, TimeoutError) as error:
             raise UndecidedCommitError.of(offsets, error) from error
-
-    async def _prepare_as_known(self, *arguments: Any) -> None:
-        """`_prepare`, with a new producer id where the broker has forgotten ours."""
-        try:
-            await self._prepare(*arguments)
-        except _ForgottenError:
-            await self.start()
-            await self._prepare(*arguments)
 
     async def _prepare(
         self,
@@ -123,17 +115,34 @@ class TransactionalProducer(BatchProducer):
         group: str,
         membership: Membership,
     ) -> None:
-        """Everything up to EndTxn."""
-        batches = await self._encode(records)
-        await self._begin(batches, group)
+        """Everything up to EndTxn, with a new producer id where the broker has forgotten ours."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._publish(batches))
-                tasks.create_task(self._send_offsets(offsets, group, membership, begun=bool(batches)))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+            await self._send_all(records, offsets, group, membership)
+        except _ForgottenError:
+            await self.start()
+            await self._send_all(records, offsets, group, membership)
 
-    async def _begin(self, batches: Mapping[TopicPartition, Any], group: str) -> None:
+    async def _send_all(
+        self,
+        records: list[ProducerRecord],
+        offsets: Mapping[TopicPartition, GroupOffset],
+        group: str,
+        membership: Membership,
+    ) -> None:
+        batches = await self._encode(records)
+        await self._begin(batches)
+        # Each to its end: a batch that is given up on its way has a sequence number that the next one leaves out, and
+        # may arrive when the transaction is over.
+        answers = await asyncio.gather(
+            self._publish(batches),
+            self._send_offsets(offsets, group, membership, begun=bool(batches)),
+            return_exceptions=True,
+        )
+        for answer in answers:
+            if answer is not None:
+                raise answer
+
+    async def _begin(self, batches: Mapping[TopicPartition, Any]) -> None:
         """The first request of the transaction."""
         if not batches:
             return

@@ -25,11 +25,14 @@ def lineage_reset(lineage: str) -> ResetReason | None:
     return ResetReason(reason or ResetReason.HISTORY_LOST) if mark else None
 
 
-def has_moved(key: bytes, partition: int, num_partitions_before: int, topic: TopicInfo) -> bool:
+def has_moved(key: bytes | None, partition: int, num_partitions_before: int, topic: TopicInfo) -> bool:
     """Whether records of `key` went to another partition before the topic grew.
 
     Kafka's own clients choose partitions by murmur2 (KIP-794 kept that for keys); of a key that they would not send to
     this partition, nothing is known.
     """
-    number, now = murmur2(key) & _POSITIVE, topic.num_partitions
-    return num_partitions_before < now and number % now == partition and number % num_partitions_before != partition
+    now = topic.num_partitions
+    if key is None or num_partitions_before >= now:
+        return False
+    number: int = murmur2(key) & _POSITIVE
+    return number % now == partition and number % num_partitions_before != partition

@@ -131,24 +131,13 @@ class Partition:
 
     def first_seen_reset(self, key: bytes | None) -> ResetReason | None:
         """Why a stream that has no state here may have had one: of its lineage, or, by its record's key, elsewhere."""
-        reset = lineage_reset(self._fence.lineage)
-        if (
-            reset is None
-            and key is not None
-            and has_moved(key, self.tp.partition, self._num_partitions_before, self.topic)
-        ):
-            return ResetReason.MOVED
-        return reset
+        moved = has_moved(key, self.tp.partition, self._num_partitions_before, self.topic)
+        return lineage_reset(self._fence.lineage) or (ResetReason.MOVED if moved else None)
 
     @property
     def is_flushed(self) -> bool:
         """Whether Redis has all that memory has."""
         return not self._dirty and self.position == self._applied
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether every record that was taken is published."""
-        return self._taken <= self._committed
 
     def is_done_at(self, position: int) -> bool:
         """Whether it is owned and nothing is left to do, if nothing is in flight and the consumer reads next there.

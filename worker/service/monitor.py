@@ -60,10 +60,10 @@ class Monitor:
         if time.monotonic() - self._asked_at >= _ASK_SERVERS_S:
             await self._ask_servers()
             self._asked_at = time.monotonic()
-        num_records, num_bytes = consumer.in_flight
-        self._metrics.inflight(num_records, num_bytes)
+        in_flight = consumer.in_flight
+        self._metrics.inflight(in_flight.num_records, in_flight.num_bytes)
         self._health.flowing(bool(consumer.flow_active))
-        if num_records == 0 and consumer.flow_active:
+        if in_flight.num_records == 0 and consumer.flow_active:
             # Having nothing to do is progress; records in flight are none until they are committed.
             self._health.progress()
         self._report_lag(consumer.positions)
@@ -96,7 +96,7 @@ class Monitor:
             position, end = positions[tp]
             partition = partitions[tp]
             # With nothing in flight, only transaction markers are left up to the consumer's position.
-            reached = position if partition.is_idle else partition.committed
+            reached = position if partition.is_done_at(position) else partition.committed
             lags[tp] = max(0, end - reached)
             self._metrics.lag(tp.topic, tp.partition, lags[tp])
         oldest_ms = self._pipeline.last_timestamp_ms if any(lags.values()) else None

@@ -55,7 +55,7 @@ class _Moment:
 
     @classmethod
     def now(cls, bench: Bench, worker: ProgramProcess | None) -> _Moment:
-        of_worker = (cpu_s(worker.pid), batches(worker.current_metrics())) if worker else (0.0, Batches(0, 0))
+        of_worker = (cpu_s(worker.pid), batches(worker.metrics())) if worker else (0.0, Batches(0, 0))
         return cls(time.time(), cpu_s(bench.broker_pid), *of_worker)
 
 
@@ -71,7 +71,7 @@ def measure_paced(bench: Bench) -> Report:
         row = paced_row(bench, program, amounts.seconds, amounts.partitions, report.problems)
         report.rows.insert(0, row | {"broker_net_us": row["broker_cpu_us"] - alone["broker_cpu_us"]})
     for before in report.rows[1:]:
-        report.add_ratio(report.rows[0], before, (*LATENCIES, *COSTS))
+        report.add_ratio("ours / before", report.rows[0], before, (*LATENCIES, *COSTS))
     histograms = {row["program"]: row["histogram"] for row in report.rows}
     report.rows.append(alone)
     report.notes.append("us: CPU time a record; net: without that of no worker; conns: the worker's to the broker")

@@ -11,11 +11,14 @@ from benchmarks.pipeline.report import Report
 def measure_partitions(bench: Bench) -> Report:
     """A row for each number of partitions, and the ratios of all others to the first."""
     amounts = bench.amounts
-    report = Report(f"partitions: {amounts.rate:g} records/s for {amounts.seconds:g} s each", COLUMNS, [])
+    columns = [column for column in COLUMNS if column.key != "broker_net_us"]
+    report = Report(f"partitions: {amounts.rate:g} records/s for {amounts.seconds:g} s each", columns, [])
     warm_up(bench, OURS, amounts.partition_counts[0])
     for number in amounts.partition_counts:
         row = paced_row(bench, OURS, amounts.seconds, number, report.problems)
         report.rows.append(row | {"program": f"{number} partitions"})
+    first = report.rows[0]
     for row in report.rows[1:]:
-        report.add_ratio(row, report.rows[0], (*LATENCIES, *COSTS))
+        name = f"{row['partitions']} / {first['partitions']} partitions"
+        report.add_ratio(name, row, first, (*LATENCIES, *COSTS))
     return report

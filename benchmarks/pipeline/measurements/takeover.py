@@ -87,8 +87,8 @@ def measure_takeover(bench: Bench) -> Report:
     }
     report.rows = [row for of_program in reversed(rows.values()) for row in of_program]
     if bench.before:
-        for ours, before in zip(rows[OURS.name], rows[bench.before.name], strict=True):
-            report.add_ratio(ours, before, ("p50_s", "p99_s", "max_s"))
+        for heading, ours, before in zip(SPANS.values(), rows[OURS.name], rows[bench.before.name], strict=True):
+            report.add_ratio(f"ours / before: {heading}", ours, before, ("p50_s", "p99_s", "max_s"))
     report.notes.append(
         "detected: the coordinator has expelled the dead worker; assigned: the group is stable with the survivor alone"
     )
@@ -174,7 +174,7 @@ async def _settle(workers: Sequence[ProgramProcess], traffic: Traffic, workplace
     """Wait until the workers own all partitions and keep up; returns those of the first worker."""
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
-        owned = [owned_partitions(await asyncio.to_thread(worker.current_metrics)) for worker in workers]
+        owned = [owned_partitions(await asyncio.to_thread(worker.metrics)) for worker in workers]
         is_shared = all(owned) and sum(map(len, owned)) == len(set().union(*owned)) == workplace.settings.partitions
         if is_shared and traffic.num_outstanding < SETTLED_S * traffic.rate:
             return owned[0]

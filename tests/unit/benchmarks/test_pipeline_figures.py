@@ -116,8 +116,8 @@ def test_a_ratio_leaves_out_what_cannot_be_divided():
         {"program": "ours", "p50_ms": 20.0, "max_ms": 1.0},
         {"program": "before", "p50_ms": 80.0, "max_ms": 0},
     )
-    report.add_ratio(ours, before, ("p50_ms", "max_ms", "rss_bytes"))
-    assert report.to_dict()["ratios"] == [{"of": "ours", "to": "before", "ratios": {"p50_ms": 0.25}}]
+    report.add_ratio("ours / before", ours, before, ("p50_ms", "max_ms", "rss_bytes"))
+    assert report.to_dict()["ratios"] == [{"name": "ours / before", "ratios": {"p50_ms": 0.25}}]
 
 
 def test_the_worker_before_runs_in_its_own_checkout_with_its_own_interpreter(tmp_path: Path):

@@ -1,9 +1,9 @@
-"""Batches that grow while they wait, what a seek drops, and how an assignment that fails ends."""
+"""Batches that grow while they wait, what a seek drops, and what an assignment names."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +15,9 @@ from tests.factories import Record
 from worker.kafka import consumer as consumer_module
 from worker.kafka.assignment import Assignment
 from worker.kafka.consumer import BatchConsumer
-from worker.kafka.microbatch import MicroBatch, size_bytes
+from worker.kafka.fetch_thread import Fetched
+from worker.kafka.microbatch import InFlight, MicroBatch, size_bytes
+from worker.kafka.protocol.offsets import Membership
 from worker.records.types import TopicPartition
 
 FIRST, SECOND = TopicPartition("tweets", 0), TopicPartition("tweets", 1)
@@ -75,39 +77,96 @@ def test_the_size_of_records_is_that_of_their_keys_and_values() -> None:
     assert size_bytes([Record(0, b"key", b"value"), Record(1, None, None)]) == len(b"keyvalue")
 
 
-class BareConsumer(BatchConsumer):
-    """Without Faust around it: one fetch comes back while the flow is stopped, and what is delivered is only noted."""
+class FakeHandler:
+    """Owns what it says, and notes what it is called with; `error` is raised at an assignment."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.owned = {FIRST: 5}
+        self.assignments: list[Assignment] = []
+        self.out_of_range: list[Collection[TopicPartition]] = []
+        self.num_revoked = 0
+
+    def positions(self) -> dict[TopicPartition, int]:
+        return self.owned
+
+    def on_assigned(self, assignment: Assignment) -> None:
+        self.assignments.append(assignment)
+        if self.error is not None:
+            raise self.error
+
+    def on_out_of_range(self, tps: Collection[TopicPartition]) -> None:
+        self.out_of_range.append(tps)
+
+    async def on_revoked(self) -> None:
+        self.num_revoked += 1
+
+
+class FakeThread:
+    """The fetch thread: notes the seeks. Its coordinator says who we are."""
 
     def __init__(self) -> None:
-        self.app = SimpleNamespace(should_stop=False)
-        self.can_resume_flow, self.suspend_flow, self._stopped = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._limits = SimpleNamespace(max_inflight_records=100, max_inflight_bytes=100)
-        self._in_flight_records = self._in_flight_bytes = 0
+        self.seeks: list[tuple[int, dict[TopicPartition, int]]] = []
+
+    async def call_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        return await call(*arguments)
+
+    async def seek_all(self, seek_number: int, positions: dict[TopicPartition, int]) -> None:
+        self.seeks.append((seek_number, dict(positions)))
+
+    def _ensure_consumer(self) -> Any:
+        return SimpleNamespace(_coordinator=SimpleNamespace(member_id="member"))
+
+
+class BareConsumer(BatchConsumer):
+    """Without Faust around it: one fetch comes back while the flow is stopped, and batches are only noted."""
+
+    def __init__(self, *fetches: Fetched, handler: FakeHandler | None = None, instance_id: str = "") -> None:
+        app: Any = SimpleNamespace(
+            should_stop=False, conf=SimpleNamespace(consumer_group_instance_id=instance_id), topics=None
+        )
+        self.app = app
+        self.can_resume_flow, self.suspend_flow = asyncio.Event(), asyncio.Event()
+        self._stopped, self._crashed = asyncio.Event(), asyncio.Event()
+        self._limits = SimpleNamespace(max_inflight_records=100, max_inflight_bytes=100, max_batch=4)
+        self.in_flight, self._positions = InFlight(self._limits), {}
         self._seek_number, self._waiting = 1, []
-        self._fetches = [(self._seek_number, {FIRST: records(2)})]
-        self.delivered: list[TopicPartition] = []
+        self._fetches = list(fetches) or [fetched(1, {FIRST: records(2)})]
+        self.handler: Any = handler or FakeHandler()
+        self._handler = self.handler
+        self.thread: Any = FakeThread()
+        self._thread = self.thread
+        self.queued: list[MicroBatch] = []
         self.stop_flow()
 
     async def _wait_next_records(self, **_: float) -> Any:
         if self._fetches:
-            return self._fetches.pop(), None
+            return self._fetches.pop(0), None
         self._stopped.set()
         return None, None
 
     async def wait(self, event: asyncio.Event) -> None:
         await event.wait()
 
-    def _deliver(self, tp: TopicPartition, records: list[Any]) -> None:
-        self.delivered.append(tp)
+    def _queue_for(self, _: TopicPartition) -> Any:
+        return SimpleNamespace(force_put_nowait=self.queued.append)
+
+    @property
+    def delivered(self) -> Partitions:
+        """The partitions with records in a batch that an agent would find."""
+        return [tp for batch in self.queued for tp in batch._records]
 
 
-def delivered(
-    before_the_flow_goes_on: Callable[[BareConsumer], None],
-) -> tuple[list[TopicPartition], list[TopicPartition]]:
-    """What is delivered while the flow is stopped, and after it went on."""
+def fetched(seek_number: int, of: dict[TopicPartition, list[Any]], **more: Any) -> Fetched:
+    return Fetched(seek_number, of, more.pop("positions", {}), **more)
 
-    async def scenario() -> tuple[Partitions, Partitions]:
-        consumer = BareConsumer()
+
+def drain(
+    consumer: BareConsumer, before_the_flow_goes_on: Callable[[BareConsumer], None] = lambda _: None
+) -> Partitions:
+    """What is delivered while the flow is stopped, before it goes on."""
+
+    async def scenario() -> Partitions:
         draining = asyncio.create_task(consumer._drain_messages(consumer))
         for _ in range(10):
             await asyncio.sleep(0)
@@ -115,62 +174,172 @@ def delivered(
         before_the_flow_goes_on(consumer)
         consumer.resume_flow()
         await asyncio.wait_for(draining, BOUND_S)
-        return early, consumer.delivered
+        return early
 
     return asyncio.run(scenario())
 
 
 def test_what_is_fetched_behind_a_seek_waits_for_the_flow_to_go_on() -> None:
     # delivered before, it would be cleared from the agent's queue: lost
-    assert delivered(lambda _: None) == ([], [FIRST])
+    consumer = BareConsumer()
+    assert drain(consumer) == []
+    assert consumer.delivered == [FIRST]
 
 
 def test_what_waits_for_the_flow_is_dropped_when_another_seek_comes_first() -> None:
-    assert delivered(BareConsumer._drop_fetched) == ([], [])
-
-
-class FakeHandler:
-    """Fails to take partitions over."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-        self.assignments: list[Assignment] = []
-
-    async def on_assigned(self, assignment: Assignment) -> None:
-        self.assignments.append(assignment)
-        raise self.error
-
-
-def assign(handler: FakeHandler, monkeypatch: pytest.MonkeyPatch, *, stopping_after: bool) -> None:
-    """An assignment of one partition; the app is stopping by the time at which the handler has failed."""
     consumer = BareConsumer()
-    app: Any = SimpleNamespace(should_stop=False, commit_offset=None)
-    consumer.app = app
-    fake: Any = handler
-    consumer._handler = fake
-
-    async def on_assigned(assignment: Assignment) -> None:
-        app.should_stop = stopping_after
-        await FakeHandler.on_assigned(handler, assignment)
-
-    monkeypatch.setattr(handler, "on_assigned", on_assigned)
-
-    async def nothing(*_: Any) -> None: ...
-
-    monkeypatch.setattr(driver.Consumer, "on_partitions_assigned", nothing)
-    asyncio.run(asyncio.wait_for(consumer.on_partitions_assigned({TP("tweets", 0)}), BOUND_S))
+    assert drain(consumer, BareConsumer._drop_fetched) == []
+    assert consumer.delivered == []
+    assert (consumer.in_flight.num_records, consumer.in_flight.num_bytes) == (0, 0)
 
 
-def test_partitions_that_cannot_be_taken_over_end_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fetch_that_carries_the_number_of_an_earlier_seek_is_dropped() -> None:
+    consumer = BareConsumer(
+        fetched(0, {FIRST: records(2)}, positions={FIRST: (2, 9)}, out_of_range=frozenset([FIRST])),
+        fetched(1, {SECOND: records(2)}),
+    )
+    drain(consumer)
+    assert consumer.delivered == [SECOND]
+    assert consumer.positions == {}
+    assert consumer.handler.out_of_range == []
+
+
+def test_offsets_that_a_log_does_not_hold_are_left_to_the_handler() -> None:
+    consumer = BareConsumer(fetched(1, {}, out_of_range=frozenset([FIRST])))
+    drain(consumer)
+    assert consumer.handler.out_of_range == [{FIRST}]
+
+
+def test_records_fill_one_batch_after_another() -> None:
+    consumer = BareConsumer(fetched(1, {FIRST: records(3), SECOND: records(3)}))
+    drain(consumer)
+    assert [batch.num_records for batch in consumer.queued] == [4, 2]
+    assert (consumer.in_flight.num_records, consumer.in_flight.num_bytes) == (6, 6 * len(b"keyvalue"))
+
+
+def test_a_consumer_is_idle_where_nothing_is_in_flight() -> None:
+    positions = {FIRST: (7, 9), SECOND: (5, 5)}
+    consumer = BareConsumer(fetched(1, {FIRST: records(2)}, positions=positions))
+    drain(consumer)
+    assert consumer.positions == positions
+    assert consumer.idle_positions() == {SECOND: 5}
+    consumer.done(consumer.queued[0].take())
+    assert consumer.idle_positions() == {FIRST: 7, SECOND: 5}
+
+
+def test_positions_are_those_of_the_latest_fetch_that_has_some() -> None:
+    consumer = BareConsumer(
+        fetched(1, {}, positions={FIRST: (7, 9), SECOND: (5, 5)}),
+        fetched(1, {}),
+        fetched(1, {}, positions={FIRST: (8, 9)}),
+    )
+    drain(consumer)
+    assert consumer.positions == {FIRST: (8, 9), SECOND: (5, 5)}
+
+
+def test_a_seek_goes_to_the_handlers_positions_and_drops_what_was_fetched_before() -> None:
+    consumer = BareConsumer(fetched(1, {FIRST: records(2)}, positions={FIRST: (7, 9)}))
+    drain(consumer)
+    asyncio.run(consumer.perform_seek())
+    assert consumer.thread.seeks == [(2, {FIRST: 5})]
+    assert consumer.positions == {}
+    assert (consumer.in_flight.num_records, consumer.in_flight.num_bytes) == (0, 0)
+    assert consumer.queued[0].take() == {}
+
+
+def test_fetching_waits_until_there_is_room_for_more_records() -> None:
+    consumer = BareConsumer(fetched(1, {FIRST: records(2)}), fetched(1, {SECOND: records(1)}))
+    consumer._limits.max_inflight_records = 2
+
+    async def scenario() -> None:
+        consumer.resume_flow()
+        draining = asyncio.create_task(consumer._drain_messages(consumer))
+        await asyncio.sleep(0.01)
+        assert consumer.delivered == [FIRST]
+        consumer.done(consumer.queued[0].take())
+        await asyncio.wait_for(draining, BOUND_S)
+
+    asyncio.run(scenario())
+    assert consumer.delivered == [SECOND]
+
+
+# Assignments
+
+
+@pytest.fixture
+def faust_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What Faust's own consumer was called with."""
+    calls: list[str] = []
+
+    def noting(name: str) -> Any:
+        async def note(*_: Any) -> None:
+            calls.append(name)
+
+        return note
+
+    for name in ("on_partitions_assigned", "on_partitions_revoked"):
+        monkeypatch.setattr(driver.Consumer, name, noting(name))
+    return calls
+
+
+def assign(consumer: BareConsumer) -> None:
+    asyncio.run(asyncio.wait_for(consumer.on_partitions_assigned({TP("tweets", 0)}, 7), BOUND_S))
+
+
+@pytest.mark.parametrize("instance_id", ["", "one"])
+def test_an_assignment_names_the_membership_that_it_was_made_to(instance_id: str, faust_calls: list[str]) -> None:
+    consumer = BareConsumer(instance_id=instance_id)
+    assign(consumer)
+    (assignment,) = consumer.handler.assignments
+    assert assignment.tps == {FIRST}
+    assert assignment.membership == Membership(7, "member", instance_id or None)
+    assert faust_calls == ["on_partitions_assigned"]
+    asyncio.run(assignment.reseek())
+    assert consumer.thread.seeks == [(2, {FIRST: 5})]
+
+
+def test_an_assignment_that_the_handler_cannot_take_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch, faust_calls: list[str]
+) -> None:
     def end(error: BaseException) -> None:
         raise SystemExit(str(error))
 
     monkeypatch.setattr(consumer_module, "die", end)
-    handler = FakeHandler(ValueError("no epoch"))
-    with pytest.raises(SystemExit, match="no epoch"):
-        assign(handler, monkeypatch, stopping_after=False)
-    assert handler.assignments[0].tps == {FIRST}
+    with pytest.raises(SystemExit, match="no loop"):
+        assign(BareConsumer(handler=FakeHandler(ValueError("no loop"))))
+    assert faust_calls == []
 
 
-def test_partitions_that_come_while_the_worker_stops_are_left_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    assign(FakeHandler(ValueError("closed")), monkeypatch, stopping_after=True)
+def test_partitions_that_come_while_the_worker_stops_are_left_to_the_others(faust_calls: list[str]) -> None:
+    consumer = BareConsumer()
+    consumer.app.should_stop = True  # type: ignore[misc]
+    assign(consumer)
+    assert consumer.handler.assignments == []
+    assert faust_calls == ["on_partitions_assigned"]
+
+
+def test_a_revocation_drops_what_was_fetched_before_the_handler_lets_go(faust_calls: list[str]) -> None:
+    consumer = BareConsumer()
+    drain(consumer)
+    asyncio.run(consumer.on_partitions_revoked({TP("tweets", 0)}))
+    assert (consumer.in_flight.num_records, consumer.in_flight.num_bytes) == (0, 0)
+    assert consumer.queued[0].closed
+    assert consumer.handler.num_revoked == 1
+    assert not consumer.flow_active
+    assert faust_calls == ["on_partitions_revoked"]
+
+
+def test_a_stop_drains_as_a_revocation_does_and_leaves_the_process_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounds: list[float] = []
+    monkeypatch.setattr(consumer_module, "end_within", bounds.append)
+    consumer = BareConsumer()
+    asyncio.run(consumer.wait_empty())
+    assert (consumer.handler.num_revoked, bounds) == (0, [])
+    consumer.app.should_stop = True  # type: ignore[misc]
+    asyncio.run(consumer.wait_empty())
+    assert consumer.handler.num_revoked == 1
+    assert len(bounds) == 1
+
+
+def test_faust_commits_nothing() -> None:
+    assert not asyncio.run(BareConsumer().force_commit())

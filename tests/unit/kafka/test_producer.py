@@ -1,220 +1,217 @@
-"""What is sent in a transaction and what its errors mean, with a fake client; the real one is in tests/integration."""
+"""Whole batches of records, written once however often they are sent; the brokers are scripted."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, RequestTimedOutError
+from aiokafka.record.memory_records import MemoryRecords
 
-from tests.factories import TWEETS
-from worker.errors import DependencyError, UndecidedCommitError
+from tests.fake_brokers import FakeBrokers
+from worker.errors import DependencyError, RefusedError
 from worker.kafka import producer as producer_module
-from worker.kafka.producer import (
-    AtLeastOnceProducer,
-    ExactlyOnceProducer,
-    FencedError,
-    ProducerRecord,
-    TransactionalProducer,
-)
-from worker.process import CrashPoints
-from worker.records.types import OutputRecord, TopicPartition
+from worker.kafka.producer import BatchProducer, FencedError, ProducerRecord
+from worker.records.types import TopicPartition
 from worker.settings import load_settings
 
 BOUND_S = 60
-OUTPUTS = [
-    OutputRecord("sentiment.events", b"a", b"1", []),
-    OutputRecord("sentiment.events", b"b", b"2", [("h", b"x")]),
+EVENTS = "sentiment.events"
+FIRST, SECOND = TopicPartition(EVENTS, 0), TopicPartition(EVENTS, 1)
+RECORDS = [
+    ProducerRecord(EVENTS, 0, b"a", b"1", []),
+    ProducerRecord(EVENTS, 1, b"b", b"2", [("h", b"x")]),
+    ProducerRecord(EVENTS, 0, b"c", b"3", [], 12),
 ]
 
 
-class FakeBatch:
-    """Takes `room` records."""
-
-    room = 100
-
-    def __init__(self) -> None:
-        self.records: list[tuple[bytes | None, bytes | None, int | None]] = []
-
-    def append(self, *, key: bytes | None, value: bytes | None, timestamp: int | None, headers: Any) -> object:
-        if len(self.records) >= self.room:
-            return None
-        self.records.append((key, value, timestamp))
-        return object()
-
-
-class FakeClient:
-    """An AIOKafkaProducer that notes its calls; `errors` by the name of the call."""
-
-    def __init__(self, **options: Any) -> None:
-        self.options = options
-        self.calls: list[Any] = []
-        self.errors: dict[str, Exception] = {}
-
-    def note(self, name: str, *arguments: Any) -> None:
-        self.calls.append((name, *arguments))
-        if name in self.errors:
-            raise self.errors[name]
-
-    async def start(self) -> None:
-        self.note("start")
-
-    async def stop(self) -> None:
-        self.note("stop")
-
-    async def begin_transaction(self) -> None:
-        self.note("begin")
-
-    async def commit_transaction(self) -> None:
-        self.note("commit")
-
-    async def send_offsets_to_transaction(self, offsets: Any, group: str) -> None:
-        self.note("offsets", offsets, group)
-
-    async def partitions_for(self, topic: str) -> set[int]:
-        self.note("partitions_for", topic)
-        return {0, 1, 2}
-
-    def create_batch(self) -> FakeBatch:
-        return FakeBatch()
-
-    async def send_batch(self, batch: FakeBatch, topic: str, partition: int) -> Any:
-        self.note("send", topic, partition, batch.records)
-
-        async def deliver() -> None:
-            self.note("delivered", topic, partition)
-
-        return asyncio.create_task(deliver())
-
-
 @pytest.fixture(autouse=True)
-def fake_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(producer_module, "AIOKafkaProducer", FakeClient)
-    monkeypatch.setattr(FakeBatch, "room", 100)
-    yield
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producer_module, "_RETRY_S", 0.0)
+
+
+def new_producer(brokers: FakeBrokers, transactional_id: str | None = None, **flags: Any) -> BatchProducer:
+    any_brokers: Any = brokers
+    return BatchProducer(load_settings(**flags), any_brokers, transactional_id)
 
 
 def run(call: Any) -> Any:
     return asyncio.run(asyncio.wait_for(call, BOUND_S))
 
 
-def exactly_once(tp: TopicPartition = TWEETS) -> tuple[ExactlyOnceProducer, FakeClient]:
-    producer = ExactlyOnceProducer(load_settings(), tp, CrashPoints(None))
-    return producer, producer._client
+def send(brokers: FakeBrokers, *sends: list[ProducerRecord], transactional_id: str | None = None) -> None:
+    async def scenario() -> None:
+        producer = new_producer(brokers, transactional_id)
+        await producer.start()
+        for records in sends:
+            await producer.send(records)
+
+    run(scenario())
 
 
-def test_events_are_delivered_before_the_offset_goes_in_and_the_commit_is_last() -> None:
-    producer, client = exactly_once()
-    run(producer.publish(OUTPUTS, 7))
-    names = [name for name, *_ in client.calls]
-    assert names == ["begin", "partitions_for", "send", "delivered", "offsets", "commit"]
-    assert client.calls[-2] == ("offsets", {TWEETS: 7}, "sentiment")
-    assert client.options["transactional_id"] == "sentiment-tweets-0"
+def batches(brokers: FakeBrokers) -> list[tuple[TopicPartition, Any]]:
+    """Every batch that was sent, decoded."""
+    found = []
+    for request in brokers.requests("Produce"):
+        for topic, of_topic in request.topics:
+            for number, data in of_topic:
+                records = MemoryRecords(data)
+                while records.has_next():
+                    found.append((TopicPartition(topic, number), records.next_batch()))
+    return found
 
 
 def test_records_of_one_partition_are_one_batch_in_their_order() -> None:
-    producer, client = exactly_once()
-    run(producer.publish(OUTPUTS, 7))
-    (sent,) = [call for call in client.calls if call[0] == "send"]
-    assert sent == ("send", "sentiment.events", 0, [(b"a", b"1", None), (b"b", b"2", None)])
+    brokers = FakeBrokers()
+    send(brokers, RECORDS)
+    sent = {tp: [(r.key, r.value, r.headers) for r in batch] for tp, batch in batches(brokers)}
+    assert sent == {FIRST: [(b"a", b"1", []), (b"c", b"3", [])], SECOND: [(b"b", b"2", [("h", b"x")])]}
+    assert brokers.names == ["InitProducerId", "Produce"]
+    (request,) = brokers.requests("Produce")
+    assert (request.transactional_id, request.required_acks) == (None, -1)
 
 
-def test_a_batch_that_is_full_is_sent_and_the_next_one_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeBatch, "room", 1)
-    producer, client = exactly_once()
-    run(producer.publish(OUTPUTS, 7))
-    sent = [call[3] for call in client.calls if call[0] == "send"]
-    assert sent == [[(b"a", b"1", None)], [(b"b", b"2", None)]]
+def test_a_record_keeps_its_time_where_it_has_one() -> None:
+    brokers = FakeBrokers()
+    send(brokers, [RECORDS[2]])
+    ((_, batch),) = batches(brokers)
+    assert [record.timestamp for record in batch] == [12]
+
+
+def test_a_null_value_and_a_null_key_are_sent_as_such() -> None:
+    brokers = FakeBrokers()
+    send(brokers, [ProducerRecord(EVENTS, 0, None, None, [])])
+    ((_, batch),) = batches(brokers)
+    assert [(record.key, record.value) for record in batch] == [(None, None)]
 
 
 def test_the_output_partition_is_that_of_the_input_modulo_their_number() -> None:
-    producer, client = exactly_once(TopicPartition("tweets", 7))
-    run(producer.publish(OUTPUTS, 1))
-    assert [call[2] for call in client.calls if call[0] == "send"] == [7 % 3]
+    brokers = FakeBrokers()
+    send(brokers, [ProducerRecord(EVENTS, 7, b"a", b"1", [])])
+    assert [tp for tp, _ in batches(brokers)] == [TopicPartition(EVENTS, 7 % 3)]
 
 
-def test_the_number_of_partitions_is_asked_once() -> None:
-    producer, client = exactly_once()
-    run(producer.publish(OUTPUTS, 7))
-    run(producer.publish(OUTPUTS, 8))
-    assert [name for name, *_ in client.calls].count("partitions_for") == 1
+def test_batches_of_a_producer_are_numbered_per_partition_without_a_gap() -> None:
+    brokers = FakeBrokers()
+    send(brokers, RECORDS, RECORDS)
+    numbers = [(tp, batch.base_sequence, batch.producer_id, batch.producer_epoch) for tp, batch in batches(brokers)]
+    assert numbers == [(FIRST, 0, 1, 0), (SECOND, 0, 1, 0), (FIRST, 2, 1, 0), (SECOND, 1, 1, 0)]
 
 
-@pytest.mark.parametrize("call", ["begin", "delivered", "offsets", "commit"])
-def test_a_fenced_producer_is_told_apart(call: str) -> None:
-    producer, client = exactly_once()
-    client.errors[call] = ProducerFenced()
-    with pytest.raises(FencedError):
-        run(producer.publish(OUTPUTS, 7))
+def test_sequence_numbers_begin_again_after_their_last() -> None:
+    brokers = FakeBrokers()
+
+    async def scenario() -> None:
+        producer = new_producer(brokers)
+        await producer.start()
+        producer._sequences[FIRST] = (1 << 31) - 1
+        await producer.send(RECORDS[:1])
+        await producer.send(RECORDS[:1])
+
+    run(scenario())
+    assert [batch.base_sequence for _, batch in batches(brokers)] == [(1 << 31) - 1, 0]
 
 
-@pytest.mark.parametrize("call", ["begin", "delivered", "offsets", "commit"])
-@pytest.mark.parametrize("error", [KafkaError("gone"), TimeoutError()], ids=["refused", "not answered"])
-def test_any_other_error_leaves_the_commit_undecided(call: str, error: Exception) -> None:
-    producer, client = exactly_once()
-    client.errors[call] = error
-    with pytest.raises(UndecidedCommitError, match="tweets-0 up to offset 7"):
-        run(producer.publish(OUTPUTS, 7))
+def test_a_new_producer_id_begins_at_sequence_number_0() -> None:
+    brokers = FakeBrokers()
+
+    async def scenario() -> None:
+        producer = new_producer(brokers)
+        for _ in range(2):
+            await producer.start()
+            await producer.send(RECORDS[:1])
+
+    run(scenario())
+    assert [(batch.producer_id, batch.base_sequence) for _, batch in batches(brokers)] == [(1, 0), (2, 0)]
 
 
-def test_a_failed_delivery_never_lets_its_offset_in() -> None:
-    producer, client = exactly_once()
-    client.errors["delivered"] = KafkaError("message too large")
-    with pytest.raises(UndecidedCommitError):
-        run(producer.publish(OUTPUTS, 7))
-    assert not {"offsets", "commit"} & {name for name, *_ in client.calls}
+@pytest.mark.parametrize("transactional_id", [None, "t"])
+def test_batches_say_whether_they_are_transactional(transactional_id: str | None) -> None:
+    brokers = FakeBrokers()
+    send(brokers, RECORDS[:1], transactional_id=transactional_id)
+    ((_, batch),) = batches(brokers)
+    assert batch.is_transactional == (transactional_id is not None)
 
 
-def test_at_least_once_commits_the_offset_after_the_events() -> None:
-    committed: list[tuple[TopicPartition, int]] = []
-
-    async def commit_offset(tp: TopicPartition, offset: int) -> None:
-        client.note("committed")
-        committed.append((tp, offset))
-
-    producer = AtLeastOnceProducer(load_settings(), TWEETS, CrashPoints(None), commit_offset)
-    client: Any = producer._client
-    run(producer.publish(OUTPUTS, 7))
-    assert [name for name, *_ in client.calls][-2:] == ["delivered", "committed"]
-    assert committed == [(TWEETS, 7)]
-    assert client.options["enable_idempotence"]
+def test_what_does_not_fit_a_batch_goes_into_the_next_which_is_sent_when_the_first_is_certain() -> None:
+    brokers = FakeBrokers()
+    value = b"x" * 100_000
+    records = [ProducerRecord(EVENTS, 0, str(n).encode(), value, []) for n in range(5)]
+    send(brokers, records)
+    sent = [[record.key for record in batch] for _, batch in batches(brokers)]
+    assert sent == [[b"0", b"1"], [b"2", b"3"], [b"4"]]
+    assert [batch.base_sequence for _, batch in batches(brokers)] == [0, 2, 4]
+    assert brokers.names.count("Produce") == 3
 
 
-def test_at_least_once_commits_nothing_after_a_failed_delivery() -> None:
-    async def commit_offset(*_: Any) -> None:
-        raise AssertionError("committed")
-
-    producer = AtLeastOnceProducer(load_settings(), TWEETS, CrashPoints(None), commit_offset)
-    producer._client.errors["delivered"] = KafkaError("message too large")
-    with pytest.raises(UndecidedCommitError):
-        run(producer.publish(OUTPUTS, 7))
+def test_a_record_larger_than_a_batch_is_a_batch_of_its_own() -> None:
+    brokers = FakeBrokers()
+    records = [ProducerRecord(EVENTS, 0, b"large", b"x" * 1_000_000, []), ProducerRecord(EVENTS, 0, b"small", b"y", [])]
+    send(brokers, records)
+    assert [[record.key for record in batch] for _, batch in batches(brokers)] == [[b"large"], [b"small"]]
 
 
-def test_a_kafka_that_is_away_at_the_start_is_named_and_the_connection_closed() -> None:
-    producer, client = exactly_once()
-    client.errors["start"] = KafkaConnectionError("no broker")
-    with pytest.raises(DependencyError, match="no broker"):
-        run(producer.start())
-    assert client.calls == [("start",), ("stop",)]
+def test_each_leader_is_sent_its_own_partitions() -> None:
+    brokers = FakeBrokers()
+    brokers.leader_of[SECOND] = 1
+    send(brokers, RECORDS)
+    assert [[number for _, found in r.topics for number, _ in found] for r in brokers.requests("Produce")] == [[0], [1]]
 
 
-def test_a_connection_that_does_not_close_is_left_to_the_end_of_the_process() -> None:
-    producer, client = exactly_once()
-    client.errors["stop"] = KafkaError("already closed")
-    run(producer.stop())
+def test_a_batch_that_the_broker_has_already_counts_as_written() -> None:
+    brokers = FakeBrokers(Produce=[RequestTimedOutError(), 46])
+    send(brokers, RECORDS)
+    first, second, *rest = batches(brokers)
+    assert [tp for tp, _ in rest] == [FIRST, SECOND]
+    assert [batch.base_sequence for _, batch in rest] == [first[1].base_sequence, second[1].base_sequence]
 
 
-def test_a_redriven_record_keeps_its_partition_and_its_time() -> None:
-    producer = TransactionalProducer(load_settings(), "redrive", CrashPoints(None))
-    client: Any = producer._client
-    run(producer.commit([ProducerRecord("tweets", 2, None, None, [], 12)], {TWEETS: 1}, "redrive"))
-    assert ("send", "tweets", 2, [(None, None, 12)]) in client.calls
+@pytest.mark.parametrize("code", [3, 5, 6, 7, 13, 19, 20, 56, 78])
+def test_where_a_leader_moves_only_what_is_left_is_sent_again_as_it_was(code: int) -> None:
+    brokers = FakeBrokers(Produce=[{SECOND: code}])
+    send(brokers, RECORDS)
+    first, second = brokers.requests("Produce")
+    assert [(topic, [number for number, _ in found]) for topic, found in second.topics] == [(EVENTS, [1])]
+    assert second.topics[0][1][0] == first.topics[0][1][1]
+    assert brokers.num_refreshes == 1
 
 
-def test_a_topic_that_is_not_there_is_an_error_of_its_own() -> None:
-    producer, client = exactly_once()
-    client.errors["partitions_for"] = UnknownTopicOrPartitionError()
-    with pytest.raises(UnknownTopicOrPartitionError):
-        run(producer.partitions_for("nowhere"))
+def test_a_leader_that_does_not_answer_does_not_hold_up_the_others() -> None:
+    brokers = FakeBrokers(Produce=[KafkaConnectionError("gone")])
+    brokers.leader_of[SECOND] = 1
+    send(brokers, RECORDS)
+    assert len(brokers.requests("Produce")) == 3
+
+
+@pytest.mark.parametrize("code", [45, 47, 48, 49, 52, 59, 90])
+def test_a_producer_that_is_over_is_told_apart(code: int) -> None:
+    with pytest.raises(FencedError, match=f"Produce.*{code}"):
+        send(FakeBrokers(Produce=[code]), RECORDS)
+
+
+def test_a_record_that_the_broker_does_not_take_is_an_error_that_names_it() -> None:
+    with pytest.raises(
+        RefusedError, match=r"Produce to sentiment\.events-0 with error 10: MESSAGE_SIZE_TOO_LARGE"
+    ) as caught:
+        send(FakeBrokers(Produce=[MessageSizeTooLargeError.errno]), RECORDS)
+    assert caught.value.code == MessageSizeTooLargeError.errno
+
+
+def test_a_start_waits_for_the_end_of_what_the_id_had_open() -> None:
+    brokers = FakeBrokers(InitProducerId=[51, 51, 14, 0])
+    run(new_producer(brokers, "t", transaction_timeout_s=12, commit_timeout_s=5).start())
+    requests = brokers.requests("InitProducerId")
+    assert len(requests) == 4
+    assert (requests[0].transactional_id, requests[0].transaction_timeout_ms) == ("t", 12_000)
+
+
+def test_a_start_that_is_refused_says_so() -> None:
+    with pytest.raises(RefusedError, match="InitProducerId with error 53"):
+        run(new_producer(FakeBrokers(InitProducerId=[53]), "t").start())
+
+
+@pytest.mark.parametrize("answer", [KafkaConnectionError("no broker"), lambda: asyncio.sleep(BOUND_S)])
+def test_a_kafka_that_is_away_at_the_start_is_named(answer: Any) -> None:
+    with pytest.raises(DependencyError, match=r"Kafka at .* does not answer"):
+        run(new_producer(FakeBrokers(InitProducerId=[answer]), request_timeout_s=0.05).start())

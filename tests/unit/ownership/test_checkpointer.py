@@ -9,35 +9,37 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.factories import FakeStore, new_entry, new_observers, new_partition, take
+from tests.factories import TWEETS, FakeStore, Meta, new_entry, new_observers, new_partition, take
+from worker.kafka.transaction import ExpelledError
 from worker.ownership import checkpointer as checkpointer_module
 from worker.ownership.checkpointer import Checkpointer, RedisAwayError
 from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
 from worker.process import CrashPoints
 from worker.settings import load_settings
-from worker.state.store import Verdict
+from worker.state.store import Fence, Verdict
 
 BOUND_S = 60
 AWAY = RedisConnectionError("away")
+SECOND = Fence("two", "two", None)
 
 
 class FakeTakeOver:
-    """Recovers as TakeOver does, without its servers; `fenced` is its answer."""
+    """Recovers as TakeOver does, without its servers."""
 
-    def __init__(self, *, fenced: bool = False) -> None:
-        self.fenced = fenced
-        self.calls: list[str] = []
+    def __init__(self, *, error: Exception | None = None) -> None:
+        self.error = error
+        self.calls: list[Partition] = []
 
-    async def rewrite(self, partition: Partition) -> bool:
-        self.calls.append("rewrite")
-        partition.rewrite("5.0.2")
-        return self.fenced
-
-    async def rebuild(self, partition: Partition) -> bool:
-        self.calls.append("rebuild")
-        partition.reset("5.0.2", 0)
-        return self.fenced
+    async def recover(self, partition: Partition) -> bool:
+        self.calls.append(partition)
+        if self.error is not None:
+            raise self.error
+        if partition.complete:
+            partition.rewrite(SECOND)
+            return False
+        partition.reset(SECOND, 0, partition.committed)
+        return True
 
 
 def new_checkpointer(store: Any, takeover: Any = None, lock: ProcessingLock | None = None) -> Checkpointer:
@@ -87,24 +89,22 @@ def test_many_changed_states_do_not_hold_up_a_revocation(monkeypatch: pytest.Mon
     assert partition.num_dirty == 4
 
 
-def test_a_partition_fenced_in_redis_is_dropped_and_never_flushed_again() -> None:
-    dropped: list[str] = []
-    store, partition = FakeStore(Verdict.FENCED, Verdict.OK), changed_partition(dropped=dropped)
-    checkpointer = new_checkpointer(store)
-    run(checkpointer.flush(partition))
-    run(checkpointer.flush(partition))
-    assert dropped == ["redis"]
-    assert store.answers == [Verdict.OK]
-    assert partition.num_dirty
-
-
-def test_a_redis_that_lost_the_states_marks_the_partition_and_stops_its_flushes() -> None:
-    store, partition = FakeStore(Verdict.LOST, Verdict.OK), changed_partition()
+def test_a_redis_that_holds_something_else_marks_the_partition_and_stops_its_flushes() -> None:
+    store, partition = FakeStore(Verdict.CHANGED, Verdict.OK), changed_partition()
     checkpointer = new_checkpointer(store)
     run(checkpointer.flush(partition))
     run(checkpointer.flush(partition))
     assert partition.lost
     assert store.answers == [Verdict.OK]
+    assert partition.num_dirty
+
+
+def test_a_flush_after_another_workers_claim_writes_nothing() -> None:
+    store, partition = FakeStore(), changed_partition()
+    store.metas[TWEETS] = Meta("another", lineage="one")
+    run(new_checkpointer(store).flush(partition))
+    assert partition.lost
+    assert store.entries == {}
 
 
 def test_an_idle_partition_is_looked_at_now_and_then_and_not_at_every_flush() -> None:
@@ -113,11 +113,11 @@ def test_an_idle_partition_is_looked_at_now_and_then_and_not_at_every_flush() ->
 
     async def scenario() -> None:
         await checkpointer.flush(partition)
-        store.answers = [Verdict.LOST]
+        store.answers = [Verdict.CHANGED]
         await checkpointer.flush(partition)
 
     run(scenario())
-    assert store.answers == [Verdict.LOST]
+    assert store.answers == [Verdict.CHANGED]
 
 
 def test_redis_is_asked_until_it_answers() -> None:
@@ -143,7 +143,7 @@ def test_states_that_are_all_in_memory_are_written_again_without_a_seek() -> Non
     takeover, partition = FakeTakeOver(), changed_partition()
     partition.mark_lost()
     assert not run(new_checkpointer(FakeStore(), takeover).recover_lost([partition]))
-    assert takeover.calls == ["rewrite"]
+    assert takeover.calls == [partition]
     assert not partition.lost
 
 
@@ -151,7 +151,7 @@ def test_states_that_are_not_all_in_memory_are_rebuilt_from_the_log() -> None:
     takeover, partition = FakeTakeOver(), new_partition(position=3, start=3, committed=3)
     partition.mark_lost()
     assert run(new_checkpointer(FakeStore(), takeover).recover_lost([partition]))
-    assert takeover.calls == ["rebuild"]
+    assert takeover.calls == [partition]
 
 
 def test_a_partition_whose_states_are_there_is_not_recovered() -> None:
@@ -162,20 +162,31 @@ def test_a_partition_whose_states_are_there_is_not_recovered() -> None:
 
 def test_a_dropped_partition_is_not_recovered() -> None:
     takeover, partition = FakeTakeOver(), new_partition(position=0)
-    partition.drop("kafka")
+    partition.drop()
     assert not run(new_checkpointer(FakeStore(), takeover).recover(partition))
     assert takeover.calls == []
 
 
-def test_a_partition_that_is_fenced_while_it_is_recovered_is_dropped() -> None:
-    dropped: list[str] = []
-    partition = new_partition(position=0, dropped=dropped)
-    assert run(new_checkpointer(FakeStore(), FakeTakeOver(fenced=True)).recover(partition))
-    assert dropped == ["redis"]
+def test_a_recovery_waits_for_a_redis_that_is_away() -> None:
+    class Away(FakeTakeOver):
+        async def recover(self, partition: Partition) -> bool:
+            if not self.calls:
+                self.calls.append(partition)
+                raise AWAY
+            return await super().recover(partition)
+
+    takeover, partition = Away(), new_partition()
+    assert not run(new_checkpointer(FakeStore(), takeover).recover(partition))
+    assert takeover.calls == [partition, partition]
+
+
+def test_a_recovery_for_which_the_group_does_not_count_on_us_ends_in_an_error() -> None:
+    with pytest.raises(ExpelledError):
+        run(new_checkpointer(FakeStore(), FakeTakeOver(error=ExpelledError("22"))).recover(new_partition()))
 
 
 def test_a_recovery_waits_for_the_commit_under_way() -> None:
-    lock, takeover = ProcessingLock(), FakeTakeOver()
+    lock, takeover, partition = ProcessingLock(), FakeTakeOver(), new_partition()
     seen = SimpleNamespace(calls_at_commit=None)
 
     async def commit() -> None:
@@ -185,8 +196,8 @@ def test_a_recovery_waits_for_the_commit_under_way() -> None:
     async def scenario() -> None:
         async with lock:
             lock.start_commit(commit())
-            await new_checkpointer(FakeStore(), takeover, lock).recover(new_partition())
+            await new_checkpointer(FakeStore(), takeover, lock).recover(partition)
 
     run(scenario())
     assert seen.calls_at_commit == []
-    assert takeover.calls == ["rewrite"]
+    assert takeover.calls == [partition]

@@ -7,9 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.factories import FIRST_EPOCH, Record, new_entry, new_partition, take
-from worker.ownership.partition import PARTIAL, Partition, Snapshot
-from worker.state.store import Fence
+from tests.factories import Record, new_entry, new_partition, take
+from worker.ownership.lineage import lineage_name
+from worker.ownership.partition import Partition, Snapshot
+from worker.records.types import ResetReason
+from worker.state.store import Fence, TopicInfo
+
+SECOND = Fence("two", "two", None)
 
 
 def applied(partition: Partition, *names: str) -> Partition:
@@ -107,15 +111,15 @@ def test_a_state_that_changed_during_a_flush_is_flushed_again() -> None:
 def test_a_flush_under_another_fence_cannot_be_taken_for_this_one() -> None:
     partition = applied(new_partition(), "a")
     snapshot = partition.snapshot()
-    partition.rewrite("5.0.2")
-    with pytest.raises(AssertionError, match=r"5\.0\.1"):
+    partition.rewrite(SECOND)
+    with pytest.raises(AssertionError, match=r"under .*'one'.*, not under .*'two'"):
         partition.flushed(snapshot)
 
 
 def test_a_reset_goes_back_without_forgetting_what_was_published() -> None:
     partition = applied(new_partition(position=7, start=7, committed=9), "a", "b")
     partition.mark_lost()
-    partition.reset("5.0.2", 3)
+    partition.reset(SECOND, 3, 9)
     assert (partition.taken, partition.applied, partition.committed, partition.position) == (3, 3, 9, None)
     assert partition.entry("a") is None
     assert partition.complete
@@ -127,16 +131,16 @@ def test_a_rewrite_makes_every_state_dirty_under_a_new_lineage() -> None:
     partition = applied(new_partition(), "a", "b")
     flush(partition)
     partition.mark_lost()
-    partition.rewrite("5.0.2")
+    partition.rewrite(SECOND)
     assert not partition.lost
     snapshot = partition.snapshot()
-    assert snapshot.fence == Fence(FIRST_EPOCH, "5.0.2", None)
+    assert snapshot.fence == SECOND
     assert snapshot.entries.keys() == {"a", "b"}
 
 
 def test_states_that_are_not_all_in_memory_cannot_be_rewritten() -> None:
     with pytest.raises(AssertionError, match="not in memory"):
-        new_partition(position=0).rewrite("5.0.2")
+        new_partition(position=0).rewrite(SECOND)
 
 
 def test_a_rebuild_below_the_commit_does_not_move_the_commit_back() -> None:
@@ -146,18 +150,87 @@ def test_a_rebuild_below_the_commit_does_not_move_the_commit_back() -> None:
     assert (partition.applied, partition.committed) == (4, 9)
 
 
-def test_the_name_of_a_lineage_tells_whether_the_past_is_unknown() -> None:
-    assert new_partition(lineage="1.0.2" + PARTIAL).has_unknown_past
-    assert not new_partition(lineage="1.0.2").has_unknown_past
+def test_a_reset_to_states_in_redis_finds_them_there_and_not_in_memory() -> None:
+    partition = applied(new_partition(), "a", "b", "c")
+    partition.reset(Fence("two", "one", 2), 2, 3)
+    assert (partition.taken, partition.position) == (2, 2)
+    assert not partition.complete
+    assert not partition.knows("a")
 
 
-def test_a_partition_is_dropped_once_however_often_it_is_fenced() -> None:
-    dropped: list[str] = []
-    partition = new_partition(dropped=dropped)
-    partition.drop("redis")
-    partition.drop("kafka")
+def test_a_reset_may_take_back_what_a_truncated_log_does_not_hold_any_more() -> None:
+    partition = new_partition(position=9, start=9, committed=9)
+    partition.reset(SECOND, 0, 5)
+    assert (partition.taken, partition.committed) == (0, 5)
+
+
+def test_a_claim_of_its_own_that_is_made_again_changes_nothing_but_the_owner() -> None:
+    partition = applied(new_partition(), "a")
+    partition.mark_lost()
+    partition.renew("two")
+    assert partition.fence == Fence("two", "one", None)
+    assert not partition.lost
+    assert partition.num_dirty == 1
+
+
+@pytest.mark.parametrize("reset", [None, *ResetReason])
+def test_a_stream_without_a_state_reports_what_became_of_its_lineage(reset: ResetReason | None) -> None:
+    partition = new_partition(lineage=lineage_name("one", reset))
+    assert partition.first_seen_reset(b"key") is reset
+    assert partition.first_seen_reset(None) is reset
+
+
+def test_a_stream_that_came_from_another_partition_reports_that() -> None:
+    keys = [str(number).encode() for number in range(100)]
+    grown = new_partition(topic=TopicInfo("", 8), num_partitions_before=3)
+    reasons = {grown.first_seen_reset(key) for key in keys}
+    assert reasons == {None, ResetReason.MOVED}
+    assert grown.first_seen_reset(None) is None
+    same = new_partition(topic=TopicInfo("", 8))
+    assert {same.first_seen_reset(key) for key in keys} == {None}
+
+
+def test_an_idle_partition_passes_what_holds_no_records() -> None:
+    partition = applied(new_partition(), "a")
+    partition.skip_to(5)
+    assert (partition.taken, partition.applied, partition.committed, partition.position) == (5, 5, 5, None)
+    assert partition.snapshot().position == 5
+
+
+def test_nothing_is_passed_while_records_are_under_way_or_replayed() -> None:
+    under_way = new_partition()
+    take(under_way, 1)
+    for partition, position in ((under_way, 5), (new_partition(committed=3), 2)):
+        assert not partition.is_done_at(position)
+        with pytest.raises(AssertionError, match="records are left"):
+            partition.skip_to(position)
+
+
+def test_a_rebuild_that_ends_in_markers_is_done_once_the_consumer_has_passed_them() -> None:
+    partition = new_partition(committed=3)
+    assert partition.is_done_at(3)
+    partition.skip_to(3)
+    assert (partition.taken, partition.applied, partition.committed) == (3, 3, 3)
+
+
+def test_the_groups_offset_is_behind_until_it_is_what_is_done_here() -> None:
+    partition = new_partition(position=5, start=5, committed=5, group_offset=9)
+    assert partition.offset_is_behind
+    partition.skip_to(5)
+    assert not partition.offset_is_behind
+    assert new_partition(committed=5).offset_is_behind, "the group has no offset"
+    assert not new_partition(committed=5, group_offset=5).offset_is_behind
+    new = new_partition()
+    applied(new, "a")
+    assert not new.offset_is_behind
+
+
+def test_a_dropped_partition_is_neither_owned_nor_done() -> None:
+    partition = new_partition()
+    assert partition.is_done_at(0)
+    partition.drop()
     assert not partition.owned
-    assert dropped == ["redis"]
+    assert not partition.is_done_at(0)
 
 
 @pytest.mark.parametrize(
@@ -185,9 +258,9 @@ class PartitionCalls(RuleBasedStateMachine):
         self.snapshot: Snapshot | None = None
         self.num_lineages = 1
 
-    def next_lineage(self) -> str:
+    def next_lineage(self) -> Fence:
         self.num_lineages += 1
-        return f"5.0.{self.num_lineages}"
+        return Fence(str(self.num_lineages), str(self.num_lineages), None)
 
     @rule(count=st.integers(1, 5), overlap=st.integers(0, 3), names=st.lists(st.sampled_from("abc"), min_size=1))
     def take_and_stage(self, count: int, overlap: int, names: list[str]) -> None:
@@ -230,7 +303,17 @@ class PartitionCalls(RuleBasedStateMachine):
         if self.partition.complete:
             self.partition.rewrite(self.next_lineage())
         else:
-            self.partition.reset(self.next_lineage(), max(0, self.partition.committed - back))
+            committed = self.partition.committed
+            self.partition.reset(self.next_lineage(), max(0, committed - back), committed)
+
+    @precondition(lambda self: not self.batches)
+    @rule(further=st.integers(0, 5))
+    def skip(self, further: int) -> None:
+        position = self.partition.committed + further
+        if self.partition.is_done_at(position):
+            self.partition.skip_to(position)
+            assert self.partition.is_done_at(position)
+            assert not self.partition.offset_is_behind
 
     @invariant()
     def offsets_are_in_order(self) -> None:

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from model import InferenceEngine, Request, Result
 from tests.factories import DAY_MS, START_MS, Record, erasure, new_partition, text_record
 from worker.errors import RecordError
-from worker.ownership.partition import PARTIAL, Partition
+from worker.ownership.lineage import lineage_name
+from worker.ownership.partition import Partition
 from worker.processing.scoring import Scorer, Slice
-from worker.records.types import OutputRecord
+from worker.records.types import OutputRecord, ResetReason
 from worker.settings import Settings, load_settings
 from worker.state.entry import StreamEntry
+from worker.state.store import TopicInfo
 
 TEXTS = ("great flight", "the film was not good", "terrible, terrible service!", "today", "so happy :)")
 
@@ -155,12 +157,36 @@ def test_a_dead_letter_leaves_its_stream_as_it_was_however_late_it_is(tiny_engin
 
 
 def test_a_stream_whose_past_left_the_log_says_so_in_its_first_event(tiny_engine: InferenceEngine) -> None:
-    partition = new_partition(lineage="1.0.1" + PARTIAL, committed=1)
+    partition = new_partition(lineage=lineage_name("one", ResetReason.HISTORY_LOST), committed=1)
     work = read(tiny_engine, [text_record(0, "a", "great"), text_record(1, "a", "great")], partition)
     (event,) = events(work)
     assert event["state"] == {"num_records": 2, "reset": "history_lost"}
     (event,) = events(read(tiny_engine, [text_record(2, "a", "great")], partition))
     assert event["state"]["reset"] is None
+
+
+@pytest.mark.parametrize("reset", [ResetReason.TOPIC_RECREATED, ResetReason.LOG_TRUNCATED])
+def test_a_stream_whose_log_changed_says_so_in_its_first_event(
+    tiny_engine: InferenceEngine, reset: ResetReason
+) -> None:
+    partition = new_partition(lineage=lineage_name("one", reset))
+    work = read(tiny_engine, [text_record(0, "a", "great"), text_record(1, "a", "great")], partition)
+    assert [event["state"]["reset"] for event in events(work)] == [reset, None]
+    assert work.resets == [reset]
+
+
+@pytest.mark.parametrize("committed", [0, 1], ids=["new", "rebuilt"])
+def test_a_stream_that_came_from_another_partition_says_so_in_its_first_event_alone(
+    tiny_engine: InferenceEngine, committed: int
+) -> None:
+    grown = {"topic": TopicInfo("", 8), "num_partitions_before": 3}
+    (moved, *_), (stayed, *_) = (
+        [key for key in map(str, range(100)) if new_partition(**grown).first_seen_reset(key.encode()) == reset]
+        for reset in (ResetReason.MOVED, None)
+    )
+    partition = new_partition(committed=committed, **grown)
+    work = read(tiny_engine, [text_record(n, (moved, moved, stayed)[n], "great") for n in range(3)], partition)
+    assert [event["state"]["reset"] for event in events(work)] == [ResetReason.MOVED, None, None][committed:]
 
 
 def test_dead_letters_keep_their_record_and_their_neighbours_are_scored(tiny_engine: InferenceEngine) -> None:

@@ -11,7 +11,6 @@ from faust import SASLCredentials
 
 import worker
 from model import CheckpointError
-from tests.factories import new_observers
 from worker.errors import DependencyError, SettingsError
 from worker.kafka import consumer as consumer_module
 from worker.kafka.consumer import BatchApp, BatchTransport
@@ -143,7 +142,7 @@ def test_an_error_in_a_task_ends_the_process(ended: list[BaseException]) -> None
     assert isinstance(ended[0], ZeroDivisionError)
 
 
-def test_a_shutdown_closes_the_health_server_and_the_store() -> None:
+def test_a_shutdown_closes_the_health_server_and_the_connections() -> None:
     closed: list[str] = []
 
     class Closes:
@@ -153,8 +152,8 @@ def test_a_shutdown_closes_the_health_server_and_the_store() -> None:
         async def close(self) -> None:
             closed.append(self.name)
 
+    brokers: Any = Closes("brokers")
     store: Any = Closes("store")
     server: Any = Closes("server")
-    new_observers()
-    asyncio.run(app_module._closing(store, server)())
-    assert closed == ["server", "store"]
+    asyncio.run(app_module._closing(brokers, store, server)())
+    assert closed == ["server", "store", "brokers"]

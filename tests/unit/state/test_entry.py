@@ -43,6 +43,19 @@ def test_the_header_bytes_are_those_of_earlier_versions() -> None:
     assert new_entry(ResetReason.EXPIRED).to_bytes(FINGERPRINT)[:20].hex() == "01028d0003000000000000000068e5cf8b010000"
 
 
+def test_each_reason_keeps_its_number() -> None:
+    numbers = {reset: new_entry(reset).to_bytes(FINGERPRINT)[1] for reset in [None, *ResetReason]}
+    assert numbers == {
+        None: 0,
+        ResetReason.HISTORY_LOST: 1,
+        ResetReason.EXPIRED: 2,
+        ResetReason.NOT_FINITE: 3,
+        ResetReason.TOPIC_RECREATED: 4,
+        ResetReason.LOG_TRUNCATED: 5,
+        ResetReason.MOVED: 6,
+    }
+
+
 def test_bytes_of_another_version_are_refused_with_the_version() -> None:
     data = b"\x07" + new_entry().to_bytes(FINGERPRINT)[1:]
     with pytest.raises(StateError, match="version 7"):

@@ -13,7 +13,7 @@ from worker.tools import checks
 from worker.tools.checks import Finding, check_all
 
 
-class FakeLog:
+class FakeBrokers:
     """A cluster with three topics, unless `error` is set."""
 
     error: Exception | None = None
@@ -21,7 +21,7 @@ class FakeLog:
     def __init__(self, _: Settings) -> None:
         pass
 
-    async def __aenter__(self) -> FakeLog:
+    async def __aenter__(self) -> FakeBrokers:
         if self.error is not None:
             raise self.error
         return self
@@ -29,8 +29,8 @@ class FakeLog:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def partition_counts(self) -> dict[str, int]:
-        return {"tweets": 4, "reviews": 4, "sentiment.events": 4}
+    async def topics(self) -> set[str]:
+        return {"tweets", "reviews", "sentiment.events"}
 
 
 class FakeStateStore:
@@ -51,9 +51,9 @@ class FakeStateStore:
 
 @pytest.fixture(autouse=True)
 def servers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeLog, "error", None)
+    monkeypatch.setattr(FakeBrokers, "error", None)
     monkeypatch.setattr(FakeStateStore, "error", None)
-    monkeypatch.setattr(checks, "Log", FakeLog)
+    monkeypatch.setattr(checks, "Brokers", FakeBrokers)
     monkeypatch.setattr(checks, "StateStore", FakeStateStore)
     monkeypatch.setattr(checks, "check_topics", lambda _: None)
 
@@ -71,7 +71,7 @@ def test_four_healthy_dependencies_give_four_findings(tiny_checkpoint: Path) -> 
 
 
 def test_without_kafka_the_topics_are_not_checked_but_the_others_are(tiny_checkpoint: Path) -> None:
-    FakeLog.error = DependencyError("Kafka", "here", "does not answer", "Start it")
+    FakeBrokers.error = DependencyError("Kafka", "here", "does not answer", "Start it")
     findings = found(tiny_checkpoint)
     assert findings["kafka"].exit_code == findings["topics"].exit_code == EXIT_DEPENDENCY
     assert "without Kafka" in findings["topics"].detail

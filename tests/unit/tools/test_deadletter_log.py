@@ -1,12 +1,18 @@
 """The progress of a redrive survives its encoding in the offset of the consumer group."""
 
+import asyncio
+from typing import Any
+
 import pytest
-from aiokafka.structs import OffsetAndMetadata
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fake_brokers import FakeBrokers
 from worker.errors import Reason
-from worker.tools.deadletter_log import read_progress, write_progress
+from worker.kafka.transaction import GroupOffset
+from worker.records.types import TopicPartition
+from worker.settings import load_settings
+from worker.tools.deadletter_log import DeadLetterLog, read_progress, write_progress
 
 progresses = st.fixed_dictionaries(dict.fromkeys(Reason, st.integers(0, 2**62)))
 
@@ -20,14 +26,27 @@ def test_the_progress_of_each_reason_is_read_back(progress: dict[str, int]) -> N
 
 
 def test_a_group_without_an_offset_starts_at_the_beginning() -> None:
-    assert read_progress(OffsetAndMetadata(-1, "")) == dict.fromkeys(Reason, 0)
+    assert read_progress(None) == dict.fromkeys(Reason, 0)
 
 
 @pytest.mark.parametrize("metadata", ["", "by hand", "[]", '{"no_text": "x"}', '{"unheard_of": 3}'])
 def test_an_offset_set_by_hand_counts_for_every_reason(metadata: str) -> None:
-    assert read_progress(OffsetAndMetadata(7, metadata)) == dict.fromkeys(Reason, 7)
+    assert read_progress(GroupOffset(7, metadata)) == dict.fromkeys(Reason, 7)
 
 
 def test_a_reason_that_the_metadata_lacks_starts_at_the_offset() -> None:
-    progress = read_progress(OffsetAndMetadata(3, '{"no_text": 9}'))
+    progress = read_progress(GroupOffset(3, '{"no_text": 9}'))
     assert (progress[Reason.NO_TEXT], progress[Reason.POISON]) == (9, 3)
+
+
+def test_the_progress_beside_a_redrive_that_is_under_way_is_what_that_has_committed() -> None:
+    tp = TopicPartition("sentiment.deadletters", 0)
+    brokers: Any = FakeBrokers()
+    brokers.offsets = {tp: write_progress(dict.fromkeys(Reason, 9))}
+
+    async def ask() -> Any:
+        return await DeadLetterLog(load_settings(), brokers).progress([tp])
+
+    assert asyncio.run(ask()) == {tp: dict.fromkeys(Reason, 9)}
+    (request,) = brokers.requests("OffsetFetch")
+    assert not request.require_stable, "an open transaction hides no progress"

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any, ClassVar
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaConnectionError
 
 from tests.factories import START_MS, Record
 from worker.errors import DependencyError, Reason, RecordError, SentimentError, TopicsError
@@ -36,7 +36,7 @@ class FakeLetters:
     done: ClassVar[Progress] = {}
     error: Exception | None = None
 
-    def __init__(self, _: Any) -> None:
+    def __init__(self, *_: Any) -> None:
         pass
 
     async def __aenter__(self) -> FakeLetters:
@@ -63,20 +63,12 @@ class FakeRedriveProducer:
     """Records what is committed, unless `error` is set."""
 
     committed: ClassVar[list[tuple[list[ProducerRecord], Progress]]] = []
-    partitions: ClassVar[set[int]] = {0, 1}
     error: Exception | None = None
 
     def __init__(self, *_: Any) -> None:
         pass
 
     async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    async def partitions_for(self, topic: str) -> set[int]:
-        if not self.partitions:
-            raise UnknownTopicOrPartitionError(topic)
-        return self.partitions
 
     async def commit(self, records: Iterable[ProducerRecord], offsets: Any, group: str) -> None:
         if self.error is not None:
@@ -85,14 +77,33 @@ class FakeRedriveProducer:
         self.committed.append((list(records), read_progress(offsets[LETTERS])))
 
 
+class FakeBrokers:
+    """A cluster in which each topic has `num` partitions."""
+
+    num = 2
+
+    def __init__(self, _: Any) -> None:
+        pass
+
+    async def __aenter__(self) -> FakeBrokers:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def num_partitions(self, _: str) -> int:
+        return self.num
+
+
 @pytest.fixture(autouse=True)
 def kafka(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeLetters, "records", [letter(0, Reason.NO_TEXT), letter(1, Reason.POISON)])
     monkeypatch.setattr(FakeLetters, "done", {})
     monkeypatch.setattr(FakeLetters, "error", None)
     monkeypatch.setattr(FakeRedriveProducer, "committed", [])
-    monkeypatch.setattr(FakeRedriveProducer, "partitions", {0, 1})
+    monkeypatch.setattr(FakeBrokers, "num", 2)
     monkeypatch.setattr(FakeRedriveProducer, "error", None)
+    monkeypatch.setattr(deadletters, "Brokers", FakeBrokers)
     monkeypatch.setattr(deadletters, "DeadLetterLog", FakeLetters)
     monkeypatch.setattr(deadletters, "TransactionalProducer", FakeRedriveProducer)
 
@@ -153,9 +164,9 @@ def test_a_list_gives_the_source_of_each_and_whether_a_redrive_would_send_it() -
     assert [found.id for found in listed(Reason.POISON)] == ["sentiment.deadletters-0-1"]
 
 
-@pytest.mark.parametrize("partitions", [{0}, set()], ids=["partition", "topic"])
-def test_a_source_that_is_gone_is_named(partitions: set[int]) -> None:
-    FakeRedriveProducer.partitions = partitions
+@pytest.mark.parametrize("num_partitions", [1, 0], ids=["partition", "topic"])
+def test_a_source_that_is_gone_is_named(num_partitions: int) -> None:
+    FakeBrokers.num = num_partitions
     with pytest.raises(TopicsError, match="tweets-1"):
         redriven()
 
