@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from worker.kafka.assignment import Assignment, PartitionHandler
 from worker.kafka.brokers import GROUP
 from worker.kafka.consumer import BatchConsumer
 from worker.kafka.fetch_thread import Fetched
-from worker.kafka.microbatch import MicroBatch, Pacing
+from worker.kafka.microbatch import InFlight, MicroBatch, Pacing
 from worker.kafka.protocol.codes import ErrorCode
 from worker.kafka.protocol.offsets import Membership
 from worker.process import die
@@ -87,12 +86,10 @@ class FetchThread:
 class SimulatedConsumer:
     """Stands for the Faust app and its consumer. Fetched records go through BatchConsumer's own methods."""
 
-    in_flight = BatchConsumer.in_flight
     positions = BatchConsumer.positions
     idle_positions = BatchConsumer.idle_positions
     reseek = BatchConsumer.reseek
     done = BatchConsumer.done
-    _wait_for_room = BatchConsumer._wait_for_room
     _receive = BatchConsumer._receive
     _deliver = BatchConsumer._deliver
     _drop_fetched = BatchConsumer._drop_fetched
@@ -108,10 +105,8 @@ class SimulatedConsumer:
         self._batches.force_put_nowait = self._batches.put_nowait
         self._seek_number = 0
         self._waiting: list[MicroBatch] = []
-        self._in_flight: Counter[TopicPartition] = Counter()
-        self._in_flight_bytes = 0
+        self.in_flight = InFlight(settings)
         self._positions: dict[TopicPartition, tuple[int, int]] = {}
-        self._room = asyncio.Event()
         self._membership: Membership | None = None
         self._assigned_counts: dict[str, int] | None = None  # of the group's leader
 
@@ -144,7 +139,7 @@ class SimulatedConsumer:
     async def fetch_records(self) -> None:
         """See BatchConsumer._drain_messages."""
         while True:
-            await self._wait_for_room(lambda: False)
+            await self.in_flight.wait_for_room(lambda: False)
             fetched = await self._thread.fetch()
             await asyncio.sleep(_HANDOVER_S)
             await self._flow.wait()

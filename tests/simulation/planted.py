@@ -152,6 +152,17 @@ def ended_before_everything_is_written() -> AbstractContextManager[Any]:
     return mock.patch.object(TransactionalProducer, "_publish", publish)
 
 
+def late_requests_accepted() -> AbstractContextManager[Any]:
+    """After an answer was lost the next transaction goes on under the same epoch (KIP-890)."""
+    commit = TransactionalProducer.commit
+
+    async def unaware(self: Any, *arguments: Any) -> None:
+        self._num_unanswered = self._brokers.num_unanswered
+        await commit(self, *arguments)
+
+    return mock.patch.object(TransactionalProducer, "commit", unaware)
+
+
 def refused_transaction_left_open() -> AbstractContextManager[Any]:
     """What was refused is not aborted, and goes into the next transaction."""
     end = TransactionalProducer._end
@@ -187,7 +198,7 @@ def fetched_records_kept_over_a_seek() -> AbstractContextManager[Any]:
 def rebuild_over_markers_never_ends() -> AbstractContextManager[Any]:
     """A partition is only done at a record."""
     return mock.patch.object(
-        Partition, "is_done_at", lambda self, _: self.owned and self.is_idle and self.applied == self.committed
+        Partition, "is_done_at", lambda self, _: self.owned and self.applied == self.taken == self.committed
     )
 
 
@@ -249,6 +260,7 @@ ALL: dict[str, Planted] = {
         published_during_replay,
         undecided_commit_repeated,
         ended_before_everything_is_written,
+        late_requests_accepted,
         refused_transaction_left_open,
         reseek_missing,
         fetched_records_kept_over_a_seek,

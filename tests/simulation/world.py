@@ -301,7 +301,7 @@ class World:
             taking = worker.manager._taking
             if taking is not None and not taking.done():
                 return False
-            if worker.consumer._in_flight[tp]:
+            if worker.consumer.in_flight.has(tp):
                 return False
             if partition is not None and partition.owned:
                 is_known = partition.topic.topic_id.endswith(topic_id)

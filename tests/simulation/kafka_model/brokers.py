@@ -27,6 +27,7 @@ class SimulatedBrokers:
     def __init__(self, cluster: Cluster, network: Network) -> None:
         self._cluster = cluster
         self._network = network
+        self.num_unanswered = 0
         self._counts: dict[str, tuple[float, int]] = {}
 
     async def start(self) -> None:
@@ -50,7 +51,11 @@ class SimulatedBrokers:
     async def ask(self, node_id: int, request: Any) -> Any:
         """See Brokers."""
         assert node_id == NODE_ID
-        return await self._network.ask(lambda: self._cluster.handle(request), _lost, type(request).__name__)
+        try:
+            return await self._network.ask(lambda: self._cluster.handle(request), _lost, type(request).__name__)
+        except KafkaError:
+            self.num_unanswered += 1
+            raise
 
     async def ask_any(self, request: Any) -> Any:
         """See Brokers."""

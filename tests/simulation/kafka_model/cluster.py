@@ -176,7 +176,9 @@ class Cluster:
             if log is None:
                 return tp.partition, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1, -1, -1
             batch = DefaultRecordBatch(data)
-            in_transaction = batch.is_transactional and self.coordinator.holds(batch.producer_id, tp=tp)
+            in_transaction = batch.is_transactional and self.coordinator.holds(
+                (batch.producer_id, batch.producer_epoch), tp=tp
+            )
             code, offset = log.produce(batch, list(batch), in_transaction=in_transaction)
             return tp.partition, code, offset, -1, log.start
 
@@ -219,7 +221,7 @@ class Cluster:
         )
         if code is ErrorCode.NONE:
             code = group.check_producer(request.producer)
-        if code is ErrorCode.NONE and not self.coordinator.holds(request.producer[0], group=request.group):
+        if code is ErrorCode.NONE and not self.coordinator.holds(request.producer, group=request.group):
             code = ErrorCode.INVALID_TXN_STATE
         if code is ErrorCode.NONE and known:
             group.stage(request.producer, known)

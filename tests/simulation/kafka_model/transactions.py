@@ -121,12 +121,12 @@ class TransactionCoordinator:
         complete = State.COMPLETE_COMMIT if commit else State.COMPLETE_ABORT
         return ErrorCode.NONE if found.state is complete else ErrorCode.INVALID_TXN_STATE
 
-    def holds(self, producer_id: int, *, tp: TopicPartition | None = None, group: str | None = None) -> bool:
+    def holds(self, producer: tuple[int, int], *, tp: TopicPartition | None = None, group: str | None = None) -> bool:
         """Whether the producer has an open transaction with this partition or group in it."""
         return any(
             t.state is State.ONGOING and (tp in t.tps or group in t.groups)
             for t in self.transactions.values()
-            if t.producer_id == producer_id
+            if (t.producer_id, t.epoch) == producer
         )
 
     def expire(self, transactional_id: str) -> None:
