@@ -27,7 +27,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     if options.planted is not None:
-        return _report_planted(options.planted or list(ALL), options.seeds)
+        return _report_planted(options.planted or list(ALL), options.first_seed, options.seeds)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     return _report(seeds, options.records)
 
@@ -65,10 +65,10 @@ def _show(outcome: Outcome, num_records: int) -> None:
     print(f"seed {outcome.seed}: {_counts(outcome.faults)}; repeat it: {command}", flush=True)
 
 
-def _report_planted(names: Iterable[str], max_seeds: int) -> int:
+def _report_planted(names: Iterable[str], first_seed: int, max_seeds: int) -> int:
     missed = 0
     for name in names:
-        outcome = first_seed_that_finds(name, max_seeds)
+        outcome = first_seed_that_finds(name, first_seed, max_seeds)
         missed += outcome is None
         found = "not found" if outcome is None else f"found by seed {outcome.seed}: {outcome.differences[0]}"
         print(f"{name:40} {found}", flush=True)

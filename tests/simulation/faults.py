@@ -64,6 +64,8 @@ class Faults:
                 tasks.create_task(self._one(kind, self._choices.random() * seconds))
         snapshots.cancel()
         world = self._world
+        for topic in TOPICS:
+            self._loop.in_world(_REBALANCE_S, world.rebalance_without_leader, topic)
         world.at_point = world.kafka_network.break_after = world.redis_network.break_after = None
         for slot in world.slots:
             if slot.process is not None and slot.process.paused:

@@ -12,7 +12,6 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 
 from tests.simulation.consumer import SimulatedConsumer
 from tests.simulation.run import Outcome, run_seed
-from worker.errors import UndecidedCommitError
 from worker.kafka import group
 from worker.kafka.brokers import GROUP
 from worker.kafka.log import Log, LogBounds
@@ -22,13 +21,11 @@ from worker.ownership import plan
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
 from worker.ownership.predecessors import Predecessors
-from worker.ownership.publisher import ExactlyOncePublisher
 from worker.ownership.takeover import TakeOver
 from worker.processing.pipeline import Pipeline
 from worker.processing.scoring import Slice
 from worker.records.types import TopicPartition
 from worker.state import store
-from worker.state.store import Verdict
 
 Planted = Callable[[], AbstractContextManager[Any]]
 
@@ -129,20 +126,6 @@ def published_during_replay() -> AbstractContextManager[Any]:
     return mock.patch.object(Slice, "is_replayed", lambda *_: False)
 
 
-def undecided_commit_repeated() -> AbstractContextManager[Any]:
-    """A commit whose answer was lost is sent again as another transaction."""
-    publish = ExactlyOncePublisher.publish
-
-    async def stubborn(self: ExactlyOncePublisher, outputs: Any, offsets: Any) -> None:
-        try:
-            await publish(self, outputs, offsets)
-        except UndecidedCommitError:
-            await self.start()
-            await publish(self, outputs, offsets)
-
-    return mock.patch.object(ExactlyOncePublisher, "publish", stubborn)
-
-
 def ended_before_everything_is_written() -> AbstractContextManager[Any]:
     """The transaction ends beside the delivery of its records."""
 
@@ -161,17 +144,6 @@ def late_requests_accepted() -> AbstractContextManager[Any]:
         await commit(self, *arguments)
 
     return mock.patch.object(TransactionalProducer, "commit", unaware)
-
-
-def refused_transaction_left_open() -> AbstractContextManager[Any]:
-    """What was refused is not aborted, and goes into the next transaction."""
-    end = TransactionalProducer._end
-
-    async def end_commits(self: Any, *, commit: bool) -> None:
-        if commit:
-            await end(self, commit=True)
-
-    return mock.patch.object(TransactionalProducer, "_end", end_commits)
 
 
 def reseek_missing() -> AbstractContextManager[Any]:
@@ -217,23 +189,6 @@ def lost_states_ignored() -> AbstractContextManager[Any]:
     return mock.patch.object(TakeOver, "recover", recover)
 
 
-def records_of_an_emptied_slice_forgotten() -> AbstractContextManager[Any]:
-    """A read that finds another claim of ours drops its records, which never come again."""
-
-    async def load(self: Any, work: Slice) -> None:
-        unknown = [stream for stream in work.streams if not work.partition.knows(stream)]
-        if not unknown:
-            return
-        verdict, entries = await self._checkpointer.read(work.partition, unknown)
-        if verdict is Verdict.OK:
-            work.partition.remember(zip(unknown, entries, strict=True))
-            return
-        work.items.clear()
-        await self._recover(work.partition)
-
-    return mock.patch.object(Pipeline, "_load", load)
-
-
 def group_offset_ignored() -> AbstractContextManager[Any]:
     """A take-over begins where the states are, whatever the group has committed."""
     offsets = group.Group.offsets
@@ -258,24 +213,25 @@ ALL: dict[str, Planted] = {
         end_of_the_log_ignored,
         topic_ids_ignored,
         published_during_replay,
-        undecided_commit_repeated,
         ended_before_everything_is_written,
         late_requests_accepted,
-        refused_transaction_left_open,
         reseek_missing,
         fetched_records_kept_over_a_seek,
         rebuild_over_markers_never_ends,
         lost_states_ignored,
-        records_of_an_emptied_slice_forgotten,
         group_offset_ignored,
     )
 }
 
 
-def first_seed_that_finds(name: str, max_seeds: int) -> Outcome | None:
+RARE = frozenset({"no_owner_token", "begin_by_a_paused_claimer", "late_requests_accepted"})
+"""Found after more than forty seeds."""
+
+
+def first_seed_that_finds(name: str, first_seed: int, max_seeds: int) -> Outcome | None:
     """The first of `max_seeds` seeds that finds the planted bug; None where none does."""
     with ALL[name]():
-        for seed in range(max_seeds):
+        for seed in range(first_seed, first_seed + max_seeds):
             outcome = run_seed(seed)
             if outcome.differences:
                 return outcome
