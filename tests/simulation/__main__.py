@@ -42,7 +42,9 @@ def _report(seeds: Iterable[int], num_records: int) -> int:
             _show(outcome, num_records)
     took_s = time.perf_counter() - began_s
     total = sum(outcome.num_records for outcome in outcomes)
-    faults, deaths, points = (sum(found, Counter()) for found in zip(*(o[6:9] for o in outcomes), strict=True))
+    faults: Counter[str] = sum((o.faults for o in outcomes), Counter())
+    deaths: Counter[str] = sum((o.deaths for o in outcomes), Counter())
+    points: Counter[str] = sum((o.points for o in outcomes), Counter())
     print(f"seeds         {len(outcomes)}")
     print(f"records       {total}, each under faults; {total / took_s * 3600:,.0f} an hour")
     print(f"virtual time  {sum(o.virtual_s for o in outcomes):,.0f} s in {took_s:,.0f} s")

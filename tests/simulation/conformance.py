@@ -174,7 +174,7 @@ class Script:
                 TIMEOUT_MS,
                 TIMEOUT_MS,
                 member_id,
-                instance_id,  # type: ignore[arg-type]  # None is allowed
+                instance_id,
                 "consumer",
                 protocols,
             )
@@ -188,7 +188,7 @@ class Script:
     async def sync(self, membership: Membership, assigned: Iterable[tuple[str, bytes]] = (), client: int = 0) -> None:
         """SyncGroup."""
         generation, member_id, instance_id = membership
-        request = SyncGroupRequest(self.group, generation, member_id, instance_id, list(assigned))  # type: ignore[arg-type]
+        request = SyncGroupRequest(self.group, generation, member_id, instance_id, list(assigned))
         response = await self.ask(GROUP, self.group, request, _code, client)
         self.note("SyncGroup", (response.error_code, bytes(response.member_assignment)))
 

@@ -86,13 +86,13 @@ class FetchThread:
 class SimulatedConsumer:
     """Stands for the Faust app and its consumer. Fetched records go through BatchConsumer's own methods."""
 
-    positions = BatchConsumer.positions
-    idle_positions = BatchConsumer.idle_positions
-    reseek = BatchConsumer.reseek
-    done = BatchConsumer.done
-    _receive = BatchConsumer._receive
-    _deliver = BatchConsumer._deliver
-    _drop_fetched = BatchConsumer._drop_fetched
+    positions: Any = BatchConsumer.positions
+    idle_positions: Any = BatchConsumer.idle_positions
+    reseek: Any = BatchConsumer.reseek
+    done: Any = BatchConsumer.done
+    _receive: Any = BatchConsumer._receive
+    _deliver: Any = BatchConsumer._deliver
+    _drop_fetched: Any = BatchConsumer._drop_fetched
 
     def __init__(self, settings: Settings, handler: PartitionHandler, brokers: SimulatedBrokers) -> None:
         self._settings = self._limits = settings
@@ -101,8 +101,9 @@ class SimulatedConsumer:
         self._brokers = brokers
         self._thread = FetchThread(brokers)
         self._flow = asyncio.Event()
-        self._batches: Any = asyncio.Queue()
-        self._batches.force_put_nowait = self._batches.put_nowait
+        batches: Any = asyncio.Queue()
+        batches.force_put_nowait = batches.put_nowait
+        self._batches = batches
         self._seek_number = 0
         self._waiting: list[MicroBatch] = []
         self.in_flight = InFlight(settings)
@@ -168,7 +169,7 @@ class SimulatedConsumer:
                 int(settings.session_timeout_s * 1000),
                 int(settings.rebalance_timeout_s * 1000),
                 member_id,
-                settings.instance_id,  # type: ignore[arg-type]  # None is allowed
+                settings.instance_id,
                 "consumer",
                 [("range", b"")],
             )
@@ -212,7 +213,7 @@ class SimulatedConsumer:
             self._settings.group,
             generation,
             member_id,
-            instance_id,  # type: ignore[arg-type]  # None is allowed
+            instance_id,
             assigned,
         )
         try:

@@ -129,13 +129,13 @@ class WorkerProcess:
             health,
             crash_points,
         )
-        self.consumer: Any = SimulatedConsumer(settings, self.manager, brokers)
+        consumer: Any = SimulatedConsumer(settings, self.manager, brokers)
+        self.consumer = consumer
         self.pipeline = Pipeline(
             settings, _ENGINE, self.consumer, self.manager, checkpointer, lock, _METRICS, health, crash_points
         )
-        self._monitor = Monitor(
-            settings, self.consumer, known_brokers, self.manager, self.pipeline, self.store, _METRICS, health
-        )
+        app: Any = self.consumer
+        self._monitor = Monitor(settings, app, known_brokers, self.manager, self.pipeline, self.store, _METRICS, health)
         self._stop = asyncio.Event()
 
     def stop(self) -> None:

@@ -63,11 +63,11 @@ class Slot:
 
 
 class PointAction(NamedTuple):
-    """What happens when a worker reaches a crash point for the count-th time. slot: None for any worker."""
+    """What happens when a worker reaches a crash point often enough. slot: None for any worker."""
 
     slot: str | None
     point: str
-    count: int
+    num_left: int
     action: Callable[[Slot], None]
 
 
@@ -175,8 +175,8 @@ class World:
         self._check_take_over(slot, point)
         waiting = self.at_point
         if waiting is not None and waiting.point == point and waiting.slot in {None, slot.name}:
-            self.at_point = waiting._replace(count=waiting.count - 1) if waiting.count > 1 else None
-            if waiting.count == 1:
+            self.at_point = waiting._replace(num_left=waiting.num_left - 1) if waiting.num_left > 1 else None
+            if waiting.num_left == 1:
                 waiting.action(slot)
 
     def _check_take_over(self, slot: Slot, point: str) -> None:
@@ -387,4 +387,4 @@ def _close_tasks(loop: SimulatedLoop) -> None:
     for task in asyncio.all_tasks(loop):
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         with suppress(BaseException):
-            task.get_coro().close()  # type: ignore[union-attr]
+            task.get_coro().close()
