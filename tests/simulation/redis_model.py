@@ -59,7 +59,7 @@ class RedisServer:
         """A command of a script."""
         return getattr(self, f"_{name.lower()}")(*map(_bytes, arguments))
 
-    def _get(self, key: bytes) -> bytes | None:
+    def _get(self, key: bytes) -> Any:
         return self.data.get(key)
 
     def _mget(self, *keys: bytes) -> list[bytes | None]:
@@ -73,7 +73,8 @@ class RedisServer:
         return int(self.data.pop(key, None) is not None)
 
     def _hget(self, key: bytes, field: bytes) -> bytes | None:
-        return self.data.get(key, {}).get(field)
+        found: bytes | None = self.data.get(key, {}).get(field)
+        return found
 
     def _hmget(self, key: bytes, *fields: bytes) -> list[bytes | None]:
         found = self.data.get(key, {})

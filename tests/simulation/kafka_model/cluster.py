@@ -137,7 +137,8 @@ class Cluster:
             topic = self.topics.get(name)
             if topic is None:
                 return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, name, bytes(16), False, [], 0, {}
-            partitions = [(0, number, NODE_ID, 0, [NODE_ID], [NODE_ID], [], {}) for number in range(len(topic.logs))]
+            numbers = range(len(topic.logs))
+            partitions: Any = [(0, number, NODE_ID, 0, [NODE_ID], [NODE_ID], [], {}) for number in numbers]
             return ErrorCode.NONE, name, topic.topic_id, False, partitions, 0, {}
 
         return SimpleNamespace(cluster_id="simulated", topics=[describe(name) for name in request.names])
@@ -186,7 +187,7 @@ class Cluster:
         return SimpleNamespace(topics=topics)
 
     def _list_transactions(self, request: Any) -> Response:
-        found = [
+        found: Any = [
             (name, transaction.producer_id, str(transaction.state), {})
             for name, transaction in self.coordinator.transactions.items()
             if not request.states or transaction.state in request.states
@@ -251,7 +252,7 @@ class Cluster:
             offset, metadata = group.offsets.get(tp, GroupOffset(NO_OFFSET, ""))
             return tp.partition, offset, -1, metadata, ErrorCode.NONE, {}
 
-        topics = [
+        topics: Any = [
             (name, [find(TopicPartition(name, number)) for number in numbers], {}) for name, numbers in request.topics
         ]
         return SimpleNamespace(topics=topics, error_code=ErrorCode.NONE)
