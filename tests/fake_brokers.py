@@ -30,6 +30,7 @@ class FakeBrokers:
         self.times: dict[int, int] = {}
         self.transactions: dict[int, list[str]] = {0: []}
         self.num_refreshes = 0
+        self.num_unanswered = 0
         self.next_producer_id = 0
 
     @property

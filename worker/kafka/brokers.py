@@ -35,6 +35,8 @@ class Brokers:
         self._settings = settings
         self._client: Any = None
         self._coordinators: dict[tuple[CoordinationType, str], int] = {}
+        self.num_unanswered = 0
+        """Requests whose answer did not come: brokers may have carried them out, or still do so later."""
 
     async def start(self) -> None:
         """Connect. Raises DependencyError when Kafka does not answer within the request timeout."""
@@ -65,7 +67,11 @@ class Brokers:
 
     async def ask(self, node_id: int, request: Request) -> Response:
         """The answer of one broker. Raises KafkaError, and NotImplementedError where it is too old for the request."""
-        return await self._client.send(node_id, request)
+        try:
+            return await self._client.send(node_id, request)
+        except KafkaError:
+            self.num_unanswered += 1
+            raise
 
     async def ask_any(self, request: Request) -> Response:
         """The answer of any broker, asked until one answers."""
@@ -73,6 +79,7 @@ class Brokers:
             try:
                 return await self._client.send(self._client.get_random_node(), request)
             except KafkaError as error:
+                self.num_unanswered += 1
                 await self._pause(error)
 
     async def ask_coordinator(self, kind: CoordinationType, key: str, request: Request, codes: Codes) -> Response:
@@ -85,6 +92,7 @@ class Brokers:
                 node_id = await self._coordinator(kind, key)
                 response = await self._client.send(node_id, request, group=ConnectionGroup.COORDINATION)
             except KafkaError as error:
+                self.num_unanswered += 1
                 self._coordinators.pop((kind, key), None)
                 await self._pause(error)
                 continue

@@ -82,6 +82,12 @@ class TransactionalProducer(BatchProducer):
     def __init__(self, settings: Settings, brokers: Brokers, transactional_id: str, crash_points: CrashPoints) -> None:
         super().__init__(settings, brokers, transactional_id)
         self._crash = crash_points.reach
+        self._num_unanswered = 0
+
+    async def start(self) -> None:
+        """See BatchProducer."""
+        self._num_unanswered = self._brokers.num_unanswered
+        await super().start()
 
     async def commit(
         self,
@@ -98,6 +104,10 @@ class TransactionalProducer(BatchProducer):
         written = list(records)
         try:
             async with asyncio.timeout(self._settings.commit_timeout_s):
+                if self._brokers.num_unanswered > self._num_unanswered:
+                    # A request of the last transaction that arrives late would end this one, or move its offsets back
+                    # (KIP-890). Under another epoch it is refused.
+                    await self.start()
                 try:
                     await self._prepare(written, offsets, group, membership)
                 except (GoneError, ExpelledError, RefusedError):

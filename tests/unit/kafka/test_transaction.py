@@ -275,3 +275,16 @@ def test_the_transactions_of_a_producer_follow_each_other() -> None:
     scene.commit(times=3)
     assert scene.results == [True, True, True]
     assert scene.brokers.names.count("InitProducerId") == 1
+
+
+@pytest.mark.parametrize("name", ["EndTxn", "TxnOffsetCommit", "AddPartitionsToTxn"])
+def test_after_a_lost_answer_the_next_transaction_has_another_epoch(name: str) -> None:
+    # What the broker still carries out of the last transaction would end the next one, or move its offsets back.
+    async def lose_the_first_answer() -> None:
+        scene.brokers.num_unanswered += 1
+
+    scene = scripted(**{name: [lose_the_first_answer]})
+    scene.commit(times=3)
+    names = [sent for sent in scene.brokers.names if sent in {"InitProducerId", "EndTxn"}]
+    assert names == ["InitProducerId", "EndTxn", "InitProducerId", "EndTxn", "EndTxn"]
+    assert scene.results == [True, True, True]

@@ -1,0 +1,1 @@
+"""Kafka at the level of its requests: the cluster answers at once; what takes time there takes virtual time."""
