@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Collection, Mapping
@@ -31,15 +32,26 @@ class Predecessors:
         self._known = {claim.predecessor for claim in claims.values()} - {"", publisher.transactional_id}
         self._ended: set[str] = set()
 
+    async def end_known(self) -> None:
+        """End what those whom Redis remembers have open, before anything else waits for it.
+
+        It holds back the readers of the output topics, also where it does not hold the group's offsets yet.
+        """
+        await self._end(self._known)
+
     async def end(self, tps: Collection[TopicPartition]) -> None:
         """End what may hold the offsets of `tps`: those whom Redis remembers, then whom the brokers know."""
         ids = self._known - self._ended
         if not ids:
-            ids = {one for one in await self._group.open_transactions() if self._is_earlier(one, tps)} - self._ended
-        for transactional_id in sorted(ids):
+            ids = {one for one in await self._group.open_transactions() if self._is_earlier(one, tps)}
+        await self._end(ids)
+
+    async def _end(self, ids: Collection[str]) -> None:
+        due = sorted(set(ids) - self._ended)
+        for transactional_id in due:
             logger.info("ending the transaction of %s", transactional_id, extra={"action": "end_predecessor"})
-            await self._group.end_transaction(transactional_id)
-        self._ended |= ids
+        await asyncio.gather(*(self._group.end_transaction(transactional_id) for transactional_id in due))
+        self._ended.update(due)
 
     def _is_earlier(self, transactional_id: str, tps: Collection[TopicPartition]) -> bool:
         """Whether an id is of an earlier assignment of this group, or of version 0.1 for one of `tps`."""

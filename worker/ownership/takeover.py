@@ -2,8 +2,8 @@
 
     7a  start the transactional producer of this assignment
     7b  claim the partitions in Redis: reads and flushes of an earlier owner are refused; read P, and who that was
-    7c  read C, the group's offset, once no open transaction can move it. What a dead or paused predecessor left open is
-        ended by its id: left alone, it would last until its transaction's time-out
+    7c  end what a dead or paused predecessor left open, by its id: left alone, it would hold back readers and C until its
+        transaction's time-out; read C, the group's offset, once no open transaction can move it
     7d  read the log's start and end, and which topic it is of
     7e  go on as `plan_takeover` says; what lies between P and C is applied without publishing (8)
 
@@ -94,6 +94,7 @@ class TakeOver:
         before = await self._ask_redis(lambda: self._store.first_partition_counts({tp.topic for tp in topics}))
         self._crash("claimed")
         predecessors = Predecessors(self._settings, self._group, publisher, claims)
+        await predecessors.end_known()
         waiting, deadline = set(topics), self._deadline()
         while waiting:
             offsets, unstable = await self._group.offsets(waiting)
