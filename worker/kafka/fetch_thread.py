@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from worker.kafka.consumer import BatchConsumer
 
 _LOOK_S = 0.2
-_MORE_S = 0.02
+_MORE_S = 0.005
 
 
 class Fetched(NamedTuple):

@@ -19,7 +19,7 @@ _FULL_POLL_S = 0.5
 # A commit costs the brokers and us much the same for one record as for a hundred. When at least so many times its
 # length passes between two of them, that cost stays bounded whatever the rate, and a record after a pause waits for
 # nothing. Measured at 300 records/s: docs/decisions.md.
-_PAUSE_PER_COMMIT = 4.0
+_PAUSE_PER_COMMIT = 2.0
 _NEW_SHARE = 0.2
 
 

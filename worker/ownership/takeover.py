@@ -2,7 +2,7 @@
 
     7a  start the transactional producer of this assignment
     7b  claim the partitions in Redis: reads and flushes of an earlier owner are refused; read P, and who that was
-    7c  end what a dead or paused predecessor left open, by its id: left alone, it would hold back readers and C until its
+    7c  end what a dead or paused predecessor left open, by its id: left alone, it holds back readers and C until its
         transaction's time-out; read C, the group's offset, once no open transaction can move it
     7d  read the log's start and end, and which topic it is of
     7e  go on as `plan_takeover` says; what lies between P and C is applied without publishing (8)
