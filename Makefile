@@ -13,7 +13,7 @@ THREADS := 2
 # Without torch its classes and decorators have no types: mypy is strict about them where it is installed.
 WITHOUT_TORCH := --allow-subclassing-any --allow-untyped-decorators --no-warn-return-any --no-warn-unused-ignores
 
-.PHONY: setup-dev coverage format lock
+.PHONY: setup-dev coverage format lock simulate
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ lock: .venv/bin/uv ## pin what pyproject.toml asks for; ARGS="--upgrade" takes n
 
 faults: setup-test ## each of many faults on real servers, 20 seeds, judged by an oracle (hours; goes on when cut off)
 	$(BIN)/python -m tests.faults $(ARGS)
+
+simulate: setup-test ## the worker on a model of Kafka and Redis, in virtual time, judged by an oracle (an hour: a million records and more)
+	$(BIN)/python -m tests.simulation $(ARGS)
 
 bench-pipeline: setup-test ## our worker: rate beside its peers, latency, costs, take-over, memory (half an hour); ARGS="--only paced" for one
 	$(BIN)/python -m benchmarks.pipeline $(ARGS)
