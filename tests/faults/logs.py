@@ -154,7 +154,7 @@ def partitions_added(run: Run) -> None:
 
 def _has_moved(record: Sent, before: int, after: int) -> bool:
     """Whether Kafka's own clients would have sent the record's key elsewhere before; kafka-python's hash decides."""
-    number = murmur2(record.input.stream.encode()) & 0x7FFFFFFF
+    number: int = murmur2(record.input.stream.encode()) & 0x7FFFFFFF
     return number % after == record.partition != number % before
 
 
