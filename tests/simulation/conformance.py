@@ -81,7 +81,8 @@ class Script:
         """AddPartitionsToTxn."""
         request = AddPartitionsToTxnRequest(self.txn_id(name), *producer, [(topic, list(partitions))])
         response = await self.ask(TRANSACTION, self.txn_id(name), request, _codes_of_topics)
-        self.note("AddPartitionsToTxn", _codes_of_topics(response))
+        # Brokers answer topics in the order of a hash table.
+        self.note("AddPartitionsToTxn", sorted(_codes_of_topics(response)))
 
     async def add_offsets(self, name: str, producer: Producer) -> None:
         """AddOffsetsToTxn."""
