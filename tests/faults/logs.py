@@ -147,8 +147,9 @@ def partitions_added(run: Run) -> None:
     time.sleep(DETECTION_S)
     stay = [name for name in STREAMS if partition_of(name, before) == partition_of(name, after)]
     new = run.send_tweets(run.num_records - len(old), stay + streams_in(range(before, after), after))
-    known = {one.input.stream for one in old}
-    moved = [one for one in new if one.input.stream not in known and _has_moved(one, before, after)]
+    known = {(one.input.stream, one.partition) for one in old}
+    strangers = [one for one in new if (one.input.stream, one.partition) not in known]
+    moved = [one for one in strangers if _has_moved(one, before, after)]
     _judge(run, old, new, _with_reset(run.scene.oracle.expect(run.scene.sent), moved, "moved"))
 
 

@@ -90,6 +90,8 @@ class Log:
         """The number of partitions of each topic that exists."""
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
+                # What is known may be from before partitions were added.
+                await self._brokers.refresh(names)
                 counts = {name: await self._brokers.num_partitions(name) for name in names}
         except (KafkaError, TimeoutError) as error:
             raise kafka_away(self._settings, error) from error
