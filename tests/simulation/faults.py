@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from tests.simulation.kafka_model.transactions import State
+from tests.simulation.kafka_model.transactions import TransactionState
 from tests.simulation.network import Network
 from tests.simulation.worker_process import TOPICS
 from tests.simulation.world import NUM_PARTITIONS, PointAction, Slot, World
@@ -205,7 +205,7 @@ class Faults:
         coordinator = self._world.cluster.coordinator
         for _ in range(2000):
             for name, transaction in coordinator.transactions.items():
-                if transaction.state is State.ONGOING:
+                if transaction.state is TransactionState.ONGOING:
                     coordinator.abort(name)
                     return
             await asyncio.sleep(0.002)

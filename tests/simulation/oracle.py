@@ -82,7 +82,7 @@ def _check_partition(
             expected = chain_score(chains[stream]), chains[stream][1]
             if (score, number) != expected:
                 found.append(f"{where}: score and record number {score, number}, not {expected}")
-    offset = world.cluster.group(GROUP).offsets.get(tp)
+    offset = world.cluster.group(GROUP).offsets.committed.get(tp)
     if world.log(tp).offset and (offset is None or offset.offset != world.log(tp).offset):
         found.append(f"{tp.topic}-{tp.partition}: the group's offset is {offset}, the end {world.log(tp).offset}")
     return found + _check_states(world, tp, chains)

@@ -287,9 +287,9 @@ class World:
 
     def _is_noticed(self, tp: TopicPartition) -> bool:
         log, group = self.cluster.log(tp), self.cluster.group(GROUP)
-        if log is None or group.is_unstable(tp):
+        if log is None or group.offsets.is_unstable(tp):
             return False
-        offset = group.offsets.get(tp)
+        offset = group.offsets.committed.get(tp)
         if offset is not None and offset.offset > log.offset:
             return False
         topic_id = self.cluster.topics[tp.topic].topic_id.hex()
@@ -323,7 +323,7 @@ class World:
         if not self.fed or self.held or open_transactions:
             return False
         for tp in self.tps:
-            offset = group.offsets.get(tp)
+            offset = group.offsets.committed.get(tp)
             if not self.log(tp).offset:
                 stored_id = self.stored(tp).get(b"topic_id", b"").decode()
                 if stored_id and not stored_id.endswith(self.cluster.topics[tp.topic].topic_id.hex()):
