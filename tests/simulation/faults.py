@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from tests.simulation.kafka_model.transactions import TransactionState
 from tests.simulation.network import Network
-from tests.simulation.worker_process import TOPICS
+from tests.simulation.worker.worker_process import TOPICS
 from tests.simulation.world import NUM_PARTITIONS, PointAction, Slot, World
 from worker.process import CrashPoints
 

@@ -6,8 +6,8 @@ import json
 from collections import Counter, defaultdict
 from typing import Any
 
-from tests.simulation.engine import EMPTY, POISON, Chain, ChainEngine, chain_of, chain_score, extend
-from tests.simulation.worker_process import GROUP
+from tests.simulation.worker.engine import EMPTY, POISON, Chain, ChainEngine, chain_of, chain_score, extend
+from tests.simulation.worker.worker_process import GROUP
 from tests.simulation.world import InputRecord, World
 from worker.records.types import TopicPartition
 from worker.state.entry import StreamEntry

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from tests.simulation.engine import POISON, ChainEngine
 from tests.simulation.kafka_model.brokers import SimulatedBrokers
 from tests.simulation.kafka_model.cluster import Cluster
 from tests.simulation.kafka_model.log import PartitionLog, ProducerState
 from tests.simulation.loop import PROCESS, Process, SimulatedLoop
 from tests.simulation.network import Network
 from tests.simulation.redis_model import RedisServer, SimulatedRedis
-from tests.simulation.worker_process import BASE_SETTINGS, GROUP, TOPICS, WorkerProcess, simulated_process_calls
+from tests.simulation.worker.engine import POISON, ChainEngine
+from tests.simulation.worker.worker_process import BASE_SETTINGS, GROUP, TOPICS, WorkerProcess, simulated_process_calls
 from worker.errors import SentimentError
 from worker.records.types import TopicPartition
 
@@ -280,7 +280,7 @@ class World:
 
         Until the membership changes nobody does; here it changes.
         """
-        assigned = {tp for slot in self.slots if slot.worker for tp in slot.worker.consumer._thread.assigned}
+        assigned = {tp for slot in self.slots if slot.worker for tp in slot.worker.consumer.assigned}
         if not any(tp.topic == topic for tp in assigned):
             self.faults["rebalanced_for_static_leader"] += 1
             self.cluster.group(GROUP).rebalance()
