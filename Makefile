@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test demo test test-unit lint faults bench-pipeline bench-engine train train-shipped labelled-data clean
+.PHONY: help setup setup-test demo test test-unit lint faults simulate bench-pipeline bench-engine train train-shipped labelled-data clean
 
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -13,7 +13,7 @@ THREADS := 2
 # Without torch its classes and decorators have no types: mypy is strict about them where it is installed.
 WITHOUT_TORCH := --allow-subclassing-any --allow-untyped-decorators --no-warn-return-any --no-warn-unused-ignores
 
-.PHONY: setup-dev coverage format lock simulate
+.PHONY: setup-dev coverage format lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -55,7 +55,7 @@ lock: .venv/bin/uv ## pin what pyproject.toml asks for; ARGS="--upgrade" takes n
 faults: setup-test ## each of many faults on real servers, 20 seeds, judged by an oracle (hours; goes on when cut off)
 	$(BIN)/python -m tests.faults $(ARGS)
 
-simulate: setup-test ## the worker on a model of Kafka and Redis, in virtual time, judged by an oracle (an hour: a million records and more)
+simulate: setup-test ## the worker on a model of Kafka and Redis in virtual time, judged by the same oracle; a seed repeats to the same bytes
 	$(BIN)/python -m tests.simulation $(ARGS)
 
 bench-pipeline: setup-test ## our worker: rate beside its peers, latency, costs, take-over, memory (half an hour); ARGS="--only paced" for one

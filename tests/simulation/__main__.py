@@ -6,10 +6,11 @@ import argparse
 import os
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from tests.simulation.planted import ALL, first_seed_that_finds
+from tests.simulation.report import PlantedResult, Summary, counts, write_report
 from tests.simulation.run import DEFAULT_RECORDS, Outcome, run_seed
 
 _HASH_SEED = "PYTHONHASHSEED"
@@ -25,14 +26,23 @@ def main() -> int:
     parser.add_argument(
         "--planted", nargs="*", metavar="BUG", help=f"plant bugs instead (default all): {', '.join(ALL)}"
     )
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="run seeds and planted bugs, and write the page docs/simulation.md"
+    )
+    parser.add_argument(
+        "--seeds-per-bug", type=int, default=150, help="at most how many seeds for a planted bug of the report"
+    )
     options = parser.parse_args()
-    if options.planted is not None:
-        return _report_planted(options.planted or list(ALL), options.first_seed, options.seeds)
-    seeds = range(options.first_seed, options.first_seed + options.seeds)
-    return _report(seeds, options.records)
+    if options.planted is not None and options.report is None:
+        return _show_planted(_plant(options.planted or list(ALL), options.first_seed, options.seeds))
+    summary = _run(range(options.first_seed, options.first_seed + options.seeds), options.records)
+    if options.report is not None:
+        planted = list(_plant(options.planted or list(ALL), options.first_seed, options.seeds_per_bug))
+        options.report.write_text(write_report(summary, planted))
+    return int(summary.num_different > 0)
 
 
-def _report(seeds: Iterable[int], num_records: int) -> int:
+def _run(seeds: Iterable[int], num_records: int) -> Summary:
     began_s = time.perf_counter()
     outcomes = []
     for seed in seeds:
@@ -40,22 +50,12 @@ def _report(seeds: Iterable[int], num_records: int) -> int:
         outcomes.append(outcome)
         if outcome.differences:
             _show(outcome, num_records)
-    took_s = time.perf_counter() - began_s
-    total = sum(outcome.num_records for outcome in outcomes)
-    faults: Counter[str] = sum((o.faults for o in outcomes), Counter())
-    deaths: Counter[str] = sum((o.deaths for o in outcomes), Counter())
-    points: Counter[str] = sum((o.points for o in outcomes), Counter())
-    print(f"seeds         {len(outcomes)}")
-    print(f"records       {total}, each under faults; {total / took_s * 3600:,.0f} an hour")
-    print(f"virtual time  {sum(o.virtual_s for o in outcomes):,.0f} s in {took_s:,.0f} s")
-    print(f"faults        {_counts(faults)}")
-    print(f"ends          {_counts(deaths)}")
-    print(f"points        {_counts(points)}")
-    print(f"stale writes  {sum(o.num_stale_writes for o in outcomes)} tried on Redis and refused")
-    print(f"differences   {sum(bool(o.differences) for o in outcomes)} seeds")
+    summary = Summary(outcomes, time.perf_counter() - began_s)
+    for name, figures in summary.rows():
+        print(f"{name:13} {figures}")
     if len(outcomes) == 1:
         print(f"trace         {outcomes[0].digest}")
-    return int(any(o.differences for o in outcomes))
+    return summary
 
 
 def _show(outcome: Outcome, num_records: int) -> None:
@@ -64,21 +64,22 @@ def _show(outcome: Outcome, num_records: int) -> None:
     if len(outcome.differences) > _MAX_SHOWN:
         print(f"seed {outcome.seed}: and {len(outcome.differences) - _MAX_SHOWN} more")
     command = f"python -m tests.simulation --first-seed {outcome.seed} --seeds 1 --records {num_records}"
-    print(f"seed {outcome.seed}: {_counts(outcome.faults)}; repeat it: {command}", flush=True)
+    print(f"seed {outcome.seed}: {counts(outcome.faults)}; repeat it: {command}", flush=True)
 
 
-def _report_planted(names: Iterable[str], first_seed: int, max_seeds: int) -> int:
-    missed = 0
+def _plant(names: Iterable[str], first_seed: int, max_seeds: int) -> Iterator[PlantedResult]:
     for name in names:
         outcome = first_seed_that_finds(name, first_seed, max_seeds)
+        yield PlantedResult(name, max_seeds if outcome is None else outcome.seed - first_seed + 1, outcome)
+
+
+def _show_planted(planted: Iterable[PlantedResult]) -> int:
+    missed = 0
+    for name, _, outcome in planted:
         missed += outcome is None
         found = "not found" if outcome is None else f"found by seed {outcome.seed}: {outcome.differences[0]}"
         print(f"{name:40} {found}", flush=True)
     return int(missed > 0)
-
-
-def _counts(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"
 
 
 if __name__ == "__main__":

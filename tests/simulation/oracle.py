@@ -6,9 +6,10 @@ import json
 from collections import Counter, defaultdict
 from typing import Any
 
-from tests.simulation.engine import EMPTY, POISON, Chain, ChainEngine, chain_of, chain_score, extend
-from tests.simulation.worker_process import GROUP
-from tests.simulation.world import InputRecord, World
+from tests.simulation.worker.engine import EMPTY, POISON, Chain, ChainEngine, chain_of, chain_score, extend
+from tests.simulation.worker.worker_process import GROUP
+from tests.simulation.world.input_feed import InputRecord
+from tests.simulation.world.world import World
 from worker.records.types import TopicPartition
 from worker.state.entry import StreamEntry
 
@@ -22,7 +23,7 @@ def differences(world: World) -> list[str]:
     for tp in world.tps:
         found += _check_partition(world, tp, events, deadletters)
     there = {record_id for tp in world.tps for record_id in _surviving(world, tp)}
-    for record_id, record in world.records.items():
+    for record_id, record in world.feed.records.items():
         if record_id in there:
             continue
         seen = len(events[record_id]) + deadletters[record_id]
@@ -30,13 +31,13 @@ def differences(world: World) -> list[str]:
             found.append(f"{record_id} is not in its log any more")
         elif seen > 1 and not record.may_be_repeated:
             found.append(f"{record_id}, lost from its log: {seen} outputs")
-    found += [f"{one}: an output of nothing" for one in {*events, *deadletters} - set(world.records)]
+    found += [f"{one}: an output of nothing" for one in {*events, *deadletters} - set(world.feed.records)]
     return found
 
 
 def _surviving(world: World, tp: TopicPartition) -> dict[str, InputRecord]:
     entries, _ = world.log(tp).committed(0, _ALL)
-    return {record_id: world.records[record_id] for e in entries if (record_id := _header(e, "id"))}
+    return {record_id: world.feed.records[record_id] for e in entries if (record_id := _header(e, "id"))}
 
 
 def _outputs(world: World) -> tuple[dict[str, list[Any]], Counter[str]]:
@@ -82,7 +83,7 @@ def _check_partition(
             expected = chain_score(chains[stream]), chains[stream][1]
             if (score, number) != expected:
                 found.append(f"{where}: score and record number {score, number}, not {expected}")
-    offset = world.cluster.group(GROUP).offsets.get(tp)
+    offset = world.cluster.group(GROUP).offsets.committed.get(tp)
     if world.log(tp).offset and (offset is None or offset.offset != world.log(tp).offset):
         found.append(f"{tp.topic}-{tp.partition}: the group's offset is {offset}, the end {world.log(tp).offset}")
     return found + _check_states(world, tp, chains)

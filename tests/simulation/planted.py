@@ -10,8 +10,8 @@ from unittest import mock
 
 from aiokafka.protocol.commit import OffsetCommitRequest
 
-from tests.simulation.consumer import SimulatedConsumer
 from tests.simulation.run import Outcome, run_seed
+from tests.simulation.worker.consumer import SimulatedConsumer
 from worker.kafka import group
 from worker.kafka.brokers import GROUP
 from worker.kafka.log import Log, LogBounds

@@ -7,10 +7,12 @@ import gc
 from collections import Counter
 from typing import NamedTuple
 
-from tests.simulation.faults import Faults
+from tests.simulation.faults.schedule import Faults
 from tests.simulation.loop import START_S, StalledError
 from tests.simulation.oracle import differences
-from tests.simulation.world import World, simulated
+from tests.simulation.world.environment import simulated
+from tests.simulation.world.settled import is_settled
+from tests.simulation.world.world import World
 
 DEFAULT_RECORDS = 150
 _FEED_S = 8.0
@@ -44,13 +46,13 @@ def run_seed(seed: int, num_records: int = DEFAULT_RECORDS, *, with_faults: bool
             static = world.choices.random() < 0.3
             world.add_slot(static=static, flush_interval_s=world.choices.choice((0, 0.1, 0.3, 1.0)))
             await asyncio.sleep(world.choices.random() * number * 0.2)
-        tasks = [asyncio.create_task(one) for one in (world.supervise(), world.feed(_FEED_S))]
+        tasks = [asyncio.create_task(one) for one in (world.supervise(), world.feed.run(_FEED_S))]
         if with_faults:
             await faults.run(_FEED_S)
         deadline = world.loop.time() + _SETTLE_S
-        while not world.is_settled and world.loop.time() < deadline:  # noqa: ASYNC110 - a look costs no virtual time
+        while not is_settled(world) and world.loop.time() < deadline:  # noqa: ASYNC110 - a look costs no virtual time
             await asyncio.sleep(_POLL_S)
-        if not world.is_settled:
+        if not is_settled(world):
             found.append("it does not settle")
         for task in tasks:
             if task.done() and task.exception() is not None:
@@ -66,7 +68,7 @@ def run_seed(seed: int, num_records: int = DEFAULT_RECORDS, *, with_faults: bool
         outcome = Outcome(
             seed,
             found,
-            len(world.records),
+            len(world.feed.records),
             world.loop.time() - START_S,
             world.loop.num_steps,
             world.digest(),

@@ -9,7 +9,7 @@ from tests.factories import CONFIG, new_entry
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.network import Network
 from tests.simulation.redis_model import RedisServer, SimulatedRedis
-from tests.simulation.worker_process import new_store
+from tests.simulation.worker.worker_process import new_store
 from tests.workplace import Workplace
 from worker.records.types import TopicPartition
 from worker.state.store import Claimant, Fence, StateStore, TopicInfo

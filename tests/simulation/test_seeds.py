@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import TESTS
 from tests.simulation.planted import ALL, RARE
+from tests.simulation.report import PlantedResult, Summary, write_report
+from tests.simulation.run import run_seed
 
 NUM_SEEDS = 500
 MAX_SEEDS_FOR_A_BUG = 150
@@ -41,3 +43,20 @@ def test_every_planted_bug_is_found() -> None:
     assert len(names) >= 10
     completed = simulate("--planted", *names, "--seeds", str(MAX_SEEDS_FOR_A_BUG))
     assert completed.returncode == 0, completed.stdout + completed.stderr
+
+
+def test_a_report_tells_what_was_run_and_how_to_repeat_it() -> None:
+    outcome = run_seed(3, num_records=10)
+    planted = [PlantedResult("topic_ids_ignored", 4, outcome), PlantedResult("no_owner_token", 9, None)]
+    report = write_report(Summary([outcome] * 6, took_s=2.0), planted)
+    assert "| records | 60, each under faults; 108,000 an hour |" in report
+    assert "fewer than one seed in 2\n" in report
+    assert "| 4 | `python -m tests.simulation --planted topic_ids_ignored --first-seed 3 --seeds 1` |" in report
+    assert "| `no_owner_token` | A flush asks for its lineage and position alone. | not in 9 |" in report
+
+
+def test_a_report_claims_no_rate_where_seeds_differ() -> None:
+    outcome = run_seed(3, num_records=10)
+    report = write_report(Summary([outcome, outcome._replace(differences=["r1: 2 events"])], took_s=1.0), [])
+    assert "1 of 2 seeds" in report
+    assert "rule of three" not in report

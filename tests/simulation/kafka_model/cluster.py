@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 from aiokafka.record.default_records import DefaultRecordBatch
 
-from tests.simulation.kafka_model.group import NO_OFFSET, Group, GroupOffset
+from tests.simulation.kafka_model.group import Group
+from tests.simulation.kafka_model.group_coordinator import GroupCoordinator, by_topic
 from tests.simulation.kafka_model.log import Entry, PartitionLog, Topic
 from tests.simulation.kafka_model.transactions import Transaction, TransactionCoordinator
 from tests.simulation.loop import SimulatedLoop
@@ -35,25 +35,18 @@ class Cluster:
         self._num_topics = 0
         self._fetching: list[Callable[[], None]] = []
         self.topics: dict[str, Topic] = {}
-        self.groups: dict[str, Group] = {}
         self.coordinator = TransactionCoordinator(loop, self)
+        self._group_coordinator = GroupCoordinator(loop, self.log, self.coordinator)
         self._handlers: dict[str, Callable[[Any], Response]] = {
             "InitProducerIdRequest": self._init_producer_id,
             "AddPartitionsToTxnRequest": self._add_partitions,
             "AddOffsetsToTxnRequest": self._add_offsets,
             "ProduceRequest": self._produce,
-            "TxnOffsetCommitRequest": self._txn_offset_commit,
             "EndTxnRequest": self._end_txn,
-            "OffsetFetchRequest": self._offset_fetch,
-            "OffsetCommitRequest": self._offset_commit,
             "OffsetRequest": self._list_offsets,
             "TopicIdsRequest": self._topic_ids,
             "ListTransactionsRequest": self._list_transactions,
-            "HeartbeatRequest": self._heartbeat,
-            "JoinGroupRequest": lambda request: self.group(request._group).join(request),
-            "SyncGroupRequest": lambda request: self.group(request._group).sync(request),
-            "LeaveGroupRequest": self._leave,
-        }
+        } | self._group_coordinator.handlers
 
     def handle(self, request: Any) -> Response | asyncio.Future[Response]:
         """The response, or the future of one that takes time."""
@@ -70,8 +63,7 @@ class Cluster:
     def delete_topic(self, name: str) -> None:
         """Delete a topic, and with it what groups have committed for it."""
         del self.topics[name]
-        for group in self.groups.values():
-            group.forget_topic(name)
+        self._group_coordinator.forget_topic(name)
 
     def log(self, tp: TopicPartition) -> PartitionLog | None:
         """The partition's log; None where there is none."""
@@ -111,9 +103,7 @@ class Cluster:
 
     def group(self, name: str) -> Group:
         """The group, made by the first request that names it."""
-        if name not in self.groups:
-            self.groups[name] = Group(self._loop, name)
-        return self.groups[name]
+        return self._group_coordinator.group(name)
 
     def _list_offsets(self, request: Any) -> Response:
         def find(tp: TopicPartition, time: int) -> tuple[int, int, int, int]:
@@ -159,7 +149,7 @@ class Cluster:
         else:
             producer = request._producer_id, request._producer_epoch
             codes = dict.fromkeys(tps, self.coordinator.add(request._transactional_id, producer, set(tps), set()))
-        return SimpleNamespace(errors=_by_topic((tp, (tp.partition, code)) for tp, code in codes.items()))
+        return SimpleNamespace(errors=by_topic((tp, (tp.partition, code)) for tp, code in codes.items()))
 
     def _add_offsets(self, request: Any) -> Response:
         producer = request._producer_id, request._producer_epoch
@@ -202,72 +192,4 @@ class Cluster:
                 now_ms = int(self._loop.time() * 1000)
                 log.mark(transaction.producer_id, transaction.epoch, commit=commit, now_ms=now_ms)
         for name in sorted(transaction.groups):
-            self.group(name).mark(transaction.producer_id, transaction.epoch, commit=commit)
-
-    # groups
-
-    def _txn_offset_commit(self, request: Any) -> Response:
-        group = self.group(request.group)
-        offsets = {
-            TopicPartition(name, number): GroupOffset(offset, metadata)
-            for name, partitions in request.topics
-            for number, offset, metadata in partitions
-        }
-        known = {tp: entry for tp, entry in offsets.items() if self.log(tp) is not None}
-        code = group.check_commit(
-            request.membership.member_id,
-            request.membership.generation,
-            request.membership.instance_id,
-            in_transaction=True,
-        )
-        if code is ErrorCode.NONE:
-            code = group.check_producer(request.producer)
-        if code is ErrorCode.NONE and not self.coordinator.holds(request.producer, group=request.group):
-            code = ErrorCode.INVALID_TXN_STATE
-        if code is ErrorCode.NONE and known:
-            group.stage(request.producer, known)
-        found = ((tp, code if tp in known else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) for tp in offsets)
-        return SimpleNamespace(topics=_by_topic((tp, (tp.partition, code)) for tp, code in found))
-
-    def _offset_commit(self, request: Any) -> Response:
-        group = self.group(request._consumer_group)
-        generation, member_id = request._consumer_group_generation_id, request._consumer_id
-        code = group.check_commit(member_id, generation, None, in_transaction=False)
-        answers = []
-        for name, partitions in request._topics:
-            for number, offset, metadata in partitions:
-                tp = TopicPartition(name, number)
-                known = self.log(tp) is not None
-                if known and code is ErrorCode.NONE:
-                    group.offsets[tp] = GroupOffset(offset, metadata)
-                answers.append((tp, (number, code if known else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)))
-        return SimpleNamespace(topics=_by_topic(answers))
-
-    def _offset_fetch(self, request: Any) -> Response:
-        group = self.group(request.group)
-
-        def find(tp: TopicPartition) -> tuple[Any, ...]:
-            if request.require_stable and group.is_unstable(tp):
-                return tp.partition, NO_OFFSET, -1, "", ErrorCode.UNSTABLE_OFFSET_COMMIT, {}
-            offset, metadata = group.offsets.get(tp, GroupOffset(NO_OFFSET, ""))
-            return tp.partition, offset, -1, metadata, ErrorCode.NONE, {}
-
-        topics: Any = [
-            (name, [find(TopicPartition(name, number)) for number in numbers], {}) for name, numbers in request.topics
-        ]
-        return SimpleNamespace(topics=topics, error_code=ErrorCode.NONE)
-
-    def _heartbeat(self, request: Any) -> Response:
-        return SimpleNamespace(
-            error_code=self.group(request._group).heartbeat(request._member_id, request._generation_id)
-        )
-
-    def _leave(self, request: Any) -> Response:
-        return SimpleNamespace(error_code=self.group(request._group).leave(request._member_id))
-
-
-def _by_topic(found: Iterable[tuple[TopicPartition, tuple[int, int]]]) -> list[tuple[str, list[tuple[int, int]]]]:
-    topics: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for tp, one in found:
-        topics[tp.topic].append(one)
-    return list(topics.items())
+            self.group(name).offsets.mark(transaction.producer_id, transaction.epoch, commit=commit)

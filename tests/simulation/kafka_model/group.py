@@ -1,51 +1,17 @@
-"""A consumer group of the classic protocol: members, generations, rebalances, offsets, and offsets not yet decided."""
+"""A consumer group of the classic protocol: members, generations, rebalances, and who may commit offsets."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
+from tests.simulation.kafka_model.group_offsets import GroupOffsets
+from tests.simulation.kafka_model.members import MEMBER_ID_REQUIRED, GroupState, Member, answer_waiting, refused_join
 from tests.simulation.loop import SimulatedLoop
 from worker.kafka.protocol.codes import ErrorCode
-from worker.records.types import TopicPartition
-
-NO_OFFSET = -1
-MEMBER_ID_REQUIRED = 79
-
-
-class GroupOffset(NamedTuple):
-    """An offset and what was noted with it."""
-
-    offset: int
-    metadata: str
-
-
-class State(StrEnum):
-    """As the coordinator names them."""
-
-    EMPTY = "Empty"
-    PREPARING = "PreparingRebalance"
-    COMPLETING = "CompletingRebalance"
-    STABLE = "Stable"
-
-
-@dataclass
-class Member:
-    """A member; `waiting` is its JoinGroup or SyncGroup that is not answered yet."""
-
-    member_id: str
-    instance_id: str | None
-    session_s: float
-    rebalance_s: float
-    metadata: bytes = b""
-    assignment: bytes = b""
-    waiting: asyncio.Future[Any] | None = None
-    joined: bool = False
-    timer: asyncio.TimerHandle | None = None
 
 
 @dataclass
@@ -55,12 +21,10 @@ class Group:
     loop: SimulatedLoop
     name: str
     generation: int = 0
-    state: State = State.EMPTY
+    state: GroupState = GroupState.EMPTY
     members: dict[str, Member] = field(default_factory=dict)
     leader: str = ""
-    offsets: dict[TopicPartition, GroupOffset] = field(default_factory=dict)
-    pending: dict[int, dict[TopicPartition, GroupOffset]] = field(default_factory=dict)
-    producer_epochs: dict[int, int] = field(default_factory=dict)
+    offsets: GroupOffsets = field(default_factory=GroupOffsets)
     _num_ids: int = 0
     _given_ids: set[str] = field(default_factory=set)
     _join_timer: asyncio.TimerHandle | None = None
@@ -76,10 +40,10 @@ class Group:
         if not member_id and not instance_id:
             # A dynamic member is told its id, and joins with it (KIP-394).
             self._given_ids.add(self._new_member_id("member"))
-            answer.set_result(_join_refused(MEMBER_ID_REQUIRED, f"member-{self._num_ids}"))
+            answer.set_result(refused_join(MEMBER_ID_REQUIRED, f"member-{self._num_ids}"))
             return answer
         if member_id and member is None and member_id not in self._given_ids:
-            answer.set_result(_join_refused(ErrorCode.FENCED_INSTANCE_ID if known else ErrorCode.UNKNOWN_MEMBER_ID))
+            answer.set_result(refused_join(ErrorCode.FENCED_INSTANCE_ID if known else ErrorCode.UNKNOWN_MEMBER_ID))
             return answer
         if member is None and known is not None:
             return self._rejoin(known, request, answer)
@@ -88,7 +52,7 @@ class Group:
             member = Member(member_id or self._new_member_id(instance_id), instance_id, 0.0, 0.0)
             self.members[member.member_id] = member
         self._update(member, request)
-        _answer(member, _join_refused(ErrorCode.UNKNOWN_MEMBER_ID))
+        answer_waiting(member, refused_join(ErrorCode.UNKNOWN_MEMBER_ID))
         member.waiting, member.joined = answer, True
         self._prepare()
         self._complete_join_if_all()
@@ -96,7 +60,7 @@ class Group:
 
     def _rejoin(self, old: Member, request: Any, answer: asyncio.Future[Any]) -> asyncio.Future[Any]:
         """A static member that restarted: a new member id; the generation goes on where the group is stable."""
-        _answer(old, _join_refused(ErrorCode.FENCED_INSTANCE_ID))
+        answer_waiting(old, refused_join(ErrorCode.FENCED_INSTANCE_ID))
         self._forget(old)
         member = Member(self._new_member_id(old.instance_id), old.instance_id, 0.0, 0.0, assignment=old.assignment)
         self.members[member.member_id] = member
@@ -104,7 +68,7 @@ class Group:
         named_leader = self.leader
         if self.leader == old.member_id:
             self.leader = member.member_id
-        if self.state is State.STABLE:
+        if self.state is GroupState.STABLE:
             # The leader named is the old one, so that a new leader does not assign.
             answer.set_result(self._joined(member, named_leader))
             self._restart_session(member)
@@ -128,23 +92,23 @@ class Group:
         """SyncGroup: answered when the leader has assigned."""
         answer: asyncio.Future[Any] = self.loop.create_future()
         code = self._check(request._member_id, request._generation_id, request._group_instance_id or None)
-        if code is ErrorCode.NONE and self.state is State.PREPARING:
+        if code is ErrorCode.NONE and self.state is GroupState.PREPARING:
             code = ErrorCode.REBALANCE_IN_PROGRESS
         if code is not ErrorCode.NONE:
             answer.set_result(SimpleNamespace(error_code=code, member_assignment=b""))
             return answer
         member = self.members[request._member_id]
         self._restart_session(member)
-        if self.state is State.STABLE:
+        if self.state is GroupState.STABLE:
             answer.set_result(SimpleNamespace(error_code=ErrorCode.NONE, member_assignment=member.assignment))
             return answer
         member.waiting = answer
         if member.member_id == self.leader:
             assigned: Mapping[str, bytes] = dict(request._group_assignment)
-            self.state = State.STABLE
+            self.state = GroupState.STABLE
             for one in self.members.values():
                 one.assignment = assigned.get(one.member_id, b"")
-                _answer(one, SimpleNamespace(error_code=ErrorCode.NONE, member_assignment=one.assignment))
+                answer_waiting(one, SimpleNamespace(error_code=ErrorCode.NONE, member_assignment=one.assignment))
                 self._restart_session(one)
         return answer
 
@@ -154,7 +118,7 @@ class Group:
         if code is not ErrorCode.NONE:
             return code
         self._restart_session(self.members[member_id])
-        return ErrorCode.REBALANCE_IN_PROGRESS if self.state is State.PREPARING else ErrorCode.NONE
+        return ErrorCode.REBALANCE_IN_PROGRESS if self.state is GroupState.PREPARING else ErrorCode.NONE
 
     def leave(self, member_id: str) -> ErrorCode:
         """LeaveGroup."""
@@ -166,7 +130,7 @@ class Group:
 
     def rebalance(self) -> None:
         """Let everybody join again, as any change of the membership does."""
-        if self.state is State.STABLE:
+        if self.state is GroupState.STABLE:
             self._prepare()
 
     def _check(self, member_id: str, generation: int, instance_id: str | None) -> ErrorCode:
@@ -181,18 +145,20 @@ class Group:
         return ErrorCode.NONE if generation == self.generation else ErrorCode.ILLEGAL_GENERATION
 
     def _prepare(self) -> None:
-        if self.state is State.PREPARING:
+        if self.state is GroupState.PREPARING:
             return
-        if self.state is State.COMPLETING:
+        if self.state is GroupState.COMPLETING:
             for member in self.members.values():
                 if not member.joined:
-                    _answer(member, SimpleNamespace(error_code=ErrorCode.REBALANCE_IN_PROGRESS, member_assignment=b""))
-        self.state = State.PREPARING
+                    answer_waiting(
+                        member, SimpleNamespace(error_code=ErrorCode.REBALANCE_IN_PROGRESS, member_assignment=b"")
+                    )
+        self.state = GroupState.PREPARING
         wait_s = max((m.rebalance_s for m in self.members.values()), default=0.0)
         self._join_timer = self.loop.in_world(wait_s, self._complete_join)
 
     def _complete_join_if_all(self) -> None:
-        if self.state is State.PREPARING and all(member.joined for member in self.members.values()):
+        if self.state is GroupState.PREPARING and all(member.joined for member in self.members.values()):
             self._complete_join()
 
     def _complete_join(self) -> None:
@@ -203,14 +169,14 @@ class Group:
                 self._forget(member)
         self.generation += 1
         if not self.members:
-            self.state, self.leader = State.EMPTY, ""
+            self.state, self.leader = GroupState.EMPTY, ""
             return
-        self.state = State.COMPLETING
+        self.state = GroupState.COMPLETING
         if self.leader not in self.members or not self.members[self.leader].joined:
             self.leader = next((m.member_id for m in self.members.values() if m.joined), "")
         for member in self.members.values():
             member.joined = False
-            _answer(member, self._joined(member, self.leader))
+            answer_waiting(member, self._joined(member, self.leader))
             self._restart_session(member)
 
     def _joined(self, member: Member, leader: str) -> Any:
@@ -241,7 +207,7 @@ class Group:
 
     def _remove(self, member: Member) -> None:
         self._forget(member)
-        _answer(member, _join_refused(ErrorCode.UNKNOWN_MEMBER_ID))
+        answer_waiting(member, refused_join(ErrorCode.UNKNOWN_MEMBER_ID))
         if not self.members:
             self._complete_join()
             return
@@ -254,7 +220,7 @@ class Group:
         self, member_id: str, generation: int, instance_id: str | None, *, in_transaction: bool
     ) -> ErrorCode:
         """Whether a member may commit offsets. A generation below 0 is accepted from anybody in a transaction."""
-        if generation < 0 and self.state is State.EMPTY:
+        if generation < 0 and self.state is GroupState.EMPTY:
             return ErrorCode.NONE
         if generation >= 0 or member_id or instance_id is not None:
             code = self._check(member_id, generation, instance_id)
@@ -262,43 +228,6 @@ class Group:
                 return code
         elif not in_transaction:
             return ErrorCode.UNKNOWN_MEMBER_ID
-        if not in_transaction and self.state is State.COMPLETING:
+        if not in_transaction and self.state is GroupState.COMPLETING:
             return ErrorCode.REBALANCE_IN_PROGRESS
         return ErrorCode.NONE
-
-    def check_producer(self, producer: tuple[int, int]) -> ErrorCode:
-        """Whether no later epoch of the producer has written here."""
-        is_old = producer[1] < self.producer_epochs.get(producer[0], -1)
-        return ErrorCode.INVALID_PRODUCER_EPOCH if is_old else ErrorCode.NONE
-
-    def stage(self, producer: tuple[int, int], offsets: Mapping[TopicPartition, GroupOffset]) -> None:
-        """Offsets that count once the producer's transaction commits."""
-        self.producer_epochs[producer[0]] = producer[1]
-        self.pending.setdefault(producer[0], {}).update(offsets)
-
-    def mark(self, producer_id: int, epoch: int, *, commit: bool) -> None:
-        """The producer's transaction has ended."""
-        self.producer_epochs[producer_id] = max(epoch, self.producer_epochs.get(producer_id, -1))
-        staged = self.pending.pop(producer_id, {})
-        if commit:
-            self.offsets.update(staged)
-
-    def is_unstable(self, tp: TopicPartition) -> bool:
-        """Whether an open transaction may still move the offset."""
-        return any(tp in staged for staged in self.pending.values())
-
-    def forget_topic(self, topic: str) -> None:
-        """The topic is deleted: so are its offsets."""
-        for offsets in (self.offsets, *self.pending.values()):
-            for tp in [tp for tp in offsets if tp.topic == topic]:
-                del offsets[tp]
-
-
-def _answer(member: Member, answer: Any) -> None:
-    waiting, member.waiting = member.waiting, None
-    if waiting is not None and not waiting.done():
-        waiting.set_result(answer)
-
-
-def _join_refused(code: int, member_id: str = "") -> Any:
-    return SimpleNamespace(error_code=code, generation_id=-1, leader_id="", member_id=member_id, members=[])

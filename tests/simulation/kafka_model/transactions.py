@@ -19,7 +19,7 @@ _MAX_MARKER_DELAY_S = 0.02
 _TIMEOUT_CHECK_S = 1.0
 
 
-class State(StrEnum):
+class TransactionState(StrEnum):
     """As ListTransactions names them."""
 
     EMPTY = "Empty"
@@ -37,7 +37,7 @@ class Transaction:
     producer_id: int
     epoch: int
     timeout_s: float
-    state: State = State.EMPTY
+    state: TransactionState = TransactionState.EMPTY
     tps: set[TopicPartition] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
     started_s: float = 0.0
@@ -46,12 +46,12 @@ class Transaction:
     @property
     def is_open(self) -> bool:
         """Whether it is not over: open, or on its way to its end."""
-        return self.state is State.ONGOING or self.is_ending
+        return self.state is TransactionState.ONGOING or self.is_ending
 
     @property
     def is_ending(self) -> bool:
         """Whether it is decided and its markers are on their way."""
-        return self.state in {State.PREPARE_COMMIT, State.PREPARE_ABORT}
+        return self.state in {TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT}
 
 
 class Participants(Protocol):
@@ -84,10 +84,10 @@ class TransactionCoordinator:
             return ErrorCode.CONCURRENT_TRANSACTIONS, -1, -1
         found.epoch += 1
         found.used_s = self._loop.time()
-        if found.state is State.ONGOING:
+        if found.state is TransactionState.ONGOING:
             self._decide(transactional_id, found, commit=False)
             return ErrorCode.CONCURRENT_TRANSACTIONS, -1, -1
-        found.state, found.timeout_s = State.EMPTY, timeout_ms / 1000
+        found.state, found.timeout_s = TransactionState.EMPTY, timeout_ms / 1000
         return ErrorCode.NONE, found.producer_id, found.epoch
 
     def add(
@@ -99,8 +99,8 @@ class TransactionCoordinator:
             return code
         if found.is_ending:
             return ErrorCode.CONCURRENT_TRANSACTIONS
-        if found.state is not State.ONGOING:
-            found.state, found.started_s = State.ONGOING, self._loop.time()
+        if found.state is not TransactionState.ONGOING:
+            found.state, found.started_s = TransactionState.ONGOING, self._loop.time()
             found.tps, found.groups = set(), set()
         found.tps |= tps
         found.groups |= groups
@@ -112,19 +112,19 @@ class TransactionCoordinator:
         found, code = self._find(transactional_id, producer)
         if found is None:
             return code
-        ending = State.PREPARE_COMMIT if commit else State.PREPARE_ABORT
-        if found.state is State.ONGOING:
+        ending = TransactionState.PREPARE_COMMIT if commit else TransactionState.PREPARE_ABORT
+        if found.state is TransactionState.ONGOING:
             self._decide(transactional_id, found, commit=commit)
             return ErrorCode.NONE
         if found.state is ending:
             return ErrorCode.CONCURRENT_TRANSACTIONS
-        complete = State.COMPLETE_COMMIT if commit else State.COMPLETE_ABORT
+        complete = TransactionState.COMPLETE_COMMIT if commit else TransactionState.COMPLETE_ABORT
         return ErrorCode.NONE if found.state is complete else ErrorCode.INVALID_TXN_STATE
 
     def holds(self, producer: tuple[int, int], *, tp: TopicPartition | None = None, group: str | None = None) -> bool:
         """Whether the producer has an open transaction with this partition or group in it."""
         return any(
-            t.state is State.ONGOING and (tp in t.tps or group in t.groups)
+            t.state is TransactionState.ONGOING and (tp in t.tps or group in t.groups)
             for t in self.transactions.values()
             if (t.producer_id, t.epoch) == producer
         )
@@ -148,23 +148,23 @@ class TransactionCoordinator:
         return self._next_producer_id
 
     def _decide(self, transactional_id: str, transaction: Transaction, *, commit: bool) -> None:
-        transaction.state = State.PREPARE_COMMIT if commit else State.PREPARE_ABORT
+        transaction.state = TransactionState.PREPARE_COMMIT if commit else TransactionState.PREPARE_ABORT
 
         def complete() -> None:
             self._participants.write_markers(transaction, commit=commit)
-            transaction.state = State.COMPLETE_COMMIT if commit else State.COMPLETE_ABORT
+            transaction.state = TransactionState.COMPLETE_COMMIT if commit else TransactionState.COMPLETE_ABORT
 
         self._loop.in_world(self._loop.random.random() ** 3 * _MAX_MARKER_DELAY_S, complete)
 
     def _abort_timed_out(self) -> None:
         self._loop.in_world(_TIMEOUT_CHECK_S, self._abort_timed_out)
         for transactional_id, found in self.transactions.items():
-            if found.state is State.ONGOING and self._loop.time() - found.started_s > found.timeout_s:
+            if found.state is TransactionState.ONGOING and self._loop.time() - found.started_s > found.timeout_s:
                 self.abort(transactional_id)
 
     def abort(self, transactional_id: str) -> None:
         """What the coordinator does to a transaction that took too long: its producer is refused from here on."""
         found = self.transactions[transactional_id]
-        if found.state is State.ONGOING:
+        if found.state is TransactionState.ONGOING:
             found.epoch += 1
             self._decide(transactional_id, found, commit=False)

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 from unittest import mock
 
-from tests.simulation.consumer import SimulatedConsumer
-from tests.simulation.engine import ChainEngine
 from tests.simulation.kafka_model.brokers import SimulatedBrokers
 from tests.simulation.loop import PROCESS, SimulatedLoop
 from tests.simulation.redis_model import SimulatedRedis
+from tests.simulation.worker.consumer import SimulatedConsumer
+from tests.simulation.worker.engine import ChainEngine
 from worker.kafka.group import Group
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics

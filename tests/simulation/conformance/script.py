@@ -18,12 +18,12 @@ from aiokafka.protocol.transaction import (
 )
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from tests.simulation.kafka_model.members import MEMBER_ID_REQUIRED
 from worker.kafka.brokers import GROUP, TRANSACTION
 from worker.kafka.protocol.codes import ErrorCode
 from worker.kafka.protocol.offsets import NO_MEMBER, Membership, OffsetFetchRequest, TxnOffsetCommitRequest
 from worker.kafka.protocol.topics import ListTransactionsRequest, TopicIdsRequest
 
-MEMBER_ID_REQUIRED = 79
 TIMEOUT_MS = 30_000
 _RETRY_S = 0.05
 

@@ -1,0 +1,94 @@
+"""What is done to the data of the servers: states lost or rolled back, transactions and ids expired, logs cut."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from tests.simulation.kafka_model.transactions import TransactionState
+from tests.simulation.worker.worker_process import TOPICS
+from tests.simulation.world.input_feed import NUM_PARTITIONS
+from tests.simulation.world.settled import hold_input
+from tests.simulation.world.world import PointAction, World
+
+REBALANCE_S = 15.0
+"""Until new partitions are assigned, even where a static leader does not know that it leads."""
+
+
+class ServerFaults:
+    """Faults of Redis' and Kafka's data."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._loop = world.loop
+        self._choices = world.choices
+        self.kinds: dict[str, Callable[[], Awaitable[None]]] = {
+            "redis_lost": self._redis_lost,
+            "redis_rolled_back": self._redis_rolled_back,
+            "transaction_timeout": self._transaction_timeout,
+            "id_expired": self._id_expired,
+            "truncated": self._truncated,
+            "recreated": self._recreated,
+        }
+
+    async def _redis_lost(self) -> None:
+        self._world.redis.data.clear()
+
+    async def _redis_rolled_back(self) -> None:
+        snapshots = self._world.redis.snapshots
+        if snapshots:
+            self._world.redis.roll_back(self._choices.choice(snapshots[-6:]))
+
+    async def _transaction_timeout(self) -> None:
+        coordinator = self._world.cluster.coordinator
+        for _ in range(2000):
+            for name, transaction in coordinator.transactions.items():
+                if transaction.state is TransactionState.ONGOING:
+                    coordinator.abort(name)
+                    return
+            await asyncio.sleep(0.002)
+
+    async def _id_expired(self) -> None:
+        coordinator = self._world.cluster.coordinator
+        for name in list(coordinator.transactions):
+            coordinator.expire(name)
+
+    async def _truncated(self) -> None:
+        world = self._world
+        tps = [tp for tp in world.tps if tp not in world.feed.held and world.log(tp).offset > 0]
+        if not tps:
+            return
+        tp = self._choices.choice(tps)
+        log = world.log(tp)
+        log.truncate(max(0, log.offset - self._choices.randint(1, 6)))
+        for record in world.feed.records.values():
+            if record.tp == tp:
+                record.may_be_lost = record.may_be_repeated = True
+        await hold_input(world, [tp])
+
+    async def _recreated(self) -> None:
+        topic = self._choices.choice(TOPICS)
+        if self._choices.random() < 0.5:
+            # While its records are on their way through a worker.
+            reached = asyncio.Event()
+            point = self._choices.choice(("scored", "produced", "claimed"))
+            self._world.at_point = PointAction(None, point, 1, lambda _: reached.set())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(reached.wait(), 1.0)
+        await self._recreate(topic)
+
+    async def _recreate(self, topic: str) -> None:
+        world = self._world
+        if topic not in world.cluster.topics or any(tp.topic == topic for tp in world.feed.held):
+            return
+        tps = [tp for tp in world.tps if tp.topic == topic]
+        world.feed.held |= set(tps)
+        world.cluster.delete_topic(topic)
+        for record in world.feed.records.values():
+            if record.tp.topic == topic:
+                record.may_be_lost = True
+        await asyncio.sleep(self._choices.random() * 2.0)
+        world.cluster.create_topic(topic, NUM_PARTITIONS)
+        self._loop.in_world(REBALANCE_S, world.rebalance_without_leader, topic)
+        await hold_input(world, tps)

@@ -1,0 +1,202 @@
+"""A simulated world: an input, workers that are started again when they die, servers, and what happens to them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from tests.simulation.kafka_model.brokers import SimulatedBrokers
+from tests.simulation.kafka_model.cluster import Cluster
+from tests.simulation.kafka_model.log import PartitionLog
+from tests.simulation.loop import Process, SimulatedLoop
+from tests.simulation.network import Network
+from tests.simulation.redis_model import RedisServer, SimulatedRedis
+from tests.simulation.worker.engine import ChainEngine
+from tests.simulation.worker.worker_process import BASE_SETTINGS, GROUP, TOPICS, WorkerProcess
+from tests.simulation.world.input_feed import NUM_PARTITIONS, InputFeed
+from worker.records.types import TopicPartition
+
+_MAX_RESTART_S = 1.0
+_MAX_TAKE_OVER_S = 0.7
+
+
+@dataclass
+class Slot:
+    """A place for a worker: one process at a time."""
+
+    name: str
+    instance_id: str | None
+    flush_interval_s: float
+    process: Process | None = None
+    worker: WorkerProcess | None = None
+    wanted: bool = True
+    num_lives: int = 0
+
+
+class PointAction(NamedTuple):
+    """What happens when a worker reaches a crash point often enough. slot: None for any worker."""
+
+    slot: str | None
+    point: str
+    num_left: int
+    action: Callable[[Slot], None]
+
+
+@dataclass
+class World:
+    """Everything of one seed."""
+
+    seed: int
+    num_records: int
+    loop: SimulatedLoop = field(init=False)
+    faults: Counter[str] = field(default_factory=Counter)
+    deaths: Counter[str] = field(default_factory=Counter)
+    points: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    at_point: PointAction | None = None
+    disturbed_s: float = 0.0  # when a network or a process was last out of order
+    claimed_s: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.loop = SimulatedLoop(self.seed)
+        self.choices = random.Random(f"world {self.seed}")
+        self._trace = blake2b(digest_size=16)
+        self.cluster = Cluster(self.loop)
+        self.redis = RedisServer(self.loop, self.problems)
+        timeout_s = BASE_SETTINGS.request_timeout_s
+        self.kafka_network = Network(self.loop, "kafka", self.trace, timeout_s)
+        self.redis_network = Network(self.loop, "redis", self.trace, timeout_s)
+        for topic in TOPICS:
+            self.cluster.create_topic(topic, NUM_PARTITIONS)
+        for topic in self.output_topics:
+            self.cluster.create_topic(topic, NUM_PARTITIONS)
+        self.feed = InputFeed(self.loop, self.cluster, self.choices, self.num_records)
+        self.slots: list[Slot] = []
+
+    @property
+    def output_topics(self) -> tuple[str, str, str]:
+        """Events, shifts, dead letters."""
+        settings = BASE_SETTINGS
+        return settings.events_topic, settings.shifts_topic, settings.deadletters_topic
+
+    @property
+    def tps(self) -> list[TopicPartition]:
+        """The input partitions that exist."""
+        return [
+            TopicPartition(topic, number)
+            for topic in TOPICS
+            if topic in self.cluster.topics
+            for number in range(len(self.cluster.topics[topic].logs))
+        ]
+
+    def log(self, tp: TopicPartition) -> PartitionLog:
+        """The log of a partition that exists."""
+        log = self.cluster.log(tp)
+        assert log is not None
+        return log
+
+    def trace(self, server: str, process: Process | None, what: str, _: Any) -> None:
+        """Note that a server answered."""
+        self._trace.update(f"{self.loop.time():.6f} {server} {process} {what}\n".encode())
+
+    def digest(self) -> str:
+        """A hash of everything that happened: equal for equal seeds."""
+        final = self._trace.copy()
+        for name, topic in sorted(self.cluster.topics.items()):
+            for log in topic.logs:
+                found = [(e.offset, e.key, e.value, e.commits) for e in log.entries]
+                final.update(f"{name} {found}".encode())
+        final.update(repr(sorted(self.redis.data.items())).encode())
+        return final.hexdigest()
+
+    # workers
+
+    def add_slot(self, *, static: bool, flush_interval_s: float) -> Slot:
+        """Start one more worker."""
+        name = f"w{len(self.slots)}"
+        slot = Slot(name, f"host-{name}" if static else None, flush_interval_s)
+        self.slots.append(slot)
+        self.start(slot)
+        return slot
+
+    def start(self, slot: Slot) -> None:
+        """Start the next life of a worker."""
+        slot.num_lives += 1
+
+        async def main() -> None:
+            update = {"instance_id": slot.instance_id, "flush_interval_s": slot.flush_interval_s}
+            settings = BASE_SETTINGS.model_copy(update=update)
+            brokers = SimulatedBrokers(self.cluster, self.kafka_network)
+            redis = SimulatedRedis(self.redis, self.redis_network)
+            slot.worker = WorkerProcess(self.loop, brokers, redis, settings, lambda name: self._reached(slot, name))
+            await slot.worker.run()
+
+        async def main_or_problem() -> None:
+            try:
+                await main()
+            except Exception as error:
+                self.problems.append(f"{slot.name} ends by {type(error).__name__}: {error}")
+
+        slot.process = self.loop.new_process(f"{slot.name}/{slot.num_lives}", main_or_problem)
+
+    def _reached(self, slot: Slot, point: str) -> None:
+        self.points[point] += 1
+        self._check_take_over(slot, point)
+        waiting = self.at_point
+        if waiting is not None and waiting.point == point and waiting.slot in {None, slot.name}:
+            self.at_point = waiting._replace(num_left=waiting.num_left - 1) if waiting.num_left > 1 else None
+            if waiting.num_left == 1:
+                waiting.action(slot)
+
+    def _check_take_over(self, slot: Slot, point: str) -> None:
+        """With servers and network in order, a take-over takes less than a transaction's time-out."""
+        now_s = self.loop.time()
+        if self.is_disturbed:
+            self.disturbed_s = now_s
+        if point == "claimed":
+            self.claimed_s[slot.name] = now_s
+        elif point == "planned":
+            claimed_s = self.claimed_s[slot.name]
+            if self.disturbed_s < claimed_s and now_s - claimed_s > _MAX_TAKE_OVER_S:
+                self.problems.append(f"{slot.process} took {now_s - claimed_s:.1f} s to take over")
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether anything keeps requests from being answered at once."""
+        paused = any(slot.process is not None and slot.process.paused for slot in self.slots)
+        return paused or any(network.is_disturbed for network in (self.kafka_network, self.redis_network))
+
+    async def supervise(self) -> None:
+        """Start workers again that died."""
+        while True:
+            await asyncio.sleep(0.1)
+            if self.is_disturbed:
+                self.disturbed_s = self.loop.time()
+            for slot in self.slots:
+                process = slot.process
+                if process is not None and not process.alive:
+                    self.deaths[process.exit_reason or ""] += 1
+                    slot.process = slot.worker = None
+                    if slot.wanted:
+                        self.loop.in_world(self.choices.random() * _MAX_RESTART_S, self.start, slot)
+
+    def rebalance_without_leader(self, topic: str) -> None:
+        """A static leader that restarts does not know that it leads (KIP-814), and assigns no partitions that are new.
+
+        Until the membership changes nobody does; here it changes.
+        """
+        assigned = {tp for slot in self.slots if slot.worker for tp in slot.worker.consumer.assigned}
+        if not any(tp.topic == topic for tp in assigned):
+            self.faults["rebalanced_for_static_leader"] += 1
+            self.cluster.group(GROUP).rebalance()
+
+    def stored(self, tp: TopicPartition) -> dict[bytes, bytes]:
+        """What Redis holds of a partition, beside its states."""
+        key = f"{{{GROUP}:{tp.topic}:{tp.partition}}}:{ChainEngine.fingerprint}:meta"
+        found: dict[bytes, bytes] = self.redis.data.get(key.encode(), {})
+        return found
