@@ -13,7 +13,7 @@ from tests.simulation.report import PlantedResult, Summary, write_report
 from tests.simulation.run import run_seed
 
 NUM_SEEDS = 500
-MAX_SEEDS_FOR_A_BUG = 150
+MAX_SEEDS_FOR_A_BUG = 300
 BOUND_S = 500
 
 
