@@ -55,7 +55,7 @@ lock: .venv/bin/uv ## pin what pyproject.toml asks for; ARGS="--upgrade" takes n
 faults: setup-test ## each of many faults on real servers, 20 seeds, judged by an oracle (hours; goes on when cut off)
 	$(BIN)/python -m tests.faults $(ARGS)
 
-simulate: setup-test ## the worker on a model of Kafka and Redis in virtual time, judged by the same oracle; a seed repeats to the same bytes
+simulate: setup-test ## the worker on a model of Kafka and Redis in virtual time, judged by an oracle; a seed repeats to the same bytes
 	$(BIN)/python -m tests.simulation $(ARGS)
 
 bench-pipeline: setup-test ## our worker: rate beside its peers, latency, costs, take-over, memory (half an hour); ARGS="--only paced" for one

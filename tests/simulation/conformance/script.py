@@ -166,8 +166,10 @@ class Script:
         names = [one[0] for one in response.transactions if one[0].startswith(self.servers.prefix)]
         self.note("ListTransactions", [name.removeprefix(self.servers.prefix) for name in names])
 
-    async def join(self, member_id: str = "", instance_id: str | None = None, client: int = 0) -> Any:
-        """JoinGroup, with the id that the group gives."""
+    async def join(
+        self, member_id: str = "", instance_id: str | None = None, client: int = 0, *, is_noted: bool = True
+    ) -> Any:
+        """JoinGroup, with the id that the group gives. Of two that join at once, whose answer is first is chance."""
         while True:
             protocols = [("range", b"\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff")]
             request = JoinGroupRequest(
@@ -180,11 +182,16 @@ class Script:
                 protocols,
             )
             response = await self.ask(GROUP, self.group, request, _code, client)
-            is_leader = response.leader_id == response.member_id and response.error_code == 0
-            self.note("JoinGroup", (response.error_code, response.generation_id, is_leader))
+            if is_noted:
+                self.note_join(response)
             if response.error_code != MEMBER_ID_REQUIRED:
                 return response
             member_id = response.member_id
+
+    def note_join(self, response: Any) -> None:
+        """What a JoinGroup was answered."""
+        is_leader = response.leader_id == response.member_id and response.error_code == 0
+        self.note("JoinGroup", (response.error_code, response.generation_id, is_leader))
 
     async def sync(self, membership: Membership, assigned: Iterable[tuple[str, bytes]] = (), client: int = 0) -> None:
         """SyncGroup."""

@@ -31,7 +31,7 @@ def test_offsets_in_the_name_of_members(answers: Callable[[ScriptBody], None]) -
             await one.offsets("a", producer, 2, membership)
             await one.commit(membership._replace(instance_id=None), 2)
             await one.heartbeat(membership._replace(instance_id=None))
-        joining = asyncio.create_task(one.join(client=1))
+        joining = asyncio.create_task(one.join(client=1, is_noted=False))
         await asyncio.sleep(2)
         await one.heartbeat(first)
         await one.offsets("a", producer, 3, first)
@@ -39,6 +39,7 @@ def test_offsets_in_the_name_of_members(answers: Callable[[ScriptBody], None]) -
         await one.sync(first)
         again = await one.join(first.member_id)
         second = await joining
+        one.note_join(second)
         one.note("one generation", again.generation_id == second.generation_id)
         new = first._replace(generation=again.generation_id)
         other = Membership(second.generation_id, second.member_id, None)
