@@ -28,6 +28,10 @@ _CLOSE_S = 2.0
 _METADATA_AGE_MS = 30_000
 
 
+class UnsupportedRequestError(Exception):
+    """The broker is too old for the request."""
+
+
 class Brokers:
     """One client of the cluster, for requests of our own. Callers bound how long they wait for an answer."""
 
@@ -66,20 +70,15 @@ class Brokers:
         return [broker.nodeId for broker in self._client.cluster.brokers()]
 
     async def ask(self, node_id: int, request: Request) -> Response:
-        """The answer of one broker. Raises KafkaError, and NotImplementedError where it is too old for the request."""
-        try:
-            return await self._client.send(node_id, request)
-        except KafkaError:
-            self.num_unanswered += 1
-            raise
+        """The answer of one broker. Raises KafkaError and, here as below, UnsupportedRequestError."""
+        return await self._send(node_id, request)
 
     async def ask_any(self, request: Request) -> Response:
         """The answer of any broker, asked until one answers."""
         while True:
             try:
-                return await self._client.send(self._client.get_random_node(), request)
+                return await self._send(self._client.get_random_node(), request)
             except KafkaError as error:
-                self.num_unanswered += 1
                 await self._pause(error)
 
     async def ask_coordinator(self, kind: CoordinationType, key: str, request: Request, codes: Codes) -> Response:
@@ -90,9 +89,8 @@ class Brokers:
         while True:
             try:
                 node_id = await self._coordinator(kind, key)
-                response = await self._client.send(node_id, request, group=ConnectionGroup.COORDINATION)
+                response = await self._send(node_id, request, ConnectionGroup.COORDINATION)
             except KafkaError as error:
-                self.num_unanswered += 1
                 self._coordinators.pop((kind, key), None)
                 await self._pause(error)
                 continue
@@ -100,6 +98,17 @@ class Brokers:
                 return response
             self._coordinators.pop((kind, key), None)
             await asyncio.sleep(_RETRY_S)
+
+    async def _send(
+        self, node_id: int | None, request: Request, connection: ConnectionGroup = ConnectionGroup.DEFAULT
+    ) -> Response:
+        try:
+            return await self._client.send(node_id, request, group=connection)
+        except KafkaError:
+            self.num_unanswered += 1
+            raise
+        except NotImplementedError as error:  # what aiokafka raises where no version of a request fits
+            raise UnsupportedRequestError(str(error)) from error
 
     async def _coordinator(self, kind: CoordinationType, key: str) -> int:
         if (kind, key) not in self._coordinators:

@@ -13,7 +13,7 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
-from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, Response
+from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, Response, UnsupportedRequestError
 from worker.kafka.clients import kafka_away
 from worker.kafka.protocol.codes import GENERATION_REFUSED, ErrorCode, refusal
 from worker.kafka.protocol.offsets import Membership, OffsetFetchRequest
@@ -126,7 +126,7 @@ class Group:
         """The transactional ids that have a transaction open, on every broker that answers and has this question."""
         found: set[str] = set()
         for node_id in self._brokers.node_ids:
-            with suppress(KafkaError, TimeoutError, NotImplementedError):
+            with suppress(KafkaError, TimeoutError, UnsupportedRequestError):
                 async with asyncio.timeout(self._settings.request_timeout_s):
                     response = await self._brokers.ask(node_id, ListTransactionsRequest(_OPEN))
                 found |= {transactional_id for transactional_id, *_ in response.transactions}

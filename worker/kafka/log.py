@@ -14,7 +14,7 @@ from typing import NamedTuple
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.offset import OffsetRequest
 
-from worker.kafka.brokers import Brokers
+from worker.kafka.brokers import Brokers, UnsupportedRequestError
 from worker.kafka.clients import kafka_away
 from worker.kafka.protocol.codes import LEADER_MOVES, ErrorCode, refusal
 from worker.kafka.protocol.topics import NO_TOPIC_ID, TopicIdsRequest
@@ -76,7 +76,7 @@ class Log:
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
                 response = await self._brokers.ask_any(TopicIdsRequest(sorted(names)))
-        except NotImplementedError:
+        except UnsupportedRequestError:
             return dict.fromkeys(await self.partition_counts(names), "")
         except (KafkaError, TimeoutError) as error:
             raise kafka_away(self._settings, error) from error

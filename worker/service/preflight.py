@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from aiokafka.errors import KafkaError
 
 from worker.errors import DependencyError, RefusedError
-from worker.kafka.brokers import Brokers
+from worker.kafka.brokers import Brokers, UnsupportedRequestError
 from worker.kafka.clients import kafka_away
 from worker.kafka.group import Group
 from worker.kafka.protocol.codes import ErrorCode
@@ -27,7 +27,7 @@ async def check_kafka(settings: Settings, brokers: Brokers) -> None:
     try:
         async with asyncio.timeout(settings.request_timeout_s):
             missing = [right async for right in _missing_rights(settings, brokers)]
-    except NotImplementedError as error:
+    except UnsupportedRequestError as error:
         raise DependencyError(
             "Kafka",
             settings.kafka,
@@ -56,7 +56,7 @@ async def _missing_rights(settings: Settings, brokers: Brokers) -> AsyncIterator
     outputs = (settings.events_topic, settings.shifts_topic, settings.deadletters_topic)
     try:
         response = await brokers.ask_any(TopicIdsRequest(settings.topics + outputs, with_operations=True))
-    except NotImplementedError:
+    except UnsupportedRequestError:
         return  # brokers before 3.1 tell no topic ids and, in this request, no rights
     for code, name, _, _, _, operations, _ in response.topics:
         bit, operation = (_WRITE, "Write") if name in outputs else (_READ, "Read")

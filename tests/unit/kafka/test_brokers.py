@@ -21,7 +21,7 @@ from aiokafka.errors import (
 
 from worker.errors import DependencyError
 from worker.kafka import brokers as brokers_module
-from worker.kafka.brokers import GROUP, TRANSACTION, Brokers
+from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, UnsupportedRequestError
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 
@@ -39,7 +39,7 @@ PASSING = [
 class FakeClient:
     """An AIOKafkaClient with answers from a list: codes, or errors to raise; code 0 in the end."""
 
-    def __init__(self, *answers: int | KafkaError, coordinators: Iterable[int | KafkaError] = ()) -> None:
+    def __init__(self, *answers: int | Exception, coordinators: Iterable[int | KafkaError] = ()) -> None:
         self.answers = list(answers)
         self.coordinators = list(coordinators)
         self.leaders: dict[TopicPartition, int | None] = {}
@@ -61,7 +61,7 @@ class FakeClient:
     async def send(self, node_id: int, _: Any, group: ConnectionGroup = ConnectionGroup.DEFAULT) -> Any:
         self.asked.append((node_id, group))
         answer = self.answers.pop(0) if self.answers else 0
-        if isinstance(answer, KafkaError):
+        if isinstance(answer, Exception):
             raise answer
         return SimpleNamespace(error_code=answer)
 
@@ -250,3 +250,19 @@ def test_connections_that_do_not_close_are_left_to_the_end_of_the_process() -> N
 
 def test_a_second_close_does_nothing() -> None:
     ask(FakeClient(), Brokers.close, Brokers.close)
+
+
+@pytest.mark.parametrize("name", ["ask", "ask_any", "ask_coordinator"])
+def test_a_broker_that_is_too_old_for_a_request_is_not_asked_again(name: str) -> None:
+    client = FakeClient(NotImplementedError("no version fits"))
+    brokers = Brokers(load_settings())
+    brokers._client = client
+    calls: dict[str, Callable[[], Any]] = {
+        "ask": lambda: brokers.ask(4, "request"),
+        "ask_any": lambda: brokers.ask_any("request"),
+        "ask_coordinator": lambda: brokers.ask_coordinator(GROUP, "g", "request", lambda _: ()),
+    }
+    with pytest.raises(UnsupportedRequestError, match="no version fits"):
+        asyncio.run(asyncio.wait_for(calls[name](), BOUND_S))
+    assert len(client.asked) == 1
+    assert brokers.num_unanswered == 0

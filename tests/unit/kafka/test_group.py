@@ -13,6 +13,7 @@ from tests.factories import MEMBERSHIP
 from tests.fake_brokers import FakeBrokers
 from worker.errors import DependencyError, RefusedError
 from worker.kafka import group as group_module
+from worker.kafka.brokers import UnsupportedRequestError
 from worker.kafka.group import Group, GroupOffsets
 from worker.kafka.transaction import ExpelledError, GroupOffset
 from worker.records.types import TopicPartition
@@ -155,7 +156,7 @@ def test_open_transactions_are_those_of_every_broker() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [KafkaConnectionError("gone"), NotImplementedError(), never], ids=["away", "too old", "silent"]
+    "answer", [KafkaConnectionError("gone"), UnsupportedRequestError(), never], ids=["away", "too old", "silent"]
 )
 def test_a_broker_that_cannot_tell_its_transactions_does_not_hide_those_of_the_others(answer: Any) -> None:
     brokers = FakeBrokers(ListTransactions=[answer])

@@ -14,6 +14,7 @@ from tests.factories import TOPIC
 from tests.fake_brokers import CLUSTER, TOPIC_ID, FakeBrokers
 from worker.errors import DependencyError, RefusedError
 from worker.kafka import log as log_module
+from worker.kafka.brokers import UnsupportedRequestError
 from worker.kafka.log import Log, LogBounds
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
@@ -110,7 +111,7 @@ def test_a_topic_is_named_by_its_cluster_and_its_id() -> None:
 
 @pytest.mark.parametrize("name", ["TopicIds"])
 def test_brokers_that_are_too_old_for_ids_have_topics_without_any(name: str) -> None:
-    brokers = new_brokers(**{name: [NotImplementedError()]})
+    brokers = new_brokers(**{name: [UnsupportedRequestError()]})
     brokers.num_partitions_of = {"tweets": 2, "nowhere": 0}
     assert ask(brokers, lambda log: log.topic_ids(["tweets", "nowhere"])) == {"tweets": ""}
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from worker.errors import DependencyError
-from worker.kafka.brokers import Brokers
+from worker.kafka.brokers import Brokers, UnsupportedRequestError
 from worker.service.preflight import check_kafka
 from worker.settings import load_settings
 
@@ -17,7 +17,7 @@ class OldBrokers:
     """Knows none of the requests that came with Kafka 2.5."""
 
     async def ask_coordinator(self, *_: Any) -> Any:
-        raise NotImplementedError("Support for OffsetFetch v7 has not yet been added")
+        raise UnsupportedRequestError("Support for OffsetFetch v7 has not yet been added")
 
 
 def test_a_broker_that_is_too_old_is_refused_with_what_to_do() -> None:
