@@ -13,7 +13,6 @@ class ErrorCode(IntEnum):
     """Numbers of the protocol, under the names of its documentation."""
 
     NONE = 0
-    OFFSET_OUT_OF_RANGE = 1
     UNKNOWN_TOPIC_OR_PARTITION = 3
     LEADER_NOT_AVAILABLE = 5
     NOT_LEADER_OR_FOLLOWER = 6
@@ -42,7 +41,6 @@ class ErrorCode(IntEnum):
     FENCED_INSTANCE_ID = 82
     UNSTABLE_OFFSET_COMMIT = 88
     PRODUCER_FENCED = 90
-    UNKNOWN_TOPIC_ID = 100
 
 
 COORDINATOR_MOVES = frozenset(
