@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -67,13 +66,10 @@ class BatchConsumer(driver.Consumer):
         """
         return self._positions
 
-    def pause_s(self) -> float:
-        """How long the next fetch can wait, since nobody would take its records before. Safe to call from any thread.
-
-        Brokers answer a fetch as soon as there is one record, and at a moderate rate most of the cost is theirs.
-        """
+    def fetch_wait_s(self) -> float:
+        """How long brokers may collect records for the next micro-batch. Safe to call from any thread."""
         has_batch = self.in_flight.num_records >= self._limits.max_batch
-        return 0.0 if has_batch else self.app.pacing.wait_s(time.monotonic())
+        return 0.0 if has_batch else self.app.pacing.fetch_wait_s()
 
     def idle_positions(self) -> dict[TopicPartition, int]:
         """The positions of the partitions of which nothing is in flight."""

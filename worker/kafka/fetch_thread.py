@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from worker.kafka.consumer import BatchConsumer
 
 _LOOK_S = 0.2
-_MORE_S = 0.005
+_COLLECT_BYTES = 1 << 16
+_MIN_BYTES, _MAX_WAIT_MS = 1, 500  # aiokafka's own
 
 
 class Fetched(NamedTuple):
@@ -61,19 +62,21 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return Fetched(self.seek_number, records, await self._positions())
 
     async def _fetch(self, *args: Any, **kwargs: Any) -> Mapping[Any, list[Any]]:
-        pause_s = self.consumer.pause_s()
-        if not pause_s:
-            return await super()._fetch_records(*args, **kwargs)
-        await asyncio.sleep(pause_s)
-        records = await super()._fetch_records(*args, **kwargs)
-        if not records:
-            return records
-        # aiokafka fetched these ahead when the first record came, and the others that came in the pause are next.
-        seek_number = self.seek_number
-        more = await super()._fetch_records(*args, **kwargs | {"timeout": _MORE_S})
-        if seek_number != self.seek_number:
-            return more
-        return {tp: [*records.get(tp, ()), *more.get(tp, ())] for tp in records.keys() | more.keys()}
+        records: Mapping[Any, list[Any]] = await super()._fetch_records(*args, **kwargs)
+        if records and (wait_s := self.consumer.fetch_wait_s()):
+            self._collect(wait_s)
+        return records
+
+    def _collect(self, wait_s: float) -> None:
+        """Let the brokers collect records for `wait_s` before they answer the requests that follow right now.
+
+        aiokafka asks ahead, as soon as its records are taken. Otherwise brokers answer as soon as there is one record,
+        and at a moderate rate such answers are most of the cost, theirs and ours.
+        """
+        fetcher = self._ensure_consumer()._fetcher
+        fetcher._fetch_min_bytes, fetcher._fetch_max_wait_ms = _COLLECT_BYTES, max(1, round(1000 * wait_s))
+        # Should nothing come in that time, the next record is answered at once.
+        asyncio.get_running_loop().call_later(wait_s / 2, _answer_at_once, fetcher)
 
     async def _positions(self) -> dict[TopicPartition, tuple[int, int]]:
         now = time.monotonic()
@@ -104,3 +107,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     async def ask_brokers(self) -> None:
         """Send one request to the cluster. Raises KafkaError when no broker answers it."""
         await self._ensure_consumer().topics()
+
+
+def _answer_at_once(fetcher: Any) -> None:
+    fetcher._fetch_min_bytes, fetcher._fetch_max_wait_ms = _MIN_BYTES, _MAX_WAIT_MS

@@ -16,11 +16,13 @@ Records = dict[TopicPartition, list[Any]]
 
 
 _FULL_POLL_S = 0.5
-# A commit costs the brokers and us much the same for one record as for a hundred. When at least so many times its
-# length passes between two of them, that cost stays bounded whatever the rate, and a record after a pause waits for
-# nothing. Measured at 300 records/s: docs/decisions.md.
-_PAUSE_PER_COMMIT = 2.0
+# A commit costs the brokers and us much the same for one record as for a hundred. While brokers collect records for so
+# many times its length, that cost stays bounded whatever the rate. Measured at 300 records/s: docs/decisions.md.
+_COLLECT_PER_COMMIT = 3.0
+# Several brokers answer one by one, and what they answer is joined.
+_PAUSE_PER_COMMIT = 1.0
 _NEW_SHARE = 0.2
+_MAX_GROWTH = 2.0
 
 
 class BatchLimits(Protocol):
@@ -133,13 +135,19 @@ class Pacing:
         """How long a batch that begins now waits until it is full."""
         return min(self._max_wait_s, max(0.0, self._free_at_s - now_s))
 
+    def fetch_wait_s(self) -> float:
+        """How long a fetch that follows another collects records."""
+        return min(self._max_wait_s, self._cost_s * _COLLECT_PER_COMMIT)
+
     def commit_began(self, now_s: float) -> None:
         """A commit is under way; it may take as long as the ones before."""
         self._free_at_s = now_s + self._cost_s * (1 + _PAUSE_PER_COMMIT)
 
     def commit_ended(self, now_s: float, took_s: float) -> None:
         """The commit is over."""
-        self._cost_s += _NEW_SHARE * (took_s - self._cost_s) if self._cost_s else took_s
+        # One commit beside a stall of the broker says little about the next one.
+        known_s = min(took_s, _MAX_GROWTH * self._cost_s) if self._cost_s else took_s
+        self._cost_s += _NEW_SHARE * (known_s - self._cost_s) if self._cost_s else known_s
         self._free_at_s = now_s + self._cost_s * _PAUSE_PER_COMMIT
 
 

@@ -343,3 +343,14 @@ def test_a_stop_drains_as_a_revocation_does_and_leaves_the_process_a_bound(monke
 
 def test_faust_commits_nothing() -> None:
     assert not asyncio.run(BareConsumer().force_commit())
+
+
+def test_brokers_collect_nothing_while_a_batch_is_here_already() -> None:
+    async def scenario() -> list[float]:
+        consumer = BareConsumer()
+        consumer.app.pacing = SimpleNamespace(fetch_wait_s=lambda: 0.03)
+        found = [consumer.fetch_wait_s()]
+        consumer.in_flight.add(FIRST, records(4))
+        return [*found, consumer.fetch_wait_s()]
+
+    assert asyncio.run(scenario()) == [0.03, 0.0]

@@ -27,6 +27,7 @@ class FakeConsumer:
         self.is_paused: set[Any] = set()
         self.ends: dict[Any, int | None] = {FIRST: 9, SECOND: 5}
         self.num_topics_asked = 0
+        self._fetcher = SimpleNamespace(_fetch_min_bytes=1, _fetch_max_wait_ms=500)
 
     def assignment(self) -> set[Any]:
         return {FIRST, SECOND}
@@ -59,8 +60,8 @@ class BareThread(BatchConsumerThread):
 
     def __init__(self) -> None:
         self.client = FakeConsumer()
-        self.pause_s = 0.0
-        self.consumer: Any = SimpleNamespace(pause_s=lambda: self.pause_s)
+        self.wait_s = 0.0
+        self.consumer: Any = SimpleNamespace(fetch_wait_s=lambda: self.wait_s)
 
     def _ensure_consumer(self) -> Any:
         return self.client
@@ -105,32 +106,36 @@ def test_records_carry_the_number_of_the_last_seek_when_they_return(fetches: lis
     assert (fetched.seek_number, fetched.records) == (4, {FIRST: [7]})
 
 
-def test_a_fetch_after_a_pause_brings_what_came_in_the_pause_too(fetches: list[Any]) -> None:
-    async def scenario() -> Fetched:
+def requests_after(fetches: list[Any], records: dict[Any, list[int]], wait_s: float) -> list[tuple[int, int]]:
+    """Least bytes and longest wait of the requests that follow a fetch: right after it, and a while later."""
+
+    async def scenario() -> list[tuple[int, int]]:
         thread = await sought({OUR_FIRST: 5, OUR_SECOND: 0})
-        thread.pause_s = 0.001
-        fetches.extend([{FIRST: [5]}, {FIRST: [6, 7], SECOND: [0]}])
-        answer: Fetched = await thread._fetch_records()
-        return answer
+        thread.wait_s = wait_s
+        fetches.append(records)
+        assert (await thread._fetch_records()).records == records
+        fetcher, found = thread.client._fetcher, []
+        for later_s in (0.0, 0.02 + wait_s):
+            await asyncio.sleep(later_s)
+            found.append((fetcher._fetch_min_bytes, fetcher._fetch_max_wait_ms))
+        return found
 
-    assert asyncio.run(scenario()).records == {FIRST: [5, 6, 7], SECOND: [0]}
+    return asyncio.run(scenario())
 
 
-def test_a_seek_between_the_two_fetches_after_a_pause_drops_the_first(fetches: list[Any]) -> None:
-    async def scenario() -> Fetched:
-        thread = await sought({OUR_FIRST: 5})
-        thread.pause_s = 0.001
+def test_after_records_brokers_collect_more_in_one_request_and_answer_the_next_at_once(fetches: list[Any]) -> None:
+    (least_bytes, wait_ms), later = requests_after(fetches, {FIRST: [5]}, wait_s=0.03)
+    assert least_bytes > 1
+    assert wait_ms == 30
+    assert later == (1, 500)
 
-        async def returns_after_a_seek() -> dict[Any, list[int]]:
-            await thread.seek_all(4, {OUR_FIRST: 2})
-            return {FIRST: [2]}
 
-        fetches.extend([{FIRST: [5]}, returns_after_a_seek])
-        answer: Fetched = await thread._fetch_records()
-        return answer
+def test_after_a_fetch_without_records_brokers_answer_at_once(fetches: list[Any]) -> None:
+    assert requests_after(fetches, {}, wait_s=0.03) == [(1, 500)] * 2
 
-    fetched = asyncio.run(scenario())
-    assert (fetched.seek_number, fetched.records) == (4, {FIRST: [2]})
+
+def test_where_commits_cost_nothing_or_a_batch_is_here_already_brokers_answer_at_once(fetches: list[Any]) -> None:
+    assert requests_after(fetches, {FIRST: [5]}, wait_s=0.0) == [(1, 500)] * 2
 
 
 def test_a_fetch_says_where_the_consumer_stands_and_the_log_ends(fetches: list[Any]) -> None:

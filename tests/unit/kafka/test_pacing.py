@@ -21,20 +21,42 @@ def test_a_record_after_a_pause_waits_for_nothing() -> None:
     assert pacing.wait_s(101.0) == 0
 
 
-def test_a_batch_right_after_a_commit_waits_twice_as_long_as_the_commit_took() -> None:
+def after_a_commit(took_s: float) -> Pacing:
+    """At 100 s, when a commit is over."""
     pacing = Pacing(max_wait_s=1.0)
-    pacing.commit_began(100.0)
-    pacing.commit_ended(100.01, 0.01)
-    assert pacing.wait_s(100.01) == pytest.approx(0.02)
-    assert pacing.wait_s(100.02) == pytest.approx(0.01)
+    pacing.commit_began(100.0 - took_s)
+    pacing.commit_ended(100.0, took_s)
+    return pacing
+
+
+def test_a_batch_right_after_a_commit_waits_as_long_as_the_commit_took() -> None:
+    pacing = after_a_commit(0.02)
+    assert pacing.wait_s(100.0) == pytest.approx(0.02)
+    assert pacing.wait_s(100.01) == pytest.approx(0.01)
 
 
 def test_a_batch_beside_a_commit_waits_for_its_end_too() -> None:
-    pacing = Pacing(max_wait_s=1.0)
-    pacing.commit_began(100.0)
-    pacing.commit_ended(100.01, 0.01)
+    pacing = after_a_commit(0.02)
     pacing.commit_began(200.0)
-    assert pacing.wait_s(200.0) == pytest.approx(0.03)
+    assert pacing.wait_s(200.0) == pytest.approx(0.04)
+
+
+def test_brokers_collect_records_for_three_times_as_long_as_a_commit_takes() -> None:
+    assert Pacing(max_wait_s=1.0).fetch_wait_s() == 0, "no commit is known yet"
+    assert after_a_commit(0.02).fetch_wait_s() == pytest.approx(0.06)
+
+
+def test_one_slow_commit_says_little_about_the_next() -> None:
+    pacing = after_a_commit(0.01)
+    pacing.commit_ended(110.0, 10.0)
+    assert pacing.fetch_wait_s() < 0.06
+
+
+def test_where_commits_become_slow_for_good_the_waits_follow() -> None:
+    pacing = after_a_commit(0.01)
+    for _ in range(50):
+        pacing.commit_ended(110.0, 0.2)
+    assert pacing.fetch_wait_s() == pytest.approx(0.6, rel=0.05)
 
 
 @given(
@@ -49,6 +71,7 @@ def test_no_batch_waits_longer_than_the_bound(took_s: list[float], max_wait_s: f
         now += took
         pacing.commit_ended(now, took)
         assert 0 <= pacing.wait_s(now) <= max_wait_s
+        assert 0 <= pacing.fetch_wait_s() <= max_wait_s
     assert 0 <= pacing.wait_s(now + later_s) <= max_wait_s
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import faust
 import pytest
 from aiokafka.consumer.consumer import AIOKafkaConsumer
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
@@ -48,7 +49,10 @@ ATTRIBUTES: tuple[tuple[type, str], ...] = (
     (Service, "_stopped"),
     (AIOKafkaConsumer, "_isolation_level"),
     (AIOKafkaConsumer, "_coordinator"),
+    (AIOKafkaConsumer, "_fetcher"),
     (GroupCoordinator, "member_id"),
+    (Fetcher, "_fetch_min_bytes"),
+    (Fetcher, "_fetch_max_wait_ms"),
 )
 OF_COMPILED_CLASSES = {"_tp_index", "_subscribers"}
 NAMES = {name for _, name, _ in METHODS} | {name for _, name in ATTRIBUTES} | OF_COMPILED_CLASSES
