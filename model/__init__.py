@@ -28,6 +28,7 @@ from model.inference.batch import Request
 from model.inference.engine import InferenceEngine, Result, Word
 from model.inference.state import OpenText, StreamState
 from model.reference import ReferenceNetwork
+from model.sentiment import Sentiment, Stream, load
 
 if TYPE_CHECKING:
     from model.baselines import BASELINES, Baseline, Outcome, find_baseline, run_baseline
@@ -66,8 +67,10 @@ __all__ = [
     "Request",
     "Result",
     "Row",
+    "Sentiment",
     "Speller",
     "StateError",
+    "Stream",
     "StreamState",
     "System",
     "TrainConfig",
@@ -80,6 +83,7 @@ __all__ = [
     "compare_checkpoints",
     "evaluate_checkpoint",
     "find_baseline",
+    "load",
     "load_checkpoint",
     "load_vectors",
     "make_phrases",

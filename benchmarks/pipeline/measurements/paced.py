@@ -21,7 +21,7 @@ from benchmarks.pipeline.programs import Program, ProgramProcess
 from benchmarks.pipeline.report import Column, Report, megabytes
 from benchmarks.pipeline.traffic import Traffic, TrafficAlone
 
-MAX_WARM_S = 10.0  # of the start of the traffic, not counted; at most a quarter of the run
+MAX_WARM_S = 20.0  # of the start of the traffic, not counted; at most a quarter of the run
 MAX_ALONE_S = 60.0  # of the traffic without a worker
 WARM_UP_S = 5.0  # of a run that is not reported
 DRAIN_TIMEOUT_S = 120.0
