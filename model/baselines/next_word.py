@@ -6,13 +6,16 @@ to step, gradients do not (truncated back-propagation through time). Dropout is 
 
 The end of the text is held out. Perplexity is exp of the mean cross-entropy of its words; words outside the vocabulary
 are left out and counted separately.
+
+A text that is too short for one batch is read line by line, each from the empty state, and nothing of it is held out:
+its perplexity tells how well it is known by heart.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -23,13 +26,16 @@ from torch.nn.functional import cross_entropy
 
 from model.baselines.baseline import Baseline, BaselineConfig, OnProgress
 from model.baselines.outcome import Outcome, Point
-from model.baselines.word_model import SPECIAL, UNKNOWN, NextWordNetwork, WordModel, make_words, tokens_of
+from model.baselines.sequences import IGNORED, columns_of, lines_of, windows_of
+from model.baselines.word_model import LINE, SPECIAL, UNKNOWN, NextWordNetwork, WordModel, make_words, tokens_of
 from model.data.phrases import make_phrases
 from model.errors import DataError
 from model.files import keep_whole
 from model.training_loop import SEED_STRIDE, TrainingLoop
 
 READ_STEPS = 256  # tokens read at a time in evaluation
+MIN_HELD = 2  # tokens, of which the first predicts the second
+SHORT_TEXT = "too short for a batch: read line by line, and the perplexity is that of the text itself"
 EPOCHS, VOCABULARY = "epochs.safetensors", "vocabulary.txt"
 
 
@@ -52,7 +58,7 @@ class NextWordConfig(BaselineConfig):
     learning_rate: float = 2e-3
     clip: str = "global-norm"
 
-    zero_allowed: ClassVar[frozenset[str]] = BaselineConfig.zero_allowed | {"dropout"}
+    zero_allowed: ClassVar[frozenset[str]] = BaselineConfig.zero_allowed | {"dropout", "held_share"}
 
     def problems(self) -> list[str]:
         """A message for every value that is out of range."""
@@ -67,33 +73,43 @@ def run(config: NextWordConfig, data: Path | None, folder: Path, on_progress: On
     """Train on the text, going on from the epoch that the folder holds; `data` is not read."""
     torch.set_num_threads(config.threads)
     tokens = tokens_of(read_lines(Path(config.text)) if config.text else _phrases(config))
-    num_train = len(tokens) - int(len(tokens) * config.held_share)
+    if not tokens:
+        raise DataError(f"{config.text}: has no words")
+    num_held = int(len(tokens) * config.held_share)
+    is_short = num_held < MIN_HELD or len(tokens) - num_held < config.batch_size * (config.num_steps + 1)
+    num_train = len(tokens) if is_short else len(tokens) - num_held
     words = make_words(tokens[:num_train], config.min_count, config.max_words)
     torch.manual_seed(config.seed)
     sizes = config.embedding_size, config.hidden_size, config.num_layers
     model = WordModel(words, NextWordNetwork(len(words), *sizes, config.dropout))
-    train, held = (torch.tensor(model.encode(part)) for part in (tokens[:num_train], tokens[num_train:]))
-    _check_length(config, len(train), len(held))
+    train = torch.tensor(model.encode(tokens[:num_train]))
+    held = train if is_short else torch.tensor(model.encode(tokens[num_train:]))
+    line = words.index(LINE)
+    sequences = lines_of(train, line, config.batch_size) if is_short else [columns_of(train, config.batch_size)]
+    measured = lines_of(held, line, config.batch_size) if is_short else [held[None]]
 
-    before = perplexity(model, held)
+    before = perplexity(model, measured)
     training = _Training(model, config, folder)
     while training.num_epochs < config.epochs:
-        point = training.run_epoch(_columns(train, config.batch_size))
+        point = training.run_epoch(sequences)
         on_progress(
             training.num_epochs / config.epochs, f"loss {point.loss:.3f}, perplexity {math.exp(point.loss):.1f}"
         )
     model.save(folder)
     source = config.text or "no file: phrases of the project's own grammar"
+    learnt = (
+        f"{num_train:,} tokens to learn from, {'none' if is_short else f'{num_held:,}'} held out, {len(words):,} words"
+    )
     return Outcome(
         figures={
-            "perplexity": perplexity(model, held),
+            "perplexity": perplexity(model, measured),
             "perplexity untrained": before,
             "share of unknown words": float((held == words.index(UNKNOWN)).double().mean()),
         },
         num_parameters=sum(parameter.numel() for parameter in model.network.parameters()),
         seconds=training.seconds,
         curve=tuple(training.curve),
-        notes=(f"{source}; {len(train):,} tokens to learn from, {len(held):,} held out, {len(words):,} words",),
+        notes=(f"{source}; {learnt}", *([SHORT_TEXT] if is_short else [])),
     )
 
 
@@ -115,15 +131,21 @@ def read_lines(file: Path) -> list[str]:
 
 
 @torch.no_grad()
-def perplexity(model: WordModel, ids: Tensor) -> float:
-    """Perplexity of a text, (time,) ids, read from the empty state; unknown words are read, but not counted."""
+def perplexity(model: WordModel, sequences: Sequence[Tensor]) -> float:
+    """Perplexity of ids, each tensor (batch, time), read from the empty state.
+
+    Unknown words and what fills a batch up are read, but not counted.
+    """
     model.network.eval()
     unknown = model.words.index(UNKNOWN)
-    state, loss, num_known = None, 0.0, 0
-    for inputs, targets in _windows(ids, READ_STEPS):
-        logits, state = model.network(inputs[None], state)
-        loss += cross_entropy(logits[0], targets, ignore_index=unknown, reduction="sum").item()
-        num_known += int((targets != unknown).sum())
+    loss, num_known = 0.0, 0
+    for ids in sequences:
+        state = None
+        for inputs, targets in windows_of(ids, READ_STEPS):
+            logits, state = model.network(inputs, state)
+            known = targets.masked_fill(targets == unknown, IGNORED)
+            loss += cross_entropy(logits.flatten(0, 1), known.flatten(), reduction="sum").item()
+            num_known += int((known != IGNORED).sum())
     return math.exp(loss / num_known) if num_known else math.inf
 
 
@@ -145,25 +167,32 @@ class _Training:
         """Epochs that are done; each has left a point."""
         return len(self.curve)
 
-    def run_epoch(self, columns: Tensor) -> Point:
-        """Read the columns (batch, time) once, and save where the training stands."""
+    def run_epoch(self, sequences: Sequence[Tensor]) -> Point:
+        """Read the sequences, each (batch, time), once from the empty state, and save where the training stands."""
         began = time.process_time()
         torch.manual_seed(self._config.seed * SEED_STRIDE + self.num_epochs)  # so that the dropout repeats exactly
         self._model.network.train()
         state: Tensor | None = None
         losses, num_right, num_tokens = 0.0, 0, 0
 
+        def windows() -> Iterator[tuple[Tensor, Tensor]]:
+            nonlocal state
+            for ids in sequences:
+                state = None
+                yield from windows_of(ids, self._config.num_steps)
+
         def loss_of(window: tuple[Tensor, Tensor]) -> Tensor:
             nonlocal state, losses, num_right, num_tokens
             inputs, targets = window
             logits, state = self._model.network(inputs, None if state is None else state.detach())
             loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
-            num_tokens += targets.numel()
-            losses += loss.item() * targets.numel()
+            num_counted = int((targets != IGNORED).sum())
+            num_tokens += num_counted
+            losses += loss.item() * num_counted
             num_right += int((logits.argmax(dim=2) == targets).sum())
             return loss
 
-        for _ in self._loop.run(_windows(columns, self._config.num_steps), loss_of):
+        for _ in self._loop.run(windows(), loss_of):
             pass
         self.seconds += time.process_time() - began
         self.curve.append(Point(self._loop.num_done, losses / num_tokens, num_right / num_tokens))
@@ -174,29 +203,6 @@ class _Training:
         """The rows of a saved network have the meaning of the words that it began with."""
         if not keep_whole(file, "\n".join(self._model.words).encode()):
             raise DataError(f"{file.parent} holds a run that began with another text; choose another directory")
-
-
-def _columns(ids: Tensor, batch_size: int) -> Tensor:
-    """Cut ids, (time,), into equal columns, (batch, time); the remainder at the end is dropped."""
-    num_steps = len(ids) // batch_size
-    return ids[: num_steps * batch_size].reshape(batch_size, num_steps)
-
-
-def _windows(ids: Tensor, num_steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Windows of at most `num_steps` of ids, (..., time), each with the id that follows every one of its ids."""
-    last = ids.shape[-1] - 1
-    for start in range(0, last, num_steps):
-        stop = min(start + num_steps, last)
-        yield ids[..., start:stop], ids[..., start + 1 : stop + 1]
-
-
-def _check_length(config: NextWordConfig, num_train: int, num_held: int) -> None:
-    needed = config.batch_size * (config.num_steps + 1)
-    if num_train < needed or num_held < 2:
-        raise DataError(
-            f"{config.text or 'the phrases'}: {num_train} tokens to learn from and {num_held} held out are less than "
-            f"one batch ({needed}) and 2: take more text, or a smaller batch_size or num_steps"
-        )
 
 
 def _phrases(config: NextWordConfig) -> list[str]:

@@ -37,7 +37,9 @@ DataDirectory = Annotated[Path, typer.Option("--data", help="Directory of the la
     ),
 )
 def train(
-    run: Annotated[Path, typer.Option("--run", help="Directory of this run; an interrupted run resumes there")],
+    run: Annotated[
+        Path | None, typer.Option("--run", help="Directory of this run; an interrupted run resumes there")
+    ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Directory of the labelled corpora")] = None,
     name: Annotated[str, typer.Option(help="Name of the checkpoint, as shown in events")] = "default",
     finished_run: Annotated[
@@ -49,7 +51,7 @@ def train(
         ),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="Train a published system instead of a checkpoint; an unknown name lists them")
+        str | None, typer.Option(help="Train a published system instead of a checkpoint; `help` lists them")
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Small version of a preset, which takes seconds and needs no --data")
@@ -69,7 +71,11 @@ def train(
             raise SettingsError(
                 "--all-films continues a checkpoint's run with its settings and takes neither --preset nor --set"
             )
-        if preset is not None:
+        if preset == "help":
+            _list_baselines()
+        elif run is None:
+            raise SettingsError("train needs --run, the directory of this run")
+        elif preset is not None:
             _train_baseline(preset, data, run, overrides or [], quick=quick)
         elif data is None or quick:
             raise SettingsError("without --preset, train makes a checkpoint: it needs --data and takes no --quick")
@@ -124,6 +130,13 @@ def _train_checkpoint(data: Path, run: Path, name: str, overrides: list[str]) ->
     from model import train_checkpoint  # imports torch, so after the check of the overrides
 
     print(train_checkpoint(config, data, run, sizes=sizes, name=name))
+
+
+def _list_baselines() -> None:
+    from model import BASELINES
+
+    for baseline in BASELINES.values():
+        print(f"{baseline.name:22} {baseline.description}")
 
 
 def _train_baseline(name: str, data: Path | None, run: Path, overrides: list[str], *, quick: bool) -> None:

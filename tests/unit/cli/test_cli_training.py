@@ -34,8 +34,8 @@ def test_a_quick_run_shows_its_figures_beside_the_published_one_and_its_notes(tm
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("--preset", "help", "--quick"), "there are\n  "),
-        (("--preset", "help", "--quick"), "tweets-simple-rnn  "),
+        (("--preset", "imdb-lstn", "--quick"), "there are\n  "),
+        (("--preset", "imdb-lstn", "--quick"), "tweets-simple-rnn  "),
         (("--preset", "imdb-lstm"), "imdb-lstm needs --data, a directory with imdb, or --quick"),
         (("--preset", "imdb-lstm", "--quick", "--set", "epoch=3"), "there is no 'epoch'"),
         (("--preset", "imdb-lstm", "--quick", "--set", "epochs=many"), "'many' is not of type int"),
@@ -52,6 +52,19 @@ def test_misuse_is_explained_before_anything_is_written(
     assert result.exit_code == EXIT_MISUSED
     assert expected in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_help_lists_the_presets_and_needs_nothing_else() -> None:
+    result = train("--preset", "help")
+    assert result.exit_code == EXIT_OK
+    assert "tweets-simple-rnn  " in result.output
+    assert "lm  " in result.output
+
+
+def test_a_training_without_a_directory_is_refused() -> None:
+    result = train("--preset", "imdb-rnn", "--quick")
+    assert result.exit_code == EXIT_MISUSED
+    assert "train needs --run" in result.stderr
 
 
 def test_missing_data_is_named(tmp_path: Path) -> None:

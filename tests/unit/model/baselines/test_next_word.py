@@ -14,6 +14,7 @@ import torch
 
 from model.baselines import Outcome, find_baseline, run_baseline
 from model.baselines.next_word import NextWordConfig, perplexity, read_lines
+from model.baselines.sequences import IGNORED, lines_of, windows_of
 from model.baselines.word_model import LINE, SPECIAL, UNKNOWN, NextWordNetwork, WordModel, make_words, tokens_of
 from model.errors import ConfigError, DataError, UnknownWordError
 from model.text.tokenizer import Tokenizer
@@ -125,10 +126,10 @@ def test_a_run_does_not_go_on_with_another_text(tmp_path: Path) -> None:
         (b" \n\n", "is empty"),
         (b"\x89PNG\r\n\x1a\n\xff", "byte 0 is not UTF-8"),
         (b"text\0more", r"is binary, not text \(byte 4 is zero\)"),
-        (b"a few words only\n", r"4 held out|less than one batch \(68\)"),
+        ("\u200b\n".encode(), "has no words"),
     ],
 )
-def test_a_file_that_is_no_text_or_too_short_is_refused(tmp_path: Path, content: bytes | None, problem: str) -> None:
+def test_a_file_that_is_no_text_or_has_no_words_is_refused(tmp_path: Path, content: bytes | None, problem: str) -> None:
     file = tmp_path / "file"
     if content is not None:
         file.write_bytes(content)
@@ -170,4 +171,29 @@ def test_perplexity_follows_from_the_probabilities_of_the_next_words_and_leaves_
     with torch.no_grad():
         shares = torch.softmax(model.network(torch.tensor([ids]))[0][0], dim=1).numpy()
     losses = [-np.log(shares[t, ids[t + 1]]) for t in range(len(ids) - 1) if ids[t + 1] != 0]
-    assert perplexity(model, torch.tensor(ids)) == pytest.approx(math.exp(np.mean(losses)), rel=1e-5)
+    assert perplexity(model, [torch.tensor([ids])]) == pytest.approx(math.exp(np.mean(losses)), rel=1e-5)
+
+
+SHORT = "我爱你\n他看书\n她吃鱼\n"
+SMALL = {"embedding_size": 2, "hidden_size": 2, "dropout": 0.0, "learning_rate": 0.05, "epochs": 600}
+
+
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_three_sentences_of_three_words_are_learnt_by_two_cells(tmp_path: Path, batch_size: int) -> None:
+    file = tmp_path / "short.txt"
+    file.write_text(SHORT)
+    outcome = run_baseline(
+        BASELINE, NextWordConfig(text=str(file), batch_size=batch_size, **SMALL), None, tmp_path / "run"
+    )
+    assert outcome.figures["perplexity"] < outcome.figures["perplexity untrained"] / 3
+    assert "line by line" in outcome.notes[1]
+    model = WordModel.load(tmp_path / "run")
+    assert [model.complete(line[:2]) for line in SHORT.split()] == SHORT.split()
+
+
+def test_lines_are_read_side_by_side_and_what_fills_them_up_is_not_predicted() -> None:
+    batches = lines_of(torch.tensor([2, 3, 1, 4, 1, 5, 1]), line=1, num_lines=2)
+    assert [batch.tolist() for batch in batches] == [[[1, 2, 3, 1], [1, 4, 1, IGNORED]], [[1, 5, 1]]]
+    ((inputs, targets),) = windows_of(batches[0], num_steps=8)
+    assert inputs.min() >= 0
+    assert targets.tolist() == [[2, 3, 1], [4, 1, IGNORED]]
