@@ -12,6 +12,7 @@ from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 
+from worker.kafka.unreadable import unpacking
 from worker.records.types import TopicPartition
 
 if TYPE_CHECKING:
@@ -63,17 +64,21 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     async def _fetch(self, *args: Any, **kwargs: Any) -> Mapping[Any, list[Any]]:
         pause_s = self.consumer.pause_s()
         if not pause_s:
-            return await super()._fetch_records(*args, **kwargs)
+            return await self._unpack(*args, **kwargs)
         await asyncio.sleep(pause_s)
-        records = await super()._fetch_records(*args, **kwargs)
+        records = await self._unpack(*args, **kwargs)
         if not records:
             return records
         # aiokafka fetched these ahead when the first record came, and the others that came in the pause are next.
         seek_number = self.seek_number
-        more = await super()._fetch_records(*args, **kwargs | {"timeout": _MORE_S})
+        more = await self._unpack(*args, **kwargs | {"timeout": _MORE_S})
         if seek_number != self.seek_number:
             return more
         return {tp: [*records.get(tp, ()), *more.get(tp, ())] for tp in records.keys() | more.keys()}
+
+    async def _unpack(self, *args: Any, **kwargs: Any) -> Mapping[Any, list[Any]]:
+        with unpacking(self._ensure_consumer()):
+            return await super()._fetch_records(*args, **kwargs)
 
     async def _positions(self) -> dict[TopicPartition, tuple[int, int]]:
         now = time.monotonic()

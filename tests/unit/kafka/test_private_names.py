@@ -11,15 +11,16 @@ from typing import Any
 import faust
 import pytest
 from aiokafka.consumer.consumer import AIOKafkaConsumer
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
 from mode.utils.queues import FlowControlQueue
 
-from worker.kafka import brokers, consumer, fetch_thread, group, log, producer, transaction
+from worker.kafka import brokers, consumer, fetch_thread, group, log, producer, transaction, unreadable
 from worker.kafka.protocol import offsets, topics
 
-MODULES = (brokers, consumer, fetch_thread, group, log, producer, transaction, offsets, topics)
+MODULES = (brokers, consumer, fetch_thread, group, log, producer, transaction, unreadable, offsets, topics)
 
 # Owner, name, and the parameters that it is called with, or overridden by.
 METHODS: tuple[tuple[type, str, str], ...] = (
@@ -48,6 +49,8 @@ ATTRIBUTES: tuple[tuple[type, str], ...] = (
     (Service, "_stopped"),
     (AIOKafkaConsumer, "_isolation_level"),
     (AIOKafkaConsumer, "_coordinator"),
+    (AIOKafkaConsumer, "_fetcher"),
+    (Fetcher, "_records"),
     (GroupCoordinator, "member_id"),
 )
 OF_COMPILED_CLASSES = {"_tp_index", "_subscribers"}

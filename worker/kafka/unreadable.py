@@ -1,0 +1,43 @@
+"""Batches of records that a client fetched and cannot unpack: which one, why, and what to do."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import cramjam
+from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+
+from worker.errors import UnreadableBatchError
+
+# What aiokafka's codecs and its parser of batches raise; IndexError to OverflowError come of what decompresses to junk.
+_CAUSES = (
+    UnsupportedCodecError,
+    CorruptRecordException,
+    cramjam.DecompressionError,
+    gzip.BadGzipFile,
+    EOFError,
+    zlib.error,
+    struct.error,
+    IndexError,
+    ValueError,
+    OverflowError,
+)
+
+
+@contextmanager
+def unpacking(consumer: Any) -> Iterator[None]:
+    """Around a fetch of `consumer`, an aiokafka client. Raises UnreadableBatchError in place of what its codecs raise."""
+    try:
+        yield
+    except _CAUSES as error:
+        # aiokafka drops what is unpacked and unpacks in this order, so that the first that is left is the one.
+        left = ((tp, found) for tp, found in consumer._fetcher._records.items() if isinstance(found, FetchResult))
+        tp, found = next(left, (None, None))
+        place = f"{tp.topic}-{tp.partition} from offset {found.next_fetch_offset} on" if tp and found else "a partition"
+        raise UnreadableBatchError(place, error) from error
