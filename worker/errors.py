@@ -73,9 +73,9 @@ class UnreadableBatchError(SentimentError):
     def __init__(self, place: str, error: BaseException) -> None:
         super().__init__(
             f"the records in {place} cannot be unpacked ({type(error).__name__}: {error}). If their codec is not "
-            'installed, `pip install "aiokafka[lz4,snappy,zstd]"`. If they are damaged, restore that partition, or stop '
-            "every reader of the group and move the group's offset behind them (kafka-consumer-groups --reset-offsets "
-            "--to-offset, kafka-dump-log shows where they end): those records are lost then"
+            'installed, `pip install "aiokafka[lz4,snappy,zstd]"`. If they are damaged, restore that partition, or '
+            "stop all workers and move the group's offset behind them, which loses them (kafka-dump-log shows where "
+            "they end, kafka-consumer-groups --reset-offsets --to-offset moves it)"
         )
 
 

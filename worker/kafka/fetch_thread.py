@@ -12,7 +12,7 @@ from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 
-from worker.kafka.unreadable import unpacking
+from worker.kafka.protocol.batches import unpacking
 from worker.records.types import TopicPartition
 
 if TYPE_CHECKING:

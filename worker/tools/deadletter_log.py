@@ -22,8 +22,8 @@ from worker.kafka.brokers import Brokers
 from worker.kafka.clients import client_options, kafka_away
 from worker.kafka.group import Group
 from worker.kafka.log import Log
+from worker.kafka.protocol.batches import unpacking
 from worker.kafka.transaction import GroupOffset
-from worker.kafka.unreadable import unpacking
 from worker.records.types import TopicPartition
 from worker.settings import Settings
 

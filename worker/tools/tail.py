@@ -18,7 +18,7 @@ from worker.errors import TopicsError
 from worker.kafka.brokers import Brokers
 from worker.kafka.clients import client_options, kafka_away
 from worker.kafka.log import Log
-from worker.kafka.unreadable import unpacking
+from worker.kafka.protocol.batches import unpacking
 from worker.process import stop_on_signals
 from worker.records.types import SentimentEvent, ShiftEvent
 from worker.settings import Settings

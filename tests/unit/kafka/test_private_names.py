@@ -17,10 +17,10 @@ from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
 from mode.utils.queues import FlowControlQueue
 
-from worker.kafka import brokers, consumer, fetch_thread, group, log, producer, transaction, unreadable
-from worker.kafka.protocol import offsets, topics
+from worker.kafka import brokers, consumer, fetch_thread, group, log, producer, transaction
+from worker.kafka.protocol import batches, offsets, topics
 
-MODULES = (brokers, consumer, fetch_thread, group, log, producer, transaction, unreadable, offsets, topics)
+MODULES = (brokers, consumer, fetch_thread, group, log, producer, transaction, batches, offsets, topics)
 
 # Owner, name, and the parameters that it is called with, or overridden by.
 METHODS: tuple[tuple[type, str, str], ...] = (

@@ -32,7 +32,7 @@ _CAUSES = (
 
 @contextmanager
 def unpacking(consumer: Any) -> Iterator[None]:
-    """Around a fetch of `consumer`, an aiokafka client. Raises UnreadableBatchError in place of what its codecs raise."""
+    """Around a fetch of `consumer`, an aiokafka client: raises UnreadableBatchError in place of its codecs' errors."""
     try:
         yield
     except _CAUSES as error:
