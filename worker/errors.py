@@ -70,11 +70,11 @@ class RefusedError(SentimentError):
 class UnreadableBatchError(SentimentError):
     """A batch of records cannot be unpacked: its codec is not installed, or what the log holds is damaged."""
 
-    def __init__(self, place: str, error: BaseException) -> None:
+    def __init__(self, place: str, codec: str, error: BaseException) -> None:
         super().__init__(
-            f"the records in {place} cannot be unpacked ({type(error).__name__}: {error}). If their codec is not "
-            'installed, `pip install "aiokafka[lz4,snappy,zstd]"`. If they are damaged, restore that partition, or '
-            "stop all workers and move the group's offset behind them, which loses them (kafka-dump-log shows where "
+            f"the records in {place} cannot be unpacked ({codec}, {type(error).__name__}: {error}). If the codec is "
+            'not installed, `pip install "aiokafka[lz4,snappy,zstd]"`. If they are damaged, restore that partition, '
+            "or stop all workers and move the group's offset behind them, which loses them (kafka-dump-log shows where "
             "they end, kafka-consumer-groups --reset-offsets --to-offset moves it)"
         )
 

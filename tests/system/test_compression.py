@@ -121,12 +121,12 @@ def test_a_damaged_batch_is_named_with_what_to_do(make_scene: Callable[..., Scen
     scene = make_scene(partitions=1)
     settings, topic = scene.workplace.settings, scene.workplace.topic
     for _ in range(2):
-        asyncio.run(produce(settings.kafka, topic, "lz4"))
+        asyncio.run(produce(settings.kafka, topic, "zstd"))
     (segment,) = scene.workplace.stack.folder.rglob(f"{topic}-0/*.log")
     _damage(segment)
     worker = scene.launch_worker("--until-end")
     assert worker.wait_for_end() == 1, worker.tail()
-    for part in (f"{topic}-0 from offset {NUM_TEXTS + 1} on", "lz4", "kafka-consumer-groups"):
+    for part in (f"{topic}-0 from offset {NUM_TEXTS + 1} on", "zstd", "kafka-consumer-groups"):
         assert part in worker.output()
     assert "Traceback" not in worker.output()
     with pytest.raises(UnreadableBatchError, match=f"{topic}-0 from offset {NUM_TEXTS + 1} on"):

@@ -37,6 +37,9 @@ class Readable(Protocol):
     def read1(self, size: int, /) -> bytes:
         """The bytes available now, at most `size`; empty at the end of the file."""
 
+    def read(self) -> bytes:
+        """All that is left."""
+
 
 class ScoredLine(Struct, frozen=True, gc=False):
     """The sentiment of one line. `id` is the record's id or else the line number; `stream` is None if it names none."""

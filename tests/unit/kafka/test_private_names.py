@@ -11,7 +11,7 @@ from typing import Any
 import faust
 import pytest
 from aiokafka.consumer.consumer import AIOKafkaConsumer
-from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
@@ -51,6 +51,7 @@ ATTRIBUTES: tuple[tuple[type, str], ...] = (
     (AIOKafkaConsumer, "_coordinator"),
     (AIOKafkaConsumer, "_fetcher"),
     (Fetcher, "_records"),
+    (FetchResult, "_partition_records"),
     (GroupCoordinator, "member_id"),
 )
 OF_COMPILED_CLASSES = {"_tp_index", "_subscribers"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import traceback
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,5 +40,12 @@ def unpacking(consumer: Any) -> Iterator[None]:
         # aiokafka drops what is unpacked and unpacks in this order, so that the first that is left is the one.
         left = ((tp, found) for tp, found in consumer._fetcher._records.items() if isinstance(found, FetchResult))
         tp, found = next(left, (None, None))
-        place = f"{tp.topic}-{tp.partition} from offset {found.next_fetch_offset} on" if tp and found else "a partition"
-        raise UnreadableBatchError(place, error) from error
+        start = found._partition_records.next_fetch_offset if found else None
+        place = f"{tp.topic}-{tp.partition} from offset {start} on" if tp else "a partition"
+        raise UnreadableBatchError(place, _codec_in(error), error) from error
+
+
+def _codec_in(error: BaseException) -> str:
+    """The codec whose function raised the error; zstd's errors do not say so themselves."""
+    names = (frame.name for frame in traceback.extract_tb(error.__traceback__))
+    return next((name.removesuffix("_decode") for name in names if name.endswith("_decode")), "no codec")
