@@ -76,17 +76,11 @@ class PayloadReader:
 
     def _read_text(self, payload: Any) -> str:
         """The first text that is not empty. Raises RecordError: WRONG_TYPE, NO_TEXT."""
-        wrong = None
-        found = None
-        for text in _find(payload, self._text):
-            if isinstance(text, str):
-                if text:
-                    return text
-                found = text
-            elif wrong is None:
-                wrong = f"the text is a {type(text).__name__}"
-        if found is not None:
-            return found
+        texts = list(_find(payload, self._text))
+        found = [text for text in texts if isinstance(text, str)]
+        if found:
+            return next(filter(None, found), "")
+        wrong = f"Expected `str`, got `{_type_name(texts[0])}` - at `{_joined(self._text)}`" if texts else None
         wrong = wrong or next(filter(None, (explain_missing(payload, path) for path in self._text)), None)
         if wrong is not None:
             raise RecordError(Reason.WRONG_TYPE, wrong)
@@ -176,6 +170,11 @@ def _read_final(payload: Any, paths: list[Path], fallbacks: list[Fallback]) -> b
         fallbacks.append(Fallback.FINAL_IGNORED)
         break
     return True
+
+
+def _type_name(value: Any) -> str:
+    """JSON's name of the value's type."""
+    return {dict: "object", list: "array"}.get(type(value), type(value).__name__)
 
 
 def _joined(paths: list[Path]) -> str:
