@@ -202,6 +202,19 @@ def test_erasing_asks_for_confirmation() -> None:
     assert result.exit_code == EXIT_FAILED
 
 
+@pytest.mark.parametrize(
+    ("payload", "stream", "message"),
+    [
+        ('{"key_format": "payload"}', "acme", "keys name no streams"),
+        ('{"key_format": "int"}', "acme", "no key of format int names the stream 'acme'"),
+    ],
+)
+def test_a_stream_that_no_key_names_cannot_be_erased(payload: str, stream: str, message: str) -> None:
+    result = run("state", "erase", stream, "--topic", "tweets", "--yes", "--payloads", f'{{"tweets": {payload}}}')
+    assert result.exit_code == EXIT_FAILED
+    assert message in result.stderr
+
+
 def test_without_kafka_a_command_ends_with_code_3_and_says_what_to_do() -> None:
     kafka = f"127.0.0.1:{free_port()}"
     for command in (("tail",), ("topics",), ("deadletters", "list"), ("state", "erase", "a", "--topic", "t", "--yes")):
