@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, Final
 
 Path = tuple[str, ...]
@@ -31,22 +31,19 @@ def join_path(path: Path) -> str:
     return ".".join(re.sub(r"([.\\])", r"\\\1", step) for step in path)
 
 
-def find_all(payload: Any, path: Path) -> Iterator[Any]:
-    """Every value at `path` that is not null: at most one, unless the path has a `*`."""
+def find_all(payload: Any, path: Path) -> Sequence[Any]:
+    """The values at `path` that are not null: at most one, unless the path has a `*`."""
     here = payload
     for number, step in enumerate(path):
         if isinstance(here, dict):
             here = here.get(step)
         elif isinstance(here, list):
             if step == EACH:
-                for element in here:
-                    yield from find_all(element, path[number + 1 :])
-                return
+                return [found for element in here for found in find_all(element, path[number + 1 :])]
             here = here[int(step)] if step.isdecimal() and int(step) < len(here) else None
         else:
-            return
-    if here is not None:
-        yield here
+            return ()
+    return () if here is None else (here,)
 
 
 def explain_missing(payload: Any, path: Path) -> str | None:

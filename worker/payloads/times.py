@@ -45,13 +45,21 @@ _X, _RFC2822 = "%a %b %d %H:%M:%S %z %Y", "%a, %d %b %Y %H:%M:%S %z"
 
 def parse_rfc3339(value: Any) -> int:
     """A date, or date and time; see the module's docstring. Raises ValueError."""
-    text = _text(value).upper()
+    text = _text(value)
+    try:
+        return _to_ms(datetime.fromisoformat(text))
+    except ValueError:
+        return _to_ms(datetime.fromisoformat(_as_written_by_python(text.upper())))
+
+
+def _as_written_by_python(text: str) -> str:
+    """A text in upper case, with an offset for a zone's name, no space before it, and no leap second."""
     if text[-1:].isalpha() and text[-1] != "Z":
         text = _with_offset(text)
     text = _SPACE_BEFORE_OFFSET.sub("", text)
     if text.endswith(":60", 0, 19):  # a leap second
         text = text[:17] + "59" + text[19:]
-    return _to_ms(datetime.fromisoformat(text))
+    return text
 
 
 def parse_epoch(unit: str, value: Any) -> int:
@@ -70,6 +78,8 @@ def parse_pattern(pattern: str, value: Any) -> int:
 
 def parse_any(value: Any) -> int:
     """Whatever of the formats above it is. Raises ValueError."""
+    if isinstance(value, str) and value[4:5] == "-":
+        return parse_rfc3339(value)
     if not isinstance(value, str) or _NUMBER.fullmatch(value.strip()):
         number = _number(value)
         if isinstance(value, str) and _BARE_DATE.fullmatch(value.strip()):
@@ -83,7 +93,7 @@ def parse_first(parsers: Iterable[TimeParser], value: Any) -> int:
     for parse in parsers:
         try:
             return parse(value)
-        except (ValueError, OverflowError):
+        except ValueError:
             continue
     raise ValueError("the time is in no format that the topic has")
 
@@ -100,7 +110,8 @@ TIME_FORMATS: Final[dict[str, TimeParser]] = {
 def time_parser(formats: str | tuple[str, ...]) -> TimeParser:
     """The parser of one format, or of several that are tried in order. Raises ValueError for one that is no format."""
     names = (formats,) if isinstance(formats, str) else formats
-    return partial(parse_first, [TIME_FORMATS.get(name) or _pattern_parser(name) for name in names])
+    parsers = [TIME_FORMATS.get(name) or _pattern_parser(name) for name in names]
+    return parsers[0] if len(parsers) == 1 else partial(parse_first, parsers)
 
 
 def _pattern_parser(pattern: str) -> TimeParser:
@@ -146,4 +157,7 @@ def _with_offset(text: str) -> str:
 
 
 def _to_ms(time: datetime) -> int:
-    return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH) // MILLISECOND
+    try:
+        return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH) // MILLISECOND
+    except OverflowError:
+        raise ValueError("the time is out of range") from None

@@ -29,7 +29,7 @@ from worker.errors import Reason, RecordError
 from worker.payloads.payload import FieldPaths, KeyFormat, Payload
 from worker.payloads.times import EPOCH, MILLISECOND, SECONDS_BELOW
 from worker.records.keys import MAX_UTF8_BYTES_PER_CHARACTER, decode_stream_key
-from worker.records.reader import PayloadReader
+from worker.records.reader import Fields, PayloadReader
 from worker.records.types import Fallback, InputRecord, InputText, SentimentEvent, ShiftEvent, Skipped
 from worker.settings import Settings
 
@@ -46,6 +46,7 @@ class Codec:
     def __init__(self, settings: Settings) -> None:
         self._max_text_bytes = settings.max_text_bytes
         self._max_skew_ms = int(settings.max_clock_skew_s * 1000)
+        self._max_timestamp_ms = MAX_TIME_MS - self._max_skew_ms
         default = Payload(), FieldPaths()
         set_topics = {topic: settings.payload_of(topic) for topic in {*settings.fields, *settings.payloads}}
         self._default_reader = PayloadReader(*default)
@@ -61,22 +62,28 @@ class Codec:
         Raises RecordError: INVALID_UTF8, INVALID_JSON, WRONG_TYPE, NO_TEXT, TEXT_TOO_LONG, NO_STREAM.
         """
         reader = self._readers.get(topic)
-        # A Kafka timestamp that is itself absurd sets no upper limit for the payload's time.
-        latest_ms = min(timestamp_ms + self._max_skew_ms, MAX_TIME_MS) if has_timestamp(timestamp_ms) else MAX_TIME_MS
         if reader is None:
-            plain = self._decode_plain(topic, key, value, partition, offset, timestamp_ms, latest_ms)
-            if plain is not None:
-                return plain
+            # The fast way for the default payload; anything unusual about the record is left to the reader.
+            try:
+                record = _input_decoder.decode(value)
+                time_ms = timestamp_ms if record.time is None else _to_ms(record.time)
+                if MIN_TIME_MS <= time_ms <= self._latest_ms(timestamp_ms):
+                    self._check_length(record.text)
+                    return InputText(
+                        record_id=_as_text(record.id) or f"{topic}-{partition}-{offset}",
+                        stream=_as_text(record.stream) or decode_stream_key(key),
+                        text=record.text,
+                        time_ms=time_ms,
+                        final=record.final is not False,
+                    )
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                pass
             reader = self._default_reader
-        fields = reader.read(value, MIN_TIME_MS, latest_ms)
+        fields = reader.read(value, MIN_TIME_MS, self._latest_ms(timestamp_ms))
         if isinstance(fields, Skipped):
             return fields
         self._check_length(fields.text)
-        time_ms, fallbacks = fields.time_ms, fields.fallbacks
-        if time_ms is None:
-            time_ms = timestamp_ms
-            if not has_timestamp(timestamp_ms):
-                time_ms, fallbacks = int(time.time() * 1000), (*fallbacks, Fallback.NO_TIMESTAMP)
+        time_ms, fallbacks = self._date(fields, timestamp_ms)
         return InputText(
             record_id=fields.id or f"{topic}-{partition}-{offset}",
             stream=fields.stream or decode_stream_key(key, self._key_formats.get(topic, "text")),
@@ -86,32 +93,20 @@ class Codec:
             fallbacks=fallbacks,
         )
 
-    def _decode_plain(  # noqa: PLR0913, PLR0917 - see `decode`
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes,
-        partition: int,
-        offset: int,
-        timestamp_ms: int,
-        latest_ms: int,
-    ) -> InputText | None:
-        """The fast way for the default payload; None for a record with anything unusual about it."""
-        try:
-            record = _input_decoder.decode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
-        time_ms = timestamp_ms if record.time is None else _to_ms(record.time)
-        if not MIN_TIME_MS <= time_ms <= latest_ms:
-            return None
-        self._check_length(record.text)
-        return InputText(
-            record_id=_as_text(record.id) or f"{topic}-{partition}-{offset}",
-            stream=_as_text(record.stream) or decode_stream_key(key),
-            text=record.text,
-            time_ms=time_ms,
-            final=record.final is not False,
+    def _latest_ms(self, timestamp_ms: int) -> int:
+        """The last time that is not absurd. A Kafka timestamp that is itself absurd sets no limit."""
+        return (
+            timestamp_ms + self._max_skew_ms if MIN_TIME_MS <= timestamp_ms <= self._max_timestamp_ms else MAX_TIME_MS
         )
+
+    @staticmethod
+    def _date(fields: Fields, timestamp_ms: int) -> tuple[int, tuple[Fallback, ...]]:
+        """The time of a record, and what stands in for its fields."""
+        if fields.time_ms is not None:
+            return fields.time_ms, fields.fallbacks
+        if has_timestamp(timestamp_ms):
+            return timestamp_ms, fields.fallbacks
+        return int(time.time() * 1000), (*fields.fallbacks, Fallback.NO_TIMESTAMP)
 
     def erased_stream(self, topic: str, key: bytes | None) -> str | Skipped:
         """The stream that a record with a null value erases. Raises RecordError: NO_STREAM, INVALID_UTF8."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from worker.errors import Reason, RecordError
@@ -17,7 +17,7 @@ from worker.records.html import blank_tags
 from worker.records.types import MAX_NAME_CHARS, Fallback, Skipped
 from worker.records.utf8 import decode_utf8
 
-_SURROGATES = re.compile("[\ud800-\udfff]+")
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _REPLACEMENT: Final = "\ufffd"
 _TRUTHS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _MAX_SHOWN_NAMES, _MAX_SHOWN_CHARS = 10, 40
@@ -60,10 +60,10 @@ class PayloadReader:
                 return Skipped(rule.name)
         fallbacks: list[Fallback] = []
         text = self._read_text(payload)
-        if _SURROGATES.search(text):
+        if not text.isascii() and _SURROGATES.search(text):
             # A surrogate stands for a byte that is not UTF-8, unless the payload itself has it.
             decode_utf8(unframe(value) if value[:1] == MAGIC else value, "value")
-            text = _SURROGATES.sub(lambda found: _REPLACEMENT * len(found[0]), text)
+            text = _without_surrogates(text)
             fallbacks.append(Fallback.SURROGATE_REPLACED)
         return Fields(
             blank_tags(text) if self._html else text,
@@ -76,7 +76,7 @@ class PayloadReader:
 
     def _read_text(self, payload: Any) -> str:
         """The first text that is not empty. Raises RecordError: WRONG_TYPE, NO_TEXT."""
-        texts = list(_find(payload, self._text))
+        texts = _find(payload, self._text)
         found = [text for text in texts if isinstance(text, str)]
         if found:
             return next(filter(None, found), "")
@@ -117,22 +117,23 @@ class _Rule:
         """Whether the rule skips the record of `payload`."""
         values = _find(payload, self._paths)
         if self._rule.missing:
-            return next(values, None) is None
+            return not values
         if self._rule.values is not None:
             return any(value in self._rule.values for value in values)
         if self._pattern is not None:
             return any(isinstance(value, str) and self._pattern.match(value) for value in values)
-        return next(values, None) is not None
+        return bool(values)
 
 
 def _split_paths(paths: str | tuple[str, ...]) -> list[Path]:
     return [split_path(path) for path in as_paths(paths)]
 
 
-def _find(payload: Any, paths: list[Path]) -> Iterator[Any]:
-    """Every value at the paths that is not null, in the order of the paths."""
-    for path in paths:
-        yield from find_all(payload, path)
+def _find(payload: Any, paths: list[Path]) -> Sequence[Any]:
+    """The values at the paths that are not null, in the order of the paths."""
+    if len(paths) == 1:
+        return find_all(payload, paths[0])
+    return [found for path in paths for found in find_all(payload, path)]
 
 
 def _read_name(payload: Any, paths: list[Path], fallback: Fallback, fallbacks: list[Fallback]) -> str | None:
@@ -143,11 +144,16 @@ def _read_name(payload: Any, paths: list[Path], fallback: Fallback, fallbacks: l
             continue
         name = _as_name(value)
         if name is not None:
-            return _SURROGATES.sub(lambda found: _REPLACEMENT * len(found[0]), name)
+            return name if name.isascii() else _without_surrogates(name)
         is_ignored = True
     if is_ignored:
         fallbacks.append(fallback)
     return None
+
+
+def _without_surrogates(text: str) -> str:
+    """The text with a replacement character for each half of one."""
+    return _SURROGATES.sub(_REPLACEMENT, text)
 
 
 def _as_name(value: Any) -> str | None:
