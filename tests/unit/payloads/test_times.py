@@ -91,7 +91,7 @@ def test_what_is_no_format_is_refused_with_those_that_are(formats: Any) -> None:
     [None, True, [], {}, "", "noon", "2018-13-01", "07/07/2018", float("nan"), float("inf"), "1e999", "9" * 99],
 )
 def test_what_is_no_time_is_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match="time"):
+    with pytest.raises(ValueError):
         time_parser("auto")(value)
 
 
