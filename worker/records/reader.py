@@ -180,7 +180,9 @@ def _read_final(payload: Any, paths: list[Path], fallbacks: list[Fallback]) -> b
 
 def _type_name(value: Any) -> str:
     """JSON's name of the value's type."""
-    return {dict: "object", list: "array"}.get(type(value), type(value).__name__)
+    if isinstance(value, dict):
+        return "object"
+    return "array" if isinstance(value, list) else type(value).__name__
 
 
 def _joined(paths: list[Path]) -> str:
