@@ -6,6 +6,7 @@ SentimentError                     1  base of the errors below
   ListenError                      1  the process cannot listen on an address
   TopicsError                      1  topics are missing or have different partition counts
   RefusedError                     1  a broker does not take what is sent; the message names the request and the error
+  UnreadableBatchError             1  a batch of records cannot be unpacked; the message says where it is
   UndecidedCommitError             1  the outcome of a commit is unknown; the next take-over settles it
   OwnershipError                   1  a partition's positions contradict each other
   InputFileError                   1  an input file cannot be read
@@ -66,6 +67,18 @@ class RefusedError(SentimentError):
         self.code = code
 
 
+class UnreadableBatchError(SentimentError):
+    """A batch of records cannot be unpacked: its codec is not installed, or what the log holds is damaged."""
+
+    def __init__(self, place: str, codec: str, error: BaseException) -> None:
+        super().__init__(
+            f"the records in {place} cannot be unpacked ({codec}, {type(error).__name__}: {error}). If the codec is "
+            'not installed, `pip install "aiokafka[lz4,snappy,zstd]"`. If they are damaged, restore that partition, '
+            "or stop all workers and move the group's offset behind them, which loses them (kafka-dump-log shows where "
+            "they end, kafka-consumer-groups --reset-offsets --to-offset moves it)"
+        )
+
+
 class UndecidedCommitError(SentimentError):
     """A commit timed out or was cancelled: it may or may not have taken effect."""
 
@@ -88,7 +101,10 @@ class InputFileError(SentimentError):
 
 
 class Reason(StrEnum):
-    """Why a record became a dead letter; the value is used in the header and as the metric's label."""
+    """Why a record became a dead letter; the value is used in the header and as the metric's label.
+
+    ABSURD_TIME is of dead letters that are kept from before 0.2: since then such a record takes its own timestamp.
+    """
 
     INVALID_UTF8 = "invalid_utf8"
     INVALID_JSON = "invalid_json"

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -17,6 +17,8 @@ from pydantic_settings import (
 )
 
 from worker.errors import SettingsError
+from worker.payloads.payload import FieldPaths, Payload
+from worker.payloads.presets import payload_problems, resolve
 
 ENV_PREFIX = "SENTIMENT_"
 
@@ -25,16 +27,6 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 PositiveInt = Annotated[int, Field(gt=0)]
 RedisUrl = Annotated[str, Field(pattern=r"^(redis|rediss|unix)://")]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
-
-
-class FieldPaths(BaseModel, extra="forbid", frozen=True):
-    """The path of each field in a topic's payload: names and list indices, joined by dots."""
-
-    id: str = "id"
-    stream: str = "stream"
-    text: str = "text"
-    time: str = "time"
-    final: str = "final"
 
 
 class Settings(BaseSettings):
@@ -67,7 +59,16 @@ class Settings(BaseSettings):
     partitions: PositiveInt = Field(4, description="partitions of each topic that `sentiment topics` creates")
     replication: PositiveInt = Field(1, description="replicas of each topic that `sentiment topics` creates")
     fields: Annotated[dict[TopicName, FieldPaths], NoDecode] = Field(
-        default_factory=dict, description="path of each field in the payload, per topic (JSON)"
+        default_factory=dict,
+        description="path of each field in the payload, or a list of paths that are tried in order, per topic (JSON)",
+    )
+    payloads: Annotated[dict[TopicName, Payload], NoDecode] = Field(
+        default_factory=dict,
+        description="payload of each topic: topic=preset or topic=format, comma-separated, or JSON (docs/connect.md)",
+    )
+
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
+        "none", description="compression of what is sent; all of these are read, whatever this says"
     )
 
     # network
@@ -151,6 +152,20 @@ class Settings(BaseSettings):
     def _parse_fields(cls, value: object) -> object:
         return json.loads(value) if isinstance(value, str) else value
 
+    @field_validator("payloads", mode="before")
+    @classmethod
+    def _parse_payloads(cls, value: object) -> object:
+        if not isinstance(value, str) or value.lstrip().startswith("{"):
+            return json.loads(value) if isinstance(value, str) else value
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        if not all(equals for _, equals, _ in pairs):
+            raise ValueError("neither topic=preset or topic=format, comma-separated, nor JSON")
+        return {topic.strip(): preset.strip() for topic, _, preset in pairs}
+
+    def payload_of(self, topic: str) -> tuple[Payload, FieldPaths]:
+        """How the records of `topic` are read, with everything that its preset sets."""
+        return resolve(self.payloads.get(topic, Payload()), self.fields.get(topic, FieldPaths()))
+
     @property
     def redis_address(self) -> str:
         """`redis` without user and password, for messages."""
@@ -170,6 +185,7 @@ class Settings(BaseSettings):
         checks = (
             (len(set(named)) == len(named), f"topics must differ from each other: {', '.join(named)}"),
             (set(self.fields) <= set(self.topics), "fields names a topic that is not in topics"),
+            (set(self.payloads) <= set(self.topics), "payloads names a topic that is not in topics"),
             (
                 self.heartbeat_interval_s * 3 <= self.session_timeout_s,
                 "heartbeat_interval_s must be at most a third of session_timeout_s",
@@ -192,7 +208,7 @@ class Settings(BaseSettings):
                 "kafka_security with SASL needs kafka_username and kafka_password",
             ),
         )
-        return [message for is_valid, message in checks if not is_valid]
+        return [message for is_valid, message in checks if not is_valid] + payload_problems(self.payloads, self.fields)
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings takes the order of the sources from here

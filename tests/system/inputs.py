@@ -109,7 +109,6 @@ def poison(stream: str) -> Iterator[Input]:
         Reason.NO_TEXT: b'{"id": "a"}',
         Reason.EMPTY_TEXT: b'{"text": " \\n"}',
         Reason.TEXT_TOO_LONG: json.dumps({"text": "long " * 20_000}).encode(),
-        Reason.ABSURD_TIME: b'{"text": "fine", "time": "9000-01-01T00:00:00Z"}',
         Reason.NO_STREAM: b'{"text": "fine"}',
     }
     for reason, value in values.items():
@@ -117,14 +116,31 @@ def poison(stream: str) -> Iterator[Input]:
         yield Input(stream, None, now_ms(), reason=reason, value=value, key=key)
 
 
+def odd(stream: str) -> Iterator[Input]:
+    """Texts with something wrong beside them, or unusual around them: each is scored as if that were not there."""
+    text = "a good film"
+    values = (
+        b'{"text": "a good film", "time": "9000-01-01T00:00:00Z"}',
+        b'{"text": "a good film", "time": "noon", "rating": NaN, "user": {"name": "a\\ud83d"}}',
+        b'\xef\xbb\xbf{"text": "a good film", "other": "\xff"}',
+        b'\0\0\0\0\7{"text": "a good film", "id": {}, "final": "perhaps"}',
+        b'[{"text": "a good film"}]',
+    )
+    for value in values:
+        yield Input(stream, text, now_ms(), value=value)
+
+
 def mixed(count: int, seed: int, streams: Sequence[str] = STREAMS) -> Iterator[Input]:
-    """A mixture of whole texts, texts in pieces, erasures and poison."""
+    """A mixture of whole texts, texts in pieces, erasures, poison, and odd payloads."""
     random = Random(seed)
     bad = list(poison("poison"))
+    unusual = list(odd("odd"))
     for one in tweets(count, seed, streams):
         kind = random.random()
         if kind < 0.02:
             yield random.choice(bad)
+        elif kind > 0.99:
+            yield random.choice(unusual)
         elif kind < 0.03:
             yield replace(one, text=None)
         else:

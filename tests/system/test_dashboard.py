@@ -38,6 +38,7 @@ SHOWN = {
     "sentiment_state_cache_total",
     "sentiment_flush_lag_records",
     "sentiment_dead_letters_total",
+    "sentiment_fallbacks_total",
     "sentiment_shifts_total",
     "sentiment_fenced_total",
     "sentiment_rebuilt_records_total",

@@ -43,6 +43,18 @@ def test_topics_and_fields_are_read_from_variables(monkeypatch: pytest.MonkeyPat
     assert settings.fields["a"].id == "id"
 
 
+def test_payloads_are_named_in_short_or_described_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTIMENT_PAYLOADS", "tweets=x-v2, reviews = confluent-json")
+    settings = load_settings()
+    assert settings.payloads["tweets"].preset == "x-v2"
+    assert settings.payloads["reviews"].format == "confluent-json"
+    monkeypatch.setenv("SENTIMENT_PAYLOADS", '{"tweets": {"preset": "x-v2", "time_format": ["epoch_s", "%d/%m/%Y"]}}')
+    monkeypatch.setenv("SENTIMENT_FIELDS", '{"tweets": {"text": ["note.text", "a\\\\.b"]}}')
+    payload, fields = load_settings().payload_of("tweets")
+    assert (payload.time_format, len(payload.skip)) == (("epoch_s", "%d/%m/%Y"), 2)
+    assert (fields.text, fields.stream) == (("note.text", "a\\.b"), ("data.author_id", "author_id"))
+
+
 def test_one_error_names_all_invalid_settings() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(max_batch=0, redis="nonsense", heartbeat_interval_s=9, commit_timeout_s=99)
@@ -58,6 +70,18 @@ def test_one_error_names_all_invalid_settings() -> None:
         ({"topics": ("a", "a")}, "topics must differ"),
         ({"events_topic": "tweets"}, "topics must differ"),
         ({"fields": {"other": {}}}, "not in topics"),
+        ({"payloads": {"other": {}}}, "not in topics"),
+        ({"payloads": {"tweets": "yelp?"}}, "payloads.tweets: no preset 'yelp\\?'; there are x-v1.1, x-v2"),
+        ({"payloads": "tweets"}, "neither topic=preset or topic=format"),
+        ({"payloads": {"tweets": {"time_format": "%H"}}}, "payloads.tweets.time_format.*no time format"),
+        ({"payloads": {"tweets": {"key_format": "short"}}}, "payloads.tweets.key_format"),
+        ({"payloads": {"tweets": {"skip": [{"path": "a..b"}]}}}, "is not a path"),
+        ({"payloads": {"tweets": {"skip": [{"path": "a", "pattern": "("}]}}}, "is no regular expression"),
+        ({"payloads": {"tweets": {"skip": [{"path": "a", "values": [1], "missing": True}]}}}, "one of values, pattern"),
+        ({"payloads": {"tweets": {"format": "text", "skip": [{"path": "a"}]}}}, "no fields to skip by"),
+        ({"payloads": "tweets=text", "fields": {"tweets": {"text": "a"}}}, "format text has no fields"),
+        ({"fields": {"tweets": {"text": ["a", "b."]}}}, "fields.tweets.text.*is not a path"),
+        ({"compression": "brotli"}, "compression"),
         ({"kafka_security": "SASL_SSL"}, "kafka_username"),
         ({"max_text_bytes": 1 << 30}, "max_inflight_bytes"),
         ({"unknown": 1}, "unknown"),

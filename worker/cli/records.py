@@ -32,7 +32,7 @@ Reasons = Annotated[
         "sentiment feed --simulate --seconds 60 --rate 300 --seed 7",
     ),
 )
-@with_settings("topics", "fields", "max_text_bytes", "max_clock_skew_s", *KAFKA, *LOGS)
+@with_settings("topics", "fields", "payloads", "compression", "max_text_bytes", "max_clock_skew_s", *KAFKA, *LOGS)
 def feed(
     settings: Settings,
     files: Annotated[list[Path] | None, typer.Argument(help="JSON lines or CSV, plain or gzipped (.gz)")] = None,
@@ -128,7 +128,7 @@ def list_(
 @deadletters.command(
     epilog=examples("sentiment deadletters redrive --reason text_too_long   # after max_text_bytes was raised")
 )
-@with_settings("group", *TOPICS, *KAFKA, "transaction_timeout_s", "commit_timeout_s")
+@with_settings("group", *TOPICS, *KAFKA, "compression", "transaction_timeout_s", "commit_timeout_s")
 def redrive(settings: Settings, reasons: Reasons = None) -> None:
     """Send the original records of dead letters back to their input topics, each exactly once."""
     from worker.tools.deadletters import redrive as redrive_all

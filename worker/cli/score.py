@@ -1,4 +1,4 @@
-"""The command that scores a file or standard input, without any server: score."""
+"""Commands about files, without any server: score and payloads."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from worker.cli.options import NETWORK, examples, with_settings
+from worker.errors import EXIT_FAILED
 from worker.settings import Settings
 
 commands = typer.Typer()
+payloads = typer.Typer(help="List the presets for payloads of public sources, or try records.")
 _PANEL = "Without any server"
 
 
@@ -46,3 +48,70 @@ def score(
             sys.stdout.buffer.flush()
     if scorer.num_refused:
         print(f"sentiment: {scorer.num_refused} of {scorer.num_lines} lines could not be scored", file=sys.stderr)
+
+
+@payloads.callback(
+    invoke_without_command=True, epilog=examples("sentiment payloads", "sentiment payloads --example yelp")
+)
+def list_payloads(
+    context: typer.Context,
+    example: Annotated[
+        str | None, typer.Option("--example", help="Print this preset's example records instead")
+    ] = None,
+) -> None:
+    """List the presets for payloads of public sources, or try records against the settings of a topic."""
+    from worker.payloads.payload import as_paths
+    from worker.payloads.presets import PRESETS, examples
+
+    if context.invoked_subcommand is not None:
+        return
+    if example is not None:
+        if example not in PRESETS:
+            raise typer.BadParameter(f"no preset {example!r}; there are {', '.join(PRESETS)}")
+        for record in examples(example):
+            print(record.decode())
+        return
+    for name, preset in PRESETS.items():
+        print(f"{name:<12} {preset.description}")
+        for field, paths in preset.fields:
+            print(f"{'':<12}   {field:<7} {', '.join(as_paths(paths)) or '-'}")
+        for rule in preset.payload.skip:
+            print(f"{'':<12}   skipped where {rule}")
+
+
+@payloads.command(
+    "try",
+    epilog=examples(
+        "sentiment payloads try records.jsonl --topic tweets --payloads tweets=x-v2",
+        "sentiment payloads --example yelp | sentiment payloads try - --topic reviews --payloads reviews=yelp",
+    ),
+)
+@with_settings("topics", "fields", "payloads", "max_text_bytes", "max_clock_skew_s", *NETWORK[:2])
+def try_(
+    settings: Settings,
+    file: Annotated[str, typer.Argument(help="One record, or one a line; -: standard input")],
+    topic: Annotated[str, typer.Option("--topic", help="Topic whose settings apply")],
+    key: Annotated[str | None, typer.Option("--key", help="The records' key; default: none")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line for each record")] = False,
+) -> None:
+    """Show what the worker would make of the records in FILE. Exit code 1: some would become dead letters."""
+    import msgspec
+
+    from worker.network import load_engine
+    from worker.tools.payload_preview import Previewer, describe, split_values
+    from worker.tools.score_file import open_lines
+
+    if topic not in settings.topics:
+        raise typer.BadParameter(f"{topic} is not in topics: {', '.join(settings.topics)}")
+    with open_lines(file) as opened:
+        values = split_values(opened.read())
+    previewer = Previewer(settings, topic, None if key is None else key.encode(), load_engine(settings))
+    num_dead = 0
+    for preview in previewer.preview(values):
+        num_dead += preview.outcome == "dead_letter"
+        print(msgspec.json.encode(preview).decode() if as_json else describe(preview))
+    if num_dead:
+        raise typer.Exit(EXIT_FAILED)
+
+
+commands.add_typer(payloads, name="payloads", rich_help_panel=_PANEL)

@@ -31,7 +31,7 @@ def show(settings: Settings, stream: Stream, topic: Topic) -> None:
 
 
 @state.command(epilog=examples("sentiment state erase @norvia --topic tweets --yes"))
-@with_settings(*KAFKA)
+@with_settings("topics", "payloads", *KAFKA)
 def erase(
     settings: Settings,
     stream: Stream,

@@ -23,7 +23,7 @@ import faust
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from worker.errors import DependencyError
+from worker.errors import DependencyError, UnreadableBatchError
 from worker.kafka.assignment import Assignment, PartitionHandler
 from worker.kafka.fetch_thread import BatchConsumerThread, Fetched
 from worker.kafka.microbatch import BatchLimits, InFlight, MicroBatch, Pacing, Records
@@ -93,6 +93,8 @@ class BatchConsumer(driver.Consumer):
         except _STOPPED_ERRORS:
             if not self.app.should_stop:
                 raise
+        except UnreadableBatchError as error:
+            die(error)
 
     def _receive(self, fetched: Fetched) -> None:
         for tp, records in fetched.records.items():

@@ -12,6 +12,7 @@ from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 
+from worker.kafka.protocol.batches import unpacking
 from worker.records.types import TopicPartition
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return Fetched(self.seek_number, records, await self._positions())
 
     async def _fetch(self, *args: Any, **kwargs: Any) -> Mapping[Any, list[Any]]:
-        records: Mapping[Any, list[Any]] = await super()._fetch_records(*args, **kwargs)
+        with unpacking(self._ensure_consumer()):
+            records: Mapping[Any, list[Any]] = await super()._fetch_records(*args, **kwargs)
         if records and (wait_s := self.consumer.fetch_wait_s()):
             self._collect(wait_s)
         return records

@@ -19,6 +19,7 @@ from worker.records.types import Header, TopicPartition
 from worker.settings import Settings
 
 _MAX_BATCH_BYTES = 1 << 18
+CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 _ALL_REPLICAS = -1
 _RETRY_S = 0.02
 
@@ -113,7 +114,7 @@ class BatchProducer:
     def _new_builder(self, tp: TopicPartition) -> Any:
         return DefaultRecordBatchBuilder(
             magic=2,
-            compression_type=0,
+            compression_type=CODECS[self._settings.compression],
             is_transactional=self.transactional_id is not None,
             producer_id=self._producer[0],
             producer_epoch=self._producer[1],

@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from model import LABELS
 from worker.errors import Reason
 from worker.monitoring.histogram import BatchHistogram
-from worker.records.types import ResetReason
+from worker.records.types import Fallback, ResetReason
 
-Outcome = Literal["scored", "dead_letter", "erased"]
+Outcome = Literal["scored", "dead_letter", "erased", "skipped"]
 FencedBy = Literal["kafka", "redis"]
 LogChange = Literal["topic_recreated", "log_truncated", "records_gone", "states_of_another_log"]
 Stage = Literal["decode", "load", "score", "commit"]
@@ -77,6 +77,9 @@ class Metrics:
                 self._records.labels(topic, outcome)
         self._events = self._counter("events", "Sentiment events committed.", "label", LABELS)
         self._dead_letters = self._counter("dead_letters", "Records that could not be scored.", "reason", Reason)
+        self._fallbacks = self._counter(
+            "fallbacks", "Fields of scored records that could not be used, by what stands in.", "fallback", Fallback
+        )
         self._shifts = self._counter("shifts", "Mood shifts committed.")
         self._end_to_end = self._batch_histogram(
             "end_to_end_seconds", "Time from a record's timestamp in Kafka to its committed event.", _END_TO_END_S
@@ -167,6 +170,15 @@ class Metrics:
     def erased(self, topic: str, count: int) -> None:
         """`count` records with a null value have erased their streams."""
         self._records.labels(topic, "erased").inc(count)
+
+    def skipped(self, topic: str, count: int) -> None:
+        """`count` records were left out by a skip rule of their topic."""
+        self._records.labels(topic, "skipped").inc(count)
+
+    def fallbacks(self, fallbacks: Iterable[Fallback]) -> None:
+        """These stood in for fields of committed records."""
+        for fallback, count in Tally(fallbacks).items():
+            self._fallbacks.labels(fallback).inc(count)
 
     def shifts(self, count: int) -> None:
         """`count` shift events are committed."""

@@ -17,6 +17,7 @@ from worker.ownership.partition import Partition
 from worker.ownership.publisher import Outputs
 from worker.process import CrashPoints, die
 from worker.processing.scoring import Slice
+from worker.records.codec import age_ms, has_timestamp
 from worker.records.types import TopicPartition
 from worker.settings import Settings
 
@@ -137,11 +138,15 @@ class Committer:
         new = [item for item in work.items if not work.is_replayed(item)]
         scored = [(item, item.result) for item in new if item.result is not None]
         metrics.committed(
-            topic, [result for _, result in scored], [(now_ms - item.record.timestamp) / 1000 for item, _ in scored]
+            topic,
+            [result for _, result in scored],
+            [(now_ms - at_ms) / 1000 for item, _ in scored if has_timestamp(at_ms := item.record.timestamp)],
         )
-        self._last_timestamp_ms = work.items[-1].record.timestamp
+        metrics.fallbacks([one for item, _ in scored if item.text is not None for one in item.text.fallbacks])
+        self._last_timestamp_ms = now_ms - age_ms(work.items[-1].record.timestamp, now_ms)
         metrics.dead_letters(topic, [item.error.reason for item in new if item.error is not None])
-        metrics.erased(topic, sum(item.text is None and item.error is None for item in new))
+        metrics.erased(topic, sum(item.erases for item in new))
+        metrics.skipped(topic, sum(item.is_skipped for item in new))
         metrics.shifts(work.num_shifts)
         metrics.rebuilt(len(work.items) - len(new))
         for reason in work.resets:

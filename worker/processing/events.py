@@ -6,7 +6,7 @@ from typing import Any
 
 from model import Result
 from worker.errors import RecordError
-from worker.records.codec import encode, format_time
+from worker.records.codec import age_ms, encode, format_time
 from worker.records.headers import EventHeaders, deadletter_headers, fit_original
 from worker.records.types import (
     EventModel,
@@ -54,7 +54,8 @@ class EventWriter:
             state=EventState(entry.num_records, entry.reset),
             model=self._model,
             final=text.final,
-            latency_ms=max(0.0, round(now_ms - record.timestamp, 3)),
+            latency_ms=round(age_ms(record.timestamp, now_ms), 3),
+            fallbacks=text.fallbacks,
         )
 
     def publish_event(self, event: SentimentEvent) -> OutputRecord:

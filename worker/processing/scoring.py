@@ -13,8 +13,8 @@ from model import InferenceEngine, Request, Result
 from worker.errors import Reason, RecordError
 from worker.ownership.partition import Partition
 from worker.processing.events import EventWriter
-from worker.records.codec import Codec, decode_stream_key
-from worker.records.types import EventModel, InputText, OutputRecord, ResetReason
+from worker.records.codec import Codec
+from worker.records.types import EventModel, InputText, OutputRecord, ResetReason, Skipped
 from worker.settings import Settings
 from worker.state.entry import StreamEntry
 from worker.state.mood import MoodTracker
@@ -22,7 +22,7 @@ from worker.state.mood import MoodTracker
 
 @dataclass(slots=True)
 class Item:
-    """One record on its way: a text to score, a stream to erase (no text, no error), or a dead letter.
+    """One record on its way: a text to score, a stream to erase, a dead letter, or a record that is skipped.
 
     starts_empty: whether it is the first of its stream since the stream was empty. reset: why the stream was emptied.
     """
@@ -31,9 +31,20 @@ class Item:
     stream: str = ""
     text: InputText | None = None
     error: RecordError | None = None
+    is_skipped: bool = False
     starts_empty: bool = False
     reset: ResetReason | None = None
     result: Result | None = None
+
+    @property
+    def concerns_stream(self) -> bool:
+        """Whether it reads or changes its stream's state."""
+        return self.error is None and not self.is_skipped
+
+    @property
+    def erases(self) -> bool:
+        """Whether it erases its stream."""
+        return self.text is None and self.concerns_stream
 
 
 @dataclass(slots=True)
@@ -55,7 +66,7 @@ class Slice:
     @property
     def streams(self) -> list[str]:
         """The streams whose states it needs, each once."""
-        return list(dict.fromkeys(item.stream for item in self.items if item.error is None))
+        return list(dict.fromkeys(item.stream for item in self.items if item.concerns_stream))
 
     def is_replayed(self, item: Item) -> bool:
         """Whether the record was published before, and is only applied to the states again."""
@@ -73,17 +84,21 @@ class Scorer:
         self._ttl_ms = int(settings.state_ttl_s * 1000)
 
     def decode(self, records: Iterable[Any]) -> list[Item]:
-        """Every record as an Item; what cannot be scored carries its error, and its neighbours go on."""
+        """Every record as an Item; what cannot be scored carries its error, and its neighbours go on.
+
+        A skipped record stays in its place too: the offset to commit lies behind it.
+        """
         return [self._decode(record) for record in records]
 
     def _decode(self, record: Any) -> Item:
         try:
             if record.value is None:
-                return Item(record, decode_stream_key(record.key))
+                erased = self._codec.erased_stream(record.topic, record.key)
+                return Item(record, is_skipped=True) if isinstance(erased, Skipped) else Item(record, erased)
             text = self._codec.decode(
                 record.topic, record.key, record.value, record.partition, record.offset, record.timestamp
             )
-            return Item(record, text.stream, text)
+            return Item(record, is_skipped=True) if isinstance(text, Skipped) else Item(record, text.stream, text)
         except RecordError as error:
             return Item(record, error=error)
 
@@ -92,7 +107,7 @@ class Scorer:
         planned: list[tuple[Item, Request]] = []
         cursors: dict[str, _Cursor] = {}
         for item in work.items:
-            if item.error is not None:
+            if not item.concerns_stream:
                 continue
             cursor = cursors.get(item.stream)
             if cursor is None:
@@ -151,9 +166,9 @@ class Scorer:
                     work.changed[item.stream] = None
                 if not work.is_replayed(item):
                     work.outputs.append(self._writer.publish_deadletter(item.record, item.error))
-            elif item.text is None:
+            elif item.erases:
                 work.changed[item.stream] = None
-            elif item.result is not None:
+            elif item.text is not None and item.result is not None:
                 work.changed[item.stream] = self._advance(work, item, item.text, item.result, now_ms)
 
     def _advance(self, work: Slice, item: Item, text: InputText, result: Result, now_ms: float) -> StreamEntry:

@@ -49,6 +49,23 @@ class ResetReason(StrEnum):
     MOVED = "moved"
 
 
+class Fallback(StrEnum):
+    """What stands in for a field that could not be used; the value appears in the event and as the metric's label.
+
+    TIME_UNREADABLE, TIME_ABSURD: the record's timestamp for the payload's time. NO_TIMESTAMP: the worker's clock, since
+    neither payload nor record has a time. ID_IGNORED, STREAM_IGNORED, FINAL_IGNORED: what stands in where the field is
+    missing. SURROGATE_REPLACED: U+FFFD for half a character in the text.
+    """
+
+    TIME_UNREADABLE = "time_unreadable"
+    TIME_ABSURD = "time_absurd"
+    NO_TIMESTAMP = "no_timestamp"
+    ID_IGNORED = "id_ignored"
+    STREAM_IGNORED = "stream_ignored"
+    FINAL_IGNORED = "final_ignored"
+    SURROGATE_REPLACED = "surrogate_replaced"
+
+
 class InputRecord(Struct, frozen=True, gc=False):
     """The default payload of an input record; every field except `text` is optional."""
 
@@ -67,6 +84,13 @@ class InputText(Struct, frozen=True, gc=False):
     text: str
     time_ms: int
     final: bool
+    fallbacks: tuple[Fallback, ...] = ()
+
+
+class Skipped(NamedTuple):
+    """A record that a skip rule of its topic leaves out; `rule` is the rule in words."""
+
+    rule: str
 
 
 class Source(Struct, frozen=True, gc=False):
@@ -117,8 +141,11 @@ class EventModel(Struct, frozen=True, gc=False):
     fingerprint: str
 
 
-class SentimentEvent(Struct, frozen=True, gc=False):
-    """The sentiment of one input record. `id` is topic-partition-offset, so a record always gives the same id."""
+class SentimentEvent(Struct, frozen=True, gc=False, omit_defaults=True):
+    """The sentiment of one input record. `id` is topic-partition-offset, so a record always gives the same id.
+
+    fallbacks: what stands in for fields of the record that could not be used; left out where there are none.
+    """
 
     id: str
     stream: str
@@ -134,6 +161,7 @@ class SentimentEvent(Struct, frozen=True, gc=False):
     model: EventModel
     final: bool
     latency_ms: float
+    fallbacks: tuple[Fallback, ...] = ()
 
 
 class ShiftEvidence(Struct, frozen=True, gc=False):

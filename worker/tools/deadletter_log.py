@@ -22,6 +22,7 @@ from worker.kafka.brokers import Brokers
 from worker.kafka.clients import client_options, kafka_away
 from worker.kafka.group import Group
 from worker.kafka.log import Log
+from worker.kafka.protocol.batches import unpacking
 from worker.kafka.transaction import GroupOffset
 from worker.records.types import TopicPartition
 from worker.settings import Settings
@@ -99,7 +100,9 @@ class DeadLetterLog:
             self._consumer.seek(KafkaTopicPartition(*tp), start)
         moved_at = time.monotonic()
         while left:
-            for tp, fetched in (await self._consumer.getmany(timeout_ms=POLL_MS)).items():
+            with unpacking(self._consumer):
+                answer = await self._consumer.getmany(timeout_ms=POLL_MS)
+            for tp, fetched in answer.items():
                 records = [record for record in fetched if record.offset < ends[tp]]
                 if records:
                     yield records

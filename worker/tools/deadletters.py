@@ -22,8 +22,9 @@ from worker.errors import Reason, SentimentError, TopicsError
 from worker.kafka.brokers import Brokers
 from worker.kafka.producer import FencedError, ProducerRecord
 from worker.kafka.transaction import TransactionalProducer
+from worker.payloads.times import EPOCH, MILLISECOND
 from worker.process import CrashPoints
-from worker.records.codec import EPOCH, MILLISECOND, format_time
+from worker.records.codec import format_time
 from worker.records.headers import read_deadletter_headers, redriven_headers
 from worker.records.types import Count, DeadLetterHeaders, Source, TopicPartition
 from worker.settings import Settings

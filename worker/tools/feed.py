@@ -27,8 +27,11 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from worker.errors import InputFileError, RecordError, TopicsError
 from worker.kafka.clients import client_options, kafka_away
+from worker.payloads.payload import FieldPaths, as_paths
 from worker.records.codec import Codec
-from worker.settings import FieldPaths, Settings
+from worker.records.keys import encode_stream_key
+from worker.records.types import Skipped
+from worker.settings import Settings
 from worker.tools.simulate import FeedRecord
 
 logger = logging.getLogger(__name__)
@@ -56,7 +59,8 @@ async def feed_files(
 ) -> FeedSummary:
     """Send the records of `paths` to `topic` until `stop`: `rate` per second, or None: as fast as Kafka accepts them.
 
-    A line that the worker would refuse is not sent but logged, with its file and line number. Progress is logged too.
+    A line that the worker would refuse is not sent but logged, with its file and line number; one that it would skip is
+    left out. Progress is logged too.
     Raises InputFileError when a file cannot be read, TopicsError when a topic is missing, DependencyError when Kafka
     does not answer.
     """
@@ -78,7 +82,10 @@ async def send_feed(settings: Settings, records: Iterable[FeedRecord], rate: flo
     are unacknowledged at a time.
     Raises TopicsError when a topic is missing, DependencyError when Kafka does not answer.
     """
-    producer: Any = AIOKafkaProducer(**client_options(settings), enable_idempotence=True, linger_ms=LINGER_MS)
+    compression = None if settings.compression == "none" else settings.compression
+    producer: Any = AIOKafkaProducer(
+        **client_options(settings), enable_idempotence=True, linger_ms=LINGER_MS, compression_type=compression
+    )
     try:
         await asyncio.wait_for(producer.start(), settings.request_timeout_s)
         return await _send_all(producer, records, rate, stop)
@@ -130,16 +137,17 @@ def read_files(
     Raises InputFileError when a file is missing, truncated or of an unknown type.
     """
     codec = Codec(settings)
-    fields = settings.fields.get(topic, FieldPaths())
+    payload, fields = settings.payload_of(topic)
+    key_format = "text" if payload.key_format == "payload" else payload.key_format
     for path in paths:
         for line, value in _read_values(path, fields):
             now_ms = int(time.time() * 1000)
             try:
                 text = codec.decode(topic, None, value, 0, line, now_ms)
+                if not isinstance(text, Skipped):
+                    yield FeedRecord(topic, encode_stream_key(text.stream, key_format), value, text.time_ms)
             except RecordError as error:
                 refuse(f"{path}:{line}: {error.reason}: {error}")
-            else:
-                yield FeedRecord(topic, text.stream.encode(), value, text.time_ms)
 
 
 def _read_values(path: Path, fields: FieldPaths) -> Lines:
@@ -176,11 +184,13 @@ def _csv_values(path: Path, file: File, fields: FieldPaths) -> Lines:
 def _typed(row: dict[str, str], fields: FieldPaths) -> dict[str, Any]:
     """The cells that are not empty; the field time becomes a number if it looks like one, the field final a boolean."""
     payload: dict[str, Any] = {name: cell for name, cell in row.items() if cell}
-    if NUMBER.fullmatch(row.get(fields.time) or ""):
-        payload[fields.time] = float(row[fields.time])
-    final = (row.get(fields.final) or "").lower()
-    if final in TRUTHS:
-        payload[fields.final] = TRUTHS[final]
+    for name in as_paths(fields.time):
+        if NUMBER.fullmatch(row.get(name) or ""):
+            payload[name] = float(row[name])
+    for name in as_paths(fields.final):
+        final = (row.get(name) or "").lower()
+        if final in TRUTHS:
+            payload[name] = TRUTHS[final]
     return payload
 
 

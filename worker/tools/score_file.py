@@ -19,7 +19,7 @@ from msgspec import Struct
 from model import InferenceEngine, Request, Result, StreamState
 from worker.errors import InputFileError, Reason, RecordError
 from worker.records.codec import Codec
-from worker.records.types import EventWord, Probabilities
+from worker.records.types import EventWord, Probabilities, Skipped
 from worker.settings import Settings
 
 READ_BYTES: Final = 1 << 18
@@ -36,6 +36,9 @@ class Readable(Protocol):
 
     def read1(self, size: int, /) -> bytes:
         """The bytes available now, at most `size`; empty at the end of the file."""
+
+    def read(self) -> bytes:
+        """All that is left."""
 
 
 class ScoredLine(Struct, frozen=True, gc=False):
@@ -110,6 +113,7 @@ class LineScorer:
     def _request(self, number: int, line: bytes) -> _Planned:
         alone = f"{_NOWHERE}{number}"
         text = self._codec.decode(_NOWHERE, alone.encode(), _payload(line), 0, number, int(time.time() * 1000))
+        assert not isinstance(text, Skipped)  # no setting of a topic applies here
         stream = number if text.stream == alone else text.stream
         if text.final and stream not in self._open and not self._engine.has_words(text.text):
             raise RecordError(Reason.EMPTY_TEXT, "nothing is left of the text after normalising")

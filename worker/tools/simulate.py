@@ -193,7 +193,7 @@ class Feed:
         ]
 
 
-POISONS = tuple(reason for reason in Reason if reason != Reason.POISON)
+POISONS = tuple(reason for reason in Reason if reason not in {Reason.POISON, Reason.ABSURD_TIME})
 
 
 def _poison(reason: Reason, stream: _Stream, time_ms: int, max_text_bytes: int) -> FeedRecord:
@@ -206,7 +206,6 @@ def _poison(reason: Reason, stream: _Stream, time_ms: int, max_text_bytes: int) 
         Reason.NO_TEXT: msgspec.json.encode({"time": good["time"]}),
         Reason.EMPTY_TEXT: msgspec.json.encode(good | {"text": " "}),
         Reason.TEXT_TOO_LONG: msgspec.json.encode(good | {"text": "long " * (max_text_bytes // 5 + 1)}),
-        Reason.ABSURD_TIME: msgspec.json.encode(good | {"time": "1970-01-01T00:00:00Z"}),
         Reason.NO_STREAM: msgspec.json.encode(good),
     }[reason]
     key = None if reason == Reason.NO_STREAM else stream.name.encode()

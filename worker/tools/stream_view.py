@@ -12,11 +12,12 @@ from msgspec import Struct
 from redis.exceptions import RedisError
 
 from model import load_checkpoint
-from worker.errors import SentimentError, TopicsError
+from worker.errors import RecordError, SentimentError, TopicsError
 from worker.kafka.brokers import Brokers
 from worker.kafka.clients import client_options, kafka_away
 from worker.kafka.log import Log
 from worker.records.codec import format_time
+from worker.records.keys import encode_stream_key
 from worker.records.types import EventMood, TopicPartition
 from worker.settings import Settings
 from worker.state.entry import StreamEntry
@@ -83,14 +84,18 @@ async def show_state(settings: Settings, topic: str, stream: str) -> StreamView:
 async def erase_state(settings: Settings, topic: str, stream: str) -> tuple[int, int]:
     """Send a null value for `stream` to `topic`; returns the partition and offset of that record.
 
-    The key decides the partition, as it does in Kafka's own clients. Raises TopicsError when the topic is missing,
-    DependencyError when Kafka does not answer.
+    The key decides the partition, as it does in Kafka's own clients. Raises SentimentError when no key of the topic's
+    format names the stream, TopicsError when the topic is missing, DependencyError when Kafka does not answer.
     """
+    try:
+        key = encode_stream_key(stream, settings.payload_of(topic)[0].key_format)
+    except RecordError as error:
+        raise SentimentError(f"{topic}: {error}") from error
     await _count_partitions(settings, topic)
     producer: Any = AIOKafkaProducer(**client_options(settings), enable_idempotence=True)
     try:
         await asyncio.wait_for(producer.start(), settings.request_timeout_s)
-        sent = await asyncio.wait_for(producer.send_and_wait(topic, None, stream.encode()), settings.request_timeout_s)
+        sent = await asyncio.wait_for(producer.send_and_wait(topic, None, key), settings.request_timeout_s)
     except (KafkaError, OSError, TimeoutError) as error:
         raise kafka_away(settings, error) from error
     finally:

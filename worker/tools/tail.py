@@ -18,6 +18,7 @@ from worker.errors import TopicsError
 from worker.kafka.brokers import Brokers
 from worker.kafka.clients import client_options, kafka_away
 from worker.kafka.log import Log
+from worker.kafka.protocol.batches import unpacking
 from worker.process import stop_on_signals
 from worker.records.types import SentimentEvent, ShiftEvent
 from worker.settings import Settings
@@ -56,9 +57,10 @@ async def follow(settings: Settings, topic: str, show: Callable[[bytes], None], 
     stop = stop_on_signals()
     async with open_reader(settings, [topic], from_start=from_start) as consumer:
         while not stop.is_set():
-            for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
-                for record in records:
-                    show(record.value)
+            with unpacking(consumer):
+                fetched = await consumer.getmany(timeout_ms=_POLL_MS)
+            for record in (record for records in fetched.values() for record in records):
+                show(record.value)
 
 
 def show_json(value: bytes) -> None:

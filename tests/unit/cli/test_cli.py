@@ -16,6 +16,7 @@ from worker import __version__
 from worker.cli import app
 from worker.cli.options import expected_errors
 from worker.errors import EXIT_DEPENDENCY, EXIT_FAILED, EXIT_MISUSED, EXIT_OK, DependencyError
+from worker.payloads.presets import PRESETS, examples
 from worker.settings import Settings
 from worker.stack.server import free_port
 
@@ -34,6 +35,8 @@ COMMANDS = (
     "state show",
     "state erase",
     "score",
+    "payloads",
+    "payloads try",
     "train",
     "evaluate",
     "compare",
@@ -114,6 +117,41 @@ def test_score_answers_plain_and_json_lines_in_order(tiny_checkpoint: Path, tmp_
     assert "2 of 4 lines could not be scored" in result.stderr
 
 
+def test_payloads_lists_every_preset_with_its_paths() -> None:
+    output = run("payloads").output
+    assert all(f"{name} " in output for name in PRESETS)
+    assert "data.note_tweet.text, data.text, note_tweet.text, text" in output
+
+
+def test_payloads_prints_the_examples_of_a_preset() -> None:
+    assert run("payloads", "--example", "yelp").stdout.splitlines() == [line.decode() for line in examples("yelp")]
+    assert run("payloads", "--example", "nothing").exit_code == EXIT_MISUSED
+
+
+def test_payloads_try_shows_what_becomes_of_each_record(tiny_checkpoint: Path) -> None:
+    records = (
+        '{"id": 1, "text": "great", "time": "noon"}\n\n{"retweet": 1, "text": "great"}\n'
+        '{"text": 5}\n{"text": "..."}\n{"text":" "}'
+    )
+    skipping = '{"tweets": {"skip": [{"path": "retweet"}]}}'
+    arguments = ("payloads", "try", "-", "--topic", "tweets", "--payloads", skipping, "--key", "acme", "--checkpoint")
+    result = run(*arguments, str(tiny_checkpoint), "--json", text=records)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["outcome"] for line in lines] == ["event", "skipped", "dead_letter", "event", "dead_letter"]
+    assert (lines[0]["stream"], lines[0]["record_id"], lines[0]["fallbacks"]) == ("acme", "1", ["time_unreadable"])
+    assert [line.get("reason") for line in lines[2:]] == ["wrong_type", None, "empty_text"]
+    assert result.exit_code == EXIT_FAILED
+    shown = run(*arguments, str(tiny_checkpoint), text=records).stdout.splitlines()
+    assert shown[1].split() == ["1", "skipped", "there", "is", "retweet"]
+
+
+def test_payloads_try_reads_one_record_that_is_written_over_several_lines(tiny_checkpoint: Path) -> None:
+    arguments = ("payloads", "try", "-", "--topic", "tweets", "--json", "--checkpoint", str(tiny_checkpoint))
+    result = run(*arguments, text='{\n "text": "great",\n "stream": "acme"\n}\n')
+    assert [json.loads(line)["text"] for line in result.stdout.splitlines()] == ["great"]
+    assert result.exit_code == EXIT_OK
+
+
 def test_score_reads_standard_input_even_when_it_is_empty(tiny_checkpoint: Path) -> None:
     chosen = ("--checkpoint", str(tiny_checkpoint))
     assert json.loads(run("score", "-", *chosen, text="great flight, thanks\n").stdout)["id"] == "1"
@@ -162,6 +200,19 @@ def test_erasing_asks_for_confirmation() -> None:
     result = run("state", "erase", "acme", "--topic", "tweets", text="n\n")
     assert "Erase the state of acme in tweets?" in result.output
     assert result.exit_code == EXIT_FAILED
+
+
+@pytest.mark.parametrize(
+    ("payload", "stream", "message"),
+    [
+        ('{"key_format": "payload"}', "acme", "keys name no streams"),
+        ('{"key_format": "int"}', "acme", "no key of format int names the stream 'acme'"),
+    ],
+)
+def test_a_stream_that_no_key_names_cannot_be_erased(payload: str, stream: str, message: str) -> None:
+    result = run("state", "erase", stream, "--topic", "tweets", "--yes", "--payloads", f'{{"tweets": {payload}}}')
+    assert result.exit_code == EXIT_FAILED
+    assert message in result.stderr
 
 
 def test_without_kafka_a_command_ends_with_code_3_and_says_what_to_do() -> None:

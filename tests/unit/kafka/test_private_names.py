@@ -11,16 +11,16 @@ from typing import Any
 import faust
 import pytest
 from aiokafka.consumer.consumer import AIOKafkaConsumer
-from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
 from mode.utils.queues import FlowControlQueue
 
 from worker.kafka import brokers, consumer, fetch_thread, group, log, producer, transaction
-from worker.kafka.protocol import offsets, topics
+from worker.kafka.protocol import batches, offsets, topics
 
-MODULES = (brokers, consumer, fetch_thread, group, log, producer, transaction, offsets, topics)
+MODULES = (brokers, consumer, fetch_thread, group, log, producer, transaction, batches, offsets, topics)
 
 # Owner, name, and the parameters that it is called with, or overridden by.
 METHODS: tuple[tuple[type, str, str], ...] = (
@@ -50,6 +50,8 @@ ATTRIBUTES: tuple[tuple[type, str], ...] = (
     (AIOKafkaConsumer, "_isolation_level"),
     (AIOKafkaConsumer, "_coordinator"),
     (AIOKafkaConsumer, "_fetcher"),
+    (Fetcher, "_records"),
+    (FetchResult, "_partition_records"),
     (GroupCoordinator, "member_id"),
     (Fetcher, "_fetch_min_bytes"),
     (Fetcher, "_fetch_max_wait_ms"),

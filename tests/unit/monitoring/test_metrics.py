@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from worker.errors import Reason
 from worker.monitoring.histogram import BatchHistogram
 from worker.monitoring.metrics import Metrics, Outcome
-from worker.records.types import ResetReason
+from worker.records.types import Fallback, ResetReason
 
 TOPICS = ("tweets", "reviews")
 
@@ -33,6 +33,7 @@ PROMISED = {
     "sentiment_rebuilt_records_total": set(),
     "sentiment_state_resets_total": {"reason"},
     "sentiment_dead_letters_total": {"reason"},
+    "sentiment_fallbacks_total": {"fallback"},
     "sentiment_shifts_total": set(),
     "sentiment_position_kept_total": set(),
     "sentiment_lag_records": {"topic", "partition"},
@@ -88,6 +89,8 @@ def test_series_with_known_labels_start_at_zero_so_that_a_rate_counts_the_first_
         assert value(metrics, "sentiment_dead_letters_total", reason=reason.value) == 0
     for reason in ResetReason:
         assert value(metrics, "sentiment_state_resets_total", reason=reason) == 0
+    for fallback in Fallback:
+        assert value(metrics, "sentiment_fallbacks_total", fallback=fallback) == 0
     for by in ("kafka", "redis"):
         assert value(metrics, "sentiment_fenced_total", by=by) == 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, NoReturn
 
@@ -13,6 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from model import InferenceEngine
 from tests.factories import (
     MEMBERSHIP,
+    START_MS,
     TOPIC,
     TWEETS,
     FakePublisher,
@@ -36,6 +38,7 @@ from worker.ownership.processing_lock import ProcessingLock
 from worker.process import CrashPoints
 from worker.processing import committer as committer_module
 from worker.processing.pipeline import Pipeline
+from worker.records.codec import format_time, parse_time
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 from worker.state.store import Fence, Verdict
@@ -500,3 +503,69 @@ def test_an_offset_that_is_undecided_ends_the_process(tiny_engine: InferenceEngi
     with pytest.raises(EndedError):
         idle(Scene(tiny_engine, new_partition(publisher=FakePublisher(error))), {TWEETS: 5})
     assert ended == [error]
+
+
+SKIPPING = {"tweets": {"skip": [{"path": "retweet"}], "null_values": "skip"}}
+
+
+def retweet(offset: int, partition: int = 0) -> Record:
+    """A record that SKIPPING skips."""
+    record = text_record(offset, "a", "great flight", retweet=True)
+    record.partition = partition
+    return record
+
+
+def test_a_skipped_record_moves_the_offset_and_nothing_else(tiny_engine: InferenceEngine) -> None:
+    publisher = FakePublisher()
+    partition = new_partition(publisher=publisher)
+    scene = Scene(tiny_engine, partition, payloads=SKIPPING)
+    scene.run([text_record(0, "a", "great flight"), retweet(1), Record(2, b"a", None), text_record(3, "a", "not good")])
+    assert [(event["id"], event["state"]["num_records"]) for event in events(publisher)] == [
+        ("tweets-0-0", 1),
+        ("tweets-0-3", 2),
+    ]
+    assert publisher.offsets == [{TWEETS: 4}]
+    counts = {
+        outcome: value_of(scene.metrics, "sentiment_records_total", topic="tweets", outcome=outcome)
+        for outcome in ("scored", "skipped", "erased", "dead_letter")
+    }
+    assert counts == {"scored": 2, "skipped": 2, "erased": 0, "dead_letter": 0}
+
+
+def test_a_batch_of_skipped_records_commits_its_offsets(tiny_engine: InferenceEngine) -> None:
+    publisher = FakePublisher()
+    partition = new_partition(publisher=publisher)
+    scene = Scene(tiny_engine, partition, payloads=SKIPPING)
+    scene.run([retweet(0), retweet(1)])
+    assert (publisher.outputs, publisher.offsets) == ([], [{TWEETS: 2}])
+    assert (partition.applied, partition.committed, scene.source.num_done) == (2, 2, 2)
+
+
+def test_skipped_records_leave_a_replay_as_it_was_and_are_not_counted_again(tiny_engine: InferenceEngine) -> None:
+    publisher = FakePublisher()
+    partition = new_partition(publisher=publisher, committed=3)
+    scene = Scene(tiny_engine, partition, payloads=SKIPPING)
+    scene.run([text_record(0, "a", "great flight"), retweet(1), text_record(2, "b", "today"), retweet(3)])
+    assert (publisher.outputs, publisher.offsets) == ([], [{TWEETS: 4}])
+    entry = partition.entry("a")
+    assert entry is not None
+    assert entry.num_records == 1
+    assert value_of(scene.metrics, "sentiment_records_total", topic="tweets", outcome="skipped") == 1
+    assert value_of(scene.metrics, "sentiment_rebuilt_records_total") == 3
+
+
+def test_what_stands_in_for_a_field_is_said_in_the_event_and_counted(tiny_engine: InferenceEngine) -> None:
+    publisher = FakePublisher()
+    scene = Scene(tiny_engine, new_partition(publisher=publisher))
+    absent = Record(2, b"a", b'{"text": "great flight"}', timestamp=-1)
+    scene.run([text_record(0, "a", "today"), text_record(1, "a", "today", time="noon"), absent])
+    first, second, third = events(publisher)
+    assert "fallbacks" not in first
+    assert (second["fallbacks"], second["source"]["time"]) == (["time_unreadable"], format_time(START_MS))
+    assert third["fallbacks"] == ["no_timestamp"]
+    assert third["latency_ms"] == 0.0
+    assert abs(parse_time(third["source"]["time"]) - time.time() * 1000) < 60_000
+    for fallback, count in (("time_unreadable", 1), ("no_timestamp", 1), ("id_ignored", 0)):
+        assert value_of(scene.metrics, "sentiment_fallbacks_total", fallback=fallback) == count
+    # A record without a timestamp has no age.
+    assert value_of(scene.metrics, "sentiment_end_to_end_seconds_count") == 2

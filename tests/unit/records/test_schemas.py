@@ -13,7 +13,7 @@ from worker.errors import Reason, RecordError
 from worker.records.codec import encode
 from worker.records.headers import deadletter_headers, redriven_headers
 from worker.records.schemas import FOLDER, PUBLISHED, make_schema, render_schema
-from worker.records.types import EventState, EventWord, Probabilities, SentimentEvent, ShiftEvent
+from worker.records.types import EventState, EventWord, Fallback, Probabilities, SentimentEvent, ShiftEvent
 
 EVENT = json.loads(encode(new_event()))
 
@@ -37,9 +37,12 @@ def test_the_committed_schemas_match_the_types() -> None:
         assert committed == render_schema(name), "the types changed: run `python -m worker.records.schemas`"
 
 
-@given(st.text(), st.text(), st.floats(-1, 1), st.floats(0, 1), st.none() | st.text())
+@given(
+    st.text(), st.text(), st.floats(-1, 1), st.floats(0, 1), st.none() | st.text(),
+    st.lists(st.sampled_from(Fallback), max_size=3),
+)  # fmt: skip
 def test_an_encoded_event_is_valid_and_reads_back_as_itself(
-    stream: str, word: str, score: float, share: float, reset: str | None
+    stream: str, word: str, score: float, share: float, reset: str | None, fallbacks: list[Fallback]
 ) -> None:
     event = new_event(
         stream=stream,
@@ -47,10 +50,12 @@ def test_an_encoded_event_is_valid_and_reads_back_as_itself(
         score=score,
         probabilities=Probabilities(share, 0.0, 1.0 - share),
         state=EventState(1, reset),
+        fallbacks=tuple(fallbacks),
     )
     encoded = encode(event)
     validate("event", json.loads(encoded))
     assert msgspec.json.decode(encoded, type=SentimentEvent) == event
+    assert ("fallbacks" in json.loads(encoded)) == bool(fallbacks), "an event is as it was where there are none"
 
 
 def test_an_encoded_shift_is_valid_and_has_from_and_to() -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from worker.errors import InputFileError
+from worker.payloads.payload import FieldPaths
 from worker.records.codec import parse_time
-from worker.settings import FieldPaths, Settings
+from worker.settings import Settings
 from worker.tools.feed import read_files
 from worker.tools.simulate import FeedRecord
 
@@ -79,10 +80,10 @@ def test_a_csv_with_other_columns_is_typed_by_its_field_paths(tmp_path: Path) ->
 
 
 def test_a_bad_row_of_a_csv_is_named_by_its_last_line(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.csv", b'stream,text,time\ns,"a\nb",\ns,,\ns,t,noon\n')
+    path = write(tmp_path / "a.csv", b'stream,text,time\ns,"a\nb",\ns,,\n,"t\nu",noon\n')
     records, refused = read(path)
     assert len(records) == 1
-    assert [message.split(": ")[:2] for message in refused] == [[f"{path}:4", "no_text"], [f"{path}:5", "wrong_type"]]
+    assert [message.split(": ")[:2] for message in refused] == [[f"{path}:4", "no_text"], [f"{path}:6", "no_stream"]]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""Payloads of each format, html in texts, and skip rules."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.errors import Reason, RecordError
+from worker.records.codec import Codec
+from worker.records.html import blank_tags
+from worker.records.types import InputText, Skipped
+from worker.settings import Settings
+
+NOW_MS = 1_795_000_000_000
+EACH_KIND: dict[str, Any] = {
+    "j": {"skip": [{"path": "a.*.b", "values": [1, "x"]}, {"path": ["c", "d"], "pattern": "RT"}], "html": True},
+    "t": "text",
+    "c": "confluent-json",
+    "p": "debezium",
+    "n": {"time_format": ["%d/%m/%Y", "epoch_us"], "key_format": "long"},
+}
+CODEC = Codec(Settings(topics=tuple(EACH_KIND), payloads=EACH_KIND, fields={"n": {"text": ["a.*.b", "c", "0.d"]}}))
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=()), max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from("abcd") | st.sampled_from(["text", "time", "op", "after"]), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+
+
+def decode(value: bytes | dict[str, Any], topic: str) -> InputText | Skipped:
+    body = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return CODEC.decode(topic, b"12345678", body, 0, 0, NOW_MS)
+
+
+def text_of(value: bytes | dict[str, Any], topic: str) -> str:
+    found = decode(value, topic)
+    assert isinstance(found, InputText)
+    return found.text
+
+
+def test_the_value_of_the_format_text_is_the_text() -> None:
+    assert text_of(b'\xef\xbb\xbf{"text": "love it"} \n', "t") == '{"text": "love it"} \n'
+    with pytest.raises(RecordError, match="byte 3 of the value is not UTF-8"):
+        decode(b"caf\xe9", "t")
+
+
+@pytest.mark.parametrize("frame", [b"", b"\0\0\0\0\7", b"\0\0\0\xff\xfe"])
+@pytest.mark.parametrize("topic", ["c", "j"])
+def test_json_is_read_behind_confluents_frame_and_without_one(frame: bytes, topic: str) -> None:
+    assert text_of(frame + b'{"text": "love it"}', topic) == "love it"
+    assert text_of(frame + b'{"text": "love \\ud83d"}', topic) == "love \ufffd"
+
+
+@pytest.mark.parametrize("value", [b"", b"\0", b"\0\0\0\0\7", b"\0\0\0\0\7{", b"love it", b"\x01\x02"])
+def test_what_is_no_json_behind_a_frame_is_refused(value: bytes) -> None:
+    with pytest.raises(RecordError) as caught:
+        decode(value, "c")
+    assert caught.value.reason == Reason.INVALID_JSON
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"text": "fine", "a": [{"b": 2}, {"b": 1}]}, "a.*.b is 1 or x"),
+        ({"text": "fine", "a": [{"b": 2}], "d": "RT @a"}, "c or d matches RT"),
+        ({"text": "fine", "a": [{"b": 2}, {}], "c": 5, "d": "not RT"}, None),
+        ({"text": "fine", "a": {"b": 1}}, None),
+    ],
+)
+def test_a_rule_skips_what_it_says(value: dict[str, Any], expected: str | None) -> None:
+    assert decode(value, "j") == (
+        Skipped(expected) if expected else InputText("j-0-0", "12345678", "fine", NOW_MS, True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('see <a href="x" class=y>this</a>', "see " + " " * 20 + "this    "),
+        ("one<br />two", "one      two"),
+        ("a <b and c> d", "a <b and c> d".replace("<b and c>", " " * 9)),
+        ("3 < 5 and 7 > 6", "3 < 5 and 7 > 6"),
+        ("<3 <script>x</script>", "<3 <script>x</script>"),
+    ],
+)
+def test_tags_with_attributes_become_spaces(text: str, expected: str) -> None:
+    assert blank_tags(text) == expected
+
+
+@given(st.text(alphabet="<a b=\"c'/>=br", max_size=60))
+def test_places_in_a_text_stay_the_same_without_its_tags(text: str) -> None:
+    assert len(blank_tags(text)) == len(text)
+
+
+def test_paths_are_tried_in_their_order_and_what_is_empty_or_no_text_is_passed_over() -> None:
+    assert text_of({"a": [{"b": ""}, {"b": 5}, {"b": "first"}], "c": "second"}, "n") == "first"
+    assert text_of({"a": [{"b": ""}], "c": "second"}, "n") == "second"
+    assert text_of(b'[{"d": "in a list"}]', "n") == "in a list"
+    assert text_of({"a": [{"b": ""}]}, "n") == ""
+
+
+@given(values, st.sampled_from(list(EACH_KIND)), st.booleans())
+def test_any_json_value_gives_a_text_or_a_record_error_and_nothing_else(
+    value: Any, topic: str, ascii_only: bool
+) -> None:
+    body = json.dumps(value, ensure_ascii=ascii_only).encode(errors="surrogatepass")
+    try:
+        found = decode(body, topic)
+    except RecordError:
+        return
+    if isinstance(found, InputText):
+        found.text.encode()
+        found.stream.encode()
+        found.record_id.encode()
+
+
+@given(st.binary(max_size=60), st.sampled_from(list(EACH_KIND)))
+def test_any_bytes_give_a_text_or_a_record_error_and_nothing_else(value: bytes, topic: str) -> None:
+    try:
+        decode(value, topic)
+    except RecordError:
+        return

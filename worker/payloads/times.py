@@ -1,0 +1,163 @@
+"""Times in payloads: the formats that a topic can name, and one that recognises most of them.
+
+    auto      any of the formats below; a number's size tells its unit (seconds below 1e11, milliseconds below 1e14,
+              microseconds below 1e17, else nanoseconds: each limit is a date in 1973 in the smaller unit)
+    rfc3339   2018-07-07T22:09:11.5+02:00, with a space for the T, without a zone (UTC), or a date alone
+    x         Wed Oct 10 20:19:24 +0000 2018, or with a zone's name as in PDT
+    rfc2822   Sat, 07 Jul 2018 22:09:11 GMT
+    epoch_s, epoch_ms, epoch_us, epoch_ns    a number or its text, since 1970
+    %...      a pattern of strptime, such as %d/%m/%Y %H:%M; without %z it is in UTC
+
+Epoch formats round down to milliseconds, except seconds with a fraction, which are rounded.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+
+TimeParser = Callable[[Any], int]
+"""From a payload's value to milliseconds since 1970. Raises ValueError when it cannot be read."""
+
+SECONDS_BELOW: Final = 1e11
+_LIMITS: Final = ((SECONDS_BELOW, "epoch_s"), (1e14, "epoch_ms"), (1e17, "epoch_us"), (math.inf, "epoch_ns"))
+_UNITS_PER_MS: Final = {"epoch_ms": 1, "epoch_us": 1000, "epoch_ns": 1_000_000}
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+_SPACE_BEFORE_OFFSET = re.compile(r"\s+(?=[+-][0-9]{2}:?[0-9]{2}$)")
+_BARE_DATE = re.compile(r"(?:19|20)[0-9]{6}")
+_MAX_CHARS: Final = 64
+# The names of RFC 2822 (section 4.3).
+_ZONES: Final = {
+    **dict.fromkeys(("UT", "UTC", "GMT"), "+0000"),
+    **{"EST": "-0500", "EDT": "-0400", "CST": "-0600", "CDT": "-0500"},
+    **{"MST": "-0700", "MDT": "-0600", "PST": "-0800", "PDT": "-0700"},
+}
+_ZONE_NAME = re.compile(rf"\b(?:{'|'.join(_ZONES)})\b")
+_X, _RFC2822 = "%a %b %d %H:%M:%S %z %Y", "%a, %d %b %Y %H:%M:%S %z"
+
+
+def parse_rfc3339(value: Any) -> int:
+    """A date, or date and time; see the module's docstring. Raises ValueError."""
+    text = _text(value)
+    try:
+        return _to_ms(datetime.fromisoformat(text))
+    except ValueError:
+        return _to_ms(datetime.fromisoformat(_as_written_by_python(text.upper())))
+
+
+def _as_written_by_python(text: str) -> str:
+    """A text in upper case, with an offset for a zone's name, no space before it, and no leap second."""
+    if text[-1:].isalpha() and text[-1] != "Z":
+        text = _with_offset(text)
+    text = _SPACE_BEFORE_OFFSET.sub("", text)
+    if text.endswith(":60", 0, 19):  # a leap second
+        text = text[:17] + "59" + text[19:]
+    return text
+
+
+def parse_epoch(unit: str, value: Any) -> int:
+    """A number in `unit`, or its text. Raises ValueError."""
+    number = _number(value)
+    if unit == "epoch_s":
+        return number * 1000 if isinstance(number, int) else round(_finite(number * 1000))
+    return math.floor(number / _UNITS_PER_MS[unit]) if isinstance(number, float) else number // _UNITS_PER_MS[unit]
+
+
+def parse_pattern(pattern: str, value: Any) -> int:
+    """A text in a pattern of strptime. Raises ValueError."""
+    text = _text(value)
+    return _to_ms(datetime.strptime(_with_offset(text) if "%z" in pattern else text, pattern))
+
+
+def parse_any(value: Any) -> int:
+    """Whatever of the formats above it is. Raises ValueError."""
+    if isinstance(value, str) and value[4:5] == "-":
+        return parse_rfc3339(value)
+    if not isinstance(value, str) or _NUMBER.fullmatch(value.strip()):
+        number = _number(value)
+        if isinstance(value, str) and _BARE_DATE.fullmatch(value.strip()):
+            return parse_rfc3339(value)
+        return parse_epoch(next(unit for limit, unit in _LIMITS if abs(number) < limit), number)
+    return parse_first((parse_rfc3339, partial(parse_pattern, _X), partial(parse_pattern, _RFC2822)), value)
+
+
+def parse_first(parsers: Iterable[TimeParser], value: Any) -> int:
+    """What the first parser that can reads. Raises ValueError when none can."""
+    for parse in parsers:
+        try:
+            return parse(value)
+        except ValueError:
+            continue
+    raise ValueError("the time is in no format that the topic has")
+
+
+TIME_FORMATS: Final[dict[str, TimeParser]] = {
+    "auto": parse_any,
+    "rfc3339": parse_rfc3339,
+    "x": partial(parse_pattern, _X),
+    "rfc2822": partial(parse_pattern, _RFC2822),
+    **{unit: partial(parse_epoch, unit) for unit in ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns")},
+}
+
+
+def time_parser(formats: str | tuple[str, ...]) -> TimeParser:
+    """The parser of one format, or of several that are tried in order. Raises ValueError for one that is no format."""
+    names = (formats,) if isinstance(formats, str) else formats
+    parsers = [TIME_FORMATS.get(name) or _pattern_parser(name) for name in names]
+    return parsers[0] if len(parsers) == 1 else partial(parse_first, parsers)
+
+
+def _pattern_parser(pattern: str) -> TimeParser:
+    written = datetime(2001, 11, 23, 1, 2, 3, tzinfo=UTC)
+    try:
+        read = datetime.strptime(written.strftime(pattern), pattern) if "%" in pattern else None
+    except ValueError:
+        read = None
+    if read is None or read.date() != written.date():
+        known = ", ".join(TIME_FORMATS)
+        raise ValueError(
+            f"{pattern!r} is no time format: one of {known}, or a strptime pattern with year, month and day"
+        )
+    return partial(parse_pattern, pattern)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_CHARS:
+        raise ValueError("the time is no text, or too long for one")
+    return value.strip()
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, str):
+        text = _text(value)
+        if not _NUMBER.fullmatch(text):
+            raise ValueError("the time is no number")
+        value = int(text) if text.lstrip("+-").isdecimal() else float(text)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("the time is no number")  # noqa: TRY004 - a value of a payload, not an argument
+    return value if isinstance(value, int) else _finite(value)
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise ValueError("the time is not finite")
+    return number
+
+
+def _with_offset(text: str) -> str:
+    """The text with an offset in place of a zone's name."""
+    return _ZONE_NAME.sub(lambda name: _ZONES[name[0]], text)
+
+
+def _to_ms(time: datetime) -> int:
+    try:
+        return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - EPOCH) // MILLISECOND
+    except OverflowError:
+        raise ValueError("the time is out of range") from None

@@ -1,0 +1,20 @@
+"""From the bytes of a value to its payload, one function a format: what `Payload.format` can name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from worker.payloads.payload import Format
+from worker.records.formats.confluent_json import decode_confluent_json
+from worker.records.formats.json import decode_json
+from worker.records.formats.text import decode_text
+
+Decode = Callable[[bytes], Any]
+"""The payload of a value: what JSON can hold. Raises RecordError."""
+
+FORMATS: Final[dict[Format, Decode]] = {
+    "json": decode_json,
+    "text": decode_text,
+    "confluent-json": decode_confluent_json,
+}
