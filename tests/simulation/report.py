@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from tests.planted_bugs.registry import described
 from tests.simulation.planted import ALL
 from tests.simulation.run import Outcome
 
@@ -113,7 +114,7 @@ def _row(cells: Iterable[object]) -> str:
 
 def _planted_cells(planted: PlantedResult) -> Iterable[object]:
     name, num_seeds, outcome = planted
-    description = (ALL[name].__doc__ or "").strip()
+    description = described(ALL[name])
     if outcome is None:
         return f"`{name}`", description, f"not in {num_seeds}", ""
     command = f"`{_MODULE} --planted {name} --first-seed {outcome.seed} --seeds 1`"
