@@ -30,6 +30,10 @@ compared with what the input alone implies (`tests/simulation/oracle.py`).
 repeated or out of order. Faust's and aiokafka's own code, several brokers and their elections, disks, the operating
 system, the serialisation of requests, and real time. `make faults` tests the worker with real servers and processes.
 
+**Faults** happen at any moment. Some are aimed at the moments in which one fence alone holds and which are rare by
+chance (`tests/simulation/faults/aimed_faults.py`): a worker that sleeps until its successor has planned, a request that
+arrives in the next transaction, a Redis that forgets everything when only markers are left to read.
+
 Repeat one seed: `{_MODULE} --first-seed 17 --seeds 1`
 """
 _PLANTED_BUGS = """## Planted bugs
