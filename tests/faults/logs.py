@@ -175,7 +175,7 @@ def stop_in_takeover(run: Run) -> None:
 
     Retention deletes meanwhile what they have read, so that nobody could rebuild the states.
     """
-    flags = {"max_batch": 64, "max_cached_streams": FEW_STREAMS}
+    flags: dict[str, Any] = {"max_batch": 64, "max_cached_streams": FEW_STREAMS}
     victim = run.scene.launch_worker(crash_at="claimed:1:stop", **flags)
     run.wait_until(lambda: victim.stopped)
     run.inject("stop_in_takeover", victim)
