@@ -16,7 +16,7 @@ from tests.system.planted import BUGS
 from worker.stack import LocalStack
 
 NUM_FAULTS = 6
-NUM_RECORDS, FEW_RECORDS = 900, 400
+NUM_RECORDS, FEW_RECORDS = 900, 500
 RESULT = Result(
     commit="abc1234",
     fault="kill",
@@ -54,12 +54,12 @@ def test_a_fault_in_a_commit_or_a_rebalance_loses_duplicates_and_falsifies_nothi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bug", ["offset_outside_of_the_transaction", "topic_ids_ignored", "end_of_the_log_ignored"])
+@pytest.mark.parametrize("bug", ["offset_outside_of_the_transaction", "flush_under_another_lineage"])
 def test_a_fault_finds_what_is_planted_in_the_workers(stack: LocalStack, tmp_path: Path, bug: str) -> None:
     checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint")
     place = Place(stack, checkpoint, tmp_path / "run", planted=bug)
     result = run_seed(place, FAULTS[FINDERS[bug]], 1, FEW_RECORDS)
-    assert "lost" in result.differences, result
+    assert result.differences.keys() & {"lost", "wrong_score", "wrong_state"}, result
 
 
 def test_each_planted_bug_has_a_fault_that_finds_it() -> None:
