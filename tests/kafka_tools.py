@@ -111,6 +111,13 @@ def delete_topics(kafka: str, topics: Iterable[str]) -> None:
             admin.delete_topics(gone)
 
 
+def ends(kafka: str, topic: str) -> dict[TopicPartition, int]:
+    """The end of each partition of the topic, transaction markers included."""
+    with _consumer(kafka, [topic]) as consumer:
+        found: dict[TopicPartition, int] = consumer.end_offsets(consumer.assignment())
+    return found
+
+
 def committed(kafka: str, group: str) -> dict[TopicPartition, int]:
     """The offsets that the group has committed, without partitions that have none."""
     with KafkaAdminClient(bootstrap_servers=kafka.split(",")) as admin:

@@ -17,15 +17,16 @@ from kafka.partitioner.default import murmur2
 
 from tests import kafka_tools
 from tests.faults.run import SETTLE_TIMEOUT_S, Run, Verdict
-from tests.faults.servers import describe
-from tests.system.inputs import STREAMS, Sent, partition_of, streams_in
-from tests.system.log_tools import move_offsets
+from tests.faults.servers import describe, flushall
+from tests.system.inputs import STREAMS, Sent, partition_of, streams_in, tweets
+from tests.system.log_tools import delete_records, move_offsets, send_aborted
 from tests.system.oracle import Expectation
 
 DETECTION_S = 2.5
 EVENTS_TIMEOUT_S = 30.0
 MAX_BEYOND_END = 200
 NUM_ADDED = 2
+FEW_STREAMS = 12
 NO_SHIFTS = {"shift_threshold": 1000}  # a shift is named by its place alone, which two logs may share
 UNCLEAN = {"unclean.leader.election.enable": "true", "min.insync.replicas": "1"}
 
@@ -151,6 +152,44 @@ def partitions_added(run: Run) -> None:
     strangers = [one for one in new if (one.input.stream, one.partition) not in known]
     moved = [one for one in strangers if _has_moved(one, before, after)]
     _judge(run, old, new, _with_reset(run.scene.oracle.expect(run.scene.sent), moved, "moved"))
+
+
+def markers_at_end(run: Run) -> None:
+    """Let aborted records and a marker be the end of each log, and Redis forget everything: states are rebuilt."""
+    run.start_workers()
+    with run.feeding():
+        pass
+    settings, topic = run.scene.workplace.settings, run.scene.workplace.topic
+    send_aborted(settings, topic, tweets(run.num_records // 10, seed=run.seed))
+    ends = kafka_tools.ends(settings.kafka, topic)
+    run.wait_until(lambda: kafka_tools.committed(settings.kafka, settings.group) == ends)
+    run.scene.wait_until_flushed(SETTLE_TIMEOUT_S)
+    run.scene.drain()
+    run.inject("markers_at_end")
+    flushall(run)
+    _launch_all(run)
+
+
+def stop_in_takeover(run: Run) -> None:
+    """Suspend a worker between its claim and the beginning of its states until others have gone on without it.
+
+    Retention deletes meanwhile what they have read, so that nobody could rebuild the states.
+    """
+    flags: dict[str, Any] = {"max_batch": 64, "max_cached_streams": FEW_STREAMS}
+    victim = run.scene.launch_worker(crash_at="claimed:1:stop", **flags)
+    run.wait_until(lambda: victim.stopped)
+    run.inject("stop_in_takeover", victim)
+    run.scene.launch_worker(**flags)
+    with run.feeding(run.num_records // 2):
+        pass
+    run.scene.wait_until_flushed(SETTLE_TIMEOUT_S)
+    settings = run.scene.workplace.settings
+    delete_records(settings, kafka_tools.committed(settings.kafka, settings.group))
+    victim.clear("crash_at")
+    victim.resume()
+    run.wait_for_workers()
+    with run.feeding(run.num_records - run.num_records // 2):
+        pass
 
 
 def _has_moved(record: Sent, before: int, after: int) -> bool:

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tests.faults.catalogue import FAULTS
+from tests.faults.catalogue import FAULTS, FINDERS
 from tests.faults.results import Result
-from tests.faults.run import NUM_WORKERS, RATE, SESSION_S
+from tests.faults.run import MAX_RECOVERY_S, NUM_WORKERS, RATE, SESSION_S
+from tests.planted_bugs.registry import described
+from tests.system.planted import BUGS
 
 INTRODUCTION = f"""# Faults on real servers
 
@@ -19,8 +21,8 @@ Every line below is a fault, caused once a seed (`mix`: after every 250 records)
 {RATE} records a second from four partitions of a real Kafka, with a real Redis. A seed decides the records, the victim
 and the moment, though not the exact timing. In the end the whole output, as a `read_committed` consumer sees it, and
 the states in Redis are compared with an offline pass of a plain numpy network over everything that was sent. A
-difference is an event that is lost, repeated, unknown, out of order or wrong, a wrong state, or a run that does not
-finish.
+difference is an event that is lost, repeated, unknown, out of order or wrong, a wrong state, a recovery of more than
+{MAX_RECOVERY_S:g} s, or a run that does not finish.
 
 - Restarts: of workers, by the fault or because they ended by themselves.
 - Zombies: writes to partitions that a worker had lost. Tried: refused by Kafka or Redis. Accepted: events that came
@@ -29,6 +31,12 @@ finish.
 - Recovery: seconds from the fault to the next event on each partition of the victim, after SIGTERM to the next owner's.
   The session of {SESSION_S:g} s is included where only its end reveals the fault.
 """
+PLANTED_BUGS = """## Planted bugs
+
+Each line is the worker's code with one thing left out or changed, in every worker of a run. `seeds` is the number of
+seeds of the fault that were run until one found a difference.
+"""
+PLANTED_COLUMNS = ("bug", "what it does", "fault", "seeds", "differences", "repeat with")
 COLUMNS = (
     "fault",
     "runs",
@@ -46,13 +54,26 @@ def write_report(results: Sequence[Result]) -> str:
     """The page, in Markdown. Raises ValueError when there are no results."""
     if not results:
         raise ValueError("there are no results to report; run the campaign first")
+    by_bug = {bug: [one for one in results if one.planted == bug] for bug in FINDERS}
+    by_bug = {bug: found for bug, found in by_bug.items() if found}
+    results = [one for one in results if not one.planted]
     by_fault = {name: [one for one in results if one.fault == name] for name in FAULTS}
     by_fault = {name: found for name, found in by_fault.items() if found}
     lines = [INTRODUCTION, _row(COLUMNS), _row("---" for _ in COLUMNS)]
     lines += [_row(_cells(name, found)) for name, found in by_fault.items()]
     lines += ["", _conclusion(results), ""]
     lines += [f"- `{name}`: {FAULTS[name].description}." for name in by_fault]
+    if by_bug:
+        lines += ["", PLANTED_BUGS, _row(PLANTED_COLUMNS), _row("---" for _ in PLANTED_COLUMNS)]
+        lines += [_row(_planted_cells(bug, found)) for bug, found in by_bug.items()]
     return "\n".join([*lines, ""])
+
+
+def _planted_cells(bug: str, results: Sequence[Result]) -> Iterable[object]:
+    found = next((one for one in results if one.num_differences), None)
+    seeds = sum(one.seed <= found.seed for one in results) if found else f"not in {len(results)}"
+    command = f'`make faults ARGS="--planted {bug} --seeds 1 --first-seed {found.seed}"`' if found else ""
+    return f"`{bug}`", described(BUGS[bug]), f"`{FINDERS[bug]}`", seeds, _differences([found] if found else []), command
 
 
 def _row(cells: Iterable[object]) -> str:

@@ -19,6 +19,7 @@ class Result:
     commit: of the code, with `+` if it was changed since. recovery_s: for each partition that a victim owned.
     zombies_tried: refused writes to lost partitions; zombies_accepted: events that came twice or from nowhere.
     differences: the number of each kind, without those of none; examples: some of their messages.
+    planted: the bug that was planted in the workers, '' for none.
     """
 
     commit: str
@@ -34,6 +35,7 @@ class Result:
     recovery_s: list[float]
     differences: dict[str, int]
     examples: list[str]
+    planted: str = ""
 
     @property
     def num_differences(self) -> int:
@@ -53,10 +55,12 @@ class Results:
         return [Result(**json.loads(line)) for line in lines]
 
     def latest(self) -> list[Result]:
-        """Of each fault those of the code on which it ran last, and of each seed the last one."""
+        """Of each fault and planted bug those of the code on which it ran last, and of each seed the last one."""
         results = self.read()
-        commits = {one.fault: one.commit for one in results}
-        found = {(one.fault, one.seed): one for one in results if one.commit == commits[one.fault]}
+        commits = {(one.planted, one.fault): one.commit for one in results}
+        found = {
+            (one.planted, one.fault, one.seed): one for one in results if one.commit == commits[one.planted, one.fault]
+        }
         return list(found.values())
 
     def append(self, result: Result) -> None:
@@ -68,7 +72,8 @@ class Results:
     def has(self, commit: str, fault: str, seed: int) -> bool:
         """Whether this seed ran on this code. After changes it is unknown which ones it ran on, so it runs again."""
         key = commit, fault, seed
-        return not commit.endswith("+") and any((one.commit, one.fault, one.seed) == key for one in self.read())
+        known = ((one.commit, one.fault, one.seed) for one in self.read() if not one.planted)
+        return not commit.endswith("+") and key in known
 
 
 def commit_of_code() -> str:

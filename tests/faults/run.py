@@ -32,10 +32,12 @@ POLL_S = 0.02
 SUPERVISION_S = 3.0  # between two looks at the workers
 SESSION_S = 6.0
 SETTLE_TIMEOUT_S = 90.0
+TRANSACTION_S = 30.0
+MAX_RECOVERY_S = 0.8 * TRANSACTION_S  # a take-over must not wait until a predecessor's transaction times out
 SETTINGS: dict[str, Any] = QUICK | {
     "session_timeout_s": SESSION_S,
     "rebalance_timeout_s": 30,
-    "transaction_timeout_s": 30,
+    "transaction_timeout_s": TRANSACTION_S,
     "commit_timeout_s": 20,
     "revoke_timeout_s": 20,
     "log_format": "json",

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.checkpoints import save_tiny_checkpoint
-from tests.faults.campaign import run_seed
-from tests.faults.catalogue import CHUNK_RECORDS, FAULTS
+from tests.faults.campaign import Place, run_seed
+from tests.faults.catalogue import CHUNK_RECORDS, FAULTS, FINDERS
 from tests.faults.report import write_report
 from tests.faults.results import Result, Results
+from tests.system.planted import BUGS
 from worker.stack import LocalStack
 
 NUM_FAULTS = 6
-NUM_RECORDS = 900
+NUM_RECORDS, FEW_RECORDS = 900, 500
 RESULT = Result(
     commit="abc1234",
     fault="kill",
@@ -36,7 +37,7 @@ RESULT = Result(
 @pytest.mark.slow
 def test_random_faults_in_sequence_lose_duplicate_and_falsify_nothing(stack: LocalStack, tmp_path: Path) -> None:
     checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint")
-    result = run_seed(stack, checkpoint, tmp_path / "run", FAULTS["mix"], 4, NUM_FAULTS * CHUNK_RECORDS)
+    result = run_seed(Place(stack, checkpoint, tmp_path / "run"), FAULTS["mix"], 4, NUM_FAULTS * CHUNK_RECORDS)
     assert not result.differences, result
     assert sum(result.injected.values()) == NUM_FAULTS
 
@@ -47,9 +48,24 @@ def test_a_fault_in_a_commit_or_a_rebalance_loses_duplicates_and_falsifies_nothi
     stack: LocalStack, tmp_path: Path, name: str
 ) -> None:
     checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint")
-    result = run_seed(stack, checkpoint, tmp_path / "run", FAULTS[name], 1, NUM_RECORDS)
+    result = run_seed(Place(stack, checkpoint, tmp_path / "run"), FAULTS[name], 1, NUM_RECORDS)
     assert not result.differences, result
     assert result.injected == {name: 1}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", ["offset_outside_of_the_transaction", "flush_under_another_lineage"])
+def test_a_fault_finds_what_is_planted_in_the_workers(stack: LocalStack, tmp_path: Path, bug: str) -> None:
+    checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint")
+    place = Place(stack, checkpoint, tmp_path / "run", planted=bug)
+    result = run_seed(place, FAULTS[FINDERS[bug]], 1, FEW_RECORDS)
+    assert result.differences.keys() & {"lost", "wrong_score", "wrong_state"}, result
+
+
+def test_each_planted_bug_has_a_fault_that_finds_it() -> None:
+    assert len(FINDERS) >= 10
+    assert FINDERS.keys() <= BUGS.keys()
+    assert set(FINDERS.values()) <= FAULTS.keys()
 
 
 def test_a_seed_counts_as_done_for_the_same_code_only(tmp_path: Path) -> None:
@@ -62,6 +78,8 @@ def test_a_seed_counts_as_done_for_the_same_code_only(tmp_path: Path) -> None:
         results.has(*key) for key in (("def5678", "kill", 1), ("abc1234", "stop", 1), ("abc1234", "kill", 2))
     )
     assert not results.has("abc1234+", "kill", 2), "what changed since may have changed again"
+    results.append(replace(RESULT, seed=3, planted="no_replay"))
+    assert not results.has("abc1234", "kill", 3), "a worker with a planted bug says nothing about the worker"
 
 
 def test_a_report_adds_up_the_runs_of_the_latest_code_and_says_how_to_repeat_them(tmp_path: Path) -> None:
@@ -74,6 +92,21 @@ def test_a_report_adds_up_the_runs_of_the_latest_code_and_says_how_to_repeat_the
         '| `make faults ARGS="--fault kill --seeds 2"` |' in report
     )
     assert "fewer than one record in 1,000 differs" in report
+
+
+def test_a_report_tells_how_many_seeds_a_planted_bug_took_and_counts_them_nowhere_else(tmp_path: Path) -> None:
+    planted = replace(RESULT, planted="no_replay")
+    results = Results(tmp_path / "faults.jsonl")
+    for result in (RESULT, planted, replace(planted, seed=2, differences={"wrong_state": 4})):
+        results.append(result)
+    report = write_report(results.latest())
+    assert "| `kill` | 1 | 1,500 |" in report
+    assert "No difference in 1 runs" in report
+    assert (
+        "| `no_replay` | Continue at the committed offset with the states of an earlier position. | `kill` | 2 "
+        '| 4 wrong state | `make faults ARGS="--planted no_replay --seeds 1 --first-seed 2"` |' in report
+    )
+    assert "`unstable_offset_read`" not in report
 
 
 def test_a_report_names_the_differences_and_claims_no_rate_then() -> None:

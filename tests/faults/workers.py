@@ -12,6 +12,7 @@ from worker.process import CrashPoints
 
 MAX_PAUSE_S = SESSION_S * 1.5
 MAX_COMMITS = 20  # before the one in which a worker dies or stops
+BEFORE_COMMIT = "scored"
 INTERVAL_S = 0.3  # between two that join or leave
 IN_COMMIT = "offsets_sent" if "offsets_sent" in CrashPoints.NAMES else "produced"
 
@@ -105,13 +106,33 @@ def expelled_in_commit(run: Run) -> None:
     _stop_in_commit(run, "expelled_in_commit", 0.8, 1.1)
 
 
-def _stop_in_commit(run: Run, name: str, least_sessions: float, most_sessions: float) -> None:
+def stop_before_commit(run: Run) -> None:
+    """Suspend a worker for longer than its session when it has scored what it is about to publish."""
+    _stop_in_commit(run, "stop_before_commit", 1.2, 1.5, point=BEFORE_COMMIT)
+
+
+def stop_before_commit_emptied(run: Run) -> None:
+    """The same, and Redis forgets who owned the partitions."""
+    _stop_in_commit(run, "stop_before_commit", 1.2, 1.5, point=BEFORE_COMMIT, while_stopped=flushall)
+
+
+def _stop_in_commit(
+    run: Run,
+    name: str,
+    least_sessions: float,
+    most_sessions: float,
+    *,
+    point: str = IN_COMMIT,
+    while_stopped: Action | None = None,
+) -> None:
     commits = run.random.randint(2, MAX_COMMITS)
-    run.start_workers(crash_at=f"{IN_COMMIT}:{commits}:stop")
+    run.start_workers(crash_at=f"{point}:{commits}:stop")
     victim = run.scene.workers[0]
     with run.feeding():
         run.wait_until(lambda: victim.stopped)
         run.inject(name, victim)
+        if while_stopped is not None:
+            while_stopped(run)
         run.pause_within(SESSION_S * least_sessions, SESSION_S * most_sessions)
         victim.clear("crash_at")
         victim.resume()

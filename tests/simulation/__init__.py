@@ -9,7 +9,7 @@
     faults        what is done to them
     run           a seed from its start to the judgement
     oracle        what must hold once the faults are over
-    planted       bugs that must be found
+    planted       bugs that must be found (tests/planted_bugs)
     report        the figures of a run, as text and as docs/simulation.md
     conformance   the same requests to the model and to a real cluster
 

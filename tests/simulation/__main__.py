@@ -30,7 +30,7 @@ def main() -> int:
         "--report", type=Path, metavar="FILE", help="run seeds and planted bugs, and write the page docs/simulation.md"
     )
     parser.add_argument(
-        "--seeds-per-bug", type=int, default=150, help="at most how many seeds for a planted bug of the report"
+        "--seeds-per-bug", type=int, default=500, help="at most how many seeds for a planted bug of the report"
     )
     options = parser.parse_args()
     if options.planted is not None and options.report is None:

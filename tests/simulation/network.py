@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tests.simulation.loop import PROCESS, Process, SimulatedLoop
 
 _MIN_DELAY_S, _MEAN_DELAY_S = 0.0002, 0.001
+
+Stick = Callable[[Process, Callable[[], None]], None]
+"""Takes a request that is stuck: whose it is, and what lets it arrive."""
 
 
 class Network:
@@ -16,6 +20,7 @@ class Network:
 
     away: no request arrives and no answer returns. lost_answers: the share of requests that are carried out and whose
     connection then breaks. slow: the share of requests that take up to `slow_s`. cut_off: processes without a network.
+    stuck: the name of the next request that does not arrive by itself, and who takes it.
     """
 
     def __init__(self, loop: SimulatedLoop, name: str, trace: Callable[..., None], request_timeout_s: float) -> None:
@@ -29,6 +34,7 @@ class Network:
         self.slow_s = 0.0
         self.cut_off: set[str] = set()
         self.break_after: tuple[str, float] | None = None
+        self.stuck: tuple[str, Stick] | None = None
 
     def reaches(self, process: Process | None) -> bool:
         """Whether what `process` sends arrives."""
@@ -37,7 +43,7 @@ class Network:
     @property
     def is_disturbed(self) -> bool:
         """Whether a fault is switched on."""
-        return bool(self.away or self.lost_answers or self.slow or self.cut_off)
+        return bool(self.away or self.lost_answers or self.slow or self.cut_off or self.stuck)
 
     async def ask(
         self,
@@ -53,9 +59,16 @@ class Network:
         process = PROCESS.get()
         if process is not None and not process.alive:
             await self._loop.create_future()
+        if process is not None and process.paused:
+            # It was paused in the callback that asks; the loop holds the next one back until it is resumed.
+            await asyncio.sleep(0)
         answer: asyncio.Future[Any] = self._loop.create_future()
-        delay_s = self._delay_s()
-        self._loop.in_world(delay_s, self._arrive, process, carry_out, answer, lost, what)
+        arrive = partial(self._arrive, process, carry_out, answer, lost, what)
+        if process is not None and self.stuck is not None and self.stuck[0] == what:
+            (_, stick), self.stuck = self.stuck, None
+            stick(process, arrive)
+        else:
+            self._loop.in_world(self._delay_s(), arrive)
         try:
             return await asyncio.wait_for(answer, timeout_s or self._request_timeout_s)
         except TimeoutError:

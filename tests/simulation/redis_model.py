@@ -14,6 +14,9 @@ from tests.simulation.network import Network
 
 Command = tuple[str, tuple[Any, ...]]
 
+BEGIN, OTHER = "Redis begin", "Redis"
+"""The names of requests on the network: the script begin.lua, and all others."""
+
 
 class RedisServer:
     """The server. `handle` carries out commands one after the other, with nothing between them.
@@ -144,9 +147,9 @@ class SimulatedRedis:
         self._server = server
         self._network = network
 
-    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+    async def ask(self, commands: Sequence[Command], name: str = OTHER) -> list[Any]:
         """Carry out commands on one connection."""
-        answers: list[Any] = await self._network.ask(lambda: self._server.handle(commands), _lost, "Redis")
+        answers: list[Any] = await self._network.ask(lambda: self._server.handle(commands), _lost, name)
         return answers
 
     async def get(self, key: str) -> Any:
@@ -167,13 +170,14 @@ class SimulatedRedis:
 
     def register_script(self, script: str) -> Callable[..., Any]:
         """A script, as a function of its keys and arguments."""
+        name = BEGIN if script.startswith("-- Begin a lineage") else OTHER
 
         async def run(keys: Sequence[Any], args: Sequence[Any], client: Any = None) -> Any:
             command: Command = ("eval", (script, list(keys), list(args)))
             if client is not None:
                 client.add(command)
                 return client
-            return (await self.ask([command]))[0]
+            return (await self.ask([command], name))[0]
 
         return run
 

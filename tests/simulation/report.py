@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from tests.planted_bugs.registry import described
 from tests.simulation.planted import ALL
 from tests.simulation.run import Outcome
 
@@ -28,6 +29,10 @@ compared with what the input alone implies (`tests/simulation/oracle.py`).
 **Not simulated.** The LSTM: a hash of a stream's texts stands for its state, which shows any text that is lost,
 repeated or out of order. Faust's and aiokafka's own code, several brokers and their elections, disks, the operating
 system, the serialisation of requests, and real time. `make faults` tests the worker with real servers and processes.
+
+**Faults** happen at any moment. Some are aimed at the moments in which one fence alone holds and which are rare by
+chance (`tests/simulation/faults/aimed_faults.py`): a worker that sleeps until its successor has planned, a request that
+arrives in the next transaction, a Redis that forgets everything when only markers are left to read.
 
 Repeat one seed: `{_MODULE} --first-seed 17 --seeds 1`
 """
@@ -113,7 +118,7 @@ def _row(cells: Iterable[object]) -> str:
 
 def _planted_cells(planted: PlantedResult) -> Iterable[object]:
     name, num_seeds, outcome = planted
-    description = (ALL[name].__doc__ or "").strip()
+    description = described(ALL[name])
     if outcome is None:
         return f"`{name}`", description, f"not in {num_seeds}", ""
     command = f"`{_MODULE} --planted {name} --first-seed {outcome.seed} --seeds 1`"

@@ -1,16 +1,19 @@
-"""Runs the worker with planted bugs, so that tests can show that the verifier finds them.
+"""Runs the worker with planted bugs, so that tests can show that the verifier and the faults find them.
 
 python -m tests.system.planted BUG,BUG... worker --until-end
 """
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
 
+from tests.planted_bugs.registry import WORKER_BUGS, Planted
 from worker import cli
 from worker.kafka.producer import ProducerRecord
 from worker.kafka.transaction import TransactionalProducer
@@ -19,6 +22,7 @@ from worker.ownership.plan import plan_takeover
 from worker.state import store
 
 script = store._script
+planted = ExitStack()  # never left: the process ends with the bugs in it
 
 Records = Iterable[ProducerRecord]
 
@@ -99,6 +103,16 @@ def no_replay() -> None:
     replace(takeover, "plan_takeover", changed)
 
 
+def for_good(bug: Planted) -> Callable[[], None]:
+    """Plants a bug that is planted for a while elsewhere."""
+
+    @functools.wraps(bug)
+    def plant() -> None:
+        planted.enter_context(bug())
+
+    return plant
+
+
 BUGS: dict[str, Callable[[], None]] = {
     "twice": planted_in_records(lambda records: records + records[:1]),
     "backwards": planted_in_records(reversed),
@@ -107,7 +121,13 @@ BUGS: dict[str, Callable[[], None]] = {
     "offset_first": offset_first,
     "changed_is_ok": changed_is_ok,
     "no_replay": no_replay,
+    **{name: for_good(bug) for name, bug in WORKER_BUGS.items()},
 }
+
+
+def program_with(*bugs: str) -> tuple[str, ...]:
+    """The arguments of Python for a worker with these bugs."""
+    return ("-m", "tests.system.planted", ",".join(bugs), "worker")
 
 
 if __name__ == "__main__":

@@ -46,13 +46,14 @@ QUICK = {
 class Scene:
     """Keeps everything that is sent, for `report`, and every worker, for `close`.
 
-    supervised: restart failed workers while waiting for something.
+    program: the arguments of Python for its workers. supervised: restart failed workers while waiting for something.
     """
 
     supervised = False
 
-    def __init__(self, workplace: Workplace, checkpoint: Path, folder: Path) -> None:
+    def __init__(self, workplace: Workplace, checkpoint: Path, folder: Path, program: Sequence[str] = PROGRAM) -> None:
         self.workplace = workplace
+        self.program = program
         self.checkpoint = checkpoint
         self.oracle = Oracle(workplace.settings, checkpoint)
         self.sent: list[Sent] = []
@@ -85,12 +86,12 @@ class Scene:
                 stop.set()
             fed.result(FEED_TIMEOUT_S)
 
-    def worker(self, *more: str, program: Sequence[str] = PROGRAM, **flags: Any) -> WorkerProcess:
+    def worker(self, *more: str, program: Sequence[str] | None = None, **flags: Any) -> WorkerProcess:
         """A worker that is not started yet; `more` are arguments of its command, `flags` are its settings."""
         environment = self.workplace.environment() | {ENV_PREFIX + "CHECKPOINT": str(self.checkpoint)}
         environment |= {ENV_PREFIX + name.upper(): str(value) for name, value in flags.items()}
         name = f"worker-{len(self.workers)}"
-        self.workers.append(WorkerProcess(name, self._folder, environment, (*program, *more)))
+        self.workers.append(WorkerProcess(name, self._folder, environment, (*(program or self.program), *more)))
         return self.workers[-1]
 
     def start_worker(self, **flags: Any) -> WorkerProcess:
@@ -99,7 +100,7 @@ class Scene:
         worker.start()
         return worker
 
-    def launch_worker(self, *more: str, program: Sequence[str] = PROGRAM, **flags: Any) -> WorkerProcess:
+    def launch_worker(self, *more: str, program: Sequence[str] | None = None, **flags: Any) -> WorkerProcess:
         """Start a worker, without waiting for it."""
         worker = self.worker(*more, program=program, **flags)
         worker.launch()

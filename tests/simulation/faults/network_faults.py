@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from tests.simulation import redis_model
 from tests.simulation.faults.process_faults import running_slot
 from tests.simulation.network import Network
 from tests.simulation.world.world import World
@@ -17,6 +18,8 @@ _BROKEN_AFTER = (
     "EndTxnRequest",
     "EndTxnRequest",
     "SyncGroupRequest",
+    redis_model.OTHER,
+    redis_model.BEGIN,
 )
 
 
@@ -48,8 +51,8 @@ class NetworkFaults:
     async def _cut_off_after(self) -> None:
         """A request is carried out, and then there is no network: nobody knows whether it was."""
         seconds = 0.5 + self._choices.random() * 3.0
-        name = self._choices.choice((*_BROKEN_AFTER, "Redis"))
-        network = self._world.redis_network if name == "Redis" else self._world.kafka_network
+        name = self._choices.choice(_BROKEN_AFTER)
+        network = self._world.network_of(name)
         network.break_after = name, seconds
         await asyncio.sleep(seconds)
 

@@ -37,7 +37,7 @@ class ProcessFaults:
     def _at_point(self, action: Callable[[Slot], None]) -> None:
         """Let `action` happen when some worker reaches some point."""
         point = self._choices.choice(CrashPoints.NAMES)
-        self._world.at_point = PointAction(None, point, self._choices.randint(1, 4), action)
+        self._world.at_points.append(PointAction(point, self._choices.randint(1, 4), action))
 
     async def _crash_point(self) -> None:
         def crash(slot: Slot) -> None:

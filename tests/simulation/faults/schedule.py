@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.simulation.faults.aimed_faults import AimedFaults
 from tests.simulation.faults.network_faults import NetworkFaults
 from tests.simulation.faults.process_faults import ProcessFaults
 from tests.simulation.faults.server_faults import REBALANCE_S, ServerFaults
@@ -11,6 +12,7 @@ from tests.simulation.worker.worker_process import TOPICS
 from tests.simulation.world.world import World
 
 _SNAPSHOT_S = 0.7
+_AIMED_WEIGHT = 2
 
 
 class Faults:
@@ -20,12 +22,15 @@ class Faults:
         self._world = world
         self._loop = world.loop
         self._choices = world.choices
-        kinds = (ProcessFaults(world).kinds, NetworkFaults(world).kinds, ServerFaults(world).kinds)
-        self._kinds = {name: cause for found in kinds for name, cause in found.items()}
+        aimed = AimedFaults(world).kinds
+        others = ProcessFaults(world).kinds | NetworkFaults(world).kinds | ServerFaults(world).kinds
+        self._kinds = aimed | others
+        self._weights = {name: _AIMED_WEIGHT if name in aimed else 1 for name in sorted(self._kinds)}
 
     async def run(self, seconds: float) -> None:
         """Carry out some faults within `seconds`, then mend everything."""
-        chosen = self._choices.choices(sorted(self._kinds), k=self._choices.randint(2, 8))
+        names, weights = list(self._weights), list(self._weights.values())
+        chosen = self._choices.choices(names, weights, k=self._choices.randint(2, 8))
         snapshots = asyncio.create_task(self._take_snapshots())
         async with asyncio.TaskGroup() as tasks:
             for kind in chosen:
@@ -34,7 +39,9 @@ class Faults:
         world = self._world
         for topic in TOPICS:
             self._loop.in_world(REBALANCE_S, world.rebalance_without_leader, topic)
-        world.at_point = world.kafka_network.break_after = world.redis_network.break_after = None
+        world.at_points.clear()
+        for network in (world.kafka_network, world.redis_network):
+            network.break_after = network.stuck = None
         for slot in world.slots:
             if slot.process is not None and slot.process.paused:
                 self._loop.resume(slot.process)

@@ -73,7 +73,7 @@ class ServerFaults:
             # While its records are on their way through a worker.
             reached = asyncio.Event()
             point = self._choices.choice(("scored", "produced", "claimed"))
-            self._world.at_point = PointAction(None, point, 1, lambda _: reached.set())
+            self._world.at_points.append(PointAction(point, 1, lambda _: reached.set()))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(reached.wait(), 1.0)
         await self._recreate(topic)

@@ -18,6 +18,7 @@ NUM_PARTITIONS = 2
 _NUM_STREAMS = 5
 _UPSTREAM_PRODUCER_ID = 7
 _HOLD_POLL_S = 0.2
+_MARKER_SHARE = 0.5
 
 
 @dataclass
@@ -57,7 +58,16 @@ class InputFeed:
         while any(waiting.values()):
             await asyncio.sleep(_HOLD_POLL_S)
             self._write(waiting)
+        for tp in waiting:
+            self._end_with_marker(tp)
         self.is_complete = True
+
+    def _end_with_marker(self, tp: TopicPartition) -> None:
+        """Behind the last record of some partitions lies the marker of a transaction that wrote elsewhere."""
+        log = self._cluster.log(tp)
+        if log is not None and self._choices.random() < _MARKER_SHARE:
+            log.mark(_UPSTREAM_PRODUCER_ID, 0, commit=True, now_ms=int(self._loop.time() * 1000))
+            self._cluster.wake_readers()
 
     def _write(self, waiting: dict[TopicPartition, list[InputRecord]]) -> None:
         for tp, records in waiting.items():

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from tests.simulation import redis_model
 from tests.simulation.kafka_model.brokers import SimulatedBrokers
 from tests.simulation.kafka_model.cluster import Cluster
 from tests.simulation.kafka_model.log import PartitionLog
@@ -39,12 +40,12 @@ class Slot:
 
 
 class PointAction(NamedTuple):
-    """What happens when a worker reaches a crash point often enough. slot: None for any worker."""
+    """What happens when a worker reaches a crash point often enough. concerns: whether a worker counts."""
 
-    slot: str | None
     point: str
     num_left: int
     action: Callable[[Slot], None]
+    concerns: Callable[[Slot], bool] = lambda _: True
 
 
 @dataclass
@@ -58,7 +59,7 @@ class World:
     deaths: Counter[str] = field(default_factory=Counter)
     points: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
-    at_point: PointAction | None = None
+    at_points: list[PointAction] = field(default_factory=list)
     disturbed_s: float = 0.0  # when a network or a process was last out of order
     claimed_s: dict[str, float] = field(default_factory=dict)
 
@@ -147,11 +148,17 @@ class World:
     def _reached(self, slot: Slot, point: str) -> None:
         self.points[point] += 1
         self._check_take_over(slot, point)
-        waiting = self.at_point
-        if waiting is not None and waiting.point == point and waiting.slot in {None, slot.name}:
-            self.at_point = waiting._replace(num_left=waiting.num_left - 1) if waiting.num_left > 1 else None
-            if waiting.num_left == 1:
-                waiting.action(slot)
+        left, due = [], []
+        for waiting in self.at_points:
+            if waiting.point != point or not waiting.concerns(slot):
+                left.append(waiting)
+            elif waiting.num_left > 1:
+                left.append(waiting._replace(num_left=waiting.num_left - 1))
+            else:
+                due.append(waiting)
+        self.at_points = left
+        for waiting in due:
+            waiting.action(slot)
 
     def _check_take_over(self, slot: Slot, point: str) -> None:
         """With servers and network in order, a take-over takes less than a transaction's time-out."""
@@ -194,6 +201,10 @@ class World:
         if not any(tp.topic == topic for tp in assigned):
             self.faults["rebalanced_for_static_leader"] += 1
             self.cluster.group(GROUP).rebalance()
+
+    def network_of(self, request: str) -> Network:
+        """The network that requests of this name take."""
+        return self.redis_network if request.startswith(redis_model.OTHER) else self.kafka_network
 
     def stored(self, tp: TopicPartition) -> dict[bytes, bytes]:
         """What Redis holds of a partition, beside its states."""
