@@ -86,13 +86,6 @@ def _read(consumer: KafkaConsumer, done: Callable[[list[Any]], bool], timeout_s:
     return records
 
 
-def ends(kafka: str, topic: str) -> dict[TopicPartition, int]:
-    """The end of every partition of `topic`."""
-    with _consumer(kafka, [topic]) as consumer:
-        found: dict[TopicPartition, int] = consumer.end_offsets(consumer.assignment())
-    return found
-
-
 def create_topics(kafka: str, partitions: dict[str, int], **configs: str) -> None:
     """Create each topic with its number of partitions, and wait until every partition has a leader."""
     with KafkaAdminClient(bootstrap_servers=kafka.split(",")) as admin:
