@@ -15,18 +15,18 @@ NOW_MS = 1_795_000_000_000
 EXPECTED: dict[str, list[tuple[str, str, str, str] | str]] = {
     "x-v1.1": [
         (
-            "6253282",
-            "1050118621198921728",
+            "10000001",
+            "1000000000000000001",
             "2018-10-10T20:19:24.000Z",
             "Boarding took two hours, and nobody told us",
         ),
-        ("6253282", "1050280411198921728", "2018-10-11T07:02:03.000Z", "Great flight with @norvia"),
+        ("10000001", "1000000000000000002", "2018-10-11T07:02:03.000Z", "Great flight with @norvia"),
         "there is retweeted_status",
         "there is delete",
     ],
     "x-v2": [
-        ("2244994945", "1990000000000000001", "2026-11-18T08:00:00.000Z", "Boarding took two hours, again"),
-        ("2244994945", "1990000000000000002", "2026-11-18T08:10:00.000Z", "The crew was lovely though, and I would"),
+        ("20000001", "1990000000000000001", "2026-11-18T08:00:00.000Z", "Boarding took two hours, again"),
+        ("20000001", "1990000000000000002", "2026-11-18T08:10:00.000Z", "The crew was lovely though, and I would"),
         "data.referenced_tweets.*.type or referenced_tweets.*.type is retweeted",
     ],
     "amazon-2018": [
