@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import ast
 import inspect
+from asyncio import StreamReaderProtocol
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import faust
 import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
 from mode.utils.queues import FlowControlQueue
 
-from worker.kafka import brokers, consumer, fetch_thread, group, log, producer, transaction
+from worker.kafka import brokers, clients, consumer, fetch_thread, group, log, producer, transaction
 from worker.kafka.protocol import offsets, topics
 
-MODULES = (brokers, consumer, fetch_thread, group, log, producer, transaction, offsets, topics)
+MODULES = (brokers, clients, consumer, fetch_thread, group, log, producer, transaction, offsets, topics)
 
 # Owner, name, and the parameters that it is called with, or overridden by.
 METHODS: tuple[tuple[type, str, str], ...] = (
@@ -39,6 +42,7 @@ METHODS: tuple[tuple[type, str, str], ...] = (
     (driver.AIOKafkaConsumerThread, "_create_worker_consumer", "(self, transport)"),
     (driver.AIOKafkaConsumerThread, "_fetch_records", "(self, consumer, active_partitions, timeout, max_records)"),
     (driver.AIOKafkaConsumerThread, "_ensure_consumer", "(self)"),
+    (driver.AIOKafkaConsumerThread, "on_thread_stop", "(self)"),
     (driver.AIOKafkaConsumerThread, "call_thread", "(self, fun, args, kwargs)"),
     (FlowControlQueue, "force_put_nowait", "(self, item)"),
 )
@@ -49,6 +53,11 @@ ATTRIBUTES: tuple[tuple[type, str], ...] = (
     (AIOKafkaConsumer, "_isolation_level"),
     (AIOKafkaConsumer, "_coordinator"),
     (GroupCoordinator, "member_id"),
+    (driver.AIOKafkaConsumerThread, "_consumer"),
+    (AIOKafkaConsumer, "_client"),
+    (AIOKafkaClient, "_conns"),
+    (AIOKafkaConnection, "_protocol"),
+    (StreamReaderProtocol, "_transport"),
 )
 OF_COMPILED_CLASSES = {"_tp_index", "_subscribers"}
 NAMES = {name for _, name, _ in METHODS} | {name for _, name in ATTRIBUTES} | OF_COMPILED_CLASSES

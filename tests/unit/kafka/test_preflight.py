@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from worker.errors import DependencyError
+from worker.kafka.access.preflight import check_kafka
 from worker.kafka.brokers import Brokers, UnsupportedRequestError
-from worker.service.preflight import check_kafka
 from worker.settings import load_settings
 
 
