@@ -19,6 +19,7 @@ from kafka.admin import (
     ACLPermissionType,
     ACLResourcePatternType,
     ResourcePattern,
+    ResourcePatternFilter,
     ResourceType,
 )
 
@@ -172,7 +173,7 @@ def settings(kafka: SecureKafka, tmp_path_factory: pytest.TempPathFactory) -> Se
 
 def allow(kafka: SecureKafka, rights: tuple[Right, ...]) -> None:
     """ALICE has exactly these rights from here on."""
-    anything = ResourcePattern(ResourceType.ANY, None, ACLResourcePatternType.ANY)
+    anything = ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY)
     with KafkaAdminClient(bootstrap_servers=kafka.stack.kafka) as admin:
         admin.delete_acls([ACLFilter(None, None, ACLOperation.ANY, ACLPermissionType.ANY, anything)])
         if rights:

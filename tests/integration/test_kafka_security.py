@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
 import pytest
 
+from tests import kafka_tools
 from tests.certificates import ALICE
+from tests.checkpoints import save_tiny_checkpoint
+from tests.kafka_tools import Keyed
 from tests.secure_kafka import SecureKafka, secure_kafka
 from worker.errors import DependencyError
 from worker.kafka.brokers import Brokers
@@ -179,3 +187,34 @@ def test_a_web_server_in_kafka_s_place_is_recognised_by_both_libraries(endpoint:
     assert "speaks HTTP" in failure(kafka=address)
     with pytest.raises(DependencyError, match="speaks HTTP"):
         check_topics(load_settings(kafka=address, request_timeout_s=TIMEOUT_S))
+
+
+@pytest.mark.parametrize("listener", ["TLS", "SCRAM"])
+def test_a_worker_over_tls_ends_soon_after_its_drain(kafka: SecureKafka, listener: str, tmp_path: Path) -> None:
+    flags = kafka.flags(listener) | {
+        "group": f"stops-{listener}",
+        "checkpoint": save_tiny_checkpoint(tmp_path / "tiny"),
+        "health_port": 0,
+    }
+    variables = {f"SENTIMENT_{name.upper()}": str(value) for name, value in flags.items()}
+    value = json.dumps({"text": "great"}).encode()
+    kafka_tools.produce(kafka.stack.kafka, "tweets", [Keyed(b"a", value)] * 10)
+    with subprocess.Popen(
+        [sys.executable, "-m", "worker.cli", "worker"], env=os.environ | variables, stderr=subprocess.PIPE, text=True
+    ) as worker:
+        try:
+            _wait_until_committed(kafka, f"stops-{listener}")
+            worker.send_signal(signal.SIGTERM)
+            _, said = worker.communicate(timeout=60)
+        finally:
+            worker.kill()
+    assert worker.returncode == 0, said
+    assert "still running" not in said
+    assert "Traceback" not in said
+
+
+def _wait_until_committed(kafka: SecureKafka, group: str) -> None:
+    deadline = time.monotonic() + 60
+    while not any(kafka_tools.committed(kafka.stack.kafka, group).values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

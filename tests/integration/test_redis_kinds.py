@@ -148,7 +148,8 @@ def test_a_user_with_exactly_the_listed_rights_suffices_and_info_is_none_of_them
             client.script_flush()
         said = failure(**login)
         assert "lacks a right" in said, (command, said)
-        assert command in said.lower(), said
+        # Redis before 7.2 does not name the command of a script.
+        assert command in said.lower(), (command, said)
     set_user(servers.plain, COMMANDS)
     assert "lacks a right" in failure(**login, group="another")
 

@@ -61,7 +61,7 @@ def check_topics(settings: Settings) -> None:
 def broker_version(settings: Settings) -> str:
     """The version of Kafka that the brokers' requests are known from, such as 4.1: at least that."""
     with _admin(settings) as admin:
-        return ".".join(map(str, admin.config["api_version"] or admin._manager.broker_version))
+        return ".".join(map(str, admin._manager.broker_version))
 
 
 def find_problems(settings: Settings, counts: Mapping[str, int]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 
-from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError
+from redis.exceptions import AskError, AuthenticationError, InvalidResponse, NoPermissionError
 
 from worker.errors import DependencyError
 from worker.servers.addresses import RedisKind
@@ -15,11 +15,20 @@ from worker.settings import Settings
 _PROBE_S = 2.0
 _DOCS = "docs/connect.md lists what the worker needs"
 
+_OF_SCRIPTS = "hmget, hset, hsetnx, hdel, set, del, pexpire, time"
+
 # What an answer says, and what it stands for. The first that fits counts.
 _ANSWERS = (
     (
         ("no permissions", "NOPERM", "has no permissions"),
         Cause("this user lacks a right", f"`ACL SETUSER` grants it; {_DOCS}"),
+    ),
+    (
+        ("can't run this command", "executing the script"),  # Redis before 7.2, which does not name the command
+        Cause(
+            f"this user lacks a right to a command of the scripts: {_OF_SCRIPTS}",
+            f"`ACL SETUSER` grants it; {_DOCS}",
+        ),
     ),
     (
         ("WRONGPASS", "NOAUTH", "Authentication required", "invalid username-password", "invalid password"),
@@ -84,14 +93,14 @@ def redis_cause(settings: Settings, error: BaseException) -> Cause | None:
         return found
     in_cluster = settings.redis_parts.kind is RedisKind.CLUSTER
     for one in errors_of(error):
-        said = str(one)
+        said = f"MOVED {one}" if isinstance(one, AskError) else str(one)
         for words, cause in _ANSWERS:
             if any(word.lower() in said.lower() for word in words):
                 if in_cluster and "redis+cluster" in cause.advice:
                     return Cause(f"the cluster is not whole ({said})", "Look at `redis-cli cluster info`")
                 return Cause(f"{cause.problem} ({said})", cause.advice)
         if isinstance(one, NoPermissionError | AuthenticationError):
-            return Cause(f"it refuses the login ({said})", _ANSWERS[1][1].advice)
+            return Cause(f"it refuses the login ({said})", _ANSWERS[2][1].advice)
         if isinstance(one, InvalidResponse):
             return Cause(f"it does not speak Redis' protocol ({said})", "Name a Redis with --redis (SENTIMENT_REDIS)")
     return None
