@@ -25,6 +25,7 @@ from kafka.admin import (
 
 from tests import kafka_tools
 from tests.certificates import ALICE
+from tests.checkpoints import save_tiny_checkpoint
 from tests.kafka_tools import Keyed
 from tests.secure_kafka import SecureKafka, secure_kafka
 from worker.errors import Reason, RecordError, SentimentError
@@ -168,7 +169,8 @@ async def _bury(settings: Settings) -> None:
 
 @pytest.fixture
 def settings(kafka: SecureKafka, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return load_settings(**kafka.flags("PLAIN"), request_timeout_s=5)
+    checkpoint = save_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
+    return load_settings(**kafka.flags("PLAIN"), checkpoint=checkpoint)
 
 
 def allow(kafka: SecureKafka, rights: tuple[Right, ...]) -> None:

@@ -137,7 +137,8 @@ def set_user(server: ConfiguredRedis, commands: tuple[str, ...]) -> None:
 
 
 def test_a_user_with_exactly_the_listed_rights_suffices_and_info_is_none_of_them(servers: Servers) -> None:
-    login = {"redis": servers.plain.url, "redis_username": USER, "redis_password": PASSWORD}
+    url = servers.plain.url.replace("//", "//nobody:wrong@")
+    login = {"redis": url, "redis_username": USER, "redis_password": PASSWORD}
     set_user(servers.plain, COMMANDS)
     assert "no right to INFO" in asyncio.run(check_redis(load_settings(**login)))
     run_store(login)
@@ -182,7 +183,7 @@ def test_other_protocols_and_other_kinds_of_redis_are_told_apart(servers: Server
     node = flags["cluster"]["redis"].split("//")[1].split(",")[0]
     assert "redis+cluster://" in failure(redis=f"redis://{node}")
     assert "no Redis Cluster" in failure(redis=f"redis+cluster://{servers.plain.address}")
-    assert "no such master" in failure(redis=f"{flags['Sentinel']['redis']}s")
+    assert "know no master of this name" in failure(redis=f"{flags['Sentinel']['redis']}s")
 
 
 def test_a_replica_a_server_without_scripts_and_a_full_one_are_told_apart(servers: Servers, tmp_path: Path) -> None:

@@ -145,10 +145,9 @@ def _path(kind: RedisKind, path: str, db: str) -> tuple[str, int]:
         if not master:
             raise ValueError("redis+sentinel:// needs the name of the master: redis+sentinel://HOST:PORT/MASTER")
         return unquote(master), _db(number or db)
-    number = _db(path or db)
-    if kind is RedisKind.CLUSTER and number:
+    if kind is RedisKind.CLUSTER and _db(path or db):
         raise ValueError("a Redis Cluster has database 0 alone")
-    return "", number
+    return "", _db(path or db)
 
 
 def _db(text: str) -> int:

@@ -15,13 +15,20 @@ from worker.settings import Settings
 _PROBE_S = 2.0
 _DOCS = "docs/connect.md lists what the worker needs"
 
-_OF_SCRIPTS = "hmget, hset, hsetnx, hdel, set, del, pexpire, time"
+_OF_SCRIPTS = "hget, hmget, hset, hsetnx, hdel, set, del, pexpire, time"
+
+_LOGIN = Cause("it refuses the login", "Correct the user and the password, in the URL or the settings")
+_NODE = Cause("it is a node of a Redis Cluster", "Name some of its nodes with redis+cluster://HOST:PORT,HOST:PORT")
 
 # What an answer says, and what it stands for. The first that fits counts.
 _ANSWERS = (
     (
         ("no permissions", "NOPERM", "has no permissions"),
         Cause("this user lacks a right", f"`ACL SETUSER` grants it; {_DOCS}"),
+    ),
+    (
+        ("EXEC without MULTI",),
+        Cause("this user lacks a right: it refuses MULTI", f"`ACL SETUSER` grants it; {_DOCS}"),
     ),
     (
         ("can't run this command", "executing the script"),  # Redis before 7.2, which does not name the command
@@ -50,10 +57,7 @@ _ANSWERS = (
     ),
     (
         ("CLUSTERDOWN", "MOVED", "CROSSSLOT", "slot"),
-        Cause(
-            "it is a node of a Redis Cluster",
-            "Name some of its nodes with redis+cluster://HOST:PORT,HOST:PORT",
-        ),
+        _NODE,
     ),
     (
         ("cluster support disabled", "Cluster mode is not enabled"),
@@ -96,11 +100,11 @@ def redis_cause(settings: Settings, error: BaseException) -> Cause | None:
         said = f"MOVED {one}" if isinstance(one, AskError) else str(one)
         for words, cause in _ANSWERS:
             if any(word.lower() in said.lower() for word in words):
-                if in_cluster and "redis+cluster" in cause.advice:
+                if in_cluster and cause is _NODE:
                     return Cause(f"the cluster is not whole ({said})", "Look at `redis-cli cluster info`")
                 return Cause(f"{cause.problem} ({said})", cause.advice)
         if isinstance(one, NoPermissionError | AuthenticationError):
-            return Cause(f"it refuses the login ({said})", _ANSWERS[2][1].advice)
+            return Cause(f"it refuses the login ({said})", _LOGIN.advice)
         if isinstance(one, InvalidResponse):
             return Cause(f"it does not speak Redis' protocol ({said})", "Name a Redis with --redis (SENTIMENT_REDIS)")
     return None

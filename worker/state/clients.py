@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
-from worker.servers.addresses import RedisAddress, RedisKind
+from worker.servers.addresses import RedisKind
 from worker.settings import Settings
 
 # Redis does not take part: it is away, refuses, or moves. What a cluster's client raises has a base of its own.
@@ -21,7 +21,7 @@ REDIS_ERRORS = (RedisError, RedisClusterException, OSError)
 def connect(settings: Settings) -> Any:
     """The client that the settings name; it connects when it is first used."""
     address = settings.redis_parts
-    options = _options(settings, address)
+    options = _options(settings)
     if address.kind is RedisKind.CLUSTER:
         nodes = [ClusterNode(*node) for node in address.nodes]
         return RedisCluster(startup_nodes=nodes, ssl=address.is_tls, **options)
@@ -30,19 +30,20 @@ def connect(settings: Settings) -> Any:
             address.nodes, sentinel_kwargs=_sentinel_options(settings, options), ssl=address.is_tls, **options
         )
         return sentinel.master_for(address.master, db=address.db)
-    return Redis.from_url(settings.redis, **options)
+    if address.path:
+        return Redis(unix_socket_path=address.path, db=address.db, **options)
+    ((host, port),) = address.nodes
+    return Redis(host=host, port=port, db=address.db, ssl=address.is_tls, **options)
 
 
-def _options(settings: Settings, address: RedisAddress) -> dict[str, Any]:
-    """What each connection is made with."""
+def _options(settings: Settings) -> dict[str, Any]:
+    """What each connection is made with; a setting counts more than the URL."""
     options: dict[str, Any] = {
         "socket_timeout": settings.request_timeout_s,
         "socket_connect_timeout": settings.request_timeout_s,
         # The callers bound their retries; the client's own would outlast every bound.
         "retry": Retry(NoBackoff(), 0),
-    }
-    if address.kind is not RedisKind.SINGLE:
-        options |= _named_in_url(settings.redis)
+    } | _named_in_url(settings.redis)
     if settings.redis_username:
         options["username"] = settings.redis_username
     if settings.redis_password:
@@ -59,10 +60,9 @@ def _options(settings: Settings, address: RedisAddress) -> dict[str, Any]:
 
 
 def _named_in_url(url: str) -> dict[str, Any]:
-    """The login and the options of a URL of several servers, as the client reads them in one of a single server."""
-    scheme, rest = url.split("://", 1)
-    login, _, hosts = rest.rpartition("@")
-    options = dict(parse_url(f"{scheme.partition('+')[0]}://{login}@host?{hosts.partition('?')[2]}"))
+    """The login and the options of a URL, as the client itself reads them in one of a single server."""
+    login, _, rest = url.partition("://")[2].rpartition("@")
+    options = dict(parse_url(f"redis://{login}@host?{rest.partition('?')[2]}"))
     return {name: value for name, value in options.items() if name not in {"host", "port", "db", "connection_class"}}
 
 
