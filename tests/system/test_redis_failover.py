@@ -38,14 +38,22 @@ def is_master(server: ConfiguredRedis) -> bool:
         return bool(client.info("replication")["role"] == "master")
 
 
-def fail_over(scene: Scene, master: ConfiguredRedis, replica: ConfiguredRedis) -> None:
-    """Kill the master under load, and go on until everything is processed, also by a worker that comes later."""
+def fail_over(scene: Scene, master: ConfiguredRedis, replica: ConfiguredRedis, *, hangs: bool) -> None:
+    """End the master under load, and go on until everything is processed, also by a worker that comes later.
+
+    hangs: it stops answering in place of dying, and comes back when another has its place.
+    """
     scene.send(tweets(NUM_RECORDS))
     scene.launch_worker()
     scene.wait_until_done()
     with scene.feeding():
-        master.kill()
+        if hangs:
+            master.pause()
+        else:
+            master.kill()
         wait_until(lambda: is_master(replica))
+        if hangs:
+            master.resume()
     scene.wait_until_done()
     scene.drain()
     scene.launch_worker()
@@ -56,16 +64,18 @@ def fail_over(scene: Scene, master: ConfiguredRedis, replica: ConfiguredRedis) -
     assert report.exact, report
 
 
+@pytest.mark.parametrize("hangs", [False, True], ids=["dies", "hangs"])
 def test_a_failover_by_sentinels_loses_and_repeats_nothing(
-    make_scene: Callable[..., Scene], sentinels: SentinelGroup
+    make_scene: Callable[..., Scene], sentinels: SentinelGroup, hangs: bool
 ) -> None:
-    fail_over(make_scene(redis=sentinels.url), sentinels.master, sentinels.replica)
+    fail_over(make_scene(redis=sentinels.url), sentinels.master, sentinels.replica, hangs=hangs)
 
 
+@pytest.mark.parametrize("hangs", [False, True], ids=["dies", "hangs"])
 def test_a_failover_of_a_cluster_s_node_loses_and_repeats_nothing(
-    make_scene: Callable[..., Scene], cluster: ClusterGroup
+    make_scene: Callable[..., Scene], cluster: ClusterGroup, hangs: bool
 ) -> None:
-    fail_over(make_scene(redis=cluster.url), cluster.servers[0], cluster.servers[3])
+    fail_over(make_scene(redis=cluster.url), cluster.servers[0], cluster.servers[3], hangs=hangs)
 
 
 def test_states_that_a_failover_lost_are_written_again(

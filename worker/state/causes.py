@@ -39,10 +39,7 @@ _ANSWERS = (
     ),
     (
         ("WRONGPASS", "NOAUTH", "Authentication required", "invalid username-password", "invalid password"),
-        Cause(
-            "it refuses the login",
-            "Correct the user and the password, in the URL or the settings",
-        ),
+        _LOGIN,
     ),
     (
         ("without any password configured", "no password is set"),

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
+from typing import Any
+
+from redis.asyncio import RedisCluster
+from redis.exceptions import NoPermissionError
 
 from model import ModelConfig
 from worker.errors import DependencyError
 from worker.records.types import TopicPartition
 from worker.settings import Settings
 from worker.state.causes import redis_trouble
-from worker.state.clients import REDIS_ERRORS
+from worker.state.clients import REDIS_ERRORS, connect
 from worker.state.store import Claimant, Fence, StateStore, TopicInfo
 
 _MIN_SKEW_S = 1.0
@@ -25,16 +30,17 @@ async def check_redis(settings: Settings) -> str:
     """
     # No entry is read, so the model configuration does not matter.
     store = StateStore(settings, ModelConfig(num_words=1), f"rehearsal-{secrets.token_hex(4)}")
+    client = connect(settings)
     try:
         async with asyncio.timeout(settings.request_timeout_s):
-            policies = await store.eviction_policies()
+            policies, ahead_s = await _eviction_policies(client), await _clock_ahead_s(client)
             await store.probe()
             await _rehearse(settings, store)
-            ahead_s = await store.clock_ahead_s()
     except REDIS_ERRORS as error:
         raise await redis_trouble(settings, error) from error
     finally:
         await store.close()
+        await client.aclose()
     for policy in policies - {"noeviction"}:
         advice = "Set it to noeviction: redis-cli config set maxmemory-policy noeviction"
         problem = f"its maxmemory-policy {policy} evicts states"
@@ -56,3 +62,24 @@ async def _rehearse(settings: Settings, store: StateStore) -> None:
             await store.read(tp, fence._replace(position=0), [_STREAM])
         finally:
             await store.forget(tp)
+
+
+async def _eviction_policies(client: Any) -> set[str]:
+    """The maxmemory-policy of each server; empty where the user may not ask."""
+    try:
+        found: dict[str, Any] = await client.info("memory", **_on(client, "primaries"))
+    except NoPermissionError:
+        return set()
+    # A cluster answers for each of its masters.
+    answers = (found,) if "maxmemory_policy" in found else found.values()
+    return {answer.get("maxmemory_policy", "noeviction") for answer in answers}
+
+
+async def _clock_ahead_s(client: Any) -> float:
+    seconds, microseconds = await client.time(**_on(client, "random"))
+    return float(seconds + microseconds / 1e6 - time.time())
+
+
+def _on(client: Any, nodes: str) -> dict[str, str]:
+    """Which nodes of a cluster a command without a key goes to."""
+    return {"target_nodes": nodes} if isinstance(client, RedisCluster) else {}

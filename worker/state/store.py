@@ -14,19 +14,17 @@ before (Redis rolled back, a stream erased since) is never read; its keys expire
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from importlib.resources import files
 from typing import Any, NamedTuple
-
-from redis.exceptions import NoPermissionError
 
 from model import ModelConfig, StateError
 from worker.records.types import TopicPartition
 from worker.servers.addresses import RedisKind
 from worker.settings import Settings
-from worker.state.clients import connect
+from worker.state.clients import REDIS_ERRORS, connect
 from worker.state.entry import StreamEntry
 
 _PROBE_TTL_MS = 60_000
@@ -100,25 +98,6 @@ class StateStore:
         self._begin_script = self._redis.register_script(_script("begin.lua"))
         self._flush_script = self._redis.register_script(_script("flush.lua"))
 
-    async def eviction_policies(self) -> set[str]:
-        """The maxmemory-policy of each server; empty where the user may not ask. Raises REDIS_ERRORS."""
-        try:
-            found: dict[str, Any] = await self._redis.info("memory", **self._on("primaries"))
-        except NoPermissionError:
-            return set()
-        # A cluster answers for each of its masters.
-        answers = (found,) if "maxmemory_policy" in found else found.values()
-        return {answer.get("maxmemory_policy", "noeviction") for answer in answers}
-
-    async def clock_ahead_s(self) -> float:
-        """How far the clock of Redis is ahead of ours. Raises REDIS_ERRORS."""
-        seconds, microseconds = await self._redis.time(**self._on("random"))
-        return float(seconds + microseconds / 1e6 - time.time())
-
-    def _on(self, nodes: str) -> dict[str, str]:
-        """Which nodes of a cluster a command without a key goes to."""
-        return {"target_nodes": nodes} if self._is_cluster else {}
-
     async def probe(self) -> None:
         """Write a small key that soon expires. Raises REDIS_ERRORS when Redis would take no states now."""
         # A ping proves nothing: a full Redis and a replica answer it as well.
@@ -139,7 +118,7 @@ class StateStore:
             # Each to its node; a cluster's pipeline does not load the script where a new master lacks it.
             answers = await asyncio.gather(*(self._claim_script(**claim) for claim in claims))
         else:
-            async with self._redis.pipeline(transaction=False) as pipeline:
+            async with self._pipeline(transaction=False) as pipeline:
                 for claim in claims:
                     await self._claim_script(**claim, client=pipeline)
                 answers = await pipeline.execute()
@@ -157,7 +136,7 @@ class StateStore:
         """The number of partitions that each topic had when the states of its first partition began, where known."""
         names = sorted(topics)
         keys = [self._meta_key(TopicPartition(name, 0)) for name in names]
-        async with self._redis.pipeline(transaction=False) as pipeline:
+        async with self._pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.hget(key, "partitions")
             answers = await pipeline.execute()
@@ -171,7 +150,7 @@ class StateStore:
         Bytes that this version cannot decode count as changed: the log has what they stood for.
         """
         keys = [self._stream_key(tp, fence.lineage, stream) for stream in streams]
-        async with self._redis.pipeline(transaction=True) as transaction:
+        async with self._pipeline(transaction=True) as transaction:
             transaction.hmget(self._meta_key(tp), *_FENCE_FIELDS)
             # Not mget(): a cluster's pipeline refuses it, not knowing that the keys are of one slot.
             transaction.execute_command("MGET", *keys)
@@ -216,6 +195,17 @@ class StateStore:
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
+
+    @asynccontextmanager
+    async def _pipeline(self, *, transaction: bool) -> AsyncIterator[Any]:
+        """A pipeline. A cluster's would keep asking a node that is gone: the client looks for its nodes again."""
+        try:
+            async with self._redis.pipeline(transaction=transaction) as pipeline:
+                yield pipeline
+        except REDIS_ERRORS:
+            if self._is_cluster:
+                await self._redis.aclose()
+            raise
 
     def _decode(self, value: bytes | None) -> StreamEntry | None:
         return None if value is None else StreamEntry.from_bytes(value, self._config, self._fingerprint)

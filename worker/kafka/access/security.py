@@ -6,6 +6,7 @@ import ssl
 from typing import Any
 
 import faust
+from faust.auth import OAuthCredentials
 
 from worker.kafka.access.tokens import AiokafkaTokens, kafka_python_tokens, token_source
 from worker.settings import Settings
@@ -35,7 +36,7 @@ def faust_credentials(settings: Settings) -> Any:
     if not settings.kafka_security.startswith("SASL"):
         return None if context is None else faust.SSLCredentials(context=context)
     if _wants_tokens(settings):
-        return faust.auth.OAuthCredentials(oauth_cb=AiokafkaTokens(token_source(settings)), ssl_context=context)
+        return OAuthCredentials(oauth_cb=AiokafkaTokens(token_source(settings)), ssl_context=context)
     if settings.kafka_sasl_mechanism == "GSSAPI":
         return faust.GSSAPICredentials(
             kerberos_service_name=settings.kafka_kerberos_service, mechanism="GSSAPI", ssl_context=context
