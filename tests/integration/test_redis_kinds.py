@@ -29,6 +29,7 @@ COMMANDS = (
     *("set", "del", "hset", "hsetnx", "hdel", "pexpire", "time"),
 )
 FINGERPRINT = "0123456789abcdef"
+OF_A_CLUSTER = ("cluster|slots", "command")
 TOPIC = TopicInfo("", 3)
 TPS = [TopicPartition("tweets", number) for number in range(3)]
 
@@ -38,6 +39,7 @@ class Servers(NamedTuple):
 
     flags: dict[str, dict[str, Any]]
     plain: ConfiguredRedis
+    cluster: ClusterGroup
 
     def reach(self, kind: str) -> dict[str, Any]:
         """The settings of a kind. Skips the test where the server program here has no TLS."""
@@ -83,7 +85,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
                 del flags[kind]
         sentinels.wait_ready()
         cluster.wait_ready()
-        yield Servers(flags, plain)
+        yield Servers(flags, plain, cluster)
 
 
 KINDS = ("plain", "RESP3", "socket", "TLS", "mutual TLS", "Sentinel", "Sentinel, RESP3", "cluster", "cluster, RESP3")
@@ -153,6 +155,17 @@ def test_a_user_with_exactly_the_listed_rights_suffices_and_info_is_none_of_them
         assert command in said.lower(), (command, said)
     set_user(servers.plain, COMMANDS)
     assert "lacks a right" in failure(**login, group="another")
+
+
+def test_a_user_of_a_cluster_needs_two_rights_more(servers: Servers) -> None:
+    login = {"redis": servers.cluster.url, "redis_username": USER, "redis_password": PASSWORD}
+    for server in servers.cluster.servers:
+        set_user(server, COMMANDS + OF_A_CLUSTER)
+    run_store(login)
+    for missing in OF_A_CLUSTER:
+        for server in servers.cluster.servers:
+            set_user(server, tuple(command for command in COMMANDS + OF_A_CLUSTER if command != missing))
+        assert "lacks a right" in failure(**login), missing
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from types import ModuleType, SimpleNamespace
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -57,28 +58,32 @@ def test_an_endpoint_that_is_away_is_an_error_of_the_connection() -> None:
         token_source(oidc()).token()
 
 
+def pretend_signer(monkeypatch: pytest.MonkeyPatch, generate_auth_token: Callable[[str], tuple[str, int]]) -> None:
+    """The module of AWS's signer, which is not installed with the tests."""
+    module: Any = ModuleType("aws_msk_iam_sasl_signer.MSKAuthTokenProvider")
+    module.generate_auth_token = generate_auth_token
+    monkeypatch.setitem(sys.modules, "aws_msk_iam_sasl_signer", ModuleType("aws_msk_iam_sasl_signer"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
 def test_a_signature_for_aws_is_made_for_the_region_and_lasts_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    module: Any = ModuleType("aws_msk_iam_sasl_signer")
     asked = []
 
     def generate_auth_token(region: str) -> tuple[str, int]:
         asked.append(region)
         return "signed", int(time.time() * 1000) + 900_000
 
-    module.MSKAuthTokenProvider = SimpleNamespace(generate_auth_token=generate_auth_token)
-    monkeypatch.setitem(sys.modules, "aws_msk_iam_sasl_signer", module)
+    pretend_signer(monkeypatch, generate_auth_token)
     source = MskSignature("eu-west-1")
     assert [source.token(), source.token()] == ["signed", "signed"]
     assert asked == ["eu-west-1"]
 
 
 def test_credentials_that_aws_does_not_find_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    module: Any = ModuleType("aws_msk_iam_sasl_signer")
 
     def generate_auth_token(_: str) -> tuple[str, int]:
         raise ValueError("Unable to locate credentials")
 
-    module.MSKAuthTokenProvider = SimpleNamespace(generate_auth_token=generate_auth_token)
-    monkeypatch.setitem(sys.modules, "aws_msk_iam_sasl_signer", module)
+    pretend_signer(monkeypatch, generate_auth_token)
     with pytest.raises(TokenError, match="Unable to locate credentials"):
         MskSignature("eu-west-1").token()

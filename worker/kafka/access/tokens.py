@@ -109,7 +109,7 @@ class MskSignature(TokenSource):
         self._region = region
 
     def _fetch(self) -> Token:
-        signer = import_module("aws_msk_iam_sasl_signer").MSKAuthTokenProvider
+        signer = import_module("aws_msk_iam_sasl_signer.MSKAuthTokenProvider")
         try:
             text, expires_ms = signer.generate_auth_token(self._region)
         except Exception as error:  # botocore's errors have no other base
