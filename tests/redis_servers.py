@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from worker.stack.redis import RedisServer, redis_program
-from worker.stack.server import HOST, Server
+from worker.stack.server import HOST, Server, free_port
 
 WAIT_S = 30.0
 
@@ -88,7 +88,7 @@ class SentinelGroup:
         """Wait until every Sentinel knows the replica and the other Sentinels."""
         for sentinel in self.sentinels:
             with redis.Redis(port=sentinel.port, decode_responses=True) as client:
-                wait_until(lambda c=client: _knows_all(c))  # type: ignore[misc]
+                wait_until(lambda c=client: _knows_all(c))
 
 
 def _knows_all(client: Any) -> bool:
@@ -100,12 +100,14 @@ class ClusterGroup:
     """Three masters that share the slots, each with a replica."""
 
     def __init__(self, folder: Path) -> None:
-        options: dict[str, str | list[str]] = {
-            "cluster-enabled": "yes",
-            "cluster-node-timeout": "1500",
-            "cluster-config-file": "nodes.conf",
-        }
-        self.servers = [ConfiguredRedis(folder, options, f"node-{number}") for number in range(6)]
+        self._bus_port = free_port()
+        self.servers = [self._node(folder, number) for number in range(6)]
+
+    def _node(self, folder: Path, number: int) -> ConfiguredRedis:
+        # By default the nodes speak to each other on a port of their own choice, which may be taken.
+        bus_port = self._bus_port if number == 0 else free_port()
+        options = {"cluster-enabled": "yes", "cluster-node-timeout": "1500", "cluster-port": str(bus_port)}
+        return ConfiguredRedis(folder, options, f"node-{number}")
 
     @property
     def url(self) -> str:
@@ -113,16 +115,16 @@ class ClusterGroup:
 
     def wait_ready(self) -> None:
         """Join the nodes, deal out the slots, give each master a replica, and wait until all know it."""
-        clients = [redis.Redis(port=server.port, decode_responses=True) for server in self.servers]
+        clients: list[Any] = [redis.Redis(port=server.port, decode_responses=True) for server in self.servers]
         for client in clients[1:]:
-            client.execute_command("CLUSTER MEET", HOST, self.servers[0].port)
+            client.execute_command("CLUSTER MEET", HOST, self.servers[0].port, self._bus_port)
         bounds = [0, 5461, 10923, 16384]
         for client, first, last in zip(clients[:3], bounds, bounds[1:], strict=False):
             client.execute_command("CLUSTER ADDSLOTSRANGE", first, last - 1)
         wait_until(lambda: all(len(client.cluster("NODES")) == 6 for client in clients))
         for replica, master in zip(clients[3:], clients[:3], strict=True):
             master_id = master.execute_command("CLUSTER MYID")
-            wait_until(lambda r=replica, m=master_id: _replicates(r, m))  # type: ignore[misc]
+            wait_until(lambda r=replica, m=master_id: _replicates(r, m))
         wait_until(lambda: all("cluster_state:ok" in _info(client) for client in clients))
         wait_until(lambda: all(client.info("replication")["master_link_status"] == "up" for client in clients[3:]))
         for client in clients:

@@ -25,6 +25,7 @@ LISTENERS = {
     "PLAIN": "SASL_PLAINTEXT",
     "SCRAM": "SASL_SSL",
     "OAUTH": "SASL_PLAINTEXT",
+    "LOST": "PLAINTEXT",  # advertised under a name that nobody knows
 }
 AUTHORIZER = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
@@ -81,7 +82,10 @@ def _properties(address: str, controller_port: int, ports: Mapping[str, int], fi
     listeners = {"PLAINTEXT": address, "CONTROLLER": f"{HOST}:{controller_port}"}
     listeners |= {name: f"localhost:{port}" for name, port in ports.items()}
     protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **LISTENERS}
+    advertised = listeners | {"LOST": f"nowhere.invalid:{ports['LOST']}"}
+    del advertised["CONTROLLER"]
     properties = {
+        "advertised.listeners": ",".join(f"{name}://{where}" for name, where in advertised.items()),
         "listeners": ",".join(f"{name}://{where}" for name, where in listeners.items()),
         "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
         "inter.broker.listener.name": "PLAINTEXT",

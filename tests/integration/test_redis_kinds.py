@@ -174,6 +174,7 @@ def test_a_user_of_a_cluster_needs_two_rights_more(servers: Servers) -> None:
         ("TLS", {"redis_ca_file": None}, "certificate is not accepted.*--redis-ca-file"),
         ("mutual TLS", {"redis_certificate_file": None, "redis_key_file": None}, "wants a client certificate"),
         ("plain", {"redis_username": USER, "redis_password": "wrong"}, "refuses the login"),
+        ("plain", {"redis": "redis://localhost:{port}/99"}, "no database of this number"),
         ("plain", {"redis": "redis://localhost:1/0"}, "connection refused"),
         ("plain", {"redis": "redis://nowhere.invalid/0"}, "cannot be resolved"),
         ("plain", {"redis": "unix:///nowhere/redis.sock"}, "no such socket"),
@@ -182,7 +183,8 @@ def test_a_user_of_a_cluster_needs_two_rights_more(servers: Servers) -> None:
 def test_what_is_wrong_is_said_with_what_to_do(
     servers: Servers, kind: str, changes: dict[str, Any], expected: str
 ) -> None:
-    said = failure(**servers.reach(kind) | changes)
+    filled = {name: str(value).format(port=servers.plain.port) for name, value in changes.items() if value is not None}
+    said = failure(**servers.reach(kind) | changes | filled)
     assert re.search(expected, said), said
 
 

@@ -74,6 +74,13 @@ _ANSWERS = (
             f"Allow it (see rename-command); {_DOCS}",
         ),
     ),
+    (
+        ("DB index",),
+        Cause("it has no database of this number", "Name another after the last slash of --redis (SENTIMENT_REDIS)"),
+    ),
+    (("max number of clients",), Cause("it takes no more connections", "Raise its maxclients")),
+    (("protected mode",), Cause("it takes connections of its own machine alone", "Give it a password, and use it")),
+    (("BUSY ", "busy running a script"), Cause("a script runs in it and does not end", "Run `redis-cli script kill`")),
     (("OOM ", "maxmemory"), Cause("it is full", "Raise its maxmemory, or lower state_ttl_s")),
     (
         ("MISCONF", "unable to persist"),

@@ -26,7 +26,7 @@ def connect(settings: Settings) -> Any:
         nodes = [ClusterNode(*node) for node in address.nodes]
         return RedisCluster(startup_nodes=nodes, ssl=address.is_tls, **options)
     if address.kind is RedisKind.SENTINEL:
-        sentinel = Sentinel(
+        sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]  # as redis-py has it
             address.nodes, sentinel_kwargs=_sentinel_options(settings, options), ssl=address.is_tls, **options
         )
         return sentinel.master_for(address.master, db=address.db)

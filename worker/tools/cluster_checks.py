@@ -10,11 +10,12 @@ from aiokafka.errors import for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
-from worker.errors import RecordError
+from worker.errors import RecordError, SentimentError
 from worker.kafka.access.preflight import check_kafka
 from worker.kafka.brokers import Brokers
 from worker.kafka.group import Group
 from worker.kafka.log import Log
+from worker.kafka.producer import FencedError
 from worker.kafka.transaction import TransactionalProducer
 from worker.process import CrashPoints
 from worker.records.codec import Codec
@@ -44,12 +45,9 @@ async def check_cluster(settings: Settings, brokers: Brokers) -> str:
     """
     await check_kafka(settings, brokers)
     parts = []
-    if settings.delivery == "exactly_once":
-        producer = TransactionalProducer(settings, brokers, f"{settings.group}:check", CrashPoints(None))
-        await producer.start()
-        outputs = (settings.events_topic, settings.shifts_topic, settings.deadletters_topic)
-        counts = await Log(settings, brokers).partition_counts(outputs)
-        await producer.rehearse([TopicPartition(topic, 0) for topic in counts])
+    outputs = await Log(settings, brokers).partition_counts(_outputs(settings))
+    if settings.delivery == "exactly_once" and outputs:
+        await _rehearse(settings, brokers, [TopicPartition(topic, 0) for topic in outputs])
         parts.append("a transaction begins and aborts")
     members = await Group(settings, brokers, settings.group).members()
     others = f": {', '.join(sorted(members))}" if members else ""
@@ -74,9 +72,21 @@ async def describe_inputs(settings: Settings, brokers: Brokers) -> str:
 
 async def describe_outputs(settings: Settings, brokers: Brokers) -> str:
     """Each output topic, with its number of partitions."""
-    outputs = (settings.events_topic, settings.shifts_topic, settings.deadletters_topic)
-    counts = await Log(settings, brokers).partition_counts(outputs)
+    counts = await Log(settings, brokers).partition_counts(_outputs(settings))
     return ", ".join(f"{topic} ({count})" for topic, count in counts.items())
+
+
+def _outputs(settings: Settings) -> tuple[str, ...]:
+    return settings.events_topic, settings.shifts_topic, settings.deadletters_topic
+
+
+async def _rehearse(settings: Settings, brokers: Brokers, tps: list[TopicPartition]) -> None:
+    producer = TransactionalProducer(settings, brokers, f"{settings.group}:check", CrashPoints(None))
+    await producer.start()
+    try:
+        await producer.rehearse(tps)
+    except FencedError as error:
+        raise SentimentError("another `sentiment check` of this group is running: try again") from error
 
 
 async def _newest_record(

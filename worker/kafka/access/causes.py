@@ -29,6 +29,7 @@ _BY_CODE = {
         "it does not take this compression", "Set compression.type of the topic to producer, or to another codec"
     ),
 }
+_NO_COORDINATOR = 15
 _UNREADABLE = Cause(
     "a record is compressed with a codec that this Python cannot read", "Install it: pip install cramjam"
 )
@@ -58,6 +59,16 @@ def _code(error: BaseException) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _advice(error: BaseException) -> str:
+    if any(_code(one) == _NO_COORDINATOR for one in errors_of(error)):
+        return (
+            "No broker coordinates the group or its transactions: with fewer than three brokers, set "
+            "transaction.state.log.replication.factor, transaction.state.log.min.isr and "
+            "offsets.topic.replication.factor to 1"
+        )
+    return "Start it (`sentiment stack` runs a local one), or name another with --kafka (SENTIMENT_KAFKA)"
+
+
 def advice_for(code: int) -> str:
     """What to do about an error code of Kafka's protocol; '' where there is nothing to say."""
     cause = _BY_CODE.get(code)
@@ -70,6 +81,5 @@ def kafka_away(settings: Settings, error: BaseException) -> DependencyError:
     if cause is None:
         # Errors of aiokafka and kafka-python begin with their name; others may have no text at all.
         said = str(error) or type(error).__name__
-        advice = "Start it (`sentiment stack` runs a local one), or name another with --kafka (SENTIMENT_KAFKA)"
-        cause = Cause(f"does not answer ({said})", advice)
+        cause = Cause(f"does not answer ({said})", _advice(error))
     return DependencyError("Kafka", settings.kafka, *cause)

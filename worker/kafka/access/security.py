@@ -44,7 +44,7 @@ def faust_credentials(settings: Settings) -> Any:
     return faust.SASLCredentials(
         mechanism=settings.kafka_sasl_mechanism,
         username=settings.kafka_username,
-        password=settings.kafka_password and settings.kafka_password.get_secret_value(),
+        password=settings.kafka_password.get_secret_value() if settings.kafka_password else None,
         ssl_context=context,
     )
 
