@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.redis_servers import ClusterGroup, ConfiguredRedis, SentinelGroup, running, wait_until
+from tests.servers.redis_servers import ClusterGroup, ConfiguredRedis, SentinelGroup, running, wait_until
 from tests.system.inputs import tweets
 from tests.system.scene import Scene
 

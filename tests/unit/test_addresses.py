@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from tests.certificates import KEY_PASSWORD, Certificates, make_certificates
+from tests.servers.certificates import KEY_PASSWORD, Certificates, make_certificates
 from worker.errors import SettingsError
 from worker.servers import fields
 from worker.servers.addresses import _REDIS_OPTIONS, HostPort, RedisKind, parse_kafka_servers, parse_redis_url

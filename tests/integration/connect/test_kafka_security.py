@@ -23,10 +23,10 @@ import pytest
 from kafka.errors import KafkaError
 
 from tests import kafka_tools
-from tests.certificates import ALICE
 from tests.checkpoints import save_tiny_checkpoint
 from tests.kafka_tools import Keyed
-from tests.secure_kafka import SecureKafka, secure_kafka
+from tests.servers.certificates import ALICE
+from tests.servers.secure_kafka import SecureKafka, secure_kafka
 from worker.errors import DependencyError
 from worker.kafka.access.rights import Rights, require_rights
 from worker.kafka.brokers import Brokers

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.certificates import KEY_PASSWORD, make_certificates
 from tests.factories import CONFIG, new_entry
-from tests.redis_servers import ClusterGroup, ConfiguredRedis, SentinelGroup, running
+from tests.servers.certificates import KEY_PASSWORD, make_certificates
+from tests.servers.redis_servers import ClusterGroup, ConfiguredRedis, SentinelGroup, running
 from worker.errors import DependencyError
 from worker.records.types import TopicPartition
 from worker.settings import load_settings

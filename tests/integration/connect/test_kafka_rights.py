@@ -24,10 +24,10 @@ from kafka.admin import (
 )
 
 from tests import kafka_tools
-from tests.certificates import ALICE
 from tests.checkpoints import save_tiny_checkpoint
 from tests.kafka_tools import Keyed
-from tests.secure_kafka import SecureKafka, secure_kafka
+from tests.servers.certificates import ALICE
+from tests.servers.secure_kafka import SecureKafka, secure_kafka
 from worker.errors import Reason, RecordError, SentimentError
 from worker.kafka.access.preflight import check_kafka
 from worker.kafka.brokers import Brokers

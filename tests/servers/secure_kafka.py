@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from kafka import KafkaAdminClient
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 
-from tests.certificates import ALICE, KEY_PASSWORD, Certificates, make_certificates
+from tests.servers.certificates import ALICE, KEY_PASSWORD, Certificates, make_certificates
 from worker.stack import LocalStack
 from worker.stack.server import HOST, free_port
 

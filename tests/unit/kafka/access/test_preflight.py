@@ -1,4 +1,4 @@
-"""What stops a worker before it joins its group; for missing rights see tests/integration/test_rights.py."""
+"""What stops a worker before it joins its group; for missing rights see tests/integration/connect/test_rights.py."""
 
 from __future__ import annotations
 
