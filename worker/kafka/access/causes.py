@@ -9,7 +9,7 @@ from worker.settings import Settings
 
 RIGHTS_ADVICE = "`kafka-acls.sh --add --allow-principal` grants it; docs/connect.md lists the rights of each command"
 
-# What stands for itself; for the rest there is `kafka_away`.
+# By the numbers of Kafka's protocol.
 _BY_CODE = {
     10: Cause(
         "it does not take a record of this size",
