@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -19,34 +19,20 @@ from pydantic_settings import (
 from worker.errors import SettingsError
 from worker.payloads.payload import FieldPaths, Payload
 from worker.payloads.presets import payload_problems, resolve
+from worker.servers.fields import ServerSettings
 
 ENV_PREFIX = "SENTIMENT_"
 
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 PositiveInt = Annotated[int, Field(gt=0)]
-RedisUrl = Annotated[str, Field(pattern=r"^(redis|rediss|unix)://")]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
 
-class Settings(BaseSettings):
+class Settings(ServerSettings):
     """Immutable settings. The command line loads them and passes them on; no other code reads the environment."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
-
-    # servers
-    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers: host:port, comma-separated")
-    redis: RedisUrl = Field("redis://127.0.0.1:6379/0", description="Redis URL (redis://, rediss:// or unix://)")
-    prometheus: str | None = Field(None, description="Prometheus base URL, if there is one")
-    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="security protocol of the brokers"
-    )
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="SASL mechanism, for the SASL protocols"
-    )
-    kafka_username: str | None = Field(None, description="SASL user name")
-    kafka_password: SecretStr | None = Field(None, description="SASL password")
-    kafka_ca_file: Path | None = Field(None, description="CA certificate that verifies the brokers (PEM)")
 
     # topics and group
     group: TopicName = Field("sentiment", description="consumer group; also the prefix of the keys in Redis")
@@ -166,12 +152,6 @@ class Settings(BaseSettings):
         """How the records of `topic` are read, with everything that its preset sets."""
         return resolve(self.payloads.get(topic, Payload()), self.fields.get(topic, FieldPaths()))
 
-    @property
-    def redis_address(self) -> str:
-        """`redis` without user and password, for messages."""
-        scheme, _, rest = self.redis.partition("://")
-        return f"{scheme}://{rest.rpartition('@')[2]}"
-
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         problems = list(self._problems())
@@ -203,12 +183,12 @@ class Settings(BaseSettings):
                 self.max_text_bytes <= self.max_inflight_bytes,
                 "max_text_bytes must not exceed max_inflight_bytes",
             ),
-            (
-                not self.kafka_security.startswith("SASL") or (self.kafka_username and self.kafka_password),
-                "kafka_security with SASL needs kafka_username and kafka_password",
-            ),
         )
-        return [message for is_valid, message in checks if not is_valid] + payload_problems(self.payloads, self.fields)
+        return [
+            *self.server_problems(),
+            *(message for is_valid, message in checks if not is_valid),
+            *payload_problems(self.payloads, self.fields),
+        ]
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings takes the order of the sources from here
@@ -239,7 +219,7 @@ def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         raise SettingsError("invalid settings:\n" + "\n".join(_all_problems(error, given))) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"--config {config_file}: {error}") from error
     finally:
         _config_file = None

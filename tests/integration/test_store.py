@@ -16,6 +16,7 @@ from worker.ownership.partition import Partition
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 from worker.state.entry import StreamEntry
+from worker.state.rehearsal import check_redis
 from worker.state.store import Claim, Claimant, Fence, StateStore, TopicInfo, Verdict
 
 FINGERPRINT = "0123456789abcdef"
@@ -297,19 +298,14 @@ def test_bytes_that_this_version_cannot_read_count_as_changed(
     run(scenario)
 
 
-def test_a_redis_that_may_evict_states_is_refused_with_what_to_set(
-    run: Callable[[Scenario], None], redis: Redis
-) -> None:
-    async def scenario(store: StateStore) -> None:
-        await store.check()
-        redis.config_set("maxmemory-policy", "allkeys-lru")
-        try:
-            with pytest.raises(DependencyError, match="noeviction"):
-                await store.check()
-        finally:
-            redis.config_set("maxmemory-policy", "noeviction")
-
-    run(scenario)
+def test_a_redis_that_may_evict_states_is_refused_with_what_to_set(workplace: Workplace, redis: Redis) -> None:
+    assert "noeviction" in asyncio.run(check_redis(workplace.settings))
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        with pytest.raises(DependencyError, match="noeviction"):
+            asyncio.run(check_redis(workplace.settings))
+    finally:
+        redis.config_set("maxmemory-policy", "noeviction")
 
 
 def test_a_full_redis_fails_the_probe_although_it_answers(run: Callable[[Scenario], None], redis: Redis) -> None:
@@ -327,9 +323,5 @@ def test_a_full_redis_fails_the_probe_although_it_answers(run: Callable[[Scenari
 
 
 def test_a_redis_that_does_not_answer_is_named_with_what_to_do() -> None:
-    async def scenario() -> None:
-        store = StateStore(load_settings(redis="redis://127.0.0.1:1/0"), CONFIG, FINGERPRINT)
-        with pytest.raises(DependencyError, match=r"127\.0\.0\.1:1.*--redis"):
-            await store.check()
-
-    asyncio.run(scenario())
+    with pytest.raises(DependencyError, match=r"127\.0\.0\.1:1.*--redis"):
+        asyncio.run(check_redis(load_settings(redis="redis://127.0.0.1:1/0")))

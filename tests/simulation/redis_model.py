@@ -208,9 +208,9 @@ class _Pipeline:
         """HMGET."""
         self.add(("hmget", arguments))
 
-    def mget(self, keys: Sequence[str]) -> None:
-        """MGET."""
-        self.add(("mget", tuple(keys)))
+    def execute_command(self, name: str, *arguments: Any) -> None:
+        """Any command."""
+        self.add((name.lower(), arguments))
 
     async def execute(self) -> list[Any]:
         """The answers."""

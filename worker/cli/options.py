@@ -21,6 +21,7 @@ from worker.monitoring.logs import configure_logs
 from worker.settings import Settings, load_settings
 
 KAFKA = (*(name for name in Settings.model_fields if name.startswith("kafka")), "request_timeout_s")
+REDIS = tuple(name for name in Settings.model_fields if name.startswith("redis"))
 TOPICS = ("topics", "events_topic", "shifts_topic", "deadletters_topic")
 NETWORK = ("checkpoint", "device", "precision", "carry", "threads")
 LOGS = ("log_level", "log_format")

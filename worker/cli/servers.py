@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from worker.cli.options import KAFKA, LOGS, NETWORK, TOPICS, examples, expected_errors, with_settings
+from worker.cli.options import KAFKA, LOGS, NETWORK, REDIS, TOPICS, examples, expected_errors, with_settings
 from worker.errors import EXIT_OK, DependencyError
 from worker.settings import Settings
 
@@ -61,9 +61,12 @@ def topics(settings: Settings) -> None:
 
 
 @commands.command(rich_help_panel=_PANEL, epilog=examples("sentiment check", "sentiment check --kafka broker:9092"))
-@with_settings(*TOPICS, *NETWORK[:2], "redis", *KAFKA, *LOGS)
+@with_settings(*TOPICS, "group", "fields", "delivery", *NETWORK[:2], *REDIS, *KAFKA, *LOGS)
 def check(settings: Settings) -> None:
-    """Check Kafka, topics, Redis and checkpoint, one line for each. Exit code 3: a server does not answer."""
+    """Check Kafka, topics, Redis and checkpoint, one line for each. Exit code 3: a server does not answer.
+
+    Does what the worker will do, and takes it back: claims in Redis, a transaction, one record of each input.
+    """
     from worker.tools.checks import check_all
 
     worst = EXIT_OK

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.options import KAFKA, NETWORK, examples, with_settings
+from worker.cli.options import KAFKA, NETWORK, REDIS, examples, with_settings
 from worker.settings import Settings
 
 commands = typer.Typer()
@@ -19,7 +19,7 @@ Topic = Annotated[str, typer.Option("--topic", help="Input topic of the stream")
 
 
 @state.command(epilog=examples("sentiment state show @norvia --topic tweets"))
-@with_settings("redis", "group", *NETWORK[:2], *KAFKA)
+@with_settings(*REDIS, "group", *NETWORK[:2], *KAFKA)
 def show(settings: Settings, stream: Stream, topic: Topic) -> None:
     """Show the state of STREAM, as last written to Redis, in JSON."""
     import msgspec

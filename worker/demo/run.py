@@ -31,6 +31,7 @@ from worker.demo.view import render
 from worker.errors import EXIT_OK, DependencyError, SentimentError
 from worker.kafka.topics import ensure_topics
 from worker.process import stop_on_signals
+from worker.servers.fields import ServerSettings
 from worker.settings import ENV_PREFIX, Settings
 from worker.stack import LocalStack, Server
 from worker.tools.feed import send_feed
@@ -199,10 +200,10 @@ class _Demo:
 
 def _demo_settings(settings: Settings, stack: LocalStack) -> Settings:
     """`settings` with the servers of `stack` and, if the health port is taken, the next free port."""
-    update = {
+    # What the user's own servers need, the local ones do not.
+    update = {name: field.default for name, field in ServerSettings.model_fields.items()} | {
         "kafka": stack.kafka,
         "redis": stack.redis,
-        "kafka_security": "PLAINTEXT",
         "replication": 1,
         "health_port": next_free_port(settings.health_host, settings.health_port),
     }

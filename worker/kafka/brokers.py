@@ -10,7 +10,8 @@ from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.errors import KafkaError
 
-from worker.kafka.clients import client_options, kafka_away
+from worker.kafka.access.probe import kafka_trouble
+from worker.kafka.clients import client_options
 from worker.kafka.protocol.codes import COORDINATOR_MOVES
 from worker.records.types import TopicPartition
 from worker.settings import Settings
@@ -49,7 +50,7 @@ class Brokers:
             await asyncio.wait_for(self._client.bootstrap(), self._settings.request_timeout_s)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
-            raise kafka_away(self._settings, error) from error
+            raise await kafka_trouble(self._settings, error) from error
 
     async def close(self) -> None:
         """Close the connections; what is left of them after a bound ends with the process."""

@@ -12,6 +12,7 @@ from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 
+from worker.kafka.clients import stop_consumer
 from worker.kafka.protocol.batches import unpacking
 from worker.records.types import TopicPartition
 
@@ -105,6 +106,13 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 consumer.pause(tp)
             else:
                 consumer.resume(tp)
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group, and close the connections."""
+        if self._consumer is None:
+            await super().on_thread_stop()
+        else:
+            await stop_consumer(self._consumer, super().on_thread_stop())
 
     async def ask_brokers(self) -> None:
         """Send one request to the cluster. Raises KafkaError when no broker answers it."""

@@ -9,12 +9,13 @@ from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TransactionalIdAuthorizationFailed
+from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
+from worker.kafka.access.causes import kafka_away
 from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, Response, UnsupportedRequestError
-from worker.kafka.clients import kafka_away
 from worker.kafka.protocol.codes import GENERATION_REFUSED, ErrorCode, refusal
 from worker.kafka.protocol.offsets import Membership, OffsetFetchRequest
 from worker.kafka.protocol.topics import ListTransactionsRequest
@@ -96,6 +97,15 @@ class Group:
         if refused:
             raise refusal(f"OffsetCommit of group {self._group}", min(refused))
 
+    async def members(self) -> list[str]:
+        """The members of the group, each as its client id and host."""
+        request = DescribeGroupsRequest([self._group])
+        response = await self._bounded(self._brokers.ask_coordinator(GROUP, self._group, request, _codes_of_groups))
+        ((code, _, _, _, _, members),) = response.groups
+        if code != ErrorCode.NONE:
+            raise refusal(f"DescribeGroups of group {self._group}", code)
+        return [f"{client_id} at {host.lstrip('/')}" for _, client_id, host, *_ in members]
+
     async def is_member(self, membership: Membership) -> bool:
         """Whether the group still counts on this member, in this generation."""
         request = HeartbeatRequest(self._group, membership.generation, membership.member_id)
@@ -136,6 +146,10 @@ class Group:
 def _codes(response: Response) -> tuple[int, ...]:
     """Of an answer with a code for the whole; OffsetFetch has others beside it."""
     return (response.error_code,)
+
+
+def _codes_of_groups(response: Response) -> list[int]:
+    return [code for code, *_ in response.groups]
 
 
 def _codes_of_topics(response: Response) -> list[int]:

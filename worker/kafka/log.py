@@ -14,8 +14,8 @@ from typing import NamedTuple
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.offset import OffsetRequest
 
+from worker.kafka.access.causes import kafka_away
 from worker.kafka.brokers import Brokers, UnsupportedRequestError
-from worker.kafka.clients import kafka_away
 from worker.kafka.protocol.codes import LEADER_MOVES, ErrorCode, refusal
 from worker.kafka.protocol.topics import NO_TOPIC_ID, TopicIdsRequest
 from worker.records.types import TopicPartition

@@ -12,8 +12,8 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from worker.kafka.access.causes import kafka_away
 from worker.kafka.brokers import TRANSACTION, Brokers, Request, Response
-from worker.kafka.clients import kafka_away
 from worker.kafka.protocol.codes import LEADER_MOVES, PRODUCER_REFUSED, ErrorCode, refusal
 from worker.records.types import Header, TopicPartition
 from worker.settings import Settings

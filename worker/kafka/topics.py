@@ -7,15 +7,18 @@ and dead letters are few, so their topics may have any number of partitions.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from kafka import KafkaAdminClient
-from kafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+from kafka.errors import KafkaError, NoError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
-from worker.errors import TopicsError
-from worker.kafka.clients import client_options, kafka_away
+from worker.errors import DependencyError, TopicsError
+from worker.kafka.access.causes import RIGHTS_ADVICE
+from worker.kafka.access.probe import kafka_trouble
+from worker.kafka.clients import kafka_python_options
 from worker.settings import Settings
 
 HOUR_MS = 3_600_000
@@ -37,7 +40,7 @@ def ensure_topics(settings: Settings) -> list[str]:
     """
     inputs, outputs = settings.topics, _outputs(settings)
     with _admin(settings) as admin:
-        counts = _partition_counts(admin, inputs + outputs)
+        counts = _partition_counts(admin, settings, inputs + outputs)
         most = max(counts.get(name, settings.partitions) for name in inputs)
         missing = {name: settings.partitions for name in inputs if name not in counts}
         missing |= {name: most for name in outputs if name not in counts}
@@ -49,10 +52,16 @@ def ensure_topics(settings: Settings) -> list[str]:
 def check_topics(settings: Settings) -> None:
     """Raises TopicsError, naming every missing or unsuitable topic, and DependencyError when Kafka does not answer."""
     with _admin(settings) as admin:
-        counts = _partition_counts(admin, settings.topics + _outputs(settings))
+        counts = _partition_counts(admin, settings, settings.topics + _outputs(settings))
     problems = find_problems(settings, counts)
     if problems:
         raise TopicsError("\n".join(problems))
+
+
+def broker_version(settings: Settings) -> str:
+    """The version of Kafka that the brokers' requests are known from, such as 4.1: at least that."""
+    with _admin(settings) as admin:
+        return ".".join(map(str, admin._manager.broker_version))
 
 
 def find_problems(settings: Settings, counts: Mapping[str, int]) -> list[str]:
@@ -78,17 +87,20 @@ def _outputs(settings: Settings) -> tuple[str, ...]:
 @contextmanager
 def _admin(settings: Settings) -> Iterator[Any]:
     timeout_ms = int(settings.request_timeout_s * 1000)
-    options = client_options(settings) | {"bootstrap_servers": settings.kafka.split(",")}
     try:
-        with KafkaAdminClient(**options, bootstrap_timeout_ms=timeout_ms) as admin:
+        with KafkaAdminClient(**kafka_python_options(settings), bootstrap_timeout_ms=timeout_ms) as admin:
             yield admin
     except (KafkaError, OSError) as error:
-        raise kafka_away(settings, error) from error
+        raise asyncio.run(kafka_trouble(settings, error)) from error
 
 
-def _partition_counts(admin: Any, names: tuple[str, ...]) -> dict[str, int]:
+def _partition_counts(admin: Any, settings: Settings, names: tuple[str, ...]) -> dict[str, int]:
     """The number of partitions of each topic that exists."""
     found = admin.describe_topics(list(names))
+    hidden = [topic["name"] for topic in found if topic["error_code"] == TopicAuthorizationFailedError.errno]
+    if hidden:
+        problem = f"this user lacks the right to Describe topic {', '.join(hidden)}"
+        raise DependencyError("Kafka", settings.kafka, problem, RIGHTS_ADVICE)
     return {topic["name"]: len(topic["partitions"]) for topic in found if topic["error_code"] == NoError.errno}
 
 
@@ -105,6 +117,10 @@ def _create(admin: Any, settings: Settings, partitions: dict[str, int]) -> None:
     # Someone else may have created one of them in the meantime; `check_topics` checks whether it is suitable.
     accepted = {NoError.errno, TopicAlreadyExistsError.errno}
     refused = [topic for topic in answer["topics"] if topic["error_code"] not in accepted]
+    denied = [topic["name"] for topic in refused if topic["error_code"] == TopicAuthorizationFailedError.errno]
+    if denied:
+        problem = f"this user lacks the right to Create topic {', '.join(denied)}"
+        raise DependencyError("Kafka", settings.kafka, problem, RIGHTS_ADVICE)
     if refused:
         reasons = (f"{topic['name']}: {topic['error_message'] or for_code(topic['error_code'])}" for topic in refused)
         raise TopicsError(f"Kafka at {settings.kafka} refuses to create topics:\n" + "\n".join(reasons))

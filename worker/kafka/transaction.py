@@ -118,6 +118,12 @@ class TransactionalProducer(BatchProducer):
         except (KafkaError, TimeoutError) as error:
             raise UndecidedCommitError.of(offsets, error) from error
 
+    async def rehearse(self, tps: Collection[TopicPartition]) -> None:
+        """Begin a transaction that would write to `tps`, and abort it. Raises what `commit` raises."""
+        request = AddPartitionsToTxnRequest(self.transactional_id, *self._producer, _by_topic(tps))
+        await self._ask(request, _codes_of_topics, first=True)
+        await self._end(commit=False)
+
     async def _prepare(
         self,
         records: list[ProducerRecord],

@@ -7,8 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
-from redis.exceptions import RedisError
-
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.ownership.partition import Partition
@@ -18,6 +16,7 @@ from worker.process import CrashPoints
 from worker.records.types import TopicPartition
 from worker.retries import retry
 from worker.settings import Settings
+from worker.state.clients import REDIS_ERRORS
 from worker.state.entry import StreamEntry
 from worker.state.store import StateStore, Verdict
 
@@ -86,7 +85,7 @@ class Checkpointer:
         try:
             with self._metrics.flushing():
                 verdict = await self._flush(partition)
-        except (RedisError, OSError) as error:
+        except REDIS_ERRORS as error:
             self._redis_failed(error)
             return
         self._health.redis_answered(well=True)
@@ -138,7 +137,7 @@ class Checkpointer:
         """Ask until Redis answers; nothing is consumed meanwhile. Raises RedisAwayError at a revocation."""
 
         def is_passing(error: Exception) -> bool:
-            if not isinstance(error, RedisError | OSError):
+            if not isinstance(error, REDIS_ERRORS):
                 return False
             self._redis_failed(error)
             self._health.progress()
@@ -147,7 +146,7 @@ class Checkpointer:
         try:
             # A successful read does not prove that Redis is healthy: a full one still answers reads.
             return await retry(call, is_passing=is_passing, wait_s=_REDIS_RETRY_S, timeout_s=None)
-        except (RedisError, OSError) as error:
+        except REDIS_ERRORS as error:
             raise RedisAwayError from error
 
     def _redis_failed(self, error: Exception) -> None:

@@ -20,8 +20,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from redis.exceptions import RedisError
-
 from worker.errors import DependencyError, OwnershipError
 from worker.kafka.brokers import Brokers
 from worker.kafka.group import Group
@@ -37,7 +35,9 @@ from worker.process import CrashPoints
 from worker.records.types import TopicPartition
 from worker.retries import retry
 from worker.settings import Settings
-from worker.state.store import Claim, Claimant, Fence, StateStore, TopicInfo, Verdict, redis_away
+from worker.state.causes import redis_away
+from worker.state.clients import REDIS_ERRORS
+from worker.state.store import Claim, Claimant, Fence, StateStore, TopicInfo, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ class TakeOver:
     async def recover(self, partition: Partition) -> bool:
         """Mend what Redis lost or another worker wrote; answers whether the partition went back in its log.
 
-        What is in memory is kept where it is whole, to be written under a new lineage. Raises RedisError and OSError,
+        What is in memory is kept where it is whole, to be written under a new lineage. Raises REDIS_ERRORS,
         and what take_over raises.
         """
         async with partition.redis_lock:
@@ -227,11 +227,11 @@ class TakeOver:
         try:
             return await retry(
                 call,
-                is_passing=lambda error: isinstance(error, RedisError | OSError),
+                is_passing=lambda error: isinstance(error, REDIS_ERRORS),
                 wait_s=_REDIS_RETRY_S,
                 timeout_s=self._settings.session_timeout_s,
             )
-        except (RedisError, OSError) as error:
+        except REDIS_ERRORS as error:
             raise redis_away(self._settings, error) from error
 
     def _warn_of_rebuild(self, tp: TopicPartition, plan: Plan) -> None:

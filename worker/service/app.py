@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from worker.kafka.access.preflight import check_kafka
+from worker.kafka.access.security import faust_credentials
 from worker.kafka.assignment import PartitionHandler
 from worker.kafka.brokers import Brokers
-from worker.kafka.clients import faust_credentials
 from worker.kafka.consumer import BatchApp
 from worker.kafka.group import Group
 from worker.kafka.microbatch import Pacing
@@ -29,8 +30,8 @@ from worker.ownership.takeover import TakeOver
 from worker.process import CrashPoints, calm_garbage_collector, die
 from worker.processing.pipeline import Pipeline
 from worker.service.monitor import Monitor
-from worker.service.preflight import check_kafka
 from worker.settings import Settings
+from worker.state.rehearsal import check_redis
 from worker.state.store import StateStore
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
         engine.warm_up()
         await brokers.start()
         await check_kafka(settings, brokers)
-        await store.check()
+        await check_redis(settings)
         await asyncio.to_thread(check_topics, settings)
         await server.start()
         calm_garbage_collector()

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 
 from aiokafka.errors import KafkaError
-from redis.exceptions import RedisError
 
 from worker.errors import DependencyError
 from worker.kafka.brokers import Brokers
@@ -22,6 +21,7 @@ from worker.ownership.partition import Partition
 from worker.processing.pipeline import Pipeline
 from worker.records.types import TopicPartition
 from worker.settings import Settings
+from worker.state.clients import REDIS_ERRORS
 from worker.state.store import StateStore
 
 # The servers are asked this often; in between, the pipeline reports how its own requests went.
@@ -75,7 +75,7 @@ class Monitor:
         bound_s = self._settings.request_timeout_s
         try:
             await asyncio.wait_for(self._store.probe(), bound_s)
-        except (RedisError, OSError):
+        except REDIS_ERRORS:
             self._health.redis_answered(well=False)
         else:
             self._health.redis_answered(well=True)

@@ -13,20 +13,18 @@ before (Redis rolled back, a stream erased since) is never read; its keys expire
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-
 from model import ModelConfig, StateError
-from worker.errors import DependencyError
 from worker.records.types import TopicPartition
+from worker.servers.addresses import RedisKind
 from worker.settings import Settings
+from worker.state.clients import REDIS_ERRORS, connect
 from worker.state.entry import StreamEntry
 
 _PROBE_TTL_MS = 60_000
@@ -85,12 +83,6 @@ class FlushedEntry(NamedTuple):
     entry: StreamEntry
 
 
-def redis_away(settings: Settings, error: BaseException) -> DependencyError:
-    """The error that says that Redis is away, and what to do."""
-    advice = "Start it, or name another with --redis (SENTIMENT_REDIS)"
-    return DependencyError("Redis", settings.redis_address, f"does not answer ({error})", advice)
-
-
 class StateStore:
     """Reads and writes stream entries of owned partitions."""
 
@@ -100,47 +92,36 @@ class StateStore:
         self._fingerprint = fingerprint
         # Streams expire by event time, when they are scored. Redis' own expiry only collects what nobody asked for.
         self._garbage_after_ms = int(2000 * settings.state_ttl_s)
-        self._redis: Redis = Redis.from_url(
-            settings.redis,
-            socket_timeout=settings.request_timeout_s,
-            socket_connect_timeout=settings.request_timeout_s,
-            # The callers bound their retries; the client's own would outlast every bound.
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._redis: Any = connect(settings)
+        self._is_cluster = settings.redis_parts.kind is RedisKind.CLUSTER
         self._claim_script = self._redis.register_script(_script("claim.lua"))
         self._begin_script = self._redis.register_script(_script("begin.lua"))
         self._flush_script = self._redis.register_script(_script("flush.lua"))
 
-    async def check(self) -> None:
-        """Raises DependencyError when Redis does not answer, or may evict states."""
-        try:
-            memory: dict[str, Any] = await self._redis.info("memory")
-        except (RedisError, OSError) as error:
-            raise redis_away(self._settings, error) from error
-        policy = memory.get("maxmemory_policy", "noeviction")
-        if policy != "noeviction":
-            advice = "Set it to noeviction: redis-cli config set maxmemory-policy noeviction"
-            raise DependencyError(
-                "Redis", self._settings.redis_address, f"its maxmemory-policy {policy} evicts states", advice
-            )
-
     async def probe(self) -> None:
-        """Write a small key that soon expires. Raises RedisError or OSError when Redis would take no states now."""
+        """Write a small key that soon expires. Raises REDIS_ERRORS when Redis would take no states now."""
         # A ping proves nothing: a full Redis and a replica answer it as well.
         await self._redis.set(f"{{{self._settings.group}:probe}}", b"", px=_PROBE_TTL_MS)
 
     async def claim(
         self, claimant: Claimant, topics: Mapping[TopicPartition, TopicInfo]
     ) -> dict[TopicPartition, Claim]:
-        """Own the partitions in `topics`, in one round trip, and learn where their states stand.
+        """Own the partitions in `topics`, in one round trip to each server, and learn where their states stand.
 
         Earlier owners are refused from here on.
         """
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for tp, topic in topics.items():
-                args: list[str | int] = [*claimant, *topic, self._garbage_after_ms]
-                await self._claim_script(keys=[self._meta_key(tp)], args=args, client=pipeline)
-            answers = await pipeline.execute()
+        claims: list[dict[str, Any]] = [
+            {"keys": [self._meta_key(tp)], "args": [*claimant, *topic, self._garbage_after_ms]}
+            for tp, topic in topics.items()
+        ]
+        if self._is_cluster:
+            # Each to its node; a cluster's pipeline does not load the script where a new master lacks it.
+            answers = await asyncio.gather(*(self._claim_script(**claim) for claim in claims))
+        else:
+            async with self._pipeline(transaction=False) as pipeline:
+                for claim in claims:
+                    await self._claim_script(**claim, client=pipeline)
+                answers = await pipeline.execute()
         return {tp: _claim(claimant.token, answer) for tp, answer in zip(topics, answers, strict=True)}
 
     async def begin(self, tp: TopicPartition, token: str, successor: Fence, topic: TopicInfo) -> Verdict:
@@ -155,7 +136,7 @@ class StateStore:
         """The number of partitions that each topic had when the states of its first partition began, where known."""
         names = sorted(topics)
         keys = [self._meta_key(TopicPartition(name, 0)) for name in names]
-        async with self._redis.pipeline(transaction=False) as pipeline:
+        async with self._pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.hget(key, "partitions")
             answers = await pipeline.execute()
@@ -169,9 +150,10 @@ class StateStore:
         Bytes that this version cannot decode count as changed: the log has what they stood for.
         """
         keys = [self._stream_key(tp, fence.lineage, stream) for stream in streams]
-        async with self._redis.pipeline(transaction=True) as transaction:
+        async with self._pipeline(transaction=True) as transaction:
             transaction.hmget(self._meta_key(tp), *_FENCE_FIELDS)
-            transaction.mget(keys)
+            # Not mget(): a cluster's pipeline refuses it, not knowing that the keys are of one slot.
+            transaction.execute_command("MGET", *keys)
             stored, values = await transaction.execute()
         if _stored_fence(stored) != fence:
             return Verdict.CHANGED, []
@@ -206,9 +188,24 @@ class StateStore:
         entry = self._decode(await redis.get(self._stream_key(tp, fence.lineage, stream)))
         return FlushedEntry(fence, entry) if entry else None
 
+    async def forget(self, tp: TopicPartition) -> None:
+        """Delete who owns a partition and where its states stand. For rehearsals; a worker would lose its states."""
+        await self._redis.delete(self._meta_key(tp))
+
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
+
+    @asynccontextmanager
+    async def _pipeline(self, *, transaction: bool) -> AsyncIterator[Any]:
+        """A pipeline. A cluster's would keep asking a node that is gone: the client looks for its nodes again."""
+        try:
+            async with self._redis.pipeline(transaction=transaction) as pipeline:
+                yield pipeline
+        except REDIS_ERRORS:
+            if self._is_cluster:
+                await self._redis.aclose()
+            raise
 
     def _decode(self, value: bytes | None) -> StreamEntry | None:
         return None if value is None else StreamEntry.from_bytes(value, self._config, self._fingerprint)

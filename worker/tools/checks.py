@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, NamedTuple
 
-from model import ModelConfig, ModelError
+from aiokafka.errors import KafkaError
+
+from model import ModelError
 from worker.errors import EXIT_FAILED, EXIT_OK, SentimentError
+from worker.kafka.access.probe import kafka_trouble
 from worker.kafka.brokers import Brokers
-from worker.kafka.topics import check_topics
+from worker.kafka.topics import broker_version, check_topics
 from worker.network import load_engine
 from worker.settings import Settings
-from worker.state.store import StateStore
+from worker.state.rehearsal import check_redis
+from worker.tools.cluster_checks import check_cluster, describe_inputs, describe_outputs
 
 
 class Finding(NamedTuple):
@@ -45,30 +49,39 @@ def _find(name: str, check: Callable[[Settings], str], settings: Settings) -> Fi
 
 
 def _check_kafka(settings: Settings) -> str:
-    async def ask() -> int:
+    async def ask() -> str:
         async with Brokers(settings) as brokers:
-            return len(await brokers.topics())
+            num_topics = len(await brokers.topics())
+            return f"{num_topics} topics; {await check_cluster(settings, brokers)}"
 
-    return f"{settings.kafka} answers, {asyncio.run(ask())} topics"
+    version = broker_version(settings)
+    return f"{settings.kafka} answers, version {version}, {_run(settings, ask())}"
 
 
 def _check_topics(settings: Settings) -> str:
+    async def describe() -> str:
+        async with Brokers(settings) as brokers:
+            return f"{await describe_inputs(settings, brokers)} -> {await describe_outputs(settings, brokers)}"
+
     check_topics(settings)
-    outputs = (settings.events_topic, settings.shifts_topic, settings.deadletters_topic)
-    return f"{', '.join(settings.topics)} -> {', '.join(outputs)}"
+    return _run(settings, describe())
+
+
+def _run(settings: Settings, question: Coroutine[Any, Any, str]) -> str:
+    """The answer of `question`, within three times the request timeout. Raises DependencyError for Kafka's errors."""
+
+    async def ask() -> str:
+        try:
+            async with asyncio.timeout(3 * settings.request_timeout_s):
+                return await question
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise await kafka_trouble(settings, error) from error
+
+    return asyncio.run(ask())
 
 
 def _check_redis(settings: Settings) -> str:
-    async def ask() -> None:
-        # check() reads no state, so the model configuration does not matter.
-        store = StateStore(settings, ModelConfig(num_words=1), "")
-        try:
-            await store.check()
-        finally:
-            await store.close()
-
-    asyncio.run(ask())
-    return f"{settings.redis_address} answers, and its maxmemory-policy is noeviction"
+    return f"{settings.redis_address} {asyncio.run(check_redis(settings))}"
 
 
 def _check_checkpoint(settings: Settings) -> str:

@@ -18,8 +18,9 @@ from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import KafkaError
 
 from worker.errors import Reason, TopicsError
+from worker.kafka.access.causes import kafka_away
 from worker.kafka.brokers import Brokers
-from worker.kafka.clients import client_options, kafka_away
+from worker.kafka.clients import client_options
 from worker.kafka.group import Group
 from worker.kafka.log import Log
 from worker.kafka.protocol.batches import unpacking

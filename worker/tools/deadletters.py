@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from worker.errors import Reason, SentimentError, TopicsError
+from worker.kafka.access.rights import Rights, check_rights
 from worker.kafka.brokers import Brokers
 from worker.kafka.producer import FencedError, ProducerRecord
 from worker.kafka.transaction import TransactionalProducer
@@ -58,6 +59,19 @@ class RedriveSummary(NamedTuple):
     num_foreign: int
 
 
+def rights_of_list(settings: Settings) -> Rights:
+    """What `deadletters list` does."""
+    return Rights(reads=(settings.deadletters_topic,), group=redrive_group(settings))
+
+
+def rights_of_redrive(settings: Settings) -> Rights:
+    """What `deadletters redrive` does."""
+    group = redrive_group(settings)
+    return Rights(
+        reads=(settings.deadletters_topic,), writes=settings.topics, group=group, commits=True, transactional_id=group
+    )
+
+
 async def list_deadletters(settings: Settings, reasons: Collection[Reason] = ()) -> AsyncIterator[DeadLetter]:
     """Yield the committed dead letters of `reasons` (of all, if empty), each partition's oldest first.
 
@@ -65,6 +79,7 @@ async def list_deadletters(settings: Settings, reasons: Collection[Reason] = ())
     """
     with kafka_errors_translated(settings):
         async with Brokers(settings) as brokers, DeadLetterLog(settings, brokers) as log:
+            await check_rights(settings, brokers, rights_of_list(settings))
             ends = await log.ends()
             progress = await log.progress(ends)
             async for chunk in log.chunks(dict.fromkeys(ends, 0), ends):
@@ -84,6 +99,7 @@ async def redrive(settings: Settings, reasons: Collection[Reason] = ()) -> Redri
     num_redriven = num_foreign = 0
     with kafka_errors_translated(settings):
         async with Brokers(settings) as brokers, DeadLetterLog(settings, brokers) as log:
+            await check_rights(settings, brokers, rights_of_redrive(settings))
             redriver = _Redriver(settings, brokers)
             await redriver.start()
             ends = await log.ends()

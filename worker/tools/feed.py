@@ -26,7 +26,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from worker.errors import InputFileError, RecordError, TopicsError
-from worker.kafka.clients import client_options, kafka_away
+from worker.kafka.access.probe import kafka_trouble
+from worker.kafka.access.rights import Rights, require_rights
+from worker.kafka.clients import client_options
 from worker.payloads.payload import FieldPaths, as_paths
 from worker.records.codec import Codec
 from worker.records.keys import encode_stream_key
@@ -64,6 +66,7 @@ async def feed_files(
     Raises InputFileError when a file cannot be read, TopicsError when a topic is missing, DependencyError when Kafka
     does not answer.
     """
+    await require_rights(settings, Rights(writes=(topic,)))
     num_refused = 0
 
     def refuse(message: str) -> None:
@@ -92,7 +95,7 @@ async def send_feed(settings: Settings, records: Iterable[FeedRecord], rate: flo
     except UnknownTopicOrPartitionError as error:
         raise TopicsError("the input topics are missing; `sentiment topics` creates them") from error
     except (KafkaError, OSError, TimeoutError) as error:
-        raise kafka_away(settings, error) from error
+        raise await kafka_trouble(settings, error) from error
     finally:
         await _stop(producer, settings.request_timeout_s)
 

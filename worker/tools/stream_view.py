@@ -9,19 +9,22 @@ import numpy as np
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from msgspec import Struct
-from redis.exceptions import RedisError
 
 from model import load_checkpoint
 from worker.errors import RecordError, SentimentError, TopicsError
+from worker.kafka.access.probe import kafka_trouble
+from worker.kafka.access.rights import Rights, check_rights
 from worker.kafka.brokers import Brokers
-from worker.kafka.clients import client_options, kafka_away
+from worker.kafka.clients import client_options
 from worker.kafka.log import Log
 from worker.records.codec import format_time
 from worker.records.keys import encode_stream_key
 from worker.records.types import EventMood, TopicPartition
 from worker.settings import Settings
+from worker.state.causes import redis_away
+from worker.state.clients import REDIS_ERRORS
 from worker.state.entry import StreamEntry
-from worker.state.store import StateStore, redis_away
+from worker.state.store import StateStore
 
 
 class NetworkView(Struct):
@@ -61,7 +64,7 @@ async def show_state(settings: Settings, topic: str, stream: str) -> StreamView:
     Raises SentimentError when Redis has none, TopicsError when the topic is missing, DependencyError when a server does
     not answer.
     """
-    num_partitions = await _count_partitions(settings, topic)
+    num_partitions = await _count_partitions(settings, topic, Rights(describes=(topic,)))
     checkpoint = load_checkpoint(settings.checkpoint)
     fingerprint = checkpoint.fingerprint_in(settings.precision)
     store = StateStore(settings, checkpoint.config, fingerprint)
@@ -71,7 +74,7 @@ async def show_state(settings: Settings, topic: str, stream: str) -> StreamView:
             if found is not None:
                 owner, lineage, position = found.fence
                 return StreamView(stream, topic, number, owner, position, lineage, _view(found.entry))
-    except (RedisError, OSError) as error:
+    except REDIS_ERRORS as error:
         raise redis_away(settings, error) from error
     finally:
         await store.close()
@@ -91,20 +94,21 @@ async def erase_state(settings: Settings, topic: str, stream: str) -> tuple[int,
         key = encode_stream_key(stream, settings.payload_of(topic)[0].key_format)
     except RecordError as error:
         raise SentimentError(f"{topic}: {error}") from error
-    await _count_partitions(settings, topic)
+    await _count_partitions(settings, topic, Rights(writes=(topic,)))
     producer: Any = AIOKafkaProducer(**client_options(settings), enable_idempotence=True)
     try:
         await asyncio.wait_for(producer.start(), settings.request_timeout_s)
         sent = await asyncio.wait_for(producer.send_and_wait(topic, None, key), settings.request_timeout_s)
     except (KafkaError, OSError, TimeoutError) as error:
-        raise kafka_away(settings, error) from error
+        raise await kafka_trouble(settings, error) from error
     finally:
         await producer.stop()
     return sent.partition, sent.offset
 
 
-async def _count_partitions(settings: Settings, topic: str) -> int:
+async def _count_partitions(settings: Settings, topic: str, rights: Rights) -> int:
     async with Brokers(settings) as brokers:
+        await check_rights(settings, brokers, rights)
         counts = await Log(settings, brokers).partition_counts([topic])
         names = await brokers.topics()
     if topic not in counts:

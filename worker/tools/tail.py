@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.text import Text
 
 from worker.errors import TopicsError
+from worker.kafka.access.probe import kafka_trouble
+from worker.kafka.access.rights import Rights, check_rights
 from worker.kafka.brokers import Brokers
-from worker.kafka.clients import client_options, kafka_away
+from worker.kafka.clients import client_options, stop_consumer
 from worker.kafka.log import Log
 from worker.kafka.protocol.batches import unpacking
 from worker.process import stop_on_signals
@@ -34,6 +36,7 @@ async def open_reader(settings: Settings, topics: Sequence[str], *, from_start: 
     Raises DependencyError when Kafka does not answer, TopicsError when a topic is missing.
     """
     async with Brokers(settings) as brokers:
+        await check_rights(settings, brokers, Rights(reads=tuple(topics)))
         counts = await Log(settings, brokers).partition_counts(topics)
     missing = [topic for topic in topics if topic not in counts]
     if missing:
@@ -47,9 +50,9 @@ async def open_reader(settings: Settings, topics: Sequence[str], *, from_start: 
         await (consumer.seek_to_beginning() if from_start else consumer.seek_to_end())
         yield consumer
     except (KafkaError, OSError, TimeoutError) as error:
-        raise kafka_away(settings, error) from error
+        raise await kafka_trouble(settings, error) from error
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer, consumer.stop())
 
 
 async def follow(settings: Settings, topic: str, show: Callable[[bytes], None], *, from_start: bool) -> None:

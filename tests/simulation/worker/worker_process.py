@@ -175,8 +175,7 @@ class WorkerProcess:
 
 def new_store(redis: SimulatedRedis, settings: Settings) -> StateStore:
     """The worker's store on the simulated Redis."""
-    with mock.patch.object(store, "Redis") as connection:
-        connection.from_url.return_value = redis
+    with mock.patch.object(store, "connect", return_value=redis):
         return StateStore(settings, _ENGINE.config, _ENGINE.fingerprint)
 
 

@@ -8,6 +8,7 @@ import socket
 import time
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from tests.factories import Record, new_event, new_shift
-from worker.demo.run import MAX_PORT_TRIES, as_variables, next_free_port
+from worker.demo.run import MAX_PORT_TRIES, _demo_settings, as_variables, next_free_port
 from worker.demo.tally import Summary, Tally, percentiles
 from worker.demo.view import render
 from worker.errors import Reason
@@ -158,3 +159,19 @@ def shown(tally: Tally, height: int = 30, width: int = 120) -> str:
     with console.capture() as captured:
         console.print(render(tally, ["Kafka k:1"], "Ctrl-C", console))
     return captured.get()
+
+
+def test_a_demo_uses_nothing_of_what_the_user_s_own_servers_need() -> None:
+    stack: Any = SimpleNamespace(kafka="127.0.0.1:1", redis="redis://127.0.0.1:2/0")
+    mine = load_settings(
+        redis="redis+sentinel://s:1/mymaster",
+        redis_password="secret",
+        kafka_security="SASL_SSL",
+        kafka_username="me",
+        kafka_password="secret",
+        health_port=0,
+    )
+    variables = as_variables(_demo_settings(mine, stack))
+    assert (variables["SENTIMENT_KAFKA"], variables["SENTIMENT_REDIS"]) == (stack.kafka, stack.redis)
+    assert variables["SENTIMENT_KAFKA_SECURITY"] == "PLAINTEXT"
+    assert not any("PASSWORD" in name or "USERNAME" in name for name in variables)

@@ -21,9 +21,10 @@ from aiokafka.errors import (
 
 from worker.errors import DependencyError
 from worker.kafka import brokers as brokers_module
+from worker.kafka.access.causes import kafka_away
 from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, UnsupportedRequestError
 from worker.records.types import TopicPartition
-from worker.settings import load_settings
+from worker.settings import Settings, load_settings
 
 BOUND_S = 60
 FIRST, SECOND = TopicPartition("tweets", 0), TopicPartition("tweets", 1)
@@ -229,7 +230,11 @@ def test_a_cluster_that_does_not_answer_at_the_start_is_named_and_the_connection
         async def close(self) -> None:
             closed.append(self)
 
+    async def trouble(settings: Settings, error: BaseException) -> DependencyError:
+        return kafka_away(settings, error)
+
     monkeypatch.setattr(brokers_module, "AIOKafkaClient", Away)
+    monkeypatch.setattr(brokers_module, "kafka_trouble", trouble)
 
     async def scenario() -> None:
         async with Brokers(load_settings()):

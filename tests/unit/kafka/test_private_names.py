@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import inspect
+from asyncio import StreamReaderProtocol
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import faust
 import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -17,10 +20,10 @@ from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
 from mode.utils.queues import FlowControlQueue
 
-from worker.kafka import brokers, consumer, fetch_thread, group, log, producer, transaction
+from worker.kafka import brokers, clients, consumer, fetch_thread, group, log, producer, transaction
 from worker.kafka.protocol import batches, offsets, topics
 
-MODULES = (brokers, consumer, fetch_thread, group, log, producer, transaction, batches, offsets, topics)
+MODULES = (brokers, clients, consumer, fetch_thread, group, log, producer, transaction, batches, offsets, topics)
 
 # Owner, name, and the parameters that it is called with, or overridden by.
 METHODS: tuple[tuple[type, str, str], ...] = (
@@ -40,6 +43,7 @@ METHODS: tuple[tuple[type, str, str], ...] = (
     (driver.AIOKafkaConsumerThread, "_create_worker_consumer", "(self, transport)"),
     (driver.AIOKafkaConsumerThread, "_fetch_records", "(self, consumer, active_partitions, timeout, max_records)"),
     (driver.AIOKafkaConsumerThread, "_ensure_consumer", "(self)"),
+    (driver.AIOKafkaConsumerThread, "on_thread_stop", "(self)"),
     (driver.AIOKafkaConsumerThread, "call_thread", "(self, fun, args, kwargs)"),
     (FlowControlQueue, "force_put_nowait", "(self, item)"),
 )
@@ -55,6 +59,11 @@ ATTRIBUTES: tuple[tuple[type, str], ...] = (
     (GroupCoordinator, "member_id"),
     (Fetcher, "_fetch_min_bytes"),
     (Fetcher, "_fetch_max_wait_ms"),
+    (driver.AIOKafkaConsumerThread, "_consumer"),
+    (AIOKafkaConsumer, "_client"),
+    (AIOKafkaClient, "_conns"),
+    (AIOKafkaConnection, "_protocol"),
+    (StreamReaderProtocol, "_transport"),
 )
 OF_COMPILED_CLASSES = {"_tp_index", "_subscribers"}
 NAMES = {name for _, name, _ in METHODS} | {name for _, name in ATTRIBUTES} | OF_COMPILED_CLASSES

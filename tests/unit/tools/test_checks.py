@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -33,29 +32,33 @@ class FakeBrokers:
         return {"tweets", "reviews", "sentiment.events"}
 
 
-class FakeStateStore:
+async def well(*_: object) -> str:
+    """What real brokers answer is tested in tests/integration/test_check.py."""
+    return "well"
+
+
+class FakeRedis:
     """A healthy Redis, unless `error` is set."""
 
     error: Exception | None = None
 
-    def __init__(self, *_: Any) -> None:
-        pass
-
-    async def check(self) -> None:
-        if self.error is not None:
-            raise self.error
-
-    async def close(self) -> None:
-        pass
+    @classmethod
+    async def check(cls, _: Settings) -> str:
+        if cls.error is not None:
+            raise cls.error
+        return "takes claims"
 
 
 @pytest.fixture(autouse=True)
 def servers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeBrokers, "error", None)
-    monkeypatch.setattr(FakeStateStore, "error", None)
+    monkeypatch.setattr(FakeRedis, "error", None)
     monkeypatch.setattr(checks, "Brokers", FakeBrokers)
-    monkeypatch.setattr(checks, "StateStore", FakeStateStore)
+    monkeypatch.setattr(checks, "check_redis", FakeRedis.check)
     monkeypatch.setattr(checks, "check_topics", lambda _: None)
+    monkeypatch.setattr(checks, "broker_version", lambda _: "4.1")
+    for name in ("check_cluster", "describe_inputs", "describe_outputs"):
+        monkeypatch.setattr(checks, name, well)
 
 
 def found(checkpoint: Path) -> dict[str, Finding]:
@@ -90,7 +93,7 @@ def test_unsuitable_topics_are_a_failure_of_the_topics_check(
 
 
 def test_a_redis_that_does_not_answer_is_named(tiny_checkpoint: Path) -> None:
-    FakeStateStore.error = DependencyError("Redis", "there", "does not answer", "Start it")
+    FakeRedis.error = DependencyError("Redis", "there", "does not answer", "Start it")
     findings = found(tiny_checkpoint)
     assert findings["redis"].exit_code == EXIT_DEPENDENCY
     assert "there" in findings["redis"].detail

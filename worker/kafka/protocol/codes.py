@@ -7,6 +7,7 @@ from enum import IntEnum
 from aiokafka.errors import for_code
 
 from worker.errors import RefusedError
+from worker.kafka.access.causes import advice_for
 
 
 class ErrorCode(IntEnum):
@@ -85,4 +86,6 @@ PRODUCER_REFUSED = frozenset(
 def refusal(what: str, code: int) -> RefusedError:
     """The error that says that a broker refuses `what`."""
     error = for_code(code)
-    return RefusedError(what, code, f"{error.message}. {' '.join(str(error.description or '').split())}")
+    advice = advice_for(code)
+    meaning = f"{error.message}. {' '.join(str(error.description or '').split())}"
+    return RefusedError(what, code, f"{meaning} {advice}".rstrip())

@@ -10,9 +10,9 @@ from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
 
 from worker.errors import DependencyError
+from worker.kafka.access.preflight import check_kafka
 from worker.kafka.brokers import Brokers
 from worker.kafka.topics import ensure_topics
-from worker.service.preflight import check_kafka
 from worker.settings import Settings, load_settings
 from worker.stack import LocalStack
 

@@ -1,4 +1,4 @@
-"""What stops a worker before it joins its group; for missing rights see tests/integration/test_rights.py."""
+"""What stops a worker before it joins its group; for missing rights see tests/integration/connect/test_rights.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from worker.errors import DependencyError
+from worker.kafka.access.preflight import check_kafka
 from worker.kafka.brokers import Brokers, UnsupportedRequestError
-from worker.service.preflight import check_kafka
 from worker.settings import load_settings
 
 

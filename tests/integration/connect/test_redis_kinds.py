@@ -1,0 +1,211 @@
+"""The states in Redis, however it is run and reached; the rights that they take; and what is said where one fails."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.factories import CONFIG, new_entry
+from tests.servers.certificates import KEY_PASSWORD, make_certificates
+from tests.servers.redis_servers import ClusterGroup, ConfiguredRedis, SentinelGroup, running
+from worker.errors import DependencyError
+from worker.records.types import TopicPartition
+from worker.settings import load_settings
+from worker.stack.server import HOST, free_port
+from worker.state.rehearsal import check_redis
+from worker.state.store import Claimant, Fence, StateStore, TopicInfo, Verdict
+
+USER, PASSWORD = "worker", "r#d/s p@ss"
+KEYS = "~{sentiment:*"
+# What docs/connect.md lists.
+COMMANDS = (
+    *("evalsha", "script|load", "script|exists", "hmget", "mget", "hget", "multi", "exec"),
+    *("set", "del", "hset", "hsetnx", "hdel", "pexpire", "time"),
+)
+FINGERPRINT = "0123456789abcdef"
+OF_A_CLUSTER = ("cluster|slots", "command")
+TOPIC = TopicInfo("", 3)
+TPS = [TopicPartition("tweets", number) for number in range(3)]
+
+
+class Servers(NamedTuple):
+    """The settings with which each kind is reached, and the servers of those that tests change."""
+
+    flags: dict[str, dict[str, Any]]
+    plain: ConfiguredRedis
+    cluster: ClusterGroup
+
+    def reach(self, kind: str) -> dict[str, Any]:
+        """The settings of a kind. Skips the test where the server program here has no TLS."""
+        if kind not in self.flags:
+            pytest.skip("the Redis or Valkey of this machine is built without TLS")
+        return self.flags[kind]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    folder = tmp_path_factory.mktemp("redis")
+    files = make_certificates(folder, "localhost")
+    socket, tls_port, mutual_port = folder / "redis.sock", free_port(), free_port()
+    tls = {"tls-cert-file": str(files.server), "tls-key-file": str(files.server_key), "tls-ca-cert-file": str(files.ca)}
+    plain = ConfiguredRedis(folder, {"unixsocket": str(socket)}, "plain")
+    encrypted = ConfiguredRedis(folder, tls | {"tls-port": str(tls_port), "tls-auth-clients": "no"}, "tls")
+    mutual = ConfiguredRedis(folder, tls | {"tls-port": str(mutual_port), "tls-auth-clients": "yes"}, "mutual")
+    sentinels, cluster = SentinelGroup(folder), ClusterGroup(folder)
+    ca = {"redis_ca_file": files.ca}
+    client = {
+        "redis_certificate_file": files.client,
+        "redis_key_file": files.client_key,
+        "redis_key_password": KEY_PASSWORD,
+    }
+    flags: dict[str, dict[str, Any]] = {
+        "plain": {"redis": plain.url},
+        "RESP3": {"redis": f"{plain.url}?protocol=3"},
+        "socket": {"redis": f"unix://{socket}"},
+        "TLS": {"redis": f"rediss://localhost:{tls_port}/0"} | ca,
+        "mutual TLS": {"redis": f"rediss://localhost:{mutual_port}/0"} | ca | client,
+        "Sentinel": {"redis": sentinels.url},
+        "Sentinel, RESP3": {"redis": f"{sentinels.url}/1?protocol=3"},
+        "cluster": {"redis": cluster.url},
+        "cluster, RESP3": {"redis": f"{cluster.url}?protocol=3"},
+    }
+    with running(plain, *sentinels.servers, *cluster.servers), ExitStack() as stack:
+        for kind, server in (("TLS", encrypted), ("mutual TLS", mutual)):
+            try:
+                stack.enter_context(server)
+            except DependencyError as error:
+                if "finding TLS support" not in str(error):
+                    raise
+                del flags[kind]
+        sentinels.wait_ready()
+        cluster.wait_ready()
+        yield Servers(flags, plain, cluster)
+
+
+KINDS = ("plain", "RESP3", "socket", "TLS", "mutual TLS", "Sentinel", "Sentinel, RESP3", "cluster", "cluster, RESP3")
+
+
+async def use(store: StateStore) -> None:
+    """What a worker does with its partitions, which a cluster has on several nodes."""
+    claims = await store.claim(Claimant("me", "id"), dict.fromkeys(TPS, TOPIC))
+    assert set(claims) == set(TPS)
+    for tp in TPS:
+        fence = Fence("me-2", "lineage", None)
+        assert await store.begin(tp, "me", fence, TOPIC) is Verdict.OK
+        assert await store.flush(tp, fence, {"a": new_entry(1), "b": None}, 7) is Verdict.OK
+        assert await store.flush(tp, fence, {"a": new_entry(2)}, 8) is Verdict.CHANGED
+        verdict, (entry, missing) = await store.read(tp, fence._replace(position=7), ["a", "b"])
+        assert (verdict, missing) == (Verdict.OK, None)
+        assert entry is not None
+        assert entry.to_bytes(FINGERPRINT) == new_entry(1).to_bytes(FINGERPRINT)
+    again = await store.claim(Claimant("you", "id2"), dict.fromkeys(TPS, TOPIC))
+    assert {claim.position for claim in again.values()} == {7}
+    assert await store.first_partition_counts(["tweets", "absent"]) == {"tweets": 3}
+
+
+def run_store(flags: dict[str, Any]) -> None:
+    async def scenario() -> None:
+        store = StateStore(load_settings(**flags), CONFIG, FINGERPRINT)
+        try:
+            await use(store)
+        finally:
+            await store.close()
+
+    asyncio.run(scenario())
+
+
+def failure(**flags: Any) -> str:
+    with pytest.raises(DependencyError) as raised:
+        asyncio.run(check_redis(load_settings(**{"request_timeout_s": 3} | flags)))
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_states_are_kept_in_redis_of_every_kind(servers: Servers, kind: str) -> None:
+    assert "noeviction" in asyncio.run(check_redis(load_settings(**servers.reach(kind))))
+    run_store(servers.reach(kind) | {"group": f"group-{KINDS.index(kind)}"})
+
+
+def set_user(server: ConfiguredRedis, commands: tuple[str, ...]) -> None:
+    with server.client() as client:
+        rules = [f"+{command}" for command in commands]
+        client.execute_command("ACL", "SETUSER", USER, "reset", "on", f">{PASSWORD}", KEYS, *rules)
+
+
+def test_a_user_with_exactly_the_listed_rights_suffices_and_info_is_none_of_them(servers: Servers) -> None:
+    url = servers.plain.url.replace("//", "//nobody:wrong@")
+    login = {"redis": url, "redis_username": USER, "redis_password": PASSWORD}
+    set_user(servers.plain, COMMANDS)
+    assert "no right to INFO" in asyncio.run(check_redis(load_settings(**login)))
+    run_store(login)
+    # A new server knows none of the scripts.
+    for command in COMMANDS:
+        set_user(servers.plain, tuple(other for other in COMMANDS if other != command))
+        with servers.plain.client() as client:
+            client.script_flush()
+        said = failure(**login)
+        assert "lacks a right" in said, (command, said)
+        # Redis before 7.2 does not name the command of a script.
+        assert command in said.lower(), (command, said)
+    set_user(servers.plain, COMMANDS)
+    assert "lacks a right" in failure(**login, group="another")
+
+
+def test_a_user_of_a_cluster_needs_two_rights_more(servers: Servers) -> None:
+    login = {"redis": servers.cluster.url, "redis_username": USER, "redis_password": PASSWORD}
+    for server in servers.cluster.servers:
+        set_user(server, COMMANDS + OF_A_CLUSTER)
+    run_store(login)
+    for missing in OF_A_CLUSTER:
+        for server in servers.cluster.servers:
+            set_user(server, tuple(command for command in COMMANDS + OF_A_CLUSTER if command != missing))
+        assert "lacks a right" in failure(**login), missing
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "expected"),
+    [
+        ("TLS", {"redis_ca_file": None}, "certificate is not accepted.*--redis-ca-file"),
+        ("mutual TLS", {"redis_certificate_file": None, "redis_key_file": None}, "wants a client certificate"),
+        ("plain", {"redis_username": USER, "redis_password": "wrong"}, "refuses the login"),
+        ("plain", {"redis": "redis://localhost:{port}/99"}, "no database of this number"),
+        ("plain", {"redis": "redis://localhost:1/0"}, "connection refused"),
+        ("plain", {"redis": "redis://nowhere.invalid/0"}, "cannot be resolved"),
+        ("plain", {"redis": "unix:///nowhere/redis.sock"}, "no such socket"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_to_do(
+    servers: Servers, kind: str, changes: dict[str, Any], expected: str
+) -> None:
+    filled = {name: str(value).format(port=servers.plain.port) for name, value in changes.items() if value is not None}
+    said = failure(**servers.reach(kind) | changes | filled)
+    assert re.search(expected, said), said
+
+
+def test_a_port_that_speaks_tls_alone_is_recognised(servers: Servers) -> None:
+    assert "speaks TLS on this port" in failure(redis=servers.reach("TLS")["redis"].replace("rediss", "redis"))
+
+
+def test_other_protocols_and_other_kinds_of_redis_are_told_apart(servers: Servers) -> None:
+    flags = servers.flags
+    assert "does not speak TLS" in failure(redis=servers.plain.url.replace("redis:", "rediss:"))
+    node = flags["cluster"]["redis"].split("//")[1].split(",")[0]
+    assert "redis+cluster://" in failure(redis=f"redis://{node}")
+    assert "no Redis Cluster" in failure(redis=f"redis+cluster://{servers.plain.address}")
+    assert "know no master of this name" in failure(redis=f"{flags['Sentinel']['redis']}s")
+
+
+def test_a_replica_a_server_without_scripts_and_a_full_one_are_told_apart(servers: Servers, tmp_path: Path) -> None:
+    replica = ConfiguredRedis(tmp_path, {"replicaof": [HOST, str(servers.plain.port)]}, "replica")
+    mute = ConfiguredRedis(tmp_path, {"rename-command": ["EVALSHA", ""]}, "mute")
+    full = ConfiguredRedis(tmp_path, {"maxmemory": "1"}, "full")
+    with running(replica, mute, full):
+        assert "replica, which takes no writes" in failure(redis=replica.url)
+        assert "forbids a command" in failure(redis=mute.url)
+        assert "is full" in failure(redis=full.url)

@@ -1,0 +1,1 @@
+"""Servers as people run them: encrypted, with logins, replicated."""

@@ -1,0 +1,161 @@
+"""Addresses and files of servers are checked when settings are loaded; every mistake is named, without traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.servers.certificates import KEY_PASSWORD, Certificates, make_certificates
+from worker.errors import SettingsError
+from worker.servers import fields
+from worker.servers.addresses import _REDIS_OPTIONS, HostPort, RedisKind, parse_kafka_servers, parse_redis_url
+from worker.settings import load_settings
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"), "localhost")
+
+
+@pytest.mark.parametrize(
+    ("text", "servers"),
+    [
+        ("broker", [("broker", 9092)]),
+        ("a:1, b:2", [("a", 1), ("b", 2)]),
+        ("[::1]:9093", [("::1", 9093)]),
+        ("10.0.0.1:9092", [("10.0.0.1", 9092)]),
+    ],
+)
+def test_kafka_servers_are_read(text: str, servers: list[tuple[str, int]]) -> None:
+    assert parse_kafka_servers(text) == tuple(HostPort(*server) for server in servers)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a:1,", "a:1/x", "a:b", "a:99999", "a:0", "kafka://a:1", "SSL://a:1", "a b:1", "a:1:2", "[::1"],
+)
+def test_kafka_servers_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="kafka: "):
+        load_settings(kafka=text)
+
+
+def test_every_kind_of_redis_is_read() -> None:
+    single = parse_redis_url("rediss://me:p%40ss@host/3?protocol=3")
+    assert (single.kind, single.is_tls, single.nodes, single.db) == (RedisKind.SINGLE, True, (("host", 6379),), 3)
+    assert (single.username, single.password, single.options) == ("me", "p@ss", {"protocol": "3"})
+    sentinel = parse_redis_url("redis+sentinel://:pw@a:1,b/mymaster/2")
+    assert (sentinel.kind, sentinel.nodes) == (RedisKind.SENTINEL, (("a", 1), ("b", 26379)))
+    assert (sentinel.master, sentinel.db, sentinel.username, sentinel.password) == ("mymaster", 2, None, "pw")
+    cluster = parse_redis_url("rediss+cluster://a:1,[::1]:2")
+    assert (cluster.kind, cluster.is_tls, cluster.nodes) == (RedisKind.CLUSTER, True, (("a", 1), ("::1", 2)))
+    assert parse_redis_url("unix:///run/redis.sock?db=1").path == "/run/redis.sock"
+
+
+def test_a_message_shows_where_redis_is_but_no_login() -> None:
+    settings = load_settings(redis="redis+sentinel://me:secret@a:1,b:2/mymaster?protocol=3")
+    assert settings.redis_address == "redis+sentinel://a:1,b:2/mymaster/0"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("nonsense", "must begin with"),
+        ("http://host", "must begin with"),
+        ("unix+cluster:///x", "must begin with"),
+        ("redis://h1:6379,h2:6379/0", r"redis\+sentinel"),
+        ("redis://h?foo=bar", "foo"),
+        ("redis://h?protocol=5", "protocol"),
+        ("redis://h/x", "not a number"),
+        ("redis://h:port", "host:port"),
+        ("redis://", "host:port"),
+        ("redis+sentinel://h:1", "name of the master"),
+        ("redis+cluster://h:1/2", "database 0"),
+        ("unix://relative", "absolute path"),
+    ],
+)
+def test_a_redis_url_that_is_none_says_why_and_shows_no_password(url: str, expected: str) -> None:
+    with pytest.raises(SettingsError, match=expected):
+        load_settings(redis=url)
+    with pytest.raises(SettingsError) as raised:
+        load_settings(redis=url.replace("://", "://me:swordfish@"))
+    assert "swordfish" not in str(raised.value)
+
+
+def test_redis_takes_every_option_that_is_accepted() -> None:
+    values = {"protocol": "3", "ssl_cert_reqs": "none", "client_name": "x"}
+    for name in _REDIS_OPTIONS:
+        scheme = "rediss" if name.startswith("ssl") else "redis"
+        url = f"{scheme}://host?{name}={values.get(name, '1')}"
+        parse_redis_url(url)
+        Redis.from_url(url).connection_pool.make_connection()
+
+
+def test_all_mistakes_are_in_one_message(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_settings(
+            kafka="a:1/x",
+            redis="redis://h?foo=bar",
+            prometheus="here",
+            kafka_security="SASL_SSL",
+            kafka_ca_file=tmp_path / "absent.pem",
+            kafka_oauth_token_url="ftp://x",
+        )
+    for name in ("kafka:", "redis:", "prometheus:", "absent.pem", "kafka_oauth_token_url:", "kafka_username"):
+        assert name in str(raised.value)
+
+
+def test_certificates_that_fit_are_accepted(files: Certificates) -> None:
+    settings = load_settings(
+        kafka_security="SSL",
+        kafka_ca_file=files.ca,
+        kafka_certificate_file=files.client,
+        kafka_key_file=files.client_key,
+        kafka_key_password=KEY_PASSWORD,
+    )
+    assert settings.kafka_tls.context().get_ca_certs()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"kafka_key_password": "wrong"}, "kafka_key_password does not open it"),
+        ({"kafka_key_password": None}, "kafka_key_password does not open it"),
+        ({"kafka_key_file": "server_key"}, "is not that of the certificate"),
+        ({"kafka_certificate_file": "absent"}, "no such file"),
+        ({"kafka_certificate_file": None}, "needs kafka_certificate_file"),
+        ({"kafka_ca_file": "client_key"}, "no certificates in PEM"),
+        ({"kafka_security": "PLAINTEXT"}, "needs kafka_security SSL"),
+    ],
+)
+def test_a_file_of_tls_that_cannot_be_used_is_named(
+    files: Certificates, changes: dict[str, Any], expected: str
+) -> None:
+    flags = {
+        "kafka_security": "SSL",
+        "kafka_ca_file": "ca",
+        "kafka_certificate_file": "client",
+        "kafka_key_file": "client_key",
+        "kafka_key_password": KEY_PASSWORD,
+    } | changes
+    paths = {
+        name: getattr(files, str(value), value) if name.endswith("file") else value for name, value in flags.items()
+    }
+    with pytest.raises(SettingsError, match=expected):
+        load_settings(**paths)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"kafka_sasl_mechanism": "OAUTHBEARER"}, "kafka_oauth_token_url, kafka_oauth_client_id"),
+        ({"kafka_sasl_mechanism": "AWS_MSK_IAM"}, "kafka_aws_region"),
+        ({"kafka_sasl_mechanism": "GSSAPI"}, "pip install gssapi"),
+    ],
+)
+def test_what_a_login_lacks_is_named(monkeypatch: pytest.MonkeyPatch, flags: dict[str, Any], expected: str) -> None:
+    monkeypatch.setattr(fields, "find_spec", lambda module: None if module == "gssapi" else module)
+    with pytest.raises(SettingsError, match=expected):
+        load_settings(kafka_security="SASL_SSL", **flags)

@@ -1,0 +1,1 @@
+"""How the clients log in to the brokers, what a user may do there, and why a connection fails."""

@@ -1,0 +1,188 @@
+"""Addresses of servers as people write them, checked without asking any server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+KAFKA_PORT, REDIS_PORT, SENTINEL_PORT = 9092, 6379, 26379
+
+_SWITCHES = {"true", "false", "yes", "no", "1", "0"}
+
+
+class HostPort(NamedTuple):
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class RedisKind(StrEnum):
+    """How Redis is run."""
+
+    SINGLE = "single"
+    SENTINEL = "sentinel"
+    CLUSTER = "cluster"
+
+
+class RedisAddress(NamedTuple):
+    """A Redis URL, taken apart.
+
+    nodes: the servers, the Sentinels or some nodes of the cluster; empty for a Unix socket at `path`. master: the name
+    by which the Sentinels know it. options: what follows the question mark.
+    """
+
+    kind: RedisKind
+    is_tls: bool
+    nodes: tuple[HostPort, ...]
+    path: str
+    master: str
+    db: int
+    username: str | None
+    password: str | None
+    options: dict[str, str]
+
+    def __str__(self) -> str:
+        """The URL without user, password and options, for messages."""
+        if self.path:
+            return f"unix://{self.path}"
+        scheme = ("rediss" if self.is_tls else "redis") + ("" if self.kind is RedisKind.SINGLE else f"+{self.kind}")
+        master = f"/{self.master}" if self.master else ""
+        db = "" if self.kind is RedisKind.CLUSTER else f"/{self.db}"
+        return f"{scheme}://{','.join(map(str, self.nodes))}{master}{db}"
+
+
+def parse_host_port(text: str, default_port: int) -> HostPort:
+    """`host`, `host:port` or `[IPv6]:port`. Raises ValueError."""
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:/?#@\[\],]+))(?::(\d{1,5}))?", text)
+    if match is None:
+        raise ValueError(f"{text!r} is not host:port")
+    port = int(match[3]) if match[3] else default_port
+    if not 0 < port < 1 << 16:
+        raise ValueError(f"{text!r}: ports are from 1 to 65535")
+    return HostPort(match[1] or match[2], port)
+
+
+def parse_kafka_servers(text: str) -> tuple[HostPort, ...]:
+    """Bootstrap servers, comma-separated. Raises ValueError."""
+    if "://" in text:
+        raise ValueError("name servers as host:port, without a scheme; kafka_security chooses encryption and login")
+    return tuple(parse_host_port(server.strip(), KAFKA_PORT) for server in text.split(","))
+
+
+def check_kafka_servers(text: str) -> str:
+    """`text` without spaces, if it names servers. Raises ValueError."""
+    parse_kafka_servers(text)
+    return ",".join(server.strip() for server in text.split(","))
+
+
+def check_http_url(text: str) -> str:
+    """`text`, if it is an HTTP URL with a host. Raises ValueError."""
+    url = urlsplit(text)
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        raise ValueError("it must be a URL such as https://host/path")
+    if url.port == 0:  # reading the port raises ValueError where it is none
+        raise ValueError("ports are from 1 to 65535")
+    return text
+
+
+def check_redis_url(text: str) -> str:
+    """`text`, if it is the URL of a Redis. Raises ValueError."""
+    parse_redis_url(text)
+    return text
+
+
+def parse_redis_url(text: str) -> RedisAddress:
+    """Take a Redis URL apart. Raises ValueError, which says what is wrong and never shows the password.
+
+    redis:// or, with TLS, rediss://[USER:PASSWORD@]HOST[:PORT][/DB], and unix://PATH; several servers as
+    redis+sentinel://HOST:PORT,HOST:PORT/MASTER[/DB] and redis+cluster://HOST:PORT,HOST:PORT. After a question mark
+    come options, such as protocol=3.
+    """
+    match = re.fullmatch(r"(redis|rediss|unix)(?:\+(sentinel|cluster))?://([^?#]*)(?:\?([^#]*))?", text)
+    if match is None or (match[1] == "unix" and match[2]):
+        raise ValueError(
+            "it must begin with redis://, rediss:// (TLS), unix://, redis+sentinel://, rediss+sentinel://, "
+            "redis+cluster:// or rediss+cluster://"
+        )
+    kind = RedisKind(match[2] or "single")
+    options = _redis_options(match[4] or "")
+    login, _, rest = match[3].rpartition("@")
+    username, password = _login(login)
+    if match[1] == "unix":
+        if not rest.startswith("/"):
+            raise ValueError("unix:// needs the absolute path of a socket, such as unix:///run/redis.sock")
+        return RedisAddress(
+            kind, False, (), unquote(rest), "", _db(options.get("db", "0")), username, password, options
+        )
+    hosts, _, path = rest.partition("/")
+    nodes = tuple(
+        parse_host_port(node, SENTINEL_PORT if kind is RedisKind.SENTINEL else REDIS_PORT) for node in hosts.split(",")
+    )
+    if kind is RedisKind.SINGLE and len(nodes) > 1:
+        raise ValueError(
+            "several servers are a redis+sentinel://HOST:PORT,HOST:PORT/MASTER or a redis+cluster://HOST:PORT,HOST:PORT"
+        )
+    master, db = _path(kind, path.rstrip("/"), options.get("db", "0"))
+    return RedisAddress(kind, match[1] == "rediss", nodes, "", master, db, username, password, options)
+
+
+def _login(text: str) -> tuple[str | None, str | None]:
+    username, _, password = text.partition(":")
+    return unquote(username) or None, unquote(password) or None
+
+
+def _path(kind: RedisKind, path: str, db: str) -> tuple[str, int]:
+    """The name of the Sentinels' master, and the number of the database."""
+    if kind is RedisKind.SENTINEL:
+        master, _, number = path.partition("/")
+        if not master:
+            raise ValueError("redis+sentinel:// needs the name of the master: redis+sentinel://HOST:PORT/MASTER")
+        return unquote(master), _db(number or db)
+    if kind is RedisKind.CLUSTER and _db(path or db):
+        raise ValueError("a Redis Cluster has database 0 alone")
+    return "", _db(path or db)
+
+
+def _db(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"the database {text!r} is not a number")
+    return int(text)
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"\d+(\.\d+)?", text) is not None
+
+
+_REDIS_OPTIONS: dict[str, Callable[[str], bool]] = {
+    "protocol": lambda value: value in {"2", "3"},
+    "db": str.isdecimal,
+    "client_name": bool,
+    "health_check_interval": str.isdecimal,
+    "max_connections": str.isdecimal,
+    "socket_keepalive": lambda value: value.lower() in _SWITCHES,
+    "socket_timeout": _is_number,
+    "socket_connect_timeout": _is_number,
+    "ssl_ca_certs": bool,
+    "ssl_cert_reqs": lambda value: value in {"none", "optional", "required"},
+    "ssl_certfile": bool,
+    "ssl_check_hostname": lambda value: value.lower() in _SWITCHES,
+    "ssl_keyfile": bool,
+    "ssl_password": bool,
+}
+
+
+def _redis_options(query: str) -> dict[str, str]:
+    found = dict(parse_qsl(query, keep_blank_values=True))
+    for name, value in found.items():
+        if name not in _REDIS_OPTIONS:
+            raise ValueError(f"the option {name!r} is unknown; there are {', '.join(_REDIS_OPTIONS)}")
+        if not _REDIS_OPTIONS[name](value):
+            raise ValueError(f"the option {name} cannot be {value!r}" if "password" not in name else f"{name} is empty")
+    return found

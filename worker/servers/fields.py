@@ -1,0 +1,128 @@
+"""The settings that say where the servers are and how to log in to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings
+
+from worker.servers.addresses import (
+    RedisAddress,
+    RedisKind,
+    check_http_url,
+    check_kafka_servers,
+    check_redis_url,
+    parse_redis_url,
+)
+from worker.servers.tls import TlsFiles
+
+HttpUrl = Annotated[str, AfterValidator(check_http_url)]
+
+PASSWORD_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+# What a mechanism needs beside Python's own: the module, and how it is installed.
+_LIBRARIES = {
+    "GSSAPI": ("gssapi", "pip install gssapi (it needs the headers of Kerberos)"),
+    "AWS_MSK_IAM": ("aws_msk_iam_sasl_signer", "pip install 'streaming-sentiment[msk]'"),
+}
+
+
+class ServerSettings(BaseSettings):
+    """Where the servers are, and how to log in to them."""
+
+    kafka: Annotated[str, AfterValidator(check_kafka_servers)] = Field(
+        "127.0.0.1:9092", description="Kafka bootstrap servers: host:port, comma-separated"
+    )
+    redis: Annotated[str, AfterValidator(check_redis_url)] = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Redis URL: redis://, rediss:// (TLS), unix://, redis+sentinel://HOST,HOST/MASTER or "
+        "redis+cluster://HOST,HOST",
+    )
+    prometheus: HttpUrl | None = Field(None, description="Prometheus base URL, if there is one")
+
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="security protocol of the brokers"
+    )
+    kafka_ca_file: Path | None = Field(None, description="CA certificate that verifies the brokers (PEM)")
+    kafka_certificate_file: Path | None = Field(
+        None, description="certificate that the worker shows the brokers, with its chain (PEM)"
+    )
+    kafka_key_file: Path | None = Field(None, description="private key of that certificate (PEM), if in another file")
+    kafka_key_password: SecretStr | None = Field(None, description="password of that key")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM", "GSSAPI"] = (
+        Field("SCRAM-SHA-512", description="SASL mechanism, for the SASL protocols")
+    )
+    kafka_username: str | None = Field(None, description="SASL user name")
+    kafka_password: SecretStr | None = Field(None, description="SASL password")
+    kafka_oauth_token_url: HttpUrl | None = Field(None, description="OIDC token endpoint, for OAUTHBEARER")
+    kafka_oauth_client_id: str | None = Field(None, description="OIDC client id")
+    kafka_oauth_client_secret: SecretStr | None = Field(None, description="OIDC client secret")
+    kafka_oauth_scope: str | None = Field(None, description="OIDC scope, if the endpoint needs one")
+    kafka_oauth_ca_file: Path | None = Field(None, description="CA certificate that verifies the endpoint (PEM)")
+    kafka_aws_region: str | None = Field(None, description="AWS region of the cluster, for AWS_MSK_IAM")
+    kafka_kerberos_service: str = Field("kafka", description="Kerberos service name of the brokers, for GSSAPI")
+
+    redis_username: str | None = Field(None, description="Redis user, in place of the one in the URL")
+    redis_password: SecretStr | None = Field(None, description="Redis password, in place of the one in the URL")
+    redis_ca_file: Path | None = Field(None, description="CA certificate that verifies Redis (PEM)")
+    redis_certificate_file: Path | None = Field(
+        None, description="certificate that the worker shows Redis, with its chain (PEM)"
+    )
+    redis_key_file: Path | None = Field(None, description="private key of that certificate (PEM), if in another file")
+    redis_key_password: SecretStr | None = Field(None, description="password of that key")
+    redis_sentinel_username: str | None = Field(None, description="user of the Sentinels, if they want a login")
+    redis_sentinel_password: SecretStr | None = Field(None, description="password of the Sentinels")
+
+    @property
+    def kafka_tls(self) -> TlsFiles:
+        """The files of a TLS connection to the brokers."""
+        return TlsFiles(self.kafka_ca_file, self.kafka_certificate_file, self.kafka_key_file, self.kafka_key_password)
+
+    @property
+    def redis_tls(self) -> TlsFiles:
+        """The files of a TLS connection to Redis."""
+        return TlsFiles(self.redis_ca_file, self.redis_certificate_file, self.redis_key_file, self.redis_key_password)
+
+    @property
+    def redis_parts(self) -> RedisAddress:
+        """`redis`, taken apart."""
+        return parse_redis_url(self.redis)
+
+    @property
+    def redis_address(self) -> str:
+        """`redis` without user, password and options, for messages."""
+        return str(self.redis_parts)
+
+    def server_problems(self) -> Iterator[str]:
+        """What does not fit together, or names a file that cannot be used."""
+        yield from self.kafka_tls.find_problems("kafka")
+        yield from self.redis_tls.find_problems("redis")
+        yield from TlsFiles(self.kafka_oauth_ca_file, None, None, None).find_problems("kafka_oauth")
+        if self.kafka_security.startswith("SASL"):
+            yield from self._login_problems()
+        if self.kafka_certificate_file and not self.kafka_security.endswith("SSL"):
+            yield "kafka_certificate_file needs kafka_security SSL or SASL_SSL"
+        address = self.redis_parts
+        if any((self.redis_ca_file, self.redis_certificate_file)) and not address.is_tls:
+            yield "redis_ca_file and redis_certificate_file need a redis URL with rediss"
+        if (self.redis_sentinel_username or self.redis_sentinel_password) and address.kind is not RedisKind.SENTINEL:
+            yield "redis_sentinel_username and redis_sentinel_password need a redis URL with redis+sentinel"
+
+    def _login_problems(self) -> Iterator[str]:
+        mechanism = self.kafka_sasl_mechanism
+        if mechanism in PASSWORD_MECHANISMS and not (self.kafka_username and self.kafka_password):
+            yield "kafka_security with SASL needs kafka_username and kafka_password"
+        if mechanism == "OAUTHBEARER" and not (
+            self.kafka_oauth_token_url and self.kafka_oauth_client_id and self.kafka_oauth_client_secret
+        ):
+            yield "OAUTHBEARER needs kafka_oauth_token_url, kafka_oauth_client_id and kafka_oauth_client_secret"
+        if mechanism == "AWS_MSK_IAM" and not self.kafka_aws_region:
+            yield "AWS_MSK_IAM needs kafka_aws_region"
+        if mechanism == "AWS_MSK_IAM" and self.kafka_security != "SASL_SSL":
+            yield "AWS_MSK_IAM needs kafka_security SASL_SSL"
+        module, remedy = _LIBRARIES.get(mechanism, ("ssl", ""))
+        if find_spec(module) is None:
+            yield f"kafka_sasl_mechanism {mechanism} needs the Python package {module}: {remedy}"
