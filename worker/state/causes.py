@@ -100,7 +100,8 @@ def redis_cause(settings: Settings, error: BaseException) -> Cause | None:
     if found is not None:
         return found
     in_cluster = settings.redis_parts.kind is RedisKind.CLUSTER
-    for one in errors_of(error):
+    # A cluster's client takes any refusal of its first question for a server that is no cluster.
+    for one in sorted(errors_of(error), key=lambda one: not isinstance(one, NoPermissionError)):
         said = f"MOVED {one}" if isinstance(one, AskError) else str(one)
         for words, cause in _ANSWERS:
             if any(word.lower() in said.lower() for word in words):
