@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from model.config import NUM_GATES
 from model.inference.kernels.compiled import compiled, overload
-from model.inference.kernels.instruction_sets import BLOCK, LANES
+from model.inference.kernels.instruction_sets import BLOCK, LANES, Block
 from model.inference.kernels.operands import FLOAT_PARTS, bfloat16_parts
 from model.inference.kernels.registers import CACHE_LINE_BYTES, INPUTS_A_STEP, product_of_rows
 from model.inference.kernels.tiles import (
@@ -32,8 +32,8 @@ from model.inference.kernels.tiles import (
 _rows_1, _rows_2, _rows_3, _rows_4, _rows_5, _rows_6 = (
     product_of_rows(min(rows, BLOCK.rows), 1, BLOCK) for rows in range(1, 7)
 )
-_UNITS_1, _UNITS_2, _UNITS_3 = map(BLOCK.units_of, (1, 2, 3))
-_wide_1, _wide_2, _wide_3 = (product_of_rows(rows, BLOCK.units_of(rows), BLOCK) for rows in (1, 2, 3))
+_UNITS_1, _UNITS_2 = map(BLOCK.units_of, (1, 2))
+_wide_1, _wide_2 = product_of_rows(1, _UNITS_1, BLOCK), product_of_rows(2, _UNITS_2, BLOCK)
 _ROWS = BLOCK.rows
 
 _tile_of_bytes, _tile_of_two_parts, _tile_of_three_parts = (tile_product(parts) for parts in (1, 2, FLOAT_PARTS))
@@ -42,10 +42,10 @@ FLOATS: np.dtype[Any] = np.dtype(np.uint16 if HAS_TILES else np.float32)
 """The type of operand for products of float32 accuracy."""
 
 
-def pack(weights: NDArray[Any], operand: np.dtype[Any]) -> NDArray[Any]:
+def pack(weights: NDArray[Any], operand: np.dtype[Any], block: Block = BLOCK) -> NDArray[Any]:
     """Pack weights (H, 4H) for `multiply` with this type of operand.
 
-    The result is (blocks, units, inputs / step, gates, LANES, step), with the gates of BLOCK in a unit; for tiles,
+    The result is (blocks, units, inputs / step, gates, LANES, step), with the gates of the block in a unit; for tiles,
     (blocks, steps, 4, parts, 16, inputs of a lane).
     Inputs are padded with zeros to whole steps, and cells to whole blocks.
     """
@@ -57,7 +57,7 @@ def pack(weights: NDArray[Any], operand: np.dtype[Any]) -> NDArray[Any]:
     step = INPUTS_A_STEP[operand]
     whole = _pad_to_blocks(weights[None], step)[0]
     inputs, _, cells = whole.shape
-    shape = inputs // step, step, NUM_GATES // BLOCK.gates, BLOCK.gates, cells // LANES, LANES
+    shape = inputs // step, step, NUM_GATES // block.gates, block.gates, cells // LANES, LANES
     return _aligned(whole.reshape(shape).transpose(4, 2, 0, 3, 5, 1))
 
 
@@ -172,7 +172,7 @@ def _by_rows(operand: Any, first: int, num_rows: int, packed: Any, start: Any, o
 
 @compiled
 def _few_rows(operand: Any, first: int, num_rows: int, packed: Any, start: Any, out: Any) -> int:
-    """Multiply up to three rows with several units at once, and return the number of units that are done."""
+    """Multiply one or two rows with several units at once, and return the number of units that are done."""
     num_units = packed.shape[0] * packed.shape[1]
     unit = 0
     if num_rows == 1 and _UNITS_1 > 1:
@@ -183,10 +183,6 @@ def _few_rows(operand: Any, first: int, num_rows: int, packed: Any, start: Any, 
         while unit + _UNITS_2 <= num_units:
             _wide_2(operand, first, packed, unit, start, out, 0)
             unit += _UNITS_2
-    elif num_rows == 3 and _UNITS_3 > 1:
-        while unit + _UNITS_3 <= num_units:
-            _wide_3(operand, first, packed, unit, start, out, 0)
-            unit += _UNITS_3
     return unit
 
 

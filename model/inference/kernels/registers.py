@@ -1,8 +1,8 @@
 """Products of a few rows with a block of weights in vector registers, as LLVM instructions that numba compiles.
 
-A block holds the weights of LANES cells: for every input, their four gates side by side. The sums of ROWS rows, four
-vectors each, stay in registers while the loop runs over the inputs. One step of the loop is 4 loads of weights, ROWS
-broadcasts and 4 x ROWS multiply-adds. A library's product is slower because it repacks the weights in every call.
+A unit holds the weights of LANES cells: for every input, some of their gates side by side. The sums of a few rows, a
+vector for each gate, stay in registers while the loop runs over the inputs; `instruction_sets.py` has the number of
+rows and gates. A library's product is slower because it repacks the weights in every call.
 
     operand   packed                             sums
     float32   float32, one input per step        float32
