@@ -138,7 +138,7 @@ def product_of_rows(num_rows: int, num_units: int, block: Block) -> Any:
             step = LANES * arithmetic.num_inputs
             here = [at(each, builder.mul(k, _INT64(width))) for each in weights]
             values = [loaded(at(each, _INT64(gate * step)), vector) for each in here for gate in range(block.gates)]
-            results = []
+            results: list[Value] = []
             for r in range(num_rows):
                 word = builder.insert_element(
                     ir.Constant(vector, ir.Undefined), loaded(at(rows[r], k), arithmetic.word), _INT32(0)
