@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test demo test test-unit lint faults simulate bench-pipeline bench-engine train train-shipped labelled-data clean
+.PHONY: help setup setup-test demo test test-unit lint faults simulate bench-pipeline bench-engine bench-blocks train train-shipped labelled-data clean
 
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -10,6 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 ARGS :=
 THREADS := 2
+ISA := native
 # Without torch its classes and decorators have no types: mypy is strict about them where it is installed.
 WITHOUT_TORCH := --allow-subclassing-any --allow-untyped-decorators --no-warn-return-any --no-warn-unused-ignores
 
@@ -61,8 +62,11 @@ simulate: setup-test ## the worker on a model of Kafka and Redis in virtual time
 bench-pipeline: setup-test ## our worker: rate beside its peers, latency, costs, take-over, memory (half an hour); ARGS="--only paced" for one
 	$(BIN)/python -m benchmarks.pipeline $(ARGS)
 
-bench-engine: setup-test ## our engine beside torch, ONNX Runtime and VADER, on one core (some minutes)
-	$(BIN)/python -m benchmarks.engine $(ARGS)
+bench-engine: setup-test ## our engine beside torch, ONNX Runtime and VADER, on one core (some minutes); ISA=avx2, avx512 or amx holds all to a set
+	$(BIN)/python -m benchmarks.engine --isa $(ISA) $(ARGS)
+
+bench-blocks: setup-test ## rates of the products for each block of sums that the kernels could use (a minute)
+	$(BIN)/python -m benchmarks.engine.blocks
 
 train: setup-test ## train a checkpoint: make train ARGS="--help"
 	$(BIN)/sentiment train $(ARGS)

@@ -11,7 +11,9 @@ import msgspec
 import typer
 from rich.console import Console
 
+from benchmarks.engine.instruction_sets import Isa, hold_to, is_available
 from benchmarks.engine.tables import print_tables
+from benchmarks.machine import cpu_flags
 from model import ModelError
 from worker.cli.options import examples, with_settings
 from worker.settings import Settings
@@ -27,6 +29,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     epilog=examples(
         "python -m benchmarks.engine",
         "python -m benchmarks.engine --json --plots docs > bench.json",
+        "python -m benchmarks.engine --isa avx2",
         "python -m benchmarks.engine --quick",
     ),
 )
@@ -38,12 +41,19 @@ def engine(
     plots: Annotated[
         Path | None, typer.Option("--plots", metavar="DIR", help="Draw roofline.svg and scaling.svg there")
     ] = None,
+    isa: Annotated[
+        Isa | None, typer.Option("--isa", help="Hold all to this instruction set; native: the processor's own")
+    ] = None,
 ) -> None:
     """Time the engine beside torch, ONNX Runtime and VADER: the same work in one process, on one thread.
 
     Contestants take turns, each turn is timed by its processor time, and the best turn counts. Other load on the
     machine still moves all figures, so trust the ratios. The checkpoint is that of the rows of the whole engine.
     """
+    if isa:
+        if not is_available(isa, cpu_flags()):
+            raise ModelError(f"this processor does not have the instruction set {isa}")
+        hold_to(isa)
     try:
         from benchmarks.engine.measure import measure_engine, num_bench_texts  # noqa: PLC0415 - --help needs no torch
     except ModuleNotFoundError as error:

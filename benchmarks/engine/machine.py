@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.engine.instruction_sets import describe_kernels
 from benchmarks.engine.timing import best_seconds
 from benchmarks.machine import describe_machine
 
@@ -20,8 +21,8 @@ _LIBRARIES = ("numpy", "numba", "torch", "onnxruntime", "vaderSentiment")
 
 
 def describe() -> dict[str, Any]:
-    """The processor, its relevant features, and the versions of the libraries."""
-    return describe_machine() | {"versions": {name: version(name) for name in _LIBRARIES}}
+    """The processor, its relevant features, what the kernels use of them, and the versions of the libraries."""
+    return describe_machine() | describe_kernels() | {"versions": {name: version(name) for name in _LIBRARIES}}
 
 
 def matrix_gflops(num_rounds: int) -> float:

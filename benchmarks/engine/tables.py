@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.engine.figures import BenchRow, BenchSpeed, EngineBench
+from benchmarks.engine.instruction_sets import NOT_HELD
 
 TABLE_WIDTH = 140
 
@@ -18,6 +19,11 @@ def print_tables(measured: EngineBench) -> None:
         f"{machine['processor']}, {machine['cores']} cores, {', '.join(machine['features'])}; "
         f"a large float32 product runs at {machine['matrix_gflops']:.0f} GF/s on one thread"
     )
+    if "kernels" in machine:
+        console.print(f"our kernels use {', '.join(machine['kernels'])}")
+    if machine.get("held"):
+        held = ", ".join(f"{name}={value}" for name, value in machine["held"].items())
+        console.print(f"held to a set by {held}; {NOT_HELD}")
     console.print(
         f"{settings['texts']:,} tweets of {settings['mean_tokens']:.1f} tokens on average, batches of "
         f"{settings['batch']}, the best of {settings['rounds']} rounds"

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from model.config import NUM_CLASSES, NUM_GATES, NUM_POOLED, ModelConfig
 from model.inference.calibration import temperatures
 from model.inference.kernels import gates, passes
+from model.inference.kernels.instruction_sets import GROUP
 from model.inference.kernels.products import AffineMap, affine, pack
 from model.inference.kernels.recurrence import CpuPrecision, Recurrence, Table, padded_shape
 from model.inference.schedule import IntArray, Schedule
@@ -115,7 +116,7 @@ class CpuNetwork:
 
     def _run_groups(self, num_rows: int, arrays: tuple[Any, ...]) -> None:
         """Run one pass for each group of rows, in up to `threads` threads."""
-        firsts = range(0, num_rows, passes.GROUP)
+        firsts = range(0, num_rows, GROUP)
         if self._threads == 1 or len(firsts) == 1:
             for first in firsts:
                 passes.read_tokens(first, *arrays)

@@ -13,11 +13,10 @@ import numpy as np
 
 from model.inference.kernels.compiled import compiled
 from model.inference.kernels.gates import pool_row, step_row
+from model.inference.kernels.instruction_sets import GROUP
 from model.inference.kernels.operands import write_operand
 from model.inference.kernels.products import multiply
 from model.inference.kernels.registers import prefetch_row
-
-GROUP = 48  # rows whose states and sums fit into the L2 cache beside the weights
 
 
 @compiled

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from model.config import NUM_GATES
 from model.inference.kernels.compiled import compiled, overload
+from model.inference.kernels.instruction_sets import BLOCK, LANES, Block
 from model.inference.kernels.operands import FLOAT_PARTS, bfloat16_parts
-from model.inference.kernels.registers import CACHE_LINE_BYTES, INPUTS_A_STEP, LANES, ROWS, product_of_rows
+from model.inference.kernels.registers import CACHE_LINE_BYTES, INPUTS_A_STEP, product_of_rows
 from model.inference.kernels.tiles import (
     HAS_TILES,
     ROW_BYTES,
@@ -28,8 +29,12 @@ from model.inference.kernels.tiles import (
     tile_product,
 )
 
-_rows_1, _rows_2, _rows_3 = product_of_rows(1), product_of_rows(2), product_of_rows(3)
-_rows_4, _rows_5, _rows_6 = (product_of_rows(min(rows, ROWS)) for rows in (4, 5, 6))
+_rows_1, _rows_2, _rows_3, _rows_4, _rows_5, _rows_6 = (
+    product_of_rows(min(rows, BLOCK.rows), 1, BLOCK) for rows in range(1, 7)
+)
+_UNITS_1, _UNITS_2 = map(BLOCK.units_of, (1, 2))
+_wide_1, _wide_2 = product_of_rows(1, _UNITS_1, BLOCK), product_of_rows(2, _UNITS_2, BLOCK)
+_ROWS = BLOCK.rows
 
 _tile_of_bytes, _tile_of_two_parts, _tile_of_three_parts = (tile_product(parts) for parts in (1, 2, FLOAT_PARTS))
 
@@ -37,10 +42,11 @@ FLOATS: np.dtype[Any] = np.dtype(np.uint16 if HAS_TILES else np.float32)
 """The type of operand for products of float32 accuracy."""
 
 
-def pack(weights: NDArray[Any], operand: np.dtype[Any]) -> NDArray[Any]:
+def pack(weights: NDArray[Any], operand: np.dtype[Any], block: Block = BLOCK) -> NDArray[Any]:
     """Pack weights (H, 4H) for `multiply` with this type of operand.
 
-    The result is (blocks, inputs / step, 4, LANES, step); for tiles, (blocks, steps, 4, parts, 16, inputs of a lane).
+    The result is (blocks, units, inputs / step, gates, LANES, step), with the gates of the block in a unit; for tiles,
+    (blocks, steps, 4, parts, 16, inputs of a lane).
     Inputs are padded with zeros to whole steps, and cells to whole blocks.
     """
     if operand == np.uint16:
@@ -51,8 +57,8 @@ def pack(weights: NDArray[Any], operand: np.dtype[Any]) -> NDArray[Any]:
     step = INPUTS_A_STEP[operand]
     whole = _pad_to_blocks(weights[None], step)[0]
     inputs, _, cells = whole.shape
-    split = whole.reshape(inputs // step, step, NUM_GATES, cells // LANES, LANES)
-    return np.ascontiguousarray(split.transpose(3, 0, 2, 4, 1))
+    shape = inputs // step, step, NUM_GATES // block.gates, block.gates, cells // LANES, LANES
+    return _aligned(whole.reshape(shape).transpose(4, 2, 0, 3, 5, 1))
 
 
 def _pack_tiles(parts: NDArray[Any]) -> NDArray[Any]:
@@ -63,9 +69,7 @@ def _pack_tiles(parts: NDArray[Any]) -> NDArray[Any]:
     split = whole.reshape(
         num_parts, inputs // (TILE_ROWS * in_lane), TILE_ROWS, in_lane, NUM_GATES, cells // LANES, LANES
     ).transpose(5, 1, 4, 0, 2, 6, 3)
-    packed = zeros((*split.shape[:-2], LANES * in_lane), parts.dtype)
-    packed[...] = split.reshape(packed.shape)
-    return packed
+    return _aligned(split.reshape(*split.shape[:-2], LANES * in_lane))
 
 
 def _pad_to_blocks(parts: NDArray[Any], inputs_multiple: int) -> NDArray[Any]:
@@ -80,12 +84,11 @@ def _pad_to_blocks(parts: NDArray[Any], inputs_multiple: int) -> NDArray[Any]:
 
 def operand_shape(packed: NDArray[Any], operand: np.dtype[Any]) -> tuple[int, ...]:
     """The shape of one row of the operand for these packed weights."""
-    num_steps: int = packed.shape[1]
     if operand == np.uint16:
-        return FLOAT_PARTS, num_steps * ROW_BYTES // operand.itemsize
+        return FLOAT_PARTS, packed.shape[1] * ROW_BYTES // operand.itemsize
     if operand == np.uint8 and HAS_TILES:
-        return (num_steps * ROW_BYTES,)
-    return (num_steps * INPUTS_A_STEP[operand],)
+        return (packed.shape[1] * ROW_BYTES,)
+    return (packed.shape[2] * INPUTS_A_STEP[operand],)
 
 
 def zeros(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
@@ -94,6 +97,13 @@ def zeros(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
     raw = np.zeros(num_bytes + CACHE_LINE_BYTES, np.uint8)
     begin = -raw.ctypes.data % CACHE_LINE_BYTES
     return raw[begin : begin + num_bytes].view(kind).reshape(shape)
+
+
+def _aligned(values: NDArray[Any]) -> NDArray[Any]:
+    """A contiguous copy that is aligned to a cache line."""
+    copy = zeros(values.shape, values.dtype)
+    copy[...] = values
+    return copy
 
 
 def rounded_up(size: int, multiple: int) -> int:
@@ -141,22 +151,39 @@ def _by_tiles(
 
 @compiled
 def _by_rows(operand: Any, first: int, num_rows: int, packed: Any, start: Any, out: Any) -> None:
-    for block in range(packed.shape[0]):
+    num_units = packed.shape[0] * packed.shape[1]
+    for unit in range(_few_rows(operand, first, num_rows, packed, start, out), num_units):
         row = 0
-        while row + ROWS <= num_rows:
-            _rows_6(operand, first + row, packed, block, start, out, row)
-            row += ROWS
+        while row + _ROWS <= num_rows:
+            _rows_6(operand, first + row, packed, unit, start, out, row)
+            row += _ROWS
         left = num_rows - row
         if left == 1:
-            _rows_1(operand, first + row, packed, block, start, out, row)
+            _rows_1(operand, first + row, packed, unit, start, out, row)
         elif left == 2:
-            _rows_2(operand, first + row, packed, block, start, out, row)
+            _rows_2(operand, first + row, packed, unit, start, out, row)
         elif left == 3:
-            _rows_3(operand, first + row, packed, block, start, out, row)
+            _rows_3(operand, first + row, packed, unit, start, out, row)
         elif left == 4:
-            _rows_4(operand, first + row, packed, block, start, out, row)
+            _rows_4(operand, first + row, packed, unit, start, out, row)
         elif left == 5:
-            _rows_5(operand, first + row, packed, block, start, out, row)
+            _rows_5(operand, first + row, packed, unit, start, out, row)
+
+
+@compiled
+def _few_rows(operand: Any, first: int, num_rows: int, packed: Any, start: Any, out: Any) -> int:
+    """Multiply one or two rows with several units at once, and return the number of units that are done."""
+    num_units = packed.shape[0] * packed.shape[1]
+    unit = 0
+    if num_rows == 1 and _UNITS_1 > 1:
+        while unit + _UNITS_1 <= num_units:
+            _wide_1(operand, first, packed, unit, start, out, 0)
+            unit += _UNITS_1
+    elif num_rows == 2 and _UNITS_2 > 1:
+        while unit + _UNITS_2 <= num_units:
+            _wide_2(operand, first, packed, unit, start, out, 0)
+            unit += _UNITS_2
+    return unit
 
 
 class AffineMap:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.config import NUM_GATES
+from model.inference.kernels.instruction_sets import HAS_VNNI, LANES
 from model.inference.kernels.operands import OFFSET, QUANTA
 from model.inference.kernels.products import FLOATS, operand_shape, pack, zeros
-from model.inference.kernels.registers import HAS_VNNI, LANES
 from model.inference.state import FloatArray
 
 CpuPrecision = Literal["float32", "int8"]

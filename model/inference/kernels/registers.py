@@ -1,8 +1,8 @@
 """Products of a few rows with a block of weights in vector registers, as LLVM instructions that numba compiles.
 
-A block holds the weights of LANES cells: for every input, their four gates side by side. The sums of ROWS rows, four
-vectors each, stay in registers while the loop runs over the inputs. One step of the loop is 4 loads of weights, ROWS
-broadcasts and 4 x ROWS multiply-adds. A library's product is slower because it repacks the weights in every call.
+A unit holds the weights of LANES cells: for every input, some of their gates side by side. The sums of a few rows, a
+vector for each gate, stay in registers while the loop runs over the inputs; `instruction_sets.py` has the number of
+rows and gates. A library's product is slower because it repacks the weights in every call.
 
     operand   packed                             sums
     float32   float32, one input per step        float32
@@ -22,24 +22,14 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils, config
+from numba.core import cgutils
 
 from model.config import NUM_GATES
 from model.inference.kernels.compiled import intrinsic, unpacked
+from model.inference.kernels.instruction_sets import LANES, Block
 
 Value = Any  # a value of the compiled program; llvmlite has no type annotations
 
-
-def _features() -> set[str]:
-    """Features of the target processor: this one, unless NUMBA_CPU_FEATURES or NUMBA_CPU_NAME set another."""
-    if config.CPU_FEATURES is None:
-        return {name for name, is_there in llvm.get_host_cpu_features().items() if is_there}
-    return {name.removeprefix("+") for name in config.CPU_FEATURES.split(",") if not name.startswith("-")}
-
-
-FEATURES = _features()
-HAS_VNNI = "avx512vnni" in FEATURES or ("avxvnni" in FEATURES and "avx512f" not in FEATURES)
-LANES, ROWS = (16, 6) if "avx512f" in FEATURES else (8, 3) if "avx2" in FEATURES else (4, 3)
 
 CACHE_LINE_BYTES = 64
 
@@ -98,17 +88,17 @@ def _lanes(numbers: Any) -> Value:
     return ir.Constant(ir.VectorType(_INT32, len(numbers)), numbers)
 
 
-def product_of_rows(num_rows: int) -> Any:
-    """The compiled loop for `num_rows` rows: `multiply_rows`, below."""
+def product_of_rows(num_rows: int, num_units: int, block: Block) -> Any:
+    """The compiled loop for `num_rows` rows and `num_units` units of weights: `multiply_rows`, below."""
 
     @intrinsic
     def multiply_rows(
-        _context: Any, operand: Any, row: Any, packed: Any, block: Any, start: Any, out: Any, out_row: Any
+        _context: Any, operand: Any, row: Any, packed: Any, unit: Any, start: Any, out: Any, out_row: Any
     ) -> Any:
-        """Set out[out_row:][:num_rows] to start + operand[row:][:num_rows] @ weights, for the cells of the block.
+        """Set out[out_row:][:num_rows] to start + operand[row:][:num_rows] @ weights, for the cells of the units.
 
-        operand (rows, inputs); packed (blocks, inputs / step, 4, LANES, step); start (4, cells);
-        out (rows, 4, cells). All contiguous.
+        operand (rows, inputs); packed (units, inputs / step, gates, LANES, step), all gates of a cell's block before
+        the next block; start (4, cells); out (rows, 4, cells). All contiguous.
         """
         index = types.intp
         signature = types.void(operand, index, packed, index, start, out, index)
@@ -116,12 +106,13 @@ def product_of_rows(num_rows: int) -> Any:
 
     def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Value:
         arithmetic = _ARITHMETIC[signature.args[0].dtype]
-        (operand, packed, start, out), (row, block, out_row) = unpacked(context, builder, signature, arguments)
+        (operand, packed, start, out), (row, unit, out_row) = unpacked(context, builder, signature, arguments)
         num_inputs = cgutils.unpack_tuple(builder, operand.shape)[1]
         cells = cgutils.unpack_tuple(builder, out.shape)[2]
         stride = builder.mul(cells, _INT64(NUM_GATES))
         element = ir.FloatType() if arithmetic.word is _FLOAT else _INT32
         vector = ir.VectorType(element, LANES)
+        width = block.gates * LANES
 
         def at(pointer: Value, *offsets: Value) -> Value:
             for offset in offsets:
@@ -131,46 +122,78 @@ def product_of_rows(num_rows: int) -> Any:
         def loaded(pointer: Value, kind: Any) -> Value:
             return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=1)
 
-        gates = [builder.mul(cells, _INT64(gate)) for gate in range(NUM_GATES)]
-        lane = builder.mul(block, _INT64(LANES))
         rows = [at(operand.data, builder.mul(builder.add(row, _INT64(r)), num_inputs)) for r in range(num_rows)]
-        weights = at(packed.data, builder.mul(builder.mul(block, num_inputs), _INT64(NUM_GATES * LANES)))
-        begin = [loaded(at(start.data, lane, gate), vector) for gate in gates] * num_rows
-
-        before, loop, after = builder.block, *map(builder.append_basic_block, ("inputs", "summed"))
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        k = builder.phi(_INT64)
-        k.add_incoming(_INT64(0), before)
-        sums = [builder.phi(vector) for _ in begin]
-        for value, first in zip(sums, begin, strict=True):
-            value.add_incoming(first, before)
-        here = at(weights, builder.mul(k, _INT64(NUM_GATES * LANES)))
-        step = LANES * arithmetic.num_inputs
-        columns = [loaded(at(here, _INT64(gate * step)), vector) for gate in range(NUM_GATES)]
-        results = []
-        for r in range(num_rows):
-            word = builder.insert_element(
-                ir.Constant(vector, ir.Undefined), loaded(at(rows[r], k), arithmetic.word), _INT32(0)
+        units = [builder.add(unit, _INT64(number)) for number in range(num_units)]
+        weights = [at(packed.data, builder.mul(builder.mul(each, num_inputs), _INT64(width))) for each in units]
+        columns = []  # offset of each vector of sums in a row of `out`
+        for each in units:
+            of_block, part = (
+                getattr(builder, name)(each, _INT64(NUM_GATES // block.gates)) for name in ("udiv", "urem")
             )
-            inputs = builder.shuffle_vector(word, word, _lanes([0] * LANES))
-            for gate in range(NUM_GATES):
-                results.append(arithmetic.add(builder, sums[r * NUM_GATES + gate], inputs, columns[gate]))
-        following = builder.add(k, _INT64(arithmetic.num_inputs))
-        k.add_incoming(following, loop)
-        for value, result in zip(sums, results, strict=True):
-            value.add_incoming(result, loop)
-        builder.cbranch(builder.icmp_unsigned("<", following, num_inputs), loop, after)
+            for gate in range(block.gates):
+                number = builder.add(builder.mul(part, _INT64(block.gates)), _INT64(gate))
+                columns.append(builder.add(builder.mul(number, cells), builder.mul(of_block, _INT64(LANES))))
 
-        builder.position_at_end(after)
+        def add_step(k: Value, sums: list[Value]) -> list[Value]:
+            step = LANES * arithmetic.num_inputs
+            here = [at(each, builder.mul(k, _INT64(width))) for each in weights]
+            values = [loaded(at(each, _INT64(gate * step)), vector) for each in here for gate in range(block.gates)]
+            results: list[Value] = []
+            for r in range(num_rows):
+                word = builder.insert_element(
+                    ir.Constant(vector, ir.Undefined), loaded(at(rows[r], k), arithmetic.word), _INT32(0)
+                )
+                inputs = builder.shuffle_vector(word, word, _lanes([0] * LANES))
+                for value in values:
+                    results.append(arithmetic.add(builder, sums[len(results)], inputs, value))
+            return results
+
+        sums = [loaded(at(start.data, column), vector) for column in columns] * num_rows
+        turn = block.inputs * arithmetic.num_inputs
+        whole = builder.sub(num_inputs, builder.urem(num_inputs, _INT64(turn)))
+        sums = _loop(builder, _INT64(0), whole, turn, arithmetic.num_inputs, add_step, sums)
+        if block.inputs > 1:
+            sums = _loop(builder, whole, num_inputs, arithmetic.num_inputs, arithmetic.num_inputs, add_step, sums)
         for r in range(num_rows):
-            place = at(out.data, builder.mul(builder.add(out_row, _INT64(r)), stride), lane)
-            for gate in range(NUM_GATES):
-                pointer = builder.bitcast(at(place, gates[gate]), vector.as_pointer())
-                builder.store(results[r * NUM_GATES + gate], pointer, align=4)
+            place = at(out.data, builder.mul(builder.add(out_row, _INT64(r)), stride))
+            for number, column in enumerate(columns):
+                pointer = builder.bitcast(at(place, column), vector.as_pointer())
+                builder.store(sums[r * len(columns) + number], pointer, align=4)
         return context.get_dummy_value()
 
     return multiply_rows
+
+
+def _loop(
+    builder: Any,
+    begin: Value,
+    end: Value,
+    turn: int,
+    step: int,
+    add_step: Callable[[Value, list[Value]], list[Value]],
+    sums: list[Value],
+) -> list[Value]:
+    """Add the inputs from `begin` to `end` to the sums: `turn` inputs in each turn of the loop, `step` at once."""
+    before, loop, after = builder.block, *map(builder.append_basic_block, ("inputs", "summed"))
+    builder.cbranch(builder.icmp_unsigned("<", begin, end), loop, after)
+    builder.position_at_end(loop)
+    k = builder.phi(_INT64)
+    k.add_incoming(begin, before)
+    results = running = [builder.phi(value.type) for value in sums]
+    for offset in range(0, turn, step):
+        results = add_step(builder.add(k, _INT64(offset)), results)
+    following = builder.add(k, _INT64(turn))
+    k.add_incoming(following, loop)
+    for phi, first, result in zip(running, sums, results, strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(result, loop)
+    builder.cbranch(builder.icmp_unsigned("<", following, end), loop, after)
+    builder.position_at_end(after)
+    summed = [builder.phi(value.type) for value in sums]
+    for phi, first, result in zip(summed, sums, results, strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(result, loop)
+    return summed
 
 
 @intrinsic

@@ -24,8 +24,8 @@ from numba.core import cgutils
 
 from model.config import NUM_GATES
 from model.inference.kernels.compiled import intrinsic, unpacked
+from model.inference.kernels.instruction_sets import FEATURES, LANES
 from model.inference.kernels.operands import FLOAT_PARTS
-from model.inference.kernels.registers import FEATURES, LANES
 
 TILE_ROWS, ROW_BYTES = 16, 64
 TILE_BYTES = TILE_ROWS * ROW_BYTES

@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from benchmarks.engine import __main__ as command
+from benchmarks.engine import instruction_sets
 from benchmarks.engine.__main__ import app, simulated_tweets
 from benchmarks.engine.figures import Bar, BenchRow, BenchSpeed, EngineBench
+from benchmarks.engine.instruction_sets import Isa
 from worker.errors import EXIT_FAILED, EXIT_OK
 
 MEASURE = "benchmarks.engine.measure"
@@ -78,6 +81,33 @@ def test_json_is_one_object(asked: dict[str, Any], tmp_path: Path) -> None:
     assert (asked["quick"], asked["plots"]) == (True, tmp_path)
     assert Path(asked["checkpoint"]).name == "mine"
     assert len(asked["texts"]) == 8
+
+
+def test_ours_and_the_peers_are_held_to_a_set_in_a_program_that_starts_again(
+    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(command, "cpu_flags", lambda: "avx avx2")
+    monkeypatch.setattr(
+        instruction_sets.os, "execve", lambda program, arguments, environment: started.append(environment)
+    )
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "a wrong one")
+    run("--isa", "avx2")
+    [environment] = started
+    assert environment["OPENBLAS_CORETYPE"] == "Haswell"
+    assert "+avx2" in environment["NUMBA_CPU_FEATURES"]
+    assert {environment["ATEN_CPU_CAPABILITY"], environment["ONEDNN_MAX_CPU_ISA"].lower()} == {"avx2"}
+    assert not set(instruction_sets.VARIABLES) & set(instruction_sets.environment_for(Isa.NATIVE, environment))
+
+
+def test_a_set_that_the_processor_does_not_have_is_refused(
+    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "cpu_flags", lambda: "avx avx2")
+    result = run("--isa", "avx512")
+    assert result.exit_code == EXIT_FAILED
+    assert result.stderr == "sentiment: this processor does not have the instruction set avx512\n"
+    assert not asked
 
 
 def test_a_peer_that_is_not_installed_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from model.config import NUM_GATES
 from model.inference.kernels import products
+from model.inference.kernels.instruction_sets import LANES
 from model.inference.kernels.operands import FLOAT_PARTS
 from model.inference.kernels.products import operand_shape, pack
-from model.inference.kernels.registers import CACHE_LINE_BYTES, LANES
+from model.inference.kernels.registers import CACHE_LINE_BYTES
 from model.inference.kernels.tiles import ROW_BYTES, TILE_ROWS
 
 HIDDEN = 41  # no multiple of a block of cells, nor of a step of inputs

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from model.inference.kernels.compiled import compiled
+from model.inference.kernels.instruction_sets import HAS_VNNI, LANES
 from model.inference.kernels.operands import bfloat16_parts, write_operand
 from model.inference.kernels.products import FLOATS, AffineMap, affine, multiply, operand_shape, pack, zeros
 from model.inference.kernels.recurrence import padded_shape
-from model.inference.kernels.registers import HAS_VNNI, LANES
 
 FLOAT_KINDS = list({np.dtype(np.float32), FLOATS})
 WHOLE = ["int16"] + ["uint8"] * HAS_VNNI
