@@ -16,7 +16,7 @@ from worker.errors import RefusedError
 from worker.kafka.brokers import TRANSACTION, Brokers, Request, Response
 from worker.kafka.clients import kafka_away
 from worker.kafka.protocol.codes import COORDINATOR_MOVES, LEADER_MOVES, PRODUCER_REFUSED, TOO_LARGE, ErrorCode, refusal
-from worker.records.types import Header, TopicPartition
+from worker.records.types import Header, TopicPartition, content_bytes
 from worker.settings import Settings
 
 _MAX_BATCH_BYTES = 1 << 18
@@ -40,6 +40,11 @@ class ProducerRecord(NamedTuple):
     value: bytes | None
     headers: Iterable[Header]
     timestamp_ms: int | None = None
+
+    @property
+    def identity(self) -> tuple[str, bytes | None, bytes | None]:
+        """What tells it from other records of a micro-batch: topic, key and value."""
+        return self.topic, self.key, self.value
 
     @property
     def num_bytes(self) -> int:
@@ -228,11 +233,6 @@ class BatchProducer:
                 raise
             return {}
         return {TopicPartition(topic, one[0]): one[1] for topic, found in response.topics for one in found}
-
-
-def content_bytes(key: bytes | None, value: bytes | None, headers: Iterable[Header]) -> int:
-    """The bytes of a record's key, value and headers."""
-    return len(key or b"") + len(value or b"") + sum(len(name) + len(text or b"") for name, text in headers)
 
 
 def _codes(response: Response) -> tuple[int, ...]:

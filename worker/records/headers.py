@@ -15,7 +15,7 @@ import msgspec
 
 from worker.errors import RecordError
 from worker.records.codec import format_time
-from worker.records.types import DeadLetterHeaders, Header, SentimentEvent, ShiftEvent
+from worker.records.types import DeadLetterHeaders, Header, SentimentEvent, ShiftEvent, content_bytes
 from worker.settings import Settings
 
 WORKER_VERSION = version("streaming-sentiment")
@@ -87,14 +87,17 @@ class Original(NamedTuple):
     cut_from: int | None = None
 
 
-def fit_original(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> Original:
-    """The whole record, or only the beginnings of its key and value if it is too large for a dead letter."""
-    num_bytes = len(key or b"") + len(value or b"") + sum(len(name) + len(text or b"") for name, text in headers)
-    if num_bytes <= MAX_DEADLETTER_BYTES:
+def fit_original(
+    key: bytes | None, value: bytes | None, headers: Sequence[Header], max_bytes: int = MAX_DEADLETTER_BYTES
+) -> Original:
+    """The whole record, or only the beginnings of its key and value if it has more than `max_bytes`."""
+    num_bytes = content_bytes(key, value, headers)
+    if num_bytes <= max_bytes:
         return Original(key, value, headers)
+    max_key_bytes = min(MAX_CUT_KEY_BYTES, max_bytes // 4)
     return Original(
-        key and key[:MAX_CUT_KEY_BYTES],
-        value and value[: MAX_DEADLETTER_BYTES - MAX_CUT_KEY_BYTES],
+        key and key[:max_key_bytes],
+        value and value[: max_bytes - max_key_bytes],
         [header for header in headers if header[0] == REDRIVEN],
         num_bytes,
     )
