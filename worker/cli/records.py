@@ -17,6 +17,7 @@ from worker.errors import EXIT_FAILED, Reason
 from worker.settings import Settings
 
 if TYPE_CHECKING:
+    from worker.tools.deadletter_filter import Where
     from worker.tools.feed import FeedSummary, FileOptions
 
 FileFormat = Literal["jsonl", "json", "csv", "tsv", "parquet"]
@@ -29,6 +30,10 @@ _PANEL = "Streams and records"
 Reasons = Annotated[
     list[Reason] | None, typer.Option("--reason", help="Only dead letters of this reason; may be repeated")
 ]
+Topic = Annotated[str | None, typer.Option("--topic", help="Only of records of this input topic")]
+Stream = Annotated[str | None, typer.Option("--stream", help="Only of records with this key")]
+Since = Annotated[str | None, typer.Option("--since", help="Only dead letters from this time on (RFC 3339)")]
+Until = Annotated[str | None, typer.Option("--until", help="Only dead letters before this time (RFC 3339)")]
 
 
 @commands.command(
@@ -163,42 +168,75 @@ def tail(
 
 
 @deadletters.command(
-    "list", epilog=examples("sentiment deadletters list", "sentiment deadletters list --reason poison")
+    "list", epilog=examples("sentiment deadletters list", "sentiment deadletters list --reason poison --topic tweets")
 )
-@with_settings("deadletters_topic", "group", *KAFKA)
+@with_settings("deadletters_topic", "group", "max_redrives", *KAFKA)
 def list_(
     settings: Settings,
     reasons: Reasons = None,
+    topic: Topic = None,
+    stream: Stream = None,
+    since: Since = None,
+    until: Until = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line for each dead letter")] = False,
 ) -> None:
-    """List the current dead letters, oldest first in each partition."""
+    """List the current dead letters, oldest first in each partition.
+
+    Each is pending, redriven, cut (only its beginning was kept, a redrive cannot send it), given_up (it failed again
+    after max_redrives redrives), or foreign (no worker wrote it).
+    """
     from worker.tools.tail import show_json
+
+    where = _where(topic, stream, since, until)
 
     async def show_all() -> None:
         from worker.tools.deadletters import list_deadletters
 
-        async for letter in list_deadletters(settings, reasons or []):
+        async for letter in list_deadletters(settings, reasons or [], where):
             if as_json:
                 show_json(msgspec.json.encode(letter))
             else:
-                status = "pending" if letter.pending else "redriven"
-                print(f"{letter.time}  {letter.id}  {letter.reason or 'foreign'}  {status}  {letter.error}")
+                print(f"{letter.time}  {letter.id}  {letter.reason or 'foreign'}  {letter.status}  {letter.error}")
 
     asyncio.run(show_all())
 
 
 @deadletters.command(
-    epilog=examples("sentiment deadletters redrive --reason text_too_long   # after max_text_bytes was raised")
+    epilog=examples(
+        "sentiment deadletters redrive --reason text_too_long   # after max_text_bytes was raised",
+        "sentiment deadletters redrive --topic tweets --since 2026-11-21T05:00:00Z --dry-run",
+    )
 )
-@with_settings("group", *TOPICS, *KAFKA, "transaction_timeout_s", "commit_timeout_s")
-def redrive(settings: Settings, reasons: Reasons = None) -> None:
+@with_settings("group", *TOPICS, *KAFKA, "max_redrives", "transaction_timeout_s", "commit_timeout_s")
+def redrive(
+    settings: Settings,
+    reasons: Reasons = None,
+    topic: Topic = None,
+    stream: Stream = None,
+    since: Since = None,
+    until: Until = None,
+    number: Annotated[int | None, typer.Option(min=1, help="Send so many at most")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count them, send nothing")] = False,
+) -> None:
     """Send the original records of dead letters back to their input topics, each exactly once."""
     from worker.tools.deadletters import redrive as redrive_all
 
-    num_redriven, num_foreign = asyncio.run(redrive_all(settings, reasons or []))
-    print(f"{num_redriven} records sent back")
+    where = _where(topic, stream, since, until)
+    num_redriven, num_foreign = asyncio.run(redrive_all(settings, reasons or [], where, number=number, dry_run=dry_run))
+    print(f"{num_redriven} records {'would be sent' if dry_run else 'sent'} back")
     if num_foreign:
         print(f"{num_foreign} records in {settings.deadletters_topic} are not dead letters of a worker and stay there")
+
+
+def _where(topic: str | None, stream: str | None, since: str | None, until: str | None) -> Where:
+    from worker.records.codec import parse_time
+    from worker.tools.deadletter_filter import Where
+
+    try:
+        since_ms, until_ms = (None if time is None else parse_time(time) for time in (since, until))
+    except (ValueError, TypeError) as error:
+        raise typer.BadParameter("a time is written as 2026-11-21T05:00:00Z, with its zone") from error
+    return Where(topic, stream, since_ms, until_ms)
 
 
 commands.add_typer(deadletters, name="deadletters", rich_help_panel=_PANEL)
