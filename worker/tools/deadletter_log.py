@@ -138,7 +138,7 @@ def read_progress(committed: GroupOffset | None) -> Progress:
 def write_progress(progress: Progress) -> GroupOffset:
     """The offset to commit: no dead letter below it is left to redrive. Raises SentimentError when it is too long."""
     lowest = min(progress[reason] for reason in Reason)
-    kept = {reason: progress[reason] for reason in Reason}
+    kept: Progress = {reason: progress[reason] for reason in Reason}
     if ranges := [one for one in progress.get(SINGLY, ()) if one[1] > lowest]:
         kept[SINGLY] = ranges
     metadata = msgspec.json.encode(kept).decode()

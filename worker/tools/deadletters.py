@@ -166,9 +166,9 @@ def _status(record: Any, ours: DeadLetterHeaders, progress: Progress, max_redriv
     """Whether a redrive would send the dead letter, or why not. A cut record is not its original, and is never sent."""
     if ours.cut_from != "0":
         return "cut"
-    if is_redriven(progress, ours.reason, record.offset):
-        return "redriven"
-    return "pending" if int(ours.redriven) < max_redrives else "given_up"
+    if int(ours.redriven) >= max_redrives:
+        return "given_up"
+    return "redriven" if is_redriven(progress, ours.reason, record.offset) else "pending"
 
 
 def _describe(record: Any, ours: DeadLetterHeaders | None, progress: Progress, max_redrives: int) -> DeadLetter:

@@ -207,6 +207,8 @@ def test_a_record_that_failed_again_is_not_sent_round_for_ever() -> None:
 
     assert (asyncio.run(status(3)), asyncio.run(status(4))) == ("given_up", "pending")
     assert asyncio.run(redrive(load_settings(max_redrives=4))) == (1, 0)
+    FakeLetters.done = FakeRedriveProducer.committed[-1][1]
+    assert (asyncio.run(status(3)), asyncio.run(status(4))) == ("given_up", "redriven")
 
 
 def test_a_list_says_what_is_cut_and_what_no_worker_wrote() -> None:

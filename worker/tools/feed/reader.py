@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -89,7 +89,7 @@ class FileReader:
         text = self._codec.decode(self._topic, None, value, 0, line, int(time.time() * 1000))
         return FeedRecord(self._topic, text.stream.encode(), value, text.time_ms)
 
-    def _rows_of(self, path: Path) -> Iterator[Row]:
+    def _rows_of(self, path: Path) -> Generator[Row, None, None]:
         """The rows of a file; errors name it, and the last line before them."""
         line, format_ = 0, format_of(path, self._options)
         with file_errors_named(path, lambda: f", after line {line}" if line else ""):
