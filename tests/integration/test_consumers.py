@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jgo
 import jsonschema
 import pytest
 from kafka import KafkaProducer
@@ -16,6 +17,7 @@ from tests.kafka_tools import read_to_end
 from tests.workplace import Workplace
 from worker.records.codec import encode
 from worker.records.schemas import FOLDER
+from worker.stack.jars import KAFKA_VERSION, java
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NUM_EVENTS = 5
@@ -49,6 +51,21 @@ def test_an_example_prints_what_was_committed(events: Workplace, example: str) -
         lines = sorted(running.stdout.readline().strip() for _ in range(NUM_EVENTS))
         running.terminate()
     assert lines == [f"@acme{n} positive 0.75" for n in range(NUM_EVENTS)]
+
+
+def test_the_console_consumer_prints_what_was_committed(events: Workplace) -> None:
+    settings = events.settings
+    jars = [artifact.resolve() for artifact in jgo.resolve(f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}")]
+    command = [str(java()), "-cp", ":".join(map(str, jars)), "org.apache.kafka.tools.consumer.ConsoleConsumer"]
+    options = f"--bootstrap-server {settings.kafka} --topic {settings.events_topic} --from-beginning"
+    more = f"--isolation-level read_committed --formatter-property print.key=true --max-messages {NUM_EVENTS}"
+    output = subprocess.run(
+        [*command, *options.split(), *more.split()], stdout=subprocess.PIPE, text=True, check=True, timeout=120
+    ).stdout
+    shown = [line.split("\t") for line in output.splitlines()]
+    assert sorted((key, json.loads(value)["score"]) for key, value in shown) == [
+        (f"@acme{n}", 0.75) for n in range(NUM_EVENTS)
+    ]
 
 
 def test_an_event_on_the_topic_is_valid_under_the_published_schema(events: Workplace) -> None:
