@@ -115,6 +115,7 @@ class Reason(StrEnum):
     ABSURD_TIME = "absurd_time"
     NO_STREAM = "no_stream"
     POISON = "poison"
+    EVENT_TOO_LARGE = "event_too_large"
 
 
 class RecordError(Exception):

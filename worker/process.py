@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import signal
+import sys
 import threading
 from typing import NoReturn
 
@@ -30,19 +31,34 @@ def calm_garbage_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def stop_on_signals() -> asyncio.Event:
+class StopEvent(asyncio.Event):
+    """Set when the process is asked to stop; `signal` is the signal that asked."""
+
+    signal: signal.Signals | None = None
+
+
+def stop_on_signals() -> StopEvent:
     """An event that Ctrl-C or SIGTERM sets. A second signal has its default effect again: it ends the process."""
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    stop = StopEvent()
 
-    def set_stop() -> None:
+    def set_stop(received: signal.Signals) -> None:
         for number in _STOP_SIGNALS:
             loop.remove_signal_handler(number)
+        stop.signal = received
         stop.set()
 
     for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, set_stop)
+        loop.add_signal_handler(number, set_stop, number)
     return stop
+
+
+def end_as_by_ctrl_c() -> None:
+    """End the process as SIGINT does by default: a shell stops its script then, and says 130."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def die(error: BaseException) -> NoReturn:

@@ -85,6 +85,7 @@ class Settings(ServerSettings):
     max_inflight_records: PositiveInt = Field(8192, description="maximum number of fetched records not yet committed")
     max_inflight_bytes: PositiveInt = Field(32 << 20, description="maximum bytes of fetched records not yet committed")
     max_text_bytes: PositiveInt = Field(64 << 10, description="longer texts become dead letters")
+    max_redrives: PositiveInt = Field(5, description="redrives after which a record that fails again is given up")
     max_clock_skew_s: Seconds = Field(86_400, description="a record dated further in the future becomes a dead letter")
 
     # state

@@ -1,6 +1,10 @@
 """Feeding records and files to a real Kafka, in order, at a rate, and until it stops or fails."""
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -10,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.kafka_tools import read_to_end
+from tests.kafka_tools import create_topics, delete_topics, read_count, read_to_end
 from tests.workplace import Workplace
 from worker.errors import DependencyError, TopicsError
 from worker.records.codec import Codec
@@ -77,6 +81,50 @@ def test_a_file_is_fed_without_its_bad_lines(workplace: Workplace, tmp_path: Pat
     arrived = read_to_end(workplace.settings.kafka, workplace.topic)
     texts = [codec.decode(r.topic, r.key, r.value, r.partition, r.offset, r.timestamp).text for r in arrived]
     assert texts == ["one", "two"]
+
+
+def test_a_record_that_is_larger_than_the_topic_takes_is_left_out_and_the_others_are_sent(
+    workplace: Workplace, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = f"{workplace.topic}.small"
+    create_topics(workplace.settings.kafka, {topic: 2}, **{"max.message.bytes": "3000"})
+    lines = [
+        b'{"stream": "s%d", "text": "%s"}' % (n % 3, b"x" * (5000 if n in {40, 41, 90} else 50)) for n in range(100)
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    try:
+        summary = asyncio.run(feed_files(workplace.settings, [path], topic, None, asyncio.Event()))
+        arrived = read_to_end(workplace.settings.kafka, topic)
+    finally:
+        delete_topics(workplace.settings.kafka, [topic])
+    assert summary == (97, 3)
+    assert sorted(record.value for record in arrived) == sorted(line for line in lines if len(line) < 1000)
+    for stream in (b"s0", b"s1", b"s2"):
+        of_stream = [line for line in lines if len(line) < 1000 and stream in line]
+        assert [record.value for record in arrived if record.key == stream] == of_stream
+    named = [record.getMessage() for record in caplog.records if record.action == "feed_refused"]
+    assert [message.split(": ")[:2] for message in named] == [[f"{path}:{n}", "too_large"] for n in (41, 42, 91)]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 0)])
+def test_an_interrupted_feed_of_standard_input_says_how_far_it_came_and_ends_as_programs_do(
+    workplace: Workplace, number: int, status: int
+) -> None:
+    command = [sys.executable, "-m", "worker.cli", "feed", "-", "--topic", workplace.topic]
+    environment = os.environ | workplace.environment()
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as feed:
+        feed.stdin.write(b'{"stream": "s", "text": "one"}\n{"stream": "s", "text": "two"}\n')
+        feed.stdin.flush()
+        assert len(read_count(workplace.settings.kafka, workplace.topic, count=2)) == 2, "sent while the pipe is open"
+        feed.send_signal(number)
+        output, errors = feed.stdout.read(), feed.stderr.read()
+        assert feed.wait(60) == status
+    assert b"2 records sent" in output
+    assert b"Kafka has 2 records, the last of them standard input:2" in errors
+    assert b"Traceback" not in errors
 
 
 def test_a_missing_topic_is_named_with_what_to_do(workplace: Workplace) -> None:

@@ -9,6 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from tests import kafka_tools
 from tests.system.inputs import STREAMS, Input, now_ms, odd, poison, send, tweets
@@ -22,20 +24,21 @@ HOUR_MS = 3_600_000
 MAX_RECORD_BYTES = (1 << 20) - 500  # the broker's limit, less Kafka's overhead for a record
 TEXT = "so happy today , great flight and the service was very good . love the phone but hate the bad film ! thanks"
 NUM_PIECES = 9
+UNSEEN = {Reason.POISON, Reason.ABSURD_TIME, Reason.EVENT_TOO_LARGE}
 
 
 def test_poison_becomes_dead_letters_and_does_not_affect_its_neighbours(scene: Scene) -> None:
     good = list(tweets(200, streams=STREAMS[:4]))
     bad = list(poison(STREAMS[0]))
-    # No known text triggers POISON, and no worker writes ABSURD_TIME any more.
-    assert {one.reason for one in bad} == set(Reason) - {Reason.POISON, Reason.ABSURD_TIME}
+    # No known text triggers POISON, no worker writes ABSURD_TIME any more, and the topics take every event.
+    assert {one.reason for one in bad} == set(Reason) - UNSEEN
     for place, one in enumerate(bad):
         good.insert(20 * (place + 1), one)
     scene.send(good)
     worker = scene.launch_worker()
     scene.wait_until_flushed()
     counts = {reason: worker.metric("dead_letters_total", reason=reason) for reason in Reason}
-    assert counts == dict.fromkeys(Reason, 1) | {Reason.POISON: 0, Reason.ABSURD_TIME: 0}
+    assert counts == dict.fromkeys(Reason, 1) | dict.fromkeys(UNSEEN, 0)
     report = scene.finish()
     assert report.exact, report
     letters = kafka_tools.read_to_end(scene.workplace.settings.kafka, scene.workplace.settings.deadletters_topic)
@@ -224,3 +227,26 @@ def test_skipped_records_commit_and_leave_the_states_alone_even_in_a_rebuild(sce
     assert report.exact, report
     ends = {tp: end for tp, end in kafka_tools.ends(settings.kafka, topic).items() if end}
     assert kafka_tools.committed(settings.kafka, settings.group) == ends
+
+
+def test_events_that_their_topic_does_not_take_become_dead_letters_and_the_worker_goes_on(scene: Scene) -> None:
+    settings = scene.workplace.settings
+    resource = ConfigResource(ConfigResourceType.TOPIC, settings.events_topic, {"max.message.bytes": "1500"})
+    with KafkaAdminClient(bootstrap_servers=settings.kafka) as admin:
+        admin.alter_configs([resource])
+    long = "x" * 1000
+    inputs = list(tweets(120, streams=[*STREAMS[:3], long]))
+    scene.send(inputs)
+    worker = scene.launch_worker("--until-end")
+    assert worker.wait_for_end() == 0, worker.tail()
+    events = [json.loads(one.value) for one in kafka_tools.read_to_end(settings.kafka, settings.events_topic)]
+    letters = kafka_tools.read_to_end(settings.kafka, settings.deadletters_topic)
+    assert {one["stream"] for one in events} == set(STREAMS[:3])
+    assert {one.key for one in letters} == {long.encode()}
+    assert all(("sentiment-reason", b"event_too_large") in one.headers for one in letters)
+    sources = [tuple(one["source"][name] for name in ("topic", "partition", "offset")) for one in events]
+    for headers in (dict(one.headers) for one in letters):
+        place = (headers[f"sentiment-{name}"].decode() for name in ("topic", "partition", "offset"))
+        topic, partition, offset = place
+        sources.append((topic, int(partition), int(offset)))
+    assert len(sources) == len(set(sources)) == len(inputs), "each record has one event or one dead letter"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
@@ -15,6 +16,13 @@ from worker.cli.options import KAFKA, LOGS, TOPICS, examples, with_settings
 from worker.errors import EXIT_FAILED, Reason
 from worker.settings import Settings
 
+if TYPE_CHECKING:
+    from worker.tools.deadletter_filter import Where
+    from worker.tools.feed import FeedSummary, FileOptions
+
+FileFormat = Literal["jsonl", "json", "csv", "tsv", "parquet"]
+LayoutName = Literal["sentiment140", "airline"]
+
 commands = typer.Typer()
 deadletters = typer.Typer(no_args_is_help=True, help="List the records that could not be scored, or send them back.")
 _PANEL = "Streams and records"
@@ -22,24 +30,49 @@ _PANEL = "Streams and records"
 Reasons = Annotated[
     list[Reason] | None, typer.Option("--reason", help="Only dead letters of this reason; may be repeated")
 ]
+Topic = Annotated[str | None, typer.Option("--topic", help="Only of records of this input topic")]
+Stream = Annotated[str | None, typer.Option("--stream", help="Only of records with this key")]
+Since = Annotated[str | None, typer.Option("--since", help="Only dead letters from this time on (RFC 3339)")]
+Until = Annotated[str | None, typer.Option("--until", help="Only dead letters before this time (RFC 3339)")]
 
 
 @commands.command(
     rich_help_panel=_PANEL,
     epilog=examples(
         "sentiment feed tweets.jsonl.gz --topic tweets --rate 200",
-        "sentiment feed reviews.csv --topic reviews",
+        "sentiment feed reviews.csv --topic reviews --columns stream=asins,text=reviews.text,time=reviews.date",
+        "sentiment feed training.1600000.csv --layout sentiment140 --topic tweets",
+        "zcat dump.gz | sentiment feed - --topic tweets",
         "sentiment feed --simulate --seconds 60 --rate 300 --seed 7",
     ),
 )
 @with_settings("topics", "fields", "payloads", "compression", "max_text_bytes", "max_clock_skew_s", *KAFKA, *LOGS)
 def feed(
     settings: Settings,
-    files: Annotated[list[Path] | None, typer.Argument(help="JSON lines or CSV, plain or gzipped (.gz)")] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="JSON (lines or arrays), CSV, TSV or Parquet; .gz, .bz2, .xz, .zst; - is standard input"),
+    ] = None,
     topic: Annotated[str | None, typer.Option("--topic", help="Topic that the records of FILES go to")] = None,
     rate: Annotated[
         float | None,
         typer.Option(min=0.1, help="Records per second; default: 50 if simulated, else as fast as possible"),
+    ] = None,
+    format_: Annotated[
+        FileFormat | None, typer.Option("--format", help="Format of FILES; default: by their names")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns of a file without header, comma-separated (an empty name leaves one out); or new=old"
+        ),
+    ] = None,
+    layout: Annotated[LayoutName | None, typer.Option(help="FILES are CSV files of this data set")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Delimiter of CSV; default: comma, else the one that the first line has")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of FILES, such as cp1252; default: by the byte order mark, else UTF-8")
     ] = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Send generated tweets and reviews instead of FILES")
@@ -49,7 +82,12 @@ def feed(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulation; the same seed gives the same texts")] = 1,
 ) -> None:
-    """Send records to the input topics. Lines that the worker would refuse are reported and skipped (exit code 1)."""
+    """Send records to the input topics.
+
+    A record that the worker would refuse is named with file and line and left out, and the others are sent. Exit code
+    0: all were sent; 1: some were left out, or a file could not be read; 3: Kafka does not answer. Ctrl-C says how far
+    the feed came.
+    """
     if simulate == bool(files):
         raise typer.BadParameter("name FILES, or give --simulate")
     if simulate:
@@ -58,17 +96,46 @@ def feed(
         return
     if topic is None:
         raise typer.BadParameter("FILES need a --topic")
-    num_sent, num_refused = asyncio.run(_feed_files(settings, files or [], topic, rate))
+    options = _file_options(format_, columns, layout, delimiter, encoding)
+    (num_sent, num_refused), interrupted = asyncio.run(_feed_files(settings, files or [], topic, rate, options))
     print(f"{num_sent} records sent to {topic}, {num_refused} refused")
+    if interrupted:
+        from worker.process import end_as_by_ctrl_c
+
+        end_as_by_ctrl_c()
     if num_refused:
         raise typer.Exit(EXIT_FAILED)
 
 
-async def _feed_files(settings: Settings, files: list[Path], topic: str, rate: float | None) -> tuple[int, int]:
+def _file_options(
+    format_: str | None, columns: str | None, layout: str | None, delimiter: str | None, encoding: str | None
+) -> FileOptions:
+    from worker.tools.feed import FileOptions
+    from worker.tools.feed.layouts import LAYOUTS
+
+    if columns and layout:
+        raise typer.BadParameter("give --columns or --layout")
+    delimiter = "\t" if delimiter in {"tab", "\\t"} else delimiter
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise typer.BadParameter("--delimiter is one character, or tab")
+    try:
+        b"".decode(encoding or "utf-8")  # other codecs, such as zip, decode no bytes to text
+    except (LookupError, ValueError) as error:
+        raise typer.BadParameter(f"there is no text encoding {encoding!r}") from error
+    names = tuple(name.strip() for name in columns.split(",")) if columns else ()
+    return FileOptions(format_, encoding, delimiter, names, LAYOUTS[layout] if layout else None)
+
+
+async def _feed_files(
+    settings: Settings, files: list[Path], topic: str, rate: float | None, options: FileOptions
+) -> tuple[FeedSummary, bool]:
+    """The summary, and whether Ctrl-C ended the feed."""
     from worker.process import stop_on_signals
     from worker.tools.feed import feed_files
 
-    return await feed_files(settings, files, topic, rate, stop_on_signals())
+    stop = stop_on_signals()
+    summary = await feed_files(settings, files, topic, rate, stop, options)
+    return summary, stop.signal is signal.SIGINT
 
 
 async def _feed_simulated(settings: Settings, rate: float, seconds: float | None, seed: int) -> int:
@@ -103,42 +170,75 @@ def tail(
 
 
 @deadletters.command(
-    "list", epilog=examples("sentiment deadletters list", "sentiment deadletters list --reason poison")
+    "list", epilog=examples("sentiment deadletters list", "sentiment deadletters list --reason poison --topic tweets")
 )
-@with_settings("deadletters_topic", "group", *KAFKA)
+@with_settings("deadletters_topic", "group", "max_redrives", *KAFKA)
 def list_(
     settings: Settings,
     reasons: Reasons = None,
+    topic: Topic = None,
+    stream: Stream = None,
+    since: Since = None,
+    until: Until = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line for each dead letter")] = False,
 ) -> None:
-    """List the current dead letters, oldest first in each partition."""
+    """List the current dead letters, oldest first in each partition.
+
+    Each is pending, redriven, cut (only its beginning was kept, a redrive cannot send it), given_up (it failed again
+    after max_redrives redrives), or foreign (no worker wrote it).
+    """
     from worker.tools.tail import show_json
+
+    where = _where(topic, stream, since, until)
 
     async def show_all() -> None:
         from worker.tools.deadletters import list_deadletters
 
-        async for letter in list_deadletters(settings, reasons or []):
+        async for letter in list_deadletters(settings, reasons or [], where):
             if as_json:
                 show_json(msgspec.json.encode(letter))
             else:
-                status = "pending" if letter.pending else "redriven"
-                print(f"{letter.time}  {letter.id}  {letter.reason or 'foreign'}  {status}  {letter.error}")
+                print(f"{letter.time}  {letter.id}  {letter.reason or 'foreign'}  {letter.status}  {letter.error}")
 
     asyncio.run(show_all())
 
 
 @deadletters.command(
-    epilog=examples("sentiment deadletters redrive --reason text_too_long   # after max_text_bytes was raised")
+    epilog=examples(
+        "sentiment deadletters redrive --reason text_too_long   # after max_text_bytes was raised",
+        "sentiment deadletters redrive --topic tweets --since 2026-11-21T05:00:00Z --dry-run",
+    )
 )
-@with_settings("group", *TOPICS, *KAFKA, "compression", "transaction_timeout_s", "commit_timeout_s")
-def redrive(settings: Settings, reasons: Reasons = None) -> None:
+@with_settings("group", *TOPICS, *KAFKA, "compression", "max_redrives", "transaction_timeout_s", "commit_timeout_s")
+def redrive(
+    settings: Settings,
+    reasons: Reasons = None,
+    topic: Topic = None,
+    stream: Stream = None,
+    since: Since = None,
+    until: Until = None,
+    number: Annotated[int | None, typer.Option(min=1, help="Send so many at most")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count them, send nothing")] = False,
+) -> None:
     """Send the original records of dead letters back to their input topics, each exactly once."""
     from worker.tools.deadletters import redrive as redrive_all
 
-    num_redriven, num_foreign = asyncio.run(redrive_all(settings, reasons or []))
-    print(f"{num_redriven} records sent back")
+    where = _where(topic, stream, since, until)
+    num_redriven, num_foreign = asyncio.run(redrive_all(settings, reasons or [], where, number=number, dry_run=dry_run))
+    print(f"{num_redriven} records {'would be sent' if dry_run else 'sent'} back")
     if num_foreign:
         print(f"{num_foreign} records in {settings.deadletters_topic} are not dead letters of a worker and stay there")
+
+
+def _where(topic: str | None, stream: str | None, since: str | None, until: str | None) -> Where:
+    from worker.records.codec import parse_time
+    from worker.tools.deadletter_filter import Where
+
+    try:
+        since_ms, until_ms = (None if time is None else parse_time(time) for time in (since, until))
+    except (ValueError, TypeError) as error:
+        raise typer.BadParameter("a time is written as 2026-11-21T05:00:00Z, with its zone") from error
+    return Where(topic, stream, since_ms, until_ms)
 
 
 commands.add_typer(deadletters, name="deadletters", rich_help_panel=_PANEL)

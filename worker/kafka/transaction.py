@@ -27,7 +27,7 @@ from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, AddPartitionsT
 
 from worker.errors import RefusedError, UndecidedCommitError
 from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, Codes, Request, Response
-from worker.kafka.producer import BatchProducer, FencedError, ProducerRecord
+from worker.kafka.producer import Batch, BatchProducer, FencedError, ProducerRecord, TooLargeError
 from worker.kafka.protocol.codes import GENERATION_REFUSED, PRODUCER_REFUSED, ErrorCode, refusal
 from worker.kafka.protocol.offsets import NO_MEMBER, Membership, TxnOffsetCommitRequest
 from worker.process import CrashPoints
@@ -98,8 +98,8 @@ class TransactionalProducer(BatchProducer):
     ) -> None:
         """Publish `records` and commit `offsets` for `group` in the name of `membership`, as one.
 
-        Raises, where nothing is committed, GoneError and ExpelledError; FencedError and UndecidedCommitError where
-        that is open; RefusedError when a broker does not take what is sent.
+        Raises, where nothing is committed, GoneError, ExpelledError and TooLargeError; FencedError and
+        UndecidedCommitError where that is open; RefusedError when a broker does not take what is sent.
         """
         written = list(records)
         try:
@@ -108,11 +108,8 @@ class TransactionalProducer(BatchProducer):
                     # A request of the last transaction that arrives late would end this one, or move its offsets back
                     # (KIP-890). Under another epoch it is refused.
                     await self.start()
-                try:
-                    await self._prepare(written, offsets, group, membership)
-                except (GoneError, ExpelledError, RefusedError):
-                    await self._end(commit=False)
-                    raise
+                while not await self._prepare_or_abort(written, offsets, group, membership):
+                    pass
                 self._crash("offsets_sent")
                 await self._end(commit=True)
         except (KafkaError, TimeoutError) as error:
@@ -123,6 +120,28 @@ class TransactionalProducer(BatchProducer):
         request = AddPartitionsToTxnRequest(self.transactional_id, *self._producer, _by_topic(tps))
         await self._ask(request, _codes_of_topics, first=True)
         await self._end(commit=False)
+
+    async def _prepare_or_abort(
+        self,
+        records: list[ProducerRecord],
+        offsets: Mapping[TopicPartition, GroupOffset],
+        group: str,
+        membership: Membership,
+    ) -> bool:
+        """Whether everything up to EndTxn is done; if not, batches were too large, and are smaller the next time."""
+        try:
+            await self._prepare(records, offsets, group, membership)
+        except TooLargeError as error:
+            await self._end(commit=False)
+            # The refused batch has sequence numbers that no later one may leave out; a new epoch begins at 0.
+            await self.start()
+            if error.refused:
+                raise TooLargeError(error.tp, error.refused, _without(records, error.refused)) from error
+            return False
+        except (GoneError, ExpelledError, RefusedError):
+            await self._end(commit=False)
+            raise
+        return True
 
     async def _prepare(
         self,
@@ -165,7 +184,7 @@ class TransactionalProducer(BatchProducer):
         request = AddPartitionsToTxnRequest(self.transactional_id, *self._producer, _by_topic(batches))
         await self._ask(request, _codes_of_topics, first=True)
 
-    async def _publish(self, batches: Mapping[TopicPartition, list[bytes]]) -> None:
+    async def _publish(self, batches: Mapping[TopicPartition, list[Batch]]) -> None:
         await self._deliver(batches)
         self._crash("produced")
 
@@ -214,6 +233,12 @@ class TransactionalProducer(BatchProducer):
                 raise refusal(name, min(refused - _RETRIED))
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _MAX_RETRY_S)
+
+
+def _without(records: list[ProducerRecord], refused: list[ProducerRecord]) -> list[ProducerRecord]:
+    """`records` in order, but for `refused`."""
+    left_out = {id(record) for record in refused}
+    return [record for record in records if id(record) not in left_out]
 
 
 def _codes(response: Response) -> tuple[int, ...]:

@@ -38,8 +38,8 @@ class Publisher(Protocol):
     async def publish(self, outputs: Outputs, offsets: Offsets) -> None:
         """Publish `outputs` and commit `offsets`; returns when both are certain.
 
-        Raises GoneError and FencedError, of which ExpelledError is one, and SentimentError where it is not known, or
-        of no use, to go on.
+        Raises GoneError and FencedError, of which ExpelledError is one; TooLargeError, after which no offset is
+        committed; and SentimentError where it is not known, or of no use, to go on.
         """
 
 

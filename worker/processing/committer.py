@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from worker.kafka.microbatch import Pacing, Records
-from worker.kafka.producer import FencedError
+from worker.kafka.producer import FencedError, TooLargeError
 from worker.kafka.transaction import GoneError, GroupOffset
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
-from worker.ownership.publisher import Outputs
 from worker.process import CrashPoints, die
 from worker.processing.scoring import Slice
+from worker.processing.too_large import TooLargeReplacer
 from worker.records.codec import age_ms, has_timestamp
 from worker.records.types import TopicPartition
 from worker.settings import Settings
@@ -43,6 +43,7 @@ class Committer:
     def __init__(  # noqa: PLR0913, PLR0917 - the parts of the worker, each made by the app
         self,
         settings: Settings,
+        replacer: TooLargeReplacer,
         source: RecordSource,
         manager: PartitionManager,
         checkpointer: Checkpointer,
@@ -51,6 +52,7 @@ class Committer:
         crash_points: CrashPoints,
     ) -> None:
         self._settings = settings
+        self._replacer = replacer
         self._source = source
         self._manager = manager
         self._checkpointer = checkpointer
@@ -82,7 +84,7 @@ class Committer:
         new = [work for work in slices if work.next_offset > work.partition.committed]
         if new:
             offsets = {work.partition: work.next_offset for work in new}
-            await self._publish(offsets, {work.partition.tp: work.outputs for work in new})
+            await self._publish(offsets, new)
             self._crash("committed")
         if len(new) < len(slices):
             self._crash("replayed")
@@ -96,19 +98,26 @@ class Committer:
         for work in done:
             await self._checkpointer.flush_down(work.partition)
 
-    async def _publish(self, offsets: Mapping[Partition, int], outputs: Outputs) -> None:
-        """In one transaction, what is still owned of `offsets` and `outputs`; what is refused is dropped."""
+    async def _publish(self, offsets: Mapping[Partition, int], slices: Sequence[Slice]) -> None:
+        """In one transaction, what is still owned of `offsets` and the outputs of `slices`.
+
+        Partitions that are refused are dropped. What is too large for its topic is replaced, and all is sent again.
+        """
         while owned := {partition: offset for partition, offset in offsets.items() if partition.owned}:
+            outputs = {work.partition.tp: work.outputs for work in slices if work.partition in owned}
             try:
                 publisher = next(iter(owned)).publisher
                 await publisher.publish(
-                    {partition.tp: outputs[partition.tp] for partition in owned if partition.tp in outputs},
+                    outputs,
                     {one.tp: GroupOffset(offset, one.topic.topic_id) for one, offset in owned.items()},
                 )
             except GoneError as error:
                 self._manager.on_gone(error.tps)
             except FencedError as error:
                 self._manager.on_refused(error, "kafka")
+            except TooLargeError as error:
+                for work in slices:
+                    self._replacer.replace(work, error)
             else:
                 return
 
@@ -124,7 +133,7 @@ class Committer:
         }
         behind = {one: to for one, to in offsets.items() if to > one.applied or one.offset_is_behind}
         try:
-            await self._publish(behind, {})
+            await self._publish(behind, [])
         except BaseException as error:
             die(error)
         for partition, offset in behind.items():

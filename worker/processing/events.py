@@ -7,7 +7,13 @@ from typing import Any
 from model import Result
 from worker.errors import RecordError
 from worker.records.codec import age_ms, encode, format_time
-from worker.records.headers import EventHeaders, deadletter_headers, fit_original
+from worker.records.headers import (
+    CUT_FROM,
+    MAX_DEADLETTER_BYTES,
+    EventHeaders,
+    deadletter_headers,
+    fit_original,
+)
 from worker.records.types import (
     EventModel,
     EventMood,
@@ -21,6 +27,7 @@ from worker.records.types import (
     ShiftEvent,
     ShiftEvidence,
     Source,
+    content_bytes,
 )
 from worker.settings import Settings
 from worker.state.entry import StreamEntry
@@ -75,13 +82,22 @@ class EventWriter:
         )
         return self._output(self._settings.shifts_topic, shown)
 
-    def publish_deadletter(self, record: Any, error: RecordError) -> OutputRecord:
-        """The record as it came, or its beginning where it is huge, with why it cannot be scored in its headers."""
-        key, value, kept, cut_from = fit_original(record.key, record.value, record.headers)
+    def publish_deadletter(
+        self, record: Any, error: RecordError, max_bytes: int = MAX_DEADLETTER_BYTES
+    ) -> OutputRecord:
+        """The record as it came, or its beginning where it is huge, with why it has no event in its headers."""
+        key, value, kept, cut_from = fit_original(record.key, record.value, record.headers, max_bytes)
         headers = deadletter_headers(
             kept, error, record.topic, record.partition, record.offset, record.timestamp, cut_from
         )
         return OutputRecord(self._settings.deadletters_topic, key, value, headers)
+
+    def cut_deadletter(self, record: Any, error: RecordError, letter: OutputRecord) -> OutputRecord | None:
+        """A smaller dead letter than `letter`, which its topic does not take; None where nothing is left to cut."""
+        num_bytes = len(letter.key or b"") + len(letter.value or b"")
+        if any(name == CUT_FROM for name, _ in letter.headers):
+            return self.publish_deadletter(record, error, num_bytes // 2) if num_bytes else None
+        return self.publish_deadletter(record, error, content_bytes(record.key, record.value, record.headers) // 2)
 
     def _output(self, topic: str, event: SentimentEvent | ShiftEvent) -> OutputRecord:
         return OutputRecord(topic, event.stream.encode(), encode(event), self._headers.of(event))

@@ -36,7 +36,10 @@ from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
 from worker.process import CrashPoints
 from worker.processing.committer import Committer, RecordSource
+from worker.processing.events import EventWriter
 from worker.processing.scoring import Scorer, Slice
+from worker.processing.too_large import TooLargeReplacer
+from worker.records.types import EventModel
 from worker.settings import Settings
 from worker.state.store import Verdict
 
@@ -67,7 +70,8 @@ class Pipeline:
         self._pacing = source.pacing
         self._scorer = Scorer(settings, engine)
         self._scoring = ThreadPoolExecutor(max_workers=1, thread_name_prefix="score")
-        self._committer = Committer(settings, source, manager, checkpointer, metrics, health, crash_points)
+        replacer = TooLargeReplacer(settings, EventWriter(settings, EventModel(engine.name, engine.fingerprint)))
+        self._committer = Committer(settings, replacer, source, manager, checkpointer, metrics, health, crash_points)
 
     @property
     def last_timestamp_ms(self) -> float | None:

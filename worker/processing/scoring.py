@@ -49,14 +49,20 @@ class Item:
 
 @dataclass(slots=True)
 class Slice:
-    """The records of one partition in a micro-batch, and what came of them."""
+    """The records of one partition in a micro-batch, and what came of them. origins: of each output, its item."""
 
     partition: Partition
     items: list[Item]
     changed: dict[str, StreamEntry | None] = field(default_factory=dict)
     outputs: list[OutputRecord] = field(default_factory=list)
+    origins: list[Item] = field(default_factory=list)
     num_shifts: int = 0
     resets: list[ResetReason] = field(default_factory=list)
+
+    def publish(self, item: Item, output: OutputRecord) -> None:
+        """Add what is published of `item`."""
+        self.outputs.append(output)
+        self.origins.append(item)
 
     @property
     def next_offset(self) -> int:
@@ -165,7 +171,7 @@ class Scorer:
                 if item.starts_empty:
                     work.changed[item.stream] = None
                 if not work.is_replayed(item):
-                    work.outputs.append(self._writer.publish_deadletter(item.record, item.error))
+                    work.publish(item, self._writer.publish_deadletter(item.record, item.error))
             elif item.erases:
                 work.changed[item.stream] = None
             elif item.text is not None and item.result is not None:
@@ -189,10 +195,10 @@ class Scorer:
         if entry.reset is not None:
             work.resets.append(entry.reset)
         event = self._writer.event(item.record, text, result, entry, now_ms)
-        work.outputs.append(self._writer.publish_event(event))
+        work.publish(item, self._writer.publish_event(event))
         if shift is not None:
             work.num_shifts += 1
-            work.outputs.append(self._writer.publish_shift(event, shift))
+            work.publish(item, self._writer.publish_shift(event, shift))
         return entry.reported()
 
 

@@ -2,11 +2,15 @@
 
 Events follow the CloudEvents Kafka protocol binding 1.0.2 in binary mode: attributes are headers, the event is the
 value. A dead letter keeps the record's own headers in order and adds ours (`DeadLetterHeaders` in types.py). A redriven
-record has one header of ours, the number of its redrives; a later dead letter keeps it.
+record has one header of ours, its last, the number of its redrives; a later dead letter carries it on.
+
+A record may come with headers of our names, from another worker's topics for instance. They stay where they are, with
+`original-` before their names, until a redrive gives them their names back: what is behind the last of them is ours.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NamedTuple
@@ -15,10 +19,11 @@ import msgspec
 
 from worker.errors import RecordError
 from worker.records.codec import format_time
-from worker.records.types import DeadLetterHeaders, Header, SentimentEvent, ShiftEvent
+from worker.records.types import DeadLetterHeaders, Header, SentimentEvent, ShiftEvent, content_bytes
 from worker.settings import Settings
 
 WORKER_VERSION = version("streaming-sentiment")
+HIDDEN = "original-"
 REDRIVEN, CUT_FROM = "sentiment-redriven", "sentiment-cut-from"
 OWN_NAMES = frozenset(DeadLetterHeaders.__struct_encode_fields__)
 MAX_ERROR_CHARACTERS = 500
@@ -64,7 +69,8 @@ def deadletter_headers(  # noqa: PLR0913, PLR0917 - a record's source has that m
     timestamp_ms: int,
     cut_from: int | None = None,
 ) -> list[Header]:
-    """The record's `headers`, then ours with its reason and source; they replace ours of an earlier dead letter."""
+    """The record's `headers`, then ours with its reason and source."""
+    kept, num_redriven = _split_redriven(headers)
     ours = {
         "sentiment-reason": error.reason.value,
         "sentiment-error": str(error)[:MAX_ERROR_CHARACTERS],
@@ -73,9 +79,10 @@ def deadletter_headers(  # noqa: PLR0913, PLR0917 - a record's source has that m
         "sentiment-offset": str(offset),
         "sentiment-time": format_time(timestamp_ms),
         "sentiment-worker-version": WORKER_VERSION,
-    } | ({} if cut_from is None else {CUT_FROM: str(cut_from)})
-    kept = [(name, value) for name, value in headers if name == REDRIVEN or name not in OWN_NAMES]
-    return [*kept, *((name, text.encode(errors="backslashreplace")) for name, text in ours.items())]
+    }
+    ours |= {REDRIVEN: str(num_redriven)} if num_redriven else {}
+    ours |= {} if cut_from is None else {CUT_FROM: str(cut_from)}
+    return [*map(_hidden, kept), *((name, text.encode(errors="backslashreplace")) for name, text in ours.items())]
 
 
 class Original(NamedTuple):
@@ -87,15 +94,18 @@ class Original(NamedTuple):
     cut_from: int | None = None
 
 
-def fit_original(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> Original:
-    """The whole record, or only the beginnings of its key and value if it is too large for a dead letter."""
-    num_bytes = len(key or b"") + len(value or b"") + sum(len(name) + len(text or b"") for name, text in headers)
-    if num_bytes <= MAX_DEADLETTER_BYTES:
+def fit_original(
+    key: bytes | None, value: bytes | None, headers: Sequence[Header], max_bytes: int = MAX_DEADLETTER_BYTES
+) -> Original:
+    """The whole record, or only the beginnings of its key and value if it has more than `max_bytes`."""
+    num_bytes = content_bytes(key, value, headers)
+    if num_bytes <= max_bytes:
         return Original(key, value, headers)
+    max_key_bytes = min(MAX_CUT_KEY_BYTES, max_bytes // 4)
     return Original(
-        key and key[:MAX_CUT_KEY_BYTES],
-        value and value[: MAX_DEADLETTER_BYTES - MAX_CUT_KEY_BYTES],
-        [header for header in headers if header[0] == REDRIVEN],
+        key and key[:max_key_bytes],
+        value and value[: max_bytes - max_key_bytes],
+        headers[-1:] if _split_redriven(headers)[1] else [],
         num_bytes,
     )
 
@@ -111,5 +121,32 @@ def read_deadletter_headers(headers: Sequence[Header]) -> DeadLetterHeaders | No
 
 def redriven_headers(headers: Sequence[Header], num_redriven: int) -> list[Header]:
     """The original record's headers, and the number of its redrives, including this one."""
-    kept = [(name, value) for name, value in headers if name not in OWN_NAMES]
+    kept = [_shown(header) for header in headers if header[0] not in OWN_NAMES]
     return [*kept, (REDRIVEN, str(num_redriven).encode())]
+
+
+def _split_redriven(headers: Sequence[Header]) -> tuple[Sequence[Header], int]:
+    """A record's headers without that of a redrive, which is the last, and the number of its redrives."""
+    name, value = headers[-1] if headers else ("", None)
+    if name == REDRIVEN and value is not None and re.fullmatch(rb"[1-9][0-9]{0,18}", value):
+        return headers[:-1], int(value)
+    return headers, 0
+
+
+def _hidden(header: Header) -> Header:
+    """A header of the original record, under a name that is not ours."""
+    name, value = header
+    return (HIDDEN + name, value) if _bare(name) in OWN_NAMES else header
+
+
+def _shown(header: Header) -> Header:
+    """The header as the original record had it."""
+    name, value = header
+    return (name.removeprefix(HIDDEN), value) if _bare(name) in OWN_NAMES else header
+
+
+def _bare(name: str) -> str:
+    """The name without what hides it, however often."""
+    while name.startswith(HIDDEN):
+        name = name.removeprefix(HIDDEN)
+    return name

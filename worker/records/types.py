@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, NamedTuple
@@ -20,6 +20,11 @@ Name = Annotated[str, Meta(max_length=MAX_NAME_CHARS)]
 
 
 Header = tuple[str, bytes | None]
+
+
+def content_bytes(key: bytes | None, value: bytes | None, headers: Iterable[Header]) -> int:
+    """The bytes of a record's key, value and headers."""
+    return len(key or b"") + len(value or b"") + sum(len(name) + len(text or b"") for name, text in headers)
 
 
 class TopicPartition(NamedTuple):

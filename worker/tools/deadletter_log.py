@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from typing import Any, Self
 
 import msgspec
@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import KafkaError
 
-from worker.errors import Reason, TopicsError
+from worker.errors import Reason, SentimentError, TopicsError
 from worker.kafka.access.causes import kafka_away
 from worker.kafka.brokers import Brokers
 from worker.kafka.clients import client_options
@@ -30,7 +30,12 @@ from worker.settings import Settings
 
 POLL_MS = 200
 
-Progress = dict[str, int]
+MAX_METADATA_BYTES = 3800  # a broker takes 4096 by default (offset.metadata.max.bytes)
+SINGLY = "singly"
+
+Progress = dict[str, Any]
+"""For each reason the offset below which every dead letter has been redriven; under SINGLY, the ranges of offsets
+(from, up to) that were redriven beyond it, because a filter left out others."""
 
 
 def redrive_group(settings: Settings) -> str:
@@ -127,12 +132,45 @@ def read_progress(committed: GroupOffset | None) -> Progress:
     if committed is None:
         return dict.fromkeys(Reason, 0)
     try:
-        known = msgspec.json.decode(committed.metadata, type=Progress)
+        known = msgspec.json.decode(committed.metadata, type=dict[str, int | list[tuple[int, int]]])
     except msgspec.DecodeError:
         known = {}
-    return {reason: known.get(reason, committed.offset) for reason in Reason}
+    progress: Progress = {reason: known.get(reason, committed.offset) for reason in Reason}
+    return progress | {SINGLY: known[SINGLY]} if known.get(SINGLY) else progress
 
 
 def write_progress(progress: Progress) -> GroupOffset:
-    """The offset to commit: no dead letter below it is left to redrive."""
-    return GroupOffset(min(progress.values()), msgspec.json.encode(progress).decode())
+    """The offset to commit: no dead letter below it is left to redrive. Raises SentimentError when it is too long."""
+    lowest = min(progress[reason] for reason in Reason)
+    kept: Progress = {reason: progress[reason] for reason in Reason}
+    if ranges := [one for one in progress.get(SINGLY, ()) if one[1] > lowest]:
+        kept[SINGLY] = ranges
+    metadata = msgspec.json.encode(kept).decode()
+    if len(metadata) > MAX_METADATA_BYTES:
+        raise SentimentError(
+            f"the filter leaves too many dead letters between those that it chooses ({len(ranges)} gaps); redrive "
+            "these by reason alone, or choose a shorter time"
+        )
+    return GroupOffset(lowest, metadata)
+
+
+def is_redriven(progress: Progress, reason: Reason, offset: int) -> bool:
+    """Whether the dead letter at `offset` has been redriven."""
+    return bool(offset < progress[reason] or any(start <= offset < end for start, end in progress.get(SINGLY, ())))
+
+
+def with_runs(progress: Progress, settled: Iterable[tuple[int, bool]]) -> Progress:
+    """The progress with every run of offsets that are settled; `settled`: offsets in order, and whether each is."""
+    runs: list[tuple[int, int]] = []
+    is_open = False
+    for offset, is_settled in settled:
+        if is_settled:
+            start = runs.pop()[0] if is_open else offset
+            runs.append((start, offset + 1))
+        is_open = is_settled
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted([*progress.get(SINGLY, ()), *runs]):
+        if merged and start <= merged[-1][1]:
+            start, end = merged[-1][0], max(end, merged.pop()[1])  # noqa: PLW2901
+        merged.append((start, end))
+    return progress | {SINGLY: merged}

@@ -3,18 +3,20 @@
 A redrive reads every dead-letter partition, from the end of the previous redrive to the partition's end at the start of
 this one. For each chunk (after the colon: what a crash at this step leaves behind):
 
-1. Read committed dead letters, and choose those of the requested reasons: nothing has changed.
+1. Read committed dead letters, and choose those that are asked for: nothing has changed.
 2. Send the originals to their topic and partition, with key, value, timestamp and headers: the transaction aborts.
 3. Commit the progress of each reason in the same transaction: both are committed, or neither is.
 
-Each reason has its own progress (deadletter_log.py). The transactional id fences a redrive that is still running when
-another one starts; the later one reads the progress after it has fenced the earlier one.
+Each reason has its own progress, and what a filter chose beyond it is noted singly (deadletter_log.py). The
+transactional id fences a redrive that is still running when another one starts; the later one reads the progress after
+it has fenced the earlier one.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Collection
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -29,16 +31,27 @@ from worker.records.codec import format_time
 from worker.records.headers import read_deadletter_headers, redriven_headers
 from worker.records.types import Count, DeadLetterHeaders, Source, TopicPartition
 from worker.settings import Settings
-from worker.tools.deadletter_log import DeadLetterLog, Progress, kafka_errors_translated, redrive_group, write_progress
+from worker.tools.deadletter_filter import EVERYWHERE, Where
+from worker.tools.deadletter_log import (
+    DeadLetterLog,
+    Progress,
+    is_redriven,
+    kafka_errors_translated,
+    redrive_group,
+    with_runs,
+    write_progress,
+)
 
 Letter = tuple[Any, DeadLetterHeaders]
+Status = Literal["pending", "redriven", "cut", "given_up", "foreign"]
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
     """One dead letter of a list. `id` is its own topic-partition-offset, `time` is when it was written.
 
-    pending: a redrive would send it. reason and source are None if the worker did not write the record; a redrive never
-    sends such a record.
+    status: pending, a redrive would send it; redriven; cut, only its beginning was kept; given_up, it has failed again
+    after max_redrives redrives; foreign, no worker wrote it. pending: whether the status is. reason and source are None
+    if the worker did not write the record; a redrive never sends such a record.
     """
 
     id: str
@@ -50,6 +63,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     num_bytes: Count
     num_redriven: Count
     pending: bool
+    status: Status
 
 
 class RedriveSummary(NamedTuple):
@@ -72,8 +86,10 @@ def rights_of_redrive(settings: Settings) -> Rights:
     )
 
 
-async def list_deadletters(settings: Settings, reasons: Collection[Reason] = ()) -> AsyncIterator[DeadLetter]:
-    """Yield the committed dead letters of `reasons` (of all, if empty), each partition's oldest first.
+async def list_deadletters(
+    settings: Settings, reasons: Collection[Reason] = (), where: Where = EVERYWHERE
+) -> AsyncIterator[DeadLetter]:
+    """Yield the committed dead letters of `reasons` (of all, if empty) and `where`, each partition's oldest first.
 
     Commits nothing. Raises TopicsError when the topic is missing, DependencyError when Kafka does not answer.
     """
@@ -83,36 +99,49 @@ async def list_deadletters(settings: Settings, reasons: Collection[Reason] = ())
             ends = await log.ends()
             progress = await log.progress(ends)
             async for chunk in log.chunks(dict.fromkeys(ends, 0), ends):
-                for letter in (_describe(record, progress[_partition_of(record)]) for record in chunk):
-                    if not reasons or letter.reason in reasons:
-                        yield letter
+                for record in chunk:
+                    ours = read_deadletter_headers(record.headers)
+                    if where.matches(record, ours) and (not reasons or (ours and ours.reason in reasons)):
+                        yield _describe(record, ours, progress[_partition_of(record)], settings.max_redrives)
 
 
-async def redrive(settings: Settings, reasons: Collection[Reason] = ()) -> RedriveSummary:
-    """Send the originals of the pending dead letters of `reasons` (of all, if empty) back to where they came from.
+async def redrive(
+    settings: Settings,
+    reasons: Collection[Reason] = (),
+    where: Where = EVERYWHERE,
+    *,
+    number: int | None = None,
+    dry_run: bool = False,
+) -> RedriveSummary:
+    """Send the originals of the pending dead letters of `reasons` (of all, if empty) and `where` back.
 
-    Raises TopicsError when a source partition no longer exists, SentimentError when another redrive has taken over,
-    DependencyError when Kafka does not answer, UndecidedCommitError when the outcome of a commit is unknown. After any
-    of these, another call continues where this one stopped.
+    number: the most to send. dry_run: only count them. Raises TopicsError when a source partition no longer exists,
+    SentimentError when another redrive has taken over or the filter leaves too many gaps, DependencyError when Kafka
+    does not answer, UndecidedCommitError when the outcome of a commit is unknown. After any of these, another call
+    continues where this one stopped.
     """
-    chosen = frozenset(reasons or Reason)
+    choice = _Choice(frozenset(reasons or Reason), where, settings.max_redrives)
+    left = sys.maxsize if number is None else number
     num_redriven = num_foreign = 0
     with kafka_errors_translated(settings):
         async with Brokers(settings) as brokers, DeadLetterLog(settings, brokers) as log:
             await check_rights(settings, brokers, rights_of_redrive(settings))
             redriver = _Redriver(settings, brokers)
-            await redriver.start()
+            if not dry_run:
+                await redriver.start()
             ends = await log.ends()
             progress = await log.progress(ends)
-            starts = {tp: min(progress[tp][reason] for reason in chosen) for tp in ends}
+            starts = {tp: min(progress[tp][reason] for reason in choice.reasons) for tp in ends}
             async for chunk in log.chunks(starts, ends):
-                tp, reached = _partition_of(chunk[-1]), chunk[-1].offset + 1
-                due, foreign = _select(chunk, chosen, progress[tp])
-                progress[tp] |= {reason: max(progress[tp][reason], reached) for reason in chosen}
-                if due:
+                tp = _partition_of(chunk[-1])
+                due, progress[tp], foreign = choice.take(chunk, progress[tp], left)
+                if due and not dry_run:
                     await redriver.send_back(due, tp, progress[tp])
                 num_redriven += len(due)
                 num_foreign += foreign
+                left -= len(due)
+                if left <= 0:
+                    break
     return RedriveSummary(num_redriven, num_foreign)
 
 
@@ -120,24 +149,47 @@ def _partition_of(record: Any) -> TopicPartition:
     return TopicPartition(record.topic, record.partition)
 
 
-def _select(chunk: list[Any], chosen: Collection[Reason], progress: Progress) -> tuple[list[Letter], int]:
-    """The dead letters to send, and the number of records that no worker wrote."""
-    letters = [(record, read_deadletter_headers(record.headers)) for record in chunk]
-    due = [
-        (record, ours)
-        for record, ours in letters
-        if ours and ours.reason in chosen and _is_pending(record, ours, progress)
-    ]
-    return due, sum(ours is None for _, ours in letters)
+class _Choice(NamedTuple):
+    """Which dead letters a redrive sends."""
+
+    reasons: frozenset[Reason]
+    where: Where
+    max_redrives: int
+
+    def take(self, chunk: list[Any], progress: Progress, number: int) -> tuple[list[Letter], Progress, int]:
+        """The dead letters to send, `number` at most, the progress with them, and how many no worker wrote."""
+        due: list[Letter] = []
+        settled: list[tuple[int, bool]] = []
+        num_foreign = reached = 0
+        for record in chunk:
+            if len(due) == number:
+                break
+            reached = record.offset + 1
+            ours = read_deadletter_headers(record.headers)
+            num_foreign += ours is None
+            status = "foreign" if ours is None else _status(record, ours, progress, self.max_redrives)
+            if ours and status == "pending" and ours.reason in self.reasons and self.where.matches(record, ours):
+                due.append((record, ours))
+                settled.append((record.offset, True))
+            else:
+                settled.append((record.offset, status in {"redriven", "cut", "foreign"}))
+        if self.where == EVERYWHERE:
+            moved = {reason: max(progress[reason], reached) for reason in self.reasons}
+            return due, progress | moved, num_foreign
+        return due, with_runs(progress, settled) if due else progress, num_foreign
 
 
-def _is_pending(record: Any, ours: DeadLetterHeaders, progress: Progress) -> bool:
-    """Whether a redrive would send the dead letter. A cut record is not its original, and is never sent."""
-    return ours.cut_from == "0" and bool(record.offset >= progress[ours.reason])
+def _status(record: Any, ours: DeadLetterHeaders, progress: Progress, max_redrives: int) -> Status:
+    """Whether a redrive would send the dead letter, or why not. A cut record is not its original, and is never sent."""
+    if ours.cut_from != "0":
+        return "cut"
+    if int(ours.redriven) >= max_redrives:
+        return "given_up"
+    return "redriven" if is_redriven(progress, ours.reason, record.offset) else "pending"
 
 
-def _describe(record: Any, progress: Progress) -> DeadLetter:
-    ours = read_deadletter_headers(record.headers)
+def _describe(record: Any, ours: DeadLetterHeaders | None, progress: Progress, max_redrives: int) -> DeadLetter:
+    status: Status = _status(record, ours, progress, max_redrives) if ours else "foreign"
     source = Source(ours.topic, int(ours.partition), int(ours.offset), format_time(_time_ms(ours))) if ours else None
     return DeadLetter(
         id=f"{record.topic}-{record.partition}-{record.offset}",
@@ -148,7 +200,8 @@ def _describe(record: Any, progress: Progress) -> DeadLetter:
         key=None if record.key is None else record.key.decode(errors="backslashreplace"),
         num_bytes=len(record.value or b""),
         num_redriven=int(ours.redriven) if ours else 0,
-        pending=ours is not None and _is_pending(record, ours, progress),
+        pending=status == "pending",
+        status=status,
     )
 
 

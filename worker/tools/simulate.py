@@ -193,7 +193,9 @@ class Feed:
         ]
 
 
-POISONS = tuple(reason for reason in Reason if reason not in {Reason.POISON, Reason.ABSURD_TIME})
+POISONS = tuple(
+    reason for reason in Reason if reason not in {Reason.POISON, Reason.ABSURD_TIME, Reason.EVENT_TOO_LARGE}
+)
 
 
 def _poison(reason: Reason, stream: _Stream, time_ms: int, max_text_bytes: int) -> FeedRecord:

@@ -12,7 +12,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from tests.fake_brokers import FakeBrokers
 from worker.errors import DependencyError, RefusedError
 from worker.kafka import producer as producer_module
-from worker.kafka.producer import BatchProducer, FencedError, ProducerRecord
+from worker.kafka.producer import BatchProducer, FencedError, ProducerRecord, TooLargeError
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 
@@ -194,8 +194,33 @@ def test_a_record_that_the_broker_does_not_take_is_an_error_that_names_it() -> N
     with pytest.raises(
         RefusedError, match=r"Produce to sentiment\.events-0 with error 10: MESSAGE_SIZE_TOO_LARGE"
     ) as caught:
-        send(FakeBrokers(Produce=[MessageSizeTooLargeError.errno]), RECORDS)
+        send(FakeBrokers(Produce=[MessageSizeTooLargeError.errno]), RECORDS[:1])
     assert caught.value.code == MessageSizeTooLargeError.errno
+    assert isinstance(caught.value, TooLargeError)
+    assert (caught.value.refused, caught.value.undelivered) == (RECORDS[:1], [])
+
+
+def test_a_batch_that_is_too_large_is_sent_in_smaller_ones_under_a_new_producer_id() -> None:
+    brokers = FakeBrokers(Produce=[{FIRST: 10}])
+    send(brokers, RECORDS, RECORDS)
+    sent = [(tp, batch.producer_id, batch.base_sequence, [r.key for r in batch]) for tp, batch in batches(brokers)]
+    assert sent[2:] == [
+        (FIRST, 2, 0, [b"a"]),
+        (FIRST, 2, 1, [b"c"]),
+        (FIRST, 2, 2, [b"a"]),
+        (SECOND, 2, 0, [b"b"]),
+        (FIRST, 2, 3, [b"c"]),
+    ]
+
+
+def test_what_is_too_large_and_what_no_broker_has_yet_is_said_with_the_error() -> None:
+    large = [ProducerRecord(EVENTS, n % 2, b"%d" % n, b"x" * (1 << 18) + b"y" * n, []) for n in range(4)]
+    brokers = FakeBrokers(Produce=[0, {FIRST: 10}])
+    small = [ProducerRecord(EVENTS, 0, b"s", b"1", []), ProducerRecord(EVENTS, 1, b"s", b"1", [])]
+    with pytest.raises(TooLargeError) as caught:
+        send(brokers, [small[0], large[0], small[1], large[1], large[2], small[0], large[3]])
+    assert caught.value.refused == [large[0], large[2], large[3]], "those at least as large as the one refused"
+    assert caught.value.undelivered == [small[0]], "small ones were in the first round, the second partition's is in"
 
 
 def test_a_start_waits_for_the_end_of_what_the_id_had_open() -> None:
@@ -204,6 +229,12 @@ def test_a_start_waits_for_the_end_of_what_the_id_had_open() -> None:
     requests = brokers.requests("InitProducerId")
     assert len(requests) == 4
     assert (requests[0].transactional_id, requests[0].transaction_timeout_ms) == ("t", 12_000)
+
+
+def test_a_start_without_transactions_waits_for_a_broker_that_is_loading() -> None:
+    brokers = FakeBrokers(InitProducerId=[14, 15, 0])
+    run(new_producer(brokers).start())
+    assert len(brokers.requests("InitProducerId")) == 3
 
 
 def test_a_start_that_is_refused_says_so() -> None:

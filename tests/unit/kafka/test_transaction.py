@@ -14,7 +14,7 @@ from tests.fake_brokers import FakeBrokers
 from worker.errors import RefusedError, UndecidedCommitError
 from worker.kafka import producer as producer_module
 from worker.kafka import transaction as transaction_module
-from worker.kafka.producer import FencedError, ProducerRecord
+from worker.kafka.producer import FencedError, ProducerRecord, TooLargeError
 from worker.kafka.transaction import ExpelledError, GoneError, GroupOffset, TransactionalProducer
 from worker.process import CrashPoints
 from worker.records.types import TopicPartition
@@ -268,6 +268,24 @@ def test_a_delivery_that_never_succeeds_is_undecided_and_never_committed() -> No
     with pytest.raises(UndecidedCommitError):
         scene.commit()
     assert scene.results == []
+
+
+def test_batches_that_are_too_large_are_sent_in_smaller_ones_in_another_transaction() -> None:
+    scene = scripted(Produce=[10, 0, 0])
+    records = [RECORDS[0], RECORDS[0]._replace(key=b"c")]
+    scene.commit(records)
+    assert scene.results == [False, True]
+    assert scene.brokers.names.count("InitProducerId") == 2, "sequence numbers begin again"
+    assert scene.brokers.names.count("Produce") == 3
+
+
+def test_a_record_that_is_too_large_is_named_and_nothing_is_committed() -> None:
+    scene = scripted(Produce=[{TopicPartition(EVENTS, 1): 10}])
+    with pytest.raises(TooLargeError) as caught:
+        scene.commit()
+    assert (caught.value.refused, caught.value.undelivered) == (RECORDS[1:], RECORDS[:1])
+    assert scene.results == [False]
+    assert scene.brokers.names[-1] == "InitProducerId"
 
 
 def test_the_transactions_of_a_producer_follow_each_other() -> None:

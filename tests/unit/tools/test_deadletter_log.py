@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fake_brokers import FakeBrokers
-from worker.errors import Reason
+from worker.errors import Reason, SentimentError
 from worker.kafka.transaction import GroupOffset
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
-from worker.tools.deadletter_log import DeadLetterLog, read_progress, write_progress
+from worker.tools.deadletter_log import DeadLetterLog, is_redriven, read_progress, with_runs, write_progress
 
 progresses = st.fixed_dictionaries(dict.fromkeys(Reason, st.integers(0, 2**62)))
 
@@ -37,6 +37,22 @@ def test_an_offset_set_by_hand_counts_for_every_reason(metadata: str) -> None:
 def test_a_reason_that_the_metadata_lacks_starts_at_the_offset() -> None:
     progress = read_progress(GroupOffset(3, '{"no_text": 9}'))
     assert (progress[Reason.NO_TEXT], progress[Reason.POISON]) == (9, 3)
+
+
+@given(progresses, st.lists(st.booleans(), max_size=60))
+def test_what_a_filter_chose_is_read_back_and_nothing_else_counts_as_redriven(
+    progress: dict[str, int], settled: list[bool]
+) -> None:
+    moved = with_runs(progress, enumerate(settled))
+    back = read_progress(write_progress(moved))
+    for offset, is_settled in enumerate(settled):
+        assert is_redriven(back, Reason.NO_TEXT, offset) == (is_settled or offset < progress[Reason.NO_TEXT])
+
+
+def test_more_gaps_than_an_offset_can_note_are_an_error_that_says_what_to_do() -> None:
+    progress = with_runs(dict.fromkeys(Reason, 0), ((10_000 + n, n % 2 == 0) for n in range(2000)))
+    with pytest.raises(SentimentError, match="too many dead letters between"):
+        write_progress(progress)
 
 
 def test_the_progress_beside_a_redrive_that_is_under_way_is_what_that_has_committed() -> None:

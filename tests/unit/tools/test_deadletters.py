@@ -16,6 +16,7 @@ from worker.records.headers import deadletter_headers
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 from worker.tools import deadletters
+from worker.tools.deadletter_filter import Where
 from worker.tools.deadletter_log import Progress, read_progress
 from worker.tools.deadletters import RedriveSummary, list_deadletters, redrive
 
@@ -167,6 +168,57 @@ def test_a_list_gives_the_source_of_each_and_whether_a_redrive_would_send_it() -
     )
     assert second.source.offset == 101
     assert [found.id for found in listed(Reason.POISON)] == ["sentiment.deadletters-0-1"]
+
+
+def test_a_filter_sends_what_it_chooses_once_and_leaves_the_rest_pending() -> None:
+    FakeLetters.records = [letter(n, Reason.NO_TEXT) for n in range(6)]
+    for n, record in enumerate(FakeLetters.records):
+        record.key, record.timestamp = b"ab"[n % 2 :][:1], START_MS + n
+    chosen = Where(topic="tweets", stream="b", since_ms=START_MS + 1, until_ms=START_MS + 5)
+    assert asyncio.run(redrive(load_settings(), (), chosen, dry_run=True)) == (2, 0)
+    assert FakeRedriveProducer.committed == []
+    assert asyncio.run(redrive(load_settings(), (), chosen)) == (2, 0)
+    FakeLetters.done = FakeRedriveProducer.committed[-1][1]
+    assert [found.status for found in listed()] == ["pending", "redriven"] * 2 + ["pending"] * 2
+    assert asyncio.run(redrive(load_settings(), (), chosen)) == (0, 0)
+    assert redriven() == (4, 0)
+    offsets = [record.headers for records, _ in FakeRedriveProducer.committed for record in records]
+    assert len(offsets) == 6
+    FakeLetters.done = FakeRedriveProducer.committed[-1][1]
+    assert {found.status for found in listed()} == {"redriven"}
+    assert [found.id for found in asyncio.run(collected(chosen))] == [f"sentiment.deadletters-0-{n}" for n in (1, 3)]
+
+
+async def collected(where: Where) -> list[Any]:
+    return [one async for one in list_deadletters(load_settings(), (), where)]
+
+
+def test_a_number_bounds_a_redrive_and_the_next_goes_on_behind_it() -> None:
+    FakeLetters.records = [letter(n, Reason.NO_TEXT) for n in range(5)]
+    for left in (2, 2, 1, 0):
+        assert asyncio.run(redrive(load_settings(), number=2)) == (left, 0)
+        if left:
+            FakeLetters.done = FakeRedriveProducer.committed[-1][1]
+
+
+def test_a_record_that_failed_again_is_not_sent_round_for_ever() -> None:
+    headers = [("sentiment-redriven", b"3")]
+    again = deadletter_headers(headers, RecordError(Reason.NO_TEXT, ""), "tweets", 1, 9, START_MS)
+    FakeLetters.records = [Record(0, b"a", b"value", *LETTERS, headers=again)]  # type: ignore[arg-type]
+    assert asyncio.run(redrive(load_settings(max_redrives=3))) == (0, 0)
+
+    async def status(max_redrives: int) -> str:
+        return (await anext(aiter(list_deadletters(load_settings(max_redrives=max_redrives))))).status
+
+    assert (asyncio.run(status(3)), asyncio.run(status(4))) == ("given_up", "pending")
+    assert asyncio.run(redrive(load_settings(max_redrives=4))) == (1, 0)
+    FakeLetters.done = FakeRedriveProducer.committed[-1][1]
+    assert (asyncio.run(status(3)), asyncio.run(status(4))) == ("given_up", "redriven")
+
+
+def test_a_list_says_what_is_cut_and_what_no_worker_wrote() -> None:
+    FakeLetters.records = [letter(0, Reason.TEXT_TOO_LONG, cut_from=5_000_000), Record(1, b"a", b"by hand", *LETTERS)]
+    assert [found.status for found in listed()] == ["cut", "foreign"]
 
 
 @pytest.mark.parametrize("num_partitions", [1, 0], ids=["partition", "topic"])

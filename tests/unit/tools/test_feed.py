@@ -79,11 +79,11 @@ def test_a_csv_with_other_columns_is_typed_by_its_field_paths(tmp_path: Path) ->
     assert json.loads(record.value) == value
 
 
-def test_a_bad_row_of_a_csv_is_named_by_its_last_line(tmp_path: Path) -> None:
+def test_a_bad_row_of_a_csv_is_named_by_its_first_line(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", b'stream,text,time\ns,"a\nb",\ns,,\n,"t\nu",noon\n')
     records, refused = read(path)
     assert len(records) == 1
-    assert [message.split(": ")[:2] for message in refused] == [[f"{path}:4", "no_text"], [f"{path}:6", "no_stream"]]
+    assert [message.split(": ")[:2] for message in refused] == [[f"{path}:4", "no_text"], [f"{path}:5", "no_stream"]]
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_a_bad_row_of_a_csv_is_named_by_its_last_line(tmp_path: Path) -> None:
     [
         ("a.txt", b"hello", "should end in .jsonl"),
         ("gz", b"hello", "should end in .jsonl"),
-        ("a.csv", b"stream,text\na,b,c\n", "a.csv:2: more cells"),
-        ("a.csv", b'stream,text\na,"' + b"b" * 200_000 + b'"\n', "a.csv, soon after line 1: field larger"),
-        ("a.csv", b"stream,text\na,caf\xe9\n", "a.csv, soon after line 0: .*utf-8"),
+        ("a.csv", b"stream,body\na,b\n", "a.csv: line 1: no column holds the text; the columns are stream, body"),
+        ("a.csv", b'stream,"text\na,b\n', "a.csv: line 1: invalid_csv: a quote"),
+        ("a.parquet", b"PAR1", "a.parquet: "),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(
@@ -102,6 +102,34 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputFileError, match=message):
         read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "message"),
+    [
+        ("a.csv", b"a,b,c", "more cells (3) than columns (2)"),
+        ("a.csv", b"a,caf\xe9", "invalid_utf8: the row is not utf-8; --encoding"),
+        ("a.csv", b'a,"' + b"b" * 200_000 + b'"', "text_too_long: the text has 200000 bytes"),
+        ("a.csv", b'a,"' + b"b" * 2_000_000 + b'"', "text_too_long: the row has more than"),
+        ("a.csv", b'a,"b"c', "invalid_csv: line 2: a quote is followed by something else"),
+        ("a.csv", b'a,"never closed', "invalid_csv: a quote that opens in this row is not closed until line 3"),
+        ("a.jsonl", b'"' + b"b" * 2_000_000, "text_too_long: the line has more than"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_named_and_left_out(tmp_path: Path, name: str, row: bytes, message: str) -> None:
+    first, last = (b"stream,text", b"a,fine") if name == "a.csv" else (b"", b'{"stream": "a", "text": "fine"}')
+    path = write(tmp_path / name, first + b"\n" + row + b"\n" + last)
+    records, (refused,) = read(path)
+    assert refused.startswith(f"{path}:2: ")
+    assert message in refused
+    assert [json.loads(record.value) for record in records] == [{"stream": "a", "text": "fine"}]
+
+
+def test_a_cell_may_be_as_large_as_a_text(tmp_path: Path) -> None:
+    text = "é" * 150_000
+    path = write(tmp_path / "a.csv", f'stream,text\na,"{text}"\n'.encode())
+    ((record,), refused) = read(path, settings=Settings(max_text_bytes=300_000))
+    assert (json.loads(record.value)["text"], refused) == (text, [])
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,7 @@
+"""Sends records to the input topics at a given rate, from files or from any iterable (such as a simulated feed)."""
+
+from worker.tools.feed.files import FileOptions
+from worker.tools.feed.reader import read_files
+from worker.tools.feed.sender import FeedSummary, feed_files, send_feed
+
+__all__ = ["FeedSummary", "FileOptions", "feed_files", "read_files", "send_feed"]

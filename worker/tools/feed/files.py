@@ -1,0 +1,154 @@
+"""Opens the files of a feed: their compression, format and encoding, by name, by option or by their first bytes."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from backports import zstd
+
+from worker.errors import InputFileError
+from worker.tools.feed.layouts import Layout
+
+STANDARD_INPUT = Path("-")
+_CHUNK_CHARS = 1 << 14
+MAX_WINDOW_LOG = 31  # zstd --long=31, in which large archives are packed
+FORMATS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+BOMS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+class FileOptions(NamedTuple):
+    """How files are read where their names do not say it.
+
+    format: one of FORMATS' values. columns: names of a file without header, or old=new names of one that has it.
+    """
+
+    format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    columns: tuple[str, ...] = ()
+    layout: Layout | None = None
+
+
+class Row(NamedTuple):
+    """One record of a file: the line at which it begins (in Parquet its number), and its payload or what is wrong."""
+
+    line: int
+    value: bytes
+    problem: str = ""
+
+
+def _open_zstd(file: BinaryIO) -> Any:
+    return zstd.ZstdFile(file, options={zstd.DecompressionParameter.window_log_max: MAX_WINDOW_LOG})
+
+
+_DECOMPRESSORS: dict[str, tuple[bytes, Callable[[BinaryIO], Any]]] = {
+    ".gz": (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
+    ".bz2": (b"BZh", bz2.BZ2File),
+    ".xz": (b"\xfd7zXZ\x00", lzma.LZMAFile),
+    ".zst": (b"\x28\xb5\x2f\xfd", _open_zstd),
+}
+
+
+def name_of(path: Path) -> str:
+    """The file's name in messages."""
+    return "standard input" if path == STANDARD_INPUT else str(path)
+
+
+def format_of(path: Path, options: FileOptions) -> str:
+    """The format of the file. Raises InputFileError when neither the options nor its name tell it."""
+    if options.format is not None:
+        return options.format
+    if options.layout is not None:
+        return "csv"
+    if path == STANDARD_INPUT:
+        return "json"
+    suffix = next((one for one in (end.lower() for end in reversed(path.suffixes)) if one not in _DECOMPRESSORS), "")
+    if suffix not in FORMATS:
+        names, packed = ", ".join(FORMATS), ", ".join(_DECOMPRESSORS)
+        raise InputFileError(f"{path}: the name should end in {names}, or one of these with {packed}; or give --format")
+    return FORMATS[suffix]
+
+
+@contextmanager
+def file_errors_named(path: Path, place: Callable[[], str]) -> Iterator[None]:
+    """Raises InputFileError in place of what the operating system or a decompressor raises; `place`: how far it is."""
+    try:
+        yield
+    except (EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError) as error:
+        raise InputFileError(f"{name_of(path)}: {error}{place()}") from error
+    except OSError as error:
+        raise InputFileError(f"{name_of(path)}: {error.strerror or error}{place()}") from error
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[io.BufferedReader]:
+    """The file's content, decompressed. Raises what the operating system raises."""
+    with open(0, "rb", closefd=False) if path == STANDARD_INPUT else path.open("rb") as file:
+        opened: Any = file
+        for suffix, (magic, decompress) in _DECOMPRESSORS.items():
+            if path.suffix.lower() == suffix or file.peek(len(magic))[: len(magic)] == magic:
+                opened = io.BufferedReader(decompress(cast(BinaryIO, file)))
+                break
+        yield opened
+
+
+def text_encoding(file: io.BufferedReader, options: FileOptions) -> str:
+    """The encoding of a text file: the one of the options, else that of its byte order mark, else UTF-8."""
+    start = file.peek(4)[:4]
+    marked = next((name for mark, name in BOMS.items() if start.startswith(mark)), None)
+    named = options.encoding or (options.layout.encoding if options.layout else None)
+    if named is not None and not (marked and codecs.lookup(named).name.startswith("utf")):
+        return named
+    return marked or "utf-8"
+
+
+class _Recoded(io.RawIOBase):
+    """A text as UTF-8; bytes that are not of its encoding stay as they are, and so are no UTF-8."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._left:
+            self._left = self._text.read(_CHUNK_CHARS).encode("utf-8", "surrogateescape")
+        num_bytes = min(len(buffer), len(self._left))
+        buffer[:num_bytes], self._left = self._left[:num_bytes], self._left[num_bytes:]
+        return num_bytes
+
+
+def as_utf8(file: io.BufferedReader, options: FileOptions) -> io.BufferedReader:
+    """The file in UTF-8, without a byte order mark."""
+    encoding = codecs.lookup(text_encoding(file, options)).name
+    if encoding == "utf-8-sig":
+        file.read(len(codecs.BOM_UTF8))
+    if encoding in {"utf-8", "utf-8-sig"}:
+        return file
+    return io.BufferedReader(_Recoded(io.TextIOWrapper(file, encoding, errors="surrogateescape", newline="")))

@@ -1,0 +1,211 @@
+"""Sends records to their topics, at a rate or as fast as Kafka takes them.
+
+A record's key is its stream, and its timestamp is the time of sending; the event time is in the payload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import DefaultPartitioner
+
+from worker.errors import TopicsError
+from worker.kafka.access.probe import kafka_trouble
+from worker.kafka.access.rights import Rights, require_rights
+from worker.kafka.brokers import Brokers
+from worker.kafka.producer import BatchProducer, FencedError, ProducerRecord, TooLargeError
+from worker.settings import Settings
+from worker.tools.feed.background import Background
+from worker.tools.feed.files import FileOptions
+from worker.tools.feed.reader import BY_NAME, FileReader, Refuse
+from worker.tools.simulate import FeedRecord
+
+logger = logging.getLogger(__name__)
+
+MAX_UNSENT_RECORDS = 2000
+MAX_UNSENT_BYTES = 4 << 20
+REPORT_INTERVAL_S = 2.0
+_TOPIC_TRIES, _TOPIC_WAIT_S = 5, 0.2
+
+Placed = tuple[FeedRecord, str]
+"""A record and where it came from: file and line, or nothing."""
+
+
+class FeedSummary(NamedTuple):
+    """The number of records that Kafka acknowledged, and of lines that were refused."""
+
+    num_sent: int
+    num_refused: int
+
+
+async def feed_files(  # noqa: PLR0913, PLR0917 - what the command line may say
+    settings: Settings,
+    paths: Iterable[Path],
+    topic: str,
+    rate: float | None,
+    stop: asyncio.Event,
+    options: FileOptions = BY_NAME,
+) -> FeedSummary:
+    """Send the records of `paths` to `topic` until `stop`: `rate` per second, or None: as fast as Kafka accepts them.
+
+    A line that the worker would refuse, or that is larger than the topic takes, is not sent but logged, with its file
+    and line number. Progress is logged too, and after a stop or an error how far it came.
+    Raises InputFileError when a file cannot be read (before anything is sent where that shows at once), TopicsError
+    when a topic is missing, DependencyError when Kafka does not answer.
+    """
+    paths = list(paths)
+    refused: list[None] = []  # a number could not be raised in two threads
+
+    def refuse(message: str) -> None:
+        refused.append(None)
+        logger.error("%s", message, extra={"action": "feed_refused", "topic": topic})
+
+    reader = FileReader(topic, settings, options)
+    reader.check(paths)
+    await require_rights(settings, Rights(writes=(topic,)))
+    sender = _Sender(settings, rate, stop, refuse)
+    reading = Background(_reporting(reader.read(paths, refuse), topic))
+    try:
+        await sender.run(reading.items(stop))
+    except BaseException:
+        _log_how_far(sender, topic)
+        raise
+    finally:
+        reading.close()
+    if stop.is_set():
+        _log_how_far(sender, topic)
+    return FeedSummary(sender.num_sent, len(refused))
+
+
+async def send_feed(settings: Settings, records: Iterable[FeedRecord], rate: float | None, stop: asyncio.Event) -> int:
+    """Send `records`, `rate` per second, until they end or `stop` is set; returns the number that Kafka acknowledged.
+
+    The order within a stream is kept, and no record is written twice.
+    Raises TopicsError when a topic is missing, DependencyError when Kafka does not answer.
+    """
+    sender = _Sender(settings, rate, stop)
+    await sender.run(_one_by_one(records))
+    return sender.num_sent
+
+
+async def _one_by_one(records: Iterable[FeedRecord]) -> AsyncIterator[Placed]:
+    for record in records:
+        yield record, ""
+
+
+def _log_how_far(sender: _Sender, topic: str) -> None:
+    where = f", the last of them {sender.last_place}" if sender.last_place else ""
+    extra = {"action": "feed_stopped", "topic": topic}
+    logger.warning("stopped early: Kafka has %d records%s", sender.num_sent, where, extra=extra)
+
+
+class _Sender:
+    """Sends records in the order in which they come; `refuse` is called with each that a topic does not take."""
+
+    def __init__(
+        self, settings: Settings, rate: float | None, stop: asyncio.Event, refuse: Refuse | None = None
+    ) -> None:
+        self._settings = settings
+        self._rate = rate
+        self._stop = stop
+        self._refuse = refuse
+        self._partitioner = DefaultPartitioner()
+        self._num_partitions: dict[str, int] = {}
+        self._unsent: list[tuple[ProducerRecord, str]] = []
+        self._unsent_bytes = 0
+        self.num_sent = 0
+        self.last_place = ""
+        """Where the last record that Kafka has acknowledged came from."""
+
+    async def run(self, records: AsyncIterator[Placed | None]) -> None:
+        """Send `records` until they end or the feed is stopped; None: the next one is not there yet."""
+        try:
+            async with Brokers(self._settings) as brokers:
+                producer = BatchProducer(self._settings, brokers)
+                await producer.start()
+                await self._send_all(brokers, producer, records)
+        except (KafkaError, OSError, TimeoutError, FencedError) as error:
+            raise await kafka_trouble(self._settings, error) from error
+
+    async def _send_all(self, brokers: Brokers, producer: BatchProducer, records: AsyncIterator[Placed | None]) -> None:
+        num_taken, started = 0, time.monotonic()
+        async for placed in records:
+            if placed is None:
+                await self._flush(producer)
+                continue
+            record, place = placed
+            due = started + num_taken / self._rate if self._rate else 0.0
+            if due > time.monotonic():
+                await self._flush(producer)
+                await _wait_until(due, self._stop)
+            if self._stop.is_set():
+                break
+            num_taken += 1
+            self._unsent.append((await self._routed(brokers, record), place))
+            self._unsent_bytes += len(record.value or b"")
+            if len(self._unsent) >= MAX_UNSENT_RECORDS or self._unsent_bytes >= MAX_UNSENT_BYTES:
+                await self._flush(producer)
+        await self._flush(producer)
+
+    async def _routed(self, brokers: Brokers, record: FeedRecord) -> ProducerRecord:
+        """To the partition that other producers choose for its key."""
+        if record.topic not in self._num_partitions:
+            self._num_partitions[record.topic] = await _count_partitions(brokers, record.topic)
+        partitions = list(range(self._num_partitions[record.topic]))
+        partition = self._partitioner(record.key, partitions, partitions)
+        return ProducerRecord(record.topic, partition, record.key, record.value, ())
+
+    async def _flush(self, producer: BatchProducer) -> None:
+        """Send what has not been sent; what a topic does not take is refused, and the rest sent."""
+        while unsent := self._unsent:
+            try:
+                async with asyncio.timeout(self._settings.request_timeout_s):
+                    await producer.send([record for record, _ in unsent])
+                left: list[tuple[ProducerRecord, str]] = []
+            except TooLargeError as error:
+                if self._refuse is None:
+                    raise
+                refused, undelivered = ({id(one) for one in ones} for ones in (error.refused, error.undelivered))
+                for record, place in unsent:
+                    if id(record) in refused:
+                        self._refuse(f"{place}: too_large: {record.topic} does not take {record.num_bytes} bytes")
+                left = [one for one in unsent if id(one[0]) in undelivered]
+                self.num_sent -= len(refused)
+            self.num_sent += len(unsent) - len(left)
+            self.last_place = unsent[-1][1] if not left else self.last_place
+            self._unsent = left
+        self._unsent_bytes = 0
+
+
+async def _count_partitions(brokers: Brokers, topic: str) -> int:
+    """Raises TopicsError when the topic is missing; one that is being created is waited for a moment."""
+    for _ in range(_TOPIC_TRIES):
+        if number := await brokers.num_partitions(topic):
+            return number
+        await asyncio.sleep(_TOPIC_WAIT_S)
+    raise TopicsError(f"there is no topic {topic}; `sentiment topics` creates the input topics")
+
+
+async def _wait_until(due: float, stop: asyncio.Event) -> None:
+    """Sleep until the monotonic clock reaches `due`, or until `stop`."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), max(0.0, due - time.monotonic()))
+
+
+def _reporting(records: Iterable[Placed], topic: str) -> Iterator[Placed]:
+    """Pass the records through, and log their number every REPORT_INTERVAL_S and at the end."""
+    reported = time.monotonic()
+    num_read = 0
+    for num_read, placed in enumerate(records, start=1):
+        yield placed
+        if time.monotonic() - reported >= REPORT_INTERVAL_S:
+            reported = time.monotonic()
+            logger.info("fed %d records to %s", num_read, topic, extra={"action": "feed", "topic": topic})
+    logger.info("fed %d records to %s, the end", num_read, topic, extra={"action": "feed", "topic": topic})
