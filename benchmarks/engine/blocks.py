@@ -46,14 +46,13 @@ def product_in_turns(block: Block, operand: str, hidden_size: int) -> Callable[[
     )
     num_times = int(FLOPS_A_ROUND / (2 * NUM_GATES * hidden_size**2 * NUM_ROWS))
 
-    @njit
     def run(rows: Any, packed: Any, start: Any, out: Any, num_times: int) -> None:
         for _ in range(num_times):
             for unit in range(packed.shape[0] * packed.shape[1]):
                 for row in range(0, NUM_ROWS, num_rows):
                     multiply_rows(rows, row, packed, unit, start, out, row)
 
-    return partial(run, rows, packed, start, out, num_times)
+    return partial(njit(run), rows, packed, start, out, num_times)
 
 
 def main() -> None:
