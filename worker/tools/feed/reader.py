@@ -129,8 +129,8 @@ class FileReader:
         except RecordError as error:
             if error.reason is Reason.NO_TEXT:
                 raise InputFileError(
-                    f"line 1: no column holds the text; the columns are {', '.join(cells.names)}. Name them with --columns or --layout, "
-                    f"or set the fields of {self._topic}"
+                    f"line 1: no column holds the text; the columns are {', '.join(cells.names)}. Name them with "
+                    f"--columns or --layout, or set the fields of {self._topic}"
                 ) from error
         except UnicodeEncodeError as error:
             raise InputFileError("line 1: the header is in another encoding; name it with --encoding") from error
