@@ -11,7 +11,6 @@ from tests.system.worker_process import WorkerProcess
 
 SAMPLE_S = 0.25
 TIMEOUT_S = 300.0
-FIRST_SHARE = 0.1  # of the records, which are left out: the start of the workers and of their caches
 
 
 @dataclass(frozen=True)
@@ -22,17 +21,22 @@ class Sample:
     num_records: float
     cpu_s: float
 
+    @classmethod
+    def now(cls, workers: Sequence[WorkerProcess], num_records: float) -> Sample:
+        """Of workers that have counted `num_records`."""
+        return cls(time.monotonic(), num_records, sum(cpu_s(worker.pid) for worker in workers))
+
 
 @dataclass(frozen=True)
 class Progress:
-    """Rate and CPU time a record, after the first of them."""
+    """Rate and CPU time a record."""
 
     records_per_s: float
     cpu_us: float
 
 
-def watch(workers: Sequence[WorkerProcess], counter: str, num_records: int) -> Progress:
-    """Wait until the workers' counters `sentiment_<counter>` are `num_records` together.
+def watch(workers: Sequence[WorkerProcess], counter: str, num_records: int) -> list[Sample]:
+    """Samples until the workers' counters `sentiment_<counter>` are `num_records` together.
 
     Raises AssertionError, with the end of the first worker's log, if they take too long.
     """
@@ -42,13 +46,13 @@ def watch(workers: Sequence[WorkerProcess], counter: str, num_records: int) -> P
         assert time.monotonic() < deadline, f"{counter} is {samples[-1].num_records}\n{workers[0].tail()}"
         time.sleep(SAMPLE_S)
         samples.append(_sample(workers, counter))
-    return progress(samples)
+    return samples
 
 
-def progress(samples: Sequence[Sample]) -> Progress:
-    """From the first sample with FIRST_SHARE of the records to the first with all of them."""
+def progress(samples: Sequence[Sample], first_share: float = 0.0) -> Progress:
+    """From the first sample with `first_share` of the records to the first with all of them."""
     begin, end = samples[0].num_records, samples[-1].num_records
-    first = next(each for each in samples if each.num_records - begin >= FIRST_SHARE * (end - begin))
+    first = next(each for each in samples if each.num_records - begin >= first_share * (end - begin))
     last = next(each for each in samples if each.num_records == end)
     num_records = last.num_records - first.num_records
     return Progress(num_records / (last.at_s - first.at_s), 1e6 * (last.cpu_s - first.cpu_s) / num_records)
@@ -56,4 +60,4 @@ def progress(samples: Sequence[Sample]) -> Progress:
 
 def _sample(workers: Sequence[WorkerProcess], counter: str) -> Sample:
     num_records = sum(worker.metric(counter) for worker in workers)
-    return Sample(time.monotonic(), num_records, sum(cpu_s(worker.pid) for worker in workers))
+    return Sample.now(workers, num_records)

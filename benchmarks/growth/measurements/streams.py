@@ -21,7 +21,7 @@ from benchmarks.pipeline.report import Column, Report
 from tests.workplace import new_workplace
 
 MAX_HOT_RATIO = 1.15  # to the first row
-MAX_REDIS_BYTES, MAX_WORKER_BYTES = 1200, 2000  # a stream
+MAX_REDIS_BYTES, MAX_WORKER_BYTES = 1.2 * 1024, 2.0 * 1024  # a stream
 COLUMNS = (
     Column("hot_us", "hot, CPU us", "{:.1f}"),
     Column("hot_ratio", "x", "{:.3f}"),

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from benchmarks.growth.bench import GrowthBench
-from benchmarks.growth.progress import Progress, watch
+from benchmarks.growth.progress import Progress, Sample, progress, watch
 from benchmarks.pipeline.probes.metrics import owned_partitions
 from benchmarks.pipeline.programs import OURS, ProgramProcess
 from benchmarks.pipeline.records import produce_to
@@ -75,9 +75,10 @@ def _work(
     for worker in workers:
         worker.pause()
     produce_to(bench.stack, topic, num_new, NUM_STREAMS)
+    begin = Sample.now(workers, num_records - num_new)
     for worker in workers:
         worker.resume()
-    return watch(workers, "records_total", num_records)
+    return progress([begin, *watch(workers, "records_total", num_records)])
 
 
 def _settle(workers: Sequence[ProgramProcess]) -> None:

@@ -27,6 +27,7 @@ COMMANDS = (
     "stack",
     "topics",
     "check",
+    "capacity",
     "feed",
     "tail",
     "deadletters list",
