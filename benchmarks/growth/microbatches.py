@@ -57,14 +57,15 @@ class MicroBatches:
     def __init__(self, settings: Settings, engine: InferenceEngine) -> None:
         self.tps = [TopicPartition(settings.topics[0], number) for number in range(settings.partitions)]
         self.store = StateStore(settings, engine.config, engine.fingerprint)
-        self._owned: Any = _Owned()
+        owned: Any = _Owned()
+        self._owned = owned
         self._topic = TopicInfo("", settings.partitions)
         self._lock = ProcessingLock()
         metrics = Metrics(settings.topics)
         observers = (metrics, Health(settings, metrics), CrashPoints(None))
         no_takeover: Any = None
         checkpointer = Checkpointer(settings, self.store, no_takeover, self._lock, *observers)
-        self._pipeline = Pipeline(settings, engine, _Source(), self._owned, checkpointer, self._lock, *observers)
+        self._pipeline = Pipeline(settings, engine, _Source(), owned, checkpointer, self._lock, *observers)
 
     @property
     def partitions(self) -> dict[TopicPartition, Partition]:
