@@ -46,11 +46,10 @@ class Costs:
     source: str
 
 
-_MACHINE = "an AMD EPYC (Zen 3, AVX2), 2 cores"
-_BENCH = f"make bench-growth and --measure on {_MACHINE}"
+_SOURCE = "the drain of a backlog and the engine on the simulated feed, on an AMD EPYC (Zen 3, AVX2), 2 cores"
 COSTS = {
-    "tweets": Costs(140.0, 95.0, 15.0, 60.0, 1200, _BENCH),
-    "reviews": Costs(600.0, 110.0, 15.0, 70.0, 1200, _BENCH),
+    "tweets": Costs(195.0, 55.0, 11.0, 61.0, 1130, _SOURCE),
+    "reviews": Costs(380.0, 55.0, 11.0, 70.0, 1130, _SOURCE),
 }
 """Kind of texts -> the costs of a record of the simulated feed."""
 
@@ -76,7 +75,7 @@ SERVICES = (
     ),
     Service("Google Natural Language", 940.0, "1,000 characters a text; a bill of 1,316 for 1.4 million texts"),
     Service(
-        "Azure AI Language", 875.0, "1,000 characters a text, 1.00 a thousand to 500,000, then 0.75; check its list"
+        "Azure AI Language", 875.0, "1,000 characters a text, 1.00 a thousand to 500,000, then 0.75; not confirmed"
     ),
 )
 
@@ -146,8 +145,8 @@ def measure_costs(kind: str, engine: InferenceEngine) -> Costs:
         redis_us=known.redis_us * ratio,
         broker_us=known.broker_us * ratio,
         source=(
-            f"the engine on {MEASURED_TEXTS:,} {kind} here and now; the others are those of {_BENCH}, "
-            f"times {ratio:.2f}, as the engine"
+            f"the engine on {MEASURED_TEXTS:,} {kind} here and now; the others are {ratio:.2f} times those of "
+            f"{_SOURCE}, as the engine's is"
         ),
     )
 
@@ -188,7 +187,7 @@ def lines(rate: float, kind: str, num_streams: int, costs: Costs, prices: Prices
     plan = plan_capacity(rate, num_streams, costs, prices)
     return [
         f"{rate:,.0f} {kind}/s of {num_streams:,} streams",
-        f"workers      {plan.workers:>8,}   {plan.worker_cores:,.1f} cores in use, {HEADROOM:.0%} of those paid",
+        f"workers      {plan.workers:>8,}   {plan.worker_cores:,.1f} cores in use, at most {HEADROOM:.0%} of those paid",
         f"partitions   {plan.partitions:>8,}   of the input topic: {PARTITIONS_PER_WORKER} a worker",
         f"brokers      {plan.brokers:>8,}   of {CORES_PER_BROKER} cores, {REPLICATION} replicas; "
         f"{plan.broker_cores:,.1f} cores in use",
