@@ -187,7 +187,7 @@ def lines(rate: float, kind: str, num_streams: int, costs: Costs, prices: Prices
     plan = plan_capacity(rate, num_streams, costs, prices)
     return [
         f"{rate:,.0f} {kind}/s of {num_streams:,} streams",
-        f"workers      {plan.workers:>8,}   {plan.worker_cores:,.1f} cores in use, at most {HEADROOM:.0%} of those paid",
+        f"workers      {plan.workers:>8,}   of one core; {plan.worker_cores:,.1f} cores in use, at most {HEADROOM:.0%}",
         f"partitions   {plan.partitions:>8,}   of the input topic: {PARTITIONS_PER_WORKER} a worker",
         f"brokers      {plan.brokers:>8,}   of {CORES_PER_BROKER} cores, {REPLICATION} replicas; "
         f"{plan.broker_cores:,.1f} cores in use",
