@@ -76,7 +76,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS), help="what to measure")
-    parser.add_argument("--quick", action="store_true", help="small amounts, about two minutes")
+    parser.add_argument("--quick", action="store_true", help="small amounts, a few minutes")
     for each in fields(Amounts):
         is_list = isinstance(each.default, tuple)
         parser.add_argument(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Amounts:
-    """The defaults take about half an hour on two cores, QUICK two minutes."""
+    """The defaults take about half an hour on two cores, QUICK a few minutes."""
 
     streams: tuple[int, ...] = (1_000, 100_000, 2_000_000)
     rounds: int = 7  # of each number of streams, in turns
