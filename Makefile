@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test demo test test-unit lint faults simulate bench-pipeline bench-engine bench-blocks train train-shipped labelled-data clean
+.PHONY: help setup setup-test demo test test-unit lint faults simulate bench-pipeline bench-growth bench-engine bench-blocks train train-shipped labelled-data clean
 
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -61,6 +61,9 @@ simulate: setup-test ## the worker on a model of Kafka and Redis in virtual time
 
 bench-pipeline: setup-test ## our worker: rate beside its peers, latency, costs, take-over, memory (half an hour); ARGS="--only paced" for one
 	$(BIN)/python -m benchmarks.pipeline $(ARGS)
+
+bench-growth: setup-test ## what more streams and workers cost, up to 2,000,000 and 8 (half an hour); ARGS="--quick" for a try
+	$(BIN)/python -m benchmarks.growth $(ARGS)
 
 bench-engine: setup-test ## our engine beside torch, ONNX Runtime and VADER, on one core (some minutes); ISA=avx2, avx512 or amx holds all to a set
 	$(BIN)/python -m benchmarks.engine --isa $(ISA) $(ARGS)

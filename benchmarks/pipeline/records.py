@@ -32,11 +32,16 @@ def produce(stack: LocalStack, num_records: int, num_streams: int) -> Backlog:
     """Produce the first `num_records` tweets of a feed with about `num_streams` accounts to a new topic."""
     topic = f"tweets.{uuid.uuid4().hex[:8]}"
     kafka_tools.create_topics(stack.kafka, {topic: NUM_PARTITIONS})
+    produce_to(stack, topic, num_records, num_streams)
+    return Backlog(topic, num_records)
+
+
+def produce_to(stack: LocalStack, topic: str, num_records: int, num_streams: int) -> None:
+    """The same to a topic that exists."""
     settings = load_settings(kafka=stack.kafka, topics=(topic,))
     records = islice(tweets(topic, num_streams, time.time() - num_records / EVENT_RATE), num_records)
     num_sent = asyncio.run(send_feed(settings, records, None, asyncio.Event()))
     assert num_sent == num_records
-    return Backlog(topic, num_records)
 
 
 def tweets(topic: str, num_streams: int, start_s: float, rate: float = EVENT_RATE) -> Iterator[FeedRecord]:

@@ -1,4 +1,4 @@
-"""Commands about the servers: stack, topics and check."""
+"""Commands about the servers: stack, topics, check and capacity."""
 
 from __future__ import annotations
 
@@ -75,6 +75,34 @@ def check(settings: Settings) -> None:
         print(f"{finding.name:<11} {verdict:<7} {finding.detail}", flush=True)
         worst = max(worst, finding.exit_code)
     raise typer.Exit(worst)
+
+
+@commands.command(
+    rich_help_panel=_PANEL,
+    epilog=examples(
+        "sentiment capacity --rate 100000 --kind tweets", "sentiment capacity --rate 500 --kind reviews --measure"
+    ),
+)
+@with_settings(*NETWORK[:3])
+def capacity(
+    settings: Settings,
+    rate: Annotated[float, typer.Option(help="Records a second")],
+    kind: Annotated[str, typer.Option(help="Kind of texts: tweets or reviews")] = "tweets",
+    streams: Annotated[int, typer.Option(help="Streams that have a state")] = 1_000_000,
+    core_hour: Annotated[float, typer.Option(help="Dollars an hour for a core with 2 GB of memory")] = 0.04,
+    redis_gib_hour: Annotated[float, typer.Option(help="Dollars an hour for a GiB of Redis")] = 0.02,
+    measure: Annotated[bool, typer.Option("--measure", help="Measure the engine on this machine first")] = False,
+) -> None:
+    """Print what a rate of records needs, and what a million texts cost, beside hosted services."""
+    from worker.tools.capacity import Prices, costs_of, lines, measure_costs, plan_capacity
+
+    costs, prices = costs_of(kind), Prices(core_hour, redis_gib_hour)
+    plan_capacity(rate, streams, costs, prices)
+    if measure:
+        from worker.network import load_engine
+
+        costs = measure_costs(kind, load_engine(settings))
+    print("\n".join(lines(rate, kind, streams, costs, prices)))
 
 
 def _exit_ok(signal_number: int, _: object) -> NoReturn:

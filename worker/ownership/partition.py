@@ -171,12 +171,7 @@ class Partition:
 
     def entry(self, stream: str) -> StreamEntry | None:
         """The latest state of a known stream, whether its commit is over or under way."""
-        if stream in self._pending:
-            return self._pending[stream]
-        if stream in self._states:
-            self._states.move_to_end(stream)
-            return self._states[stream]
-        return None
+        return self._pending[stream] if stream in self._pending else self._states.get(stream)
 
     def remember(self, found: Iterable[tuple[str, StreamEntry | None]]) -> None:
         """Keep what Redis answered for streams that were not known."""

@@ -21,8 +21,10 @@ from __future__ import annotations
 
 from math import exp2, sqrt
 from struct import Struct as Layout
+from struct import error as LayoutError  # noqa: N812 - it is a class
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from model import LABELS, StateError
@@ -34,8 +36,12 @@ MAX_REFERENCE_RECORDS: Final = 200  # from here on the reference forgets: each n
 MIN_DEVIATION: Final = 0.25  # floor of the standard deviation, in scores
 MAX_DEVIATION: Final = 2.5  # a single score counts for at most this many standard deviations
 
-_VERSION: Final = 1
-_LAYOUT: Final = Layout("<B 3d Qq I2d dQdqd dQdqd")
+_VERSION: Final = 2
+_MEANS: Final = Layout("<5d")  # score, magnitude, weight, reference mean and variance
+_SIDE: Final = Layout("<3d")  # statistic, score sum, before
+_INTEGERS: Final = msgspec.msgpack.Decoder(list[int])
+_OLD_VERSION: Final = 1
+_OLD_LAYOUT: Final = Layout("<B 3d Qq I2d dQdqd dQdqd")  # version, then the fields of mood and sides in order
 
 
 class Cusum(Struct, frozen=True, gc=False):
@@ -52,7 +58,7 @@ _AT_REST: Final = Cusum()
 
 
 class MoodState(Struct, frozen=True, gc=False):
-    """A stream's mood, of fixed size; it depends on the stream's records alone.
+    """A stream's mood, of bounded size; it depends on the stream's records alone.
 
     `weight` is the sum of the records' weights as of `time_ms`, the stream's clock.
     """
@@ -68,27 +74,62 @@ class MoodState(Struct, frozen=True, gc=False):
     up: Cusum = _AT_REST
     down: Cusum = _AT_REST
 
-    def to_bytes(self) -> bytes:
-        """Encode as `_LAYOUT`, little endian: a version byte, then the fields in order."""
-        up, down = self.up, self.down
-        return _LAYOUT.pack(
-            _VERSION,
-            *(self.score, self.magnitude, self.weight, self.num_records, self.time_ms),
-            *(self.reference_records, self.reference_mean, self.reference_variance),
-            *(up.statistic, up.num_records, up.score_sum, up.since_ms, up.before),
-            *(down.statistic, down.num_records, down.score_sum, down.since_ms, down.before),
-        )
+    def to_bytes(self, origin_ms: int = 0) -> bytes:
+        """Encode for `from_bytes` with the same `origin_ms`; the closer it is to the clock, the fewer bytes.
+
+        A version byte, the number of bytes of the integers, the integers as a MessagePack array, the floats, little
+        endian. A side at rest is a zero among the integers and has no floats.
+        """
+        # A full reference, which most have, is a zero: one byte less.
+        integers = [self.num_records, origin_ms - self.time_ms, MAX_REFERENCE_RECORDS - self.reference_records]
+        floats = _MEANS.pack(self.score, self.magnitude, self.weight, self.reference_mean, self.reference_variance)
+        for side in (self.up, self.down):
+            integers.append(side.num_records)
+            if side.num_records:
+                integers.append(origin_ms - side.since_ms)
+                floats += _SIDE.pack(side.statistic, side.score_sum, side.before)
+        packed = msgspec.msgpack.encode(integers)
+        return bytes((_VERSION, len(packed))) + packed + floats
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> MoodState:
-        """Decode the bytes of `to_bytes`. Raises StateError when their version or size is wrong."""
+    def from_bytes(cls, data: bytes, origin_ms: int = 0) -> MoodState:
+        """Decode the bytes of `to_bytes`, and of version 1. Raises StateError when their version or size is wrong."""
+        if data[:1] == bytes([_OLD_VERSION]):
+            return cls._from_old_bytes(data)
         if data[:1] != bytes([_VERSION]):
             raise StateError(f"mood state: version {data[:1].hex() or 'missing'}, this is version {_VERSION:02x}")
-        if len(data) != _LAYOUT.size:
-            raise StateError(f"mood state: {len(data)} bytes, version {_VERSION} has {_LAYOUT.size}")
-        _, *fields = _LAYOUT.unpack(data)
+        try:
+            begin = 2 + data[1]
+            num_records, age_ms, num_lacking, *of_sides = _INTEGERS.decode(data[2:begin])
+            score, magnitude, weight, mean, variance = _MEANS.unpack_from(data, begin)
+            sides, end = [], begin + _MEANS.size
+            for _ in range(2):
+                side, end = _decode_side(data, end, of_sides, origin_ms)
+                sides.append(side)
+        except (msgspec.DecodeError, IndexError, ValueError, LayoutError) as error:
+            raise StateError(f"mood state: {len(data)} bytes, truncated or altered") from error
+        if len(data) != end or of_sides:
+            raise StateError(f"mood state: {len(data)} bytes, its own lengths say {end}")
+        reference = (MAX_REFERENCE_RECORDS - num_lacking, mean, variance)
+        return cls(score, magnitude, weight, num_records, origin_ms - age_ms, *reference, *sides)
+
+    @classmethod
+    def _from_old_bytes(cls, data: bytes) -> MoodState:
+        if len(data) != _OLD_LAYOUT.size:
+            raise StateError(f"mood state: {len(data)} bytes, version {_OLD_VERSION} has {_OLD_LAYOUT.size}")
+        _, *fields = _OLD_LAYOUT.unpack(data)
         sides = [Cusum(*fields[8:13]), Cusum(*fields[13:])]
         return cls(*fields[:8], *sides)
+
+
+def _decode_side(data: bytes, at: int, integers: list[int], origin_ms: int) -> tuple[Cusum, int]:
+    """A side whose floats begin at `at`, and where they end; takes its own from the front of `integers`."""
+    num_records = integers.pop(0)
+    if not num_records:
+        return _AT_REST, at
+    since_ms = origin_ms - integers.pop(0)
+    statistic, score_sum, before = _SIDE.unpack_from(data, at)
+    return Cusum(statistic, num_records, score_sum, since_ms, before), at + _SIDE.size
 
 
 class Shift(Struct, frozen=True, gc=False):

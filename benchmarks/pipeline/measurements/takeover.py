@@ -55,7 +55,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class _Kill:
+class Kill:
     """Wall-clock times of a kill and of what followed."""
 
     killed_s: float
@@ -82,9 +82,10 @@ def measure_takeover(bench: Bench) -> Report:
     """A row for each span of time, of our worker and of the one before."""
     amounts = bench.amounts
     report = Report(f"takeover: {amounts.rate:g} records/s, {amounts.partitions} partitions, kill -9", COLUMNS, [])
-    rows = {
-        program.name: _rows(program, asyncio.run(_kills(bench, program, report.problems))) for program in bench.workers
-    }
+    rows = {}
+    for program in bench.workers:
+        kills = asyncio.run(kill_again_and_again(bench, program, bench.workplace(amounts.partitions), report.problems))
+        rows[program.name] = span_rows(program.name, kills)
     report.rows = [row for of_program in reversed(rows.values()) for row in of_program]
     if bench.before:
         for heading, ours, before in zip(SPANS.values(), rows[OURS.name], rows[bench.before.name], strict=True):
@@ -95,24 +96,24 @@ def measure_takeover(bench: Bench) -> Report:
     return report
 
 
-def _rows(program: Program, kills: Sequence[_Kill]) -> list[dict[str, Any]]:
+def span_rows(name: str, kills: Sequence[Kill]) -> list[dict[str, Any]]:
+    """A row for each of SPANS."""
     num_mid_commit = sum(kill.is_mid_commit for kill in kills)
     rows = []
     for span, heading in SPANS.items():
         found_s = [kill.spans_s()[span] for kill in kills]
         p50_s, p99_s = np.quantile(found_s, (0.5, 0.99)).tolist()
-        row = {"program": f"{program.name}: {heading}", "span": span, "kills": len(kills)}
+        row = {"program": f"{name}: {heading}", "span": span, "kills": len(kills)}
         row |= {"kills_mid_commit": num_mid_commit, "p50_s": p50_s, "p99_s": p99_s, "max_s": max(found_s)}
         rows.append(row | {"spans_s": found_s})
     return rows
 
 
-async def _kills(bench: Bench, program: Program, problems: list[str]) -> list[_Kill]:
-    """Kill a worker again and again, while records flow. Problems are appended to `problems`."""
-    workplace = bench.workplace(bench.amounts.partitions)
+async def kill_again_and_again(bench: Bench, program: Program, workplace: Workplace, problems: list[str]) -> list[Kill]:
+    """Kill a worker again and again, while records flow; deletes the topics. Problems are appended to `problems`."""
     workers: list[ProgramProcess] = []
     is_over = False
-    kills: list[_Kill] = []
+    kills: list[Kill] = []
     with Coordinator(bench.stack.kafka, workplace.settings.group) as coordinator, ExitStack() as ended:
         ended.callback(workplace.delete_topics)
 
@@ -145,7 +146,7 @@ async def _kill(
     coordinator: Coordinator,
     traffic: Traffic,
     workplace: Workplace,
-) -> _Kill:
+) -> Kill:
     """Kill one worker once both are settled, and wait until the other has taken over all of its partitions."""
     partitions = await _settle([victim, *survivors], traffic, workplace)
     is_mid_commit = await asyncio.to_thread(_stop_mid_commit, victim, coordinator, workplace, partitions)
@@ -167,7 +168,7 @@ async def _kill(
         return first_s.keys() == partitions
 
     await traffic.wait_for(has_all, TIMEOUT_S, "events of the killed worker's partitions")
-    return _Kill(killed_s, detected_s, assigned_s, min(first_s.values()), max(first_s.values()), is_mid_commit)
+    return Kill(killed_s, detected_s, assigned_s, min(first_s.values()), max(first_s.values()), is_mid_commit)
 
 
 async def _settle(workers: Sequence[ProgramProcess], traffic: Traffic, workplace: Workplace) -> set[int]:

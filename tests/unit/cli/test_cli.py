@@ -28,6 +28,7 @@ COMMANDS = (
     "stack",
     "topics",
     "check",
+    "capacity",
     "feed",
     "tail",
     "deadletters list",

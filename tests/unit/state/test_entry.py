@@ -39,12 +39,62 @@ def test_an_entry_without_mood_survives_encoding_and_decoding() -> None:
     assert StreamEntry.from_bytes(entry.to_bytes(FINGERPRINT), CONFIG, FINGERPRINT).mood is None
 
 
-def test_the_header_bytes_are_those_of_earlier_versions() -> None:
-    assert new_entry(ResetReason.EXPIRED).to_bytes(FINGERPRINT)[:20].hex() == "01028d0003000000000000000068e5cf8b010000"
+OLD_HEADER = "01028d0003000000000000000068e5cf8b010000"
+OLD_MOOD = (
+    "01 000000000000e03f 000000000000e03f 000000000000f03f 0100000000000000 0068e5cf8b010000"
+    " 01000000 000000000000e03f 0000000000000000" + " 0000000000000000" * 10
+)
+
+
+def old_entry(reset: ResetReason | None = None) -> bytes:
+    """The bytes of `new_entry` as versions before the second format wrote them."""
+    header = bytearray.fromhex(OLD_HEADER)
+    header[1] = 0 if reset is None else 1 + list(ResetReason).index(reset)
+    return bytes(header) + bytes.fromhex(OLD_MOOD) + new_entry().state.to_bytes(FINGERPRINT)
+
+
+def test_an_entry_of_an_earlier_version_is_read() -> None:
+    entry, back = new_entry(), StreamEntry.from_bytes(old_entry(), CONFIG, FINGERPRINT)
+    assert (back.mood, back.num_records, back.time_ms, back.reset) == (entry.mood, 3, 1_700_000_000_000, None)
+    assert np.array_equal(back.state.carried, entry.state.carried)
+    assert bytes.fromhex(OLD_HEADER)[1] == 2  # in OLD_HEADER, that is the reason
+    whole = bytes.fromhex(OLD_HEADER) + old_entry()[20:]
+    assert StreamEntry.from_bytes(whole, CONFIG, FINGERPRINT).reset is ResetReason.EXPIRED
+
+
+@pytest.mark.parametrize("length", [1, 19, 20, 100, 161])
+def test_a_truncated_entry_of_an_earlier_version_is_refused(length: int) -> None:
+    with pytest.raises(StateError):
+        StreamEntry.from_bytes(old_entry()[:length], CONFIG, FINGERPRINT)
+
+
+def test_the_header_bytes_are_those_of_this_format() -> None:
+    assert new_entry(ResetReason.EXPIRED).to_bytes(FINGERPRINT)[:15].hex() == "020c31930203cf0000018bcfe56800"
+
+
+def test_an_entry_of_the_packaged_size_fits_the_smaller_room_of_redis_allocator() -> None:
+    mood, time_ms = None, 1_700_000_000_000
+    for number in range(300):
+        mood, _ = MoodTracker(load_settings()).update(mood, 0.5 if number % 3 else -0.1, time_ms + 86_000_000 * number)
+    assert mood is not None
+    assert (mood.up.num_records > 0) != (mood.down.num_records > 0)
+    state = StreamState(np.ones((2, 96), np.float32), 300)
+    entry = StreamEntry(state, mood, 300, mood.time_ms)
+    assert len(entry.to_bytes(FINGERPRINT)) <= 890
+
+
+def test_a_header_that_was_altered_is_refused() -> None:
+    data = bytearray(new_entry().to_bytes(FINGERPRINT))
+    data[4] = 7  # a reason that there is not
+    with pytest.raises(StateError, match="reset reason 7"):
+        StreamEntry.from_bytes(bytes(data), CONFIG, FINGERPRINT)
+    data[1] += 1
+    with pytest.raises(StateError):
+        StreamEntry.from_bytes(bytes(data), CONFIG, FINGERPRINT)
 
 
 def test_each_reason_keeps_its_number() -> None:
-    numbers = {reset: new_entry(reset).to_bytes(FINGERPRINT)[1] for reset in [None, *ResetReason]}
+    numbers = {reset: new_entry(reset).to_bytes(FINGERPRINT)[4] for reset in [None, *ResetReason]}
     assert numbers == {
         None: 0,
         ResetReason.HISTORY_LOST: 1,

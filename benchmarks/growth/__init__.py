@@ -1,0 +1,1 @@
+"""Benchmark of the worker over a growing number of streams and workers: `python -m benchmarks.growth`."""

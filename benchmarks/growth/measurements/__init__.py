@@ -1,0 +1,1 @@
+"""What is measured, one measurement a file; each gives a `Report`."""
