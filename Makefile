@@ -64,6 +64,10 @@ bench-pipeline: setup-test ## our worker: rate beside its peers, latency, costs,
 bench-engine: setup-test ## our engine beside torch, ONNX Runtime and VADER, on one core (some minutes)
 	$(BIN)/python -m benchmarks.engine $(ARGS)
 
+frontier: labelled-data setup-test ## accuracy, speed and price beside other classifiers: make frontier DATA=folder (half an hour)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[frontier]'
+	$(BIN)/python -m benchmarks.frontier --data "$(DATA)" $(ARGS)
+
 train: setup-test ## train a checkpoint: make train ARGS="--help"
 	$(BIN)/sentiment train $(ARGS)
 
@@ -72,7 +76,7 @@ train-shipped: labelled-data setup-test ## repeat the training of the shipped ch
 	$(BIN)/sentiment train --data "$(DATA)" --run runs/shipped --all-films runs/rehearsal
 
 labelled-data: # asked for before anything is downloaded
-	@if [ ! -d "$(DATA)" ]; then echo "Say where the labelled corpora are: make train-shipped DATA=folder" >&2; exit 2; fi
+	@if [ ! -d "$(DATA)" ]; then echo "Say where the labelled corpora are: make $(firstword $(MAKECMDGOALS)) DATA=folder" >&2; exit 2; fi
 
 clean: ## remove .venv and everything else that was built; training runs stay
 	rm -f .coverage .coverage.*
