@@ -13,7 +13,7 @@ THREADS := 2
 # Without torch its classes and decorators have no types: mypy is strict about them where it is installed.
 WITHOUT_TORCH := --allow-subclassing-any --allow-untyped-decorators --no-warn-return-any --no-warn-unused-ignores
 
-.PHONY: setup-dev coverage format lock
+.PHONY: setup-dev coverage format lock frontier gpu-check
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ bench-pipeline: setup-test ## our worker: rate beside its peers, latency, costs,
 
 bench-engine: setup-test ## our engine beside torch, ONNX Runtime and VADER, on one core (some minutes)
 	$(BIN)/python -m benchmarks.engine $(ARGS)
+
+gpu-check: setup-test ## on a machine with an NVIDIA GPU: laws, errors, rates beside cuDNN, a worker; JSON on standard output (six minutes)
+	@$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 frontier: labelled-data setup-test ## accuracy, speed and price beside other classifiers: make frontier DATA=folder (half an hour)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[frontier]'

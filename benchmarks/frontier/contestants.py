@@ -86,7 +86,7 @@ def tfidf(examples: Sequence[Example]) -> Read:
     """TF-IDF of words and pairs of words, and a logistic regression."""
     from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415 - named if it is missing
 
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, max_features=300_000, sublinear_tf=True)
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, max_features=100_000, sublinear_tf=True)
     return _regression(vectorizer.fit_transform([each.text for each in examples]), examples, vectorizer.transform)
 
 
