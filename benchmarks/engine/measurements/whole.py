@@ -10,6 +10,7 @@ import numpy as np
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from benchmarks.engine.figures import Bar, BenchRow
+from benchmarks.engine.measurements.path import measure_path
 from benchmarks.engine.timing import best_seconds, cpu_seconds
 from model.checkpoint import Checkpoint
 from model.errors import ComparisonError
@@ -41,6 +42,8 @@ def measure_whole(
         *(_against_vader(checkpoint, precision, before, timed, batch, num_rounds) for precision in CPU_PRECISIONS),
         _tokenising(checkpoint, before, timed, batch, num_rounds),
     ]
+    on_progress("the whole path over its word network")
+    rows += measure_path(checkpoint, before, timed, batch, num_rounds)
     on_progress("hot streams and pieces")
     engine = InferenceEngine(checkpoint)
     return [*rows, _hot_stream(engine, timed, batch, num_rounds), _pieces(engine, timed, batch, num_rounds)]
