@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -44,11 +45,11 @@ def onnx_network(checkpoint: Checkpoint) -> Read:
     return read
 
 
-def _session(checkpoint: Checkpoint) -> object:
+def _session(checkpoint: Checkpoint) -> Any:
     import onnxruntime  # noqa: PLC0415 - named if it is missing
     from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415
 
-    def gates(name: str) -> np.ndarray:
+    def gates(name: str) -> Any:
         i, f, g, o = np.split(checkpoint.weights[f"word.lstm.{name}"].astype(np.float32), 4)
         return np.concatenate([i, o, f, g])
 

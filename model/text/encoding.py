@@ -111,7 +111,7 @@ class Vocabulary(NamedTuple):
 
 
 @_compiled
-def _is_space(char: Any) -> bool:
+def _is_space(char: Any) -> Any:
     """`str.isspace` of the character."""
     if char < 128:
         return (_PROPERTIES[char] & _SPACE) != 0
@@ -121,7 +121,7 @@ def _is_space(char: Any) -> bool:
 
 
 @_compiled
-def _is_cjk(char: Any) -> bool:
+def _is_cjk(char: Any) -> Any:
     if char >= _FIRST_CJK:
         for at in range(_CJK.shape[0]):
             if _CJK[at, 0] <= char <= _CJK[at, 1]:
@@ -138,7 +138,7 @@ def _hash(chars: Any, begin: int, end: int) -> Any:
 
 
 @_compiled
-def _slot_of(slots: Any, entries: Any, inside: Any, chars: Any, begin: int, end: int, value: int) -> int:
+def _slot_of(slots: Any, entries: Any, inside: Any, chars: Any, begin: int, end: int, value: int) -> Any:
     """The slot of the entry with these characters and this hash, or the free one that it would get; -1 if it is far."""
     mask = slots.shape[0] - 1
     for probe in range(_MAX_PROBES):
@@ -157,7 +157,7 @@ def _slot_of(slots: Any, entries: Any, inside: Any, chars: Any, begin: int, end:
 
 
 @_compiled
-def _find(slots: Any, entries: Any, inside: Any, chars: Any, begin: int, end: int) -> int:
+def _find(slots: Any, entries: Any, inside: Any, chars: Any, begin: int, end: int) -> Any:
     """The entry with these characters, or -1."""
     slot = _slot_of(slots, entries, inside, chars, begin, end, _hash(chars, begin, end))
     return np.int64(slots[slot]) - 1 if slot >= 0 else -1
@@ -251,7 +251,7 @@ def _lower_word(chars: Any, begin: int, end: int, word: Any) -> int:
 
 
 @_compiled
-def _bucket(word: Any, length: int, num_buckets: int) -> int:
+def _bucket(word: Any, length: int, num_buckets: int) -> Any:
     """CRC-32 of ASCII characters, modulo `num_buckets`."""
     crc = np.uint32(0xFFFFFFFF)
     for place in range(length):
@@ -322,7 +322,10 @@ def encode_texts(
     words = vocabulary.words
     word_slots, word_entries, word_chars, word_ids = words.slots, words.entries, words.chars, words.ids
     num_words, num_buckets = vocabulary.num_words, vocabulary.num_buckets
-    number = at = begin = np.int64(0)
+    number: Any = np.int64(0)
+    at: Any = np.int64(0)
+    begin: Any = np.int64(0)
+    zero: Any = np.int64(0)
     for text in range(text_ends.shape[0]):
         before, text_end, place = number, text_ends[text], begin
         while place < text_end:
@@ -330,7 +333,7 @@ def encode_texts(
                 place += 1
                 continue
             end = _chunk_end(chars, place, text_end)
-            id_end = np.int64(-1)
+            id_end: Any = np.int64(-1)
             if _is_url(chars, place, end):
                 id_end = _write(vocabulary.url, ids, at)
             elif end - place <= MAX_TABLE_CHARS:
@@ -346,7 +349,7 @@ def encode_texts(
                             id_end = _write(vocabulary.user, ids, id_end)
                         else:
                             length = last - first
-                            row = _find(word_slots, word_entries, word_chars, word, np.int64(0), length)
+                            row = _find(word_slots, word_entries, word_chars, word, zero, length)
                             found = word_ids[row] if row >= 0 else num_words + _bucket(word, length, num_buckets)
                             id_end = _write(found, ids, id_end)
                             if length > 2 and num_capitals == length:
