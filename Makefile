@@ -14,7 +14,7 @@ ISA := native
 # Without torch its classes and decorators have no types: mypy is strict about them where it is installed.
 WITHOUT_TORCH := --allow-subclassing-any --allow-untyped-decorators --no-warn-return-any --no-warn-unused-ignores
 
-.PHONY: setup-dev coverage format lock
+.PHONY: setup-dev coverage format lock frontier gpu-check
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -71,6 +71,13 @@ bench-engine: setup-test ## our engine beside torch, ONNX Runtime and VADER, on 
 bench-blocks: setup-test ## rates of the products for each block of sums that the kernels could use (a minute)
 	$(BIN)/python -m benchmarks.engine.blocks
 
+gpu-check: setup-test ## on a machine with an NVIDIA GPU: laws, errors, rates beside cuDNN, a worker; JSON on standard output (six minutes)
+	@$(BIN)/python -m benchmarks.gpu $(ARGS)
+
+frontier: labelled-data setup-test ## accuracy, speed and price beside other classifiers: make frontier DATA=folder (half an hour)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[frontier]'
+	$(BIN)/python -m benchmarks.frontier --data "$(DATA)" $(ARGS)
+
 train: setup-test ## train a checkpoint: make train ARGS="--help"
 	$(BIN)/sentiment train $(ARGS)
 
@@ -79,7 +86,7 @@ train-shipped: labelled-data setup-test ## repeat the training of the shipped ch
 	$(BIN)/sentiment train --data "$(DATA)" --run runs/shipped --all-films runs/rehearsal
 
 labelled-data: # asked for before anything is downloaded
-	@if [ ! -d "$(DATA)" ]; then echo "Say where the labelled corpora are: make train-shipped DATA=folder" >&2; exit 2; fi
+	@if [ ! -d "$(DATA)" ]; then echo "Say where the labelled corpora are: make $(firstword $(MAKECMDGOALS)) DATA=folder" >&2; exit 2; fi
 
 clean: ## remove .venv and everything else that was built; training runs stay
 	rm -f .coverage .coverage.*

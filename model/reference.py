@@ -74,7 +74,7 @@ class ReferenceNetwork:
 
     def _read_piece(self, opened: OpenText, text: str, final: bool) -> OpenText:
         chunks, pending = cut_piece(opened.pending, text, final)
-        ids, _ = self._tokenizer.encode_chunks(chunks)
+        ids = np.array([row for chunk in chunks for row in self._tokenizer.chunk_ids(chunk)], np.intp)
         hidden, cell, maximum = opened.words.astype(np.float64)
         inputs = self.tensors["word.embedding.weight"][ids]
         read = _lstm(self.tensors, "word.lstm", inputs, np.stack([hidden, cell]))

@@ -14,7 +14,7 @@ from rich.console import Console
 from benchmarks.engine.instruction_sets import Isa, hold_to, is_available
 from benchmarks.engine.tables import print_tables
 from benchmarks.machine import cpu_flags
-from model import ModelError
+from model import DataError, ModelError, read_examples
 from worker.cli.options import examples, with_settings
 from worker.settings import Settings
 from worker.tools.simulate import Feed
@@ -34,10 +34,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     ),
 )
 @with_settings("checkpoint")
-def engine(
+def engine(  # noqa: PLR0913, PLR0917 - what the command line may say
     settings: Settings,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of the tables")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Every row in seconds; the figures mean nothing")] = False,
+    texts_file: Annotated[
+        Path | None,
+        typer.Option("--texts", metavar="FILE", help="Texts for the whole engine (default: simulated)"),
+    ] = None,
     plots: Annotated[
         Path | None, typer.Option("--plots", metavar="DIR", help="Draw roofline.svg and scaling.svg there")
     ] = None,
@@ -61,7 +65,10 @@ def engine(
             f"the benchmark needs packages that serving does not ({error}): pip install '.[bench]'"
         ) from error
 
-    texts = simulated_tweets(num_bench_texts(quick=quick))
+    num_texts = num_bench_texts(quick=quick)
+    texts = [each.text for each in read_examples(texts_file)] if texts_file else simulated_tweets(num_texts)
+    if len(texts) < num_texts:
+        raise DataError(f"{texts_file}: {len(texts):,} texts, {num_texts:,} are needed")
     with Console(stderr=True).status("preparing") as status:
         measured = measure_engine(
             texts,

@@ -51,21 +51,20 @@ class Batch:
         self.resets: list[str | None] = [None] * len(requests)
         for place in starts_of(num_requests)[was_reset].tolist():
             self.resets[place] = NOT_FINITE
-        self.texts: list[str] = []  # the pending text and the request's own
+        self.texts: list[str] = []  # the pending text and the request's own, without the chunk that is pending after it
         self.num_pending: list[int] = []  # characters that were pending before the request
         self.pending_after: list[str] = []
-        self.chunks: list[list[str]] = []
         for state, indices in zip(self.states, members.values(), strict=True):
             pending = state.open_text.pending if state.open_text else ""
             for index in indices:
                 _, text, final, _ = requests[index]
                 self.num_pending.append(len(pending))
-                self.texts.append(pending + text)
-                chunks, pending = cut_piece(pending, text, final)
-                self.chunks.append(chunks)
+                text = pending + text
+                pending = "" if final else cut_piece("", text, final=False)[1]
+                self.texts.append(text[: len(text) - len(pending)])
                 self.pending_after.append(pending)
-        self.ids, self.chunk_tokens = tokenizer.encode_chunks(list(chain.from_iterable(self.chunks)))
-        self.num_chunks: IntArray = np.array(list(map(len, self.chunks)), np.intp)
+        encoded = tokenizer.encode_texts(self.texts)
+        self.ids, self.num_chunks, self.chunk_tokens, self.chunk_starts, self.chunk_ends = encoded
         tokens_until = np.concatenate([[0], np.cumsum(self.chunk_tokens)])[np.cumsum(self.num_chunks)]
         self.num_tokens: IntArray = np.diff(tokens_until, prepend=0)
         self.plan: Schedule = schedule(

@@ -20,6 +20,7 @@ from model.config import LABELS
 from model.inference.batch import Batch, Request
 from model.inference.devices import Device, Precision, check_device, make_network
 from model.inference.kernels.cpu import WordReadouts
+from model.inference.schedule import starts_of
 from model.inference.state import FloatArray, StreamState
 from model.text.tokenizer import Tokenizer
 
@@ -148,8 +149,15 @@ class InferenceEngine:
 
     def _words(self, batch: Batch, readouts: WordReadouts, addend: FloatArray) -> list[list[Word]]:
         top, changes = self._network.top_changes(batch.plan, readouts, addend, batch.num_chunks, batch.chunk_tokens)
-        columns = (batch.texts, batch.num_pending, batch.chunks, top.tolist(), changes.tolist())
-        return list(map(_find_words, *columns))
+        request, column = np.nonzero(top >= 0)
+        chunk = starts_of(batch.num_chunks)[request] + top[request, column]
+        found: list[list[Word]] = [[] for _ in batch.texts]
+        spans = (request, batch.chunk_starts[chunk], batch.chunk_ends[chunk], changes[request, column])
+        for place, start, end, change in zip(*(values.tolist() for values in spans), strict=True):
+            word = _shown_word(batch.texts[place], start, end, batch.num_pending[place], change)
+            if word is not None:
+                found[place].append(word)
+        return found
 
 
 def _split_into_batches(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
@@ -177,28 +185,18 @@ def _states_after(batch: Batch, readouts: WordReadouts, states: FloatArray) -> l
     return after
 
 
-def _find_words(text: str, num_pending: int, chunks: list[str], numbers: list[int], changes: list[float]) -> list[Word]:
-    """The words to show for the chunks with these `numbers` (-1: none), without the quotes and stops around them.
+def _shown_word(text: str, start: int, end: int, num_pending: int, change: float) -> Word | None:
+    """The chunk text[start:end] without the quotes and stops around it; None if it belongs to an earlier piece.
 
     The first `num_pending` characters of `text` belong to an earlier piece: they are not shown, and indices start after
     them.
     """
-    starts, at = [], 0
-    for chunk in chunks[: max(numbers) + 1]:
-        starts.append(at := text.index(chunk, at))
-        at += len(chunk)
-    words = []
-    for number, change in zip(numbers, changes, strict=True):
-        if number < 0:
-            break
-        opening, shown = _trimmed(chunks[number])
-        start = starts[number] + opening
-        end = start + len(shown)
-        if start < num_pending:
-            start, shown = num_pending, text[num_pending:end]
-        if start < end:
-            words.append(Word(shown, start - num_pending, end - num_pending, change))
-    return words
+    opening, shown = _trimmed(text[start:end])
+    start += opening
+    end = start + len(shown)
+    if start < num_pending:
+        start, shown = num_pending, text[num_pending:end]
+    return Word(shown, start - num_pending, end - num_pending, change) if start < end else None
 
 
 def _trimmed(chunk: str) -> tuple[int, str]:

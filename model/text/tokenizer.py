@@ -1,8 +1,9 @@
 """Turns text into token ids. A text gives the same ids whole and in pieces, wherever it is split.
 
 A text is cut into chunks: runs of characters other than whitespace, at most MAX_CHUNK_CHARS long; each CJK character is
-a chunk of its own. All further steps are pure functions of one chunk (`normalise.py`), so their results are cached. The
-last chunk of a piece may be unfinished: it stays `pending` until the next piece arrives.
+a chunk of its own. All further steps are pure functions of one chunk (`normalise.py`), so ordinary words are looked up
+by compiled loops (`encoding.py`), which also keep the ids of other chunks. The last chunk of a piece may be unfinished:
+it stays `pending` until the next piece arrives.
 
 The id of a word is its line number in the vocabulary, from 0. An unknown word gets one of `num_buckets` ids after
 those, chosen by CRC-32.
@@ -11,30 +12,39 @@ those, chosen by CRC-32.
 from __future__ import annotations
 
 import re
-from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.text.normalise import SPECIAL_TOKENS, URL, split_chunk, write_word
+from model.text.encoding import (
+    CHARS,
+    CJK_RANGES,
+    IDS,
+    MAX_CHUNK_CHARS,
+    MAX_TABLE_CHARS,
+    WAS_USED,
+    Table,
+    Vocabulary,
+    encode_texts,
+    insert_all,
+)
+from model.text.normalise import ALLCAPS, SPECIAL_TOKENS, URL, USER, split_chunk
 
 IntArray = NDArray[np.intp]
 
 TOKENIZER_VERSION = 1
-MAX_CHUNK_CHARS = 512  # bounds the pending text that a stream stores
 
-_PACKED = np.dtype(np.intc)  # type code "i" of the module `array`
-_MAX_CACHED_CHUNKS = 1 << 16  # in each of two generations: about 25 MB together
-_MAX_CACHED_CHUNK_CHARS = 64  # longer chunks hardly ever repeat
+_MAX_CACHED_CHUNKS = 1 << 16  # about 8 MB
+_CHUNK_CHARS, _CHUNK_IDS = 16, 4  # room in the cache for so many on average
 
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_CJK = "".join(f"{chr(first)}-{chr(last)}" for first, last in CJK_RANGES)
 _CHUNK = re.compile(rf"[{_CJK}]|[^\s{_CJK}]{{1,{MAX_CHUNK_CHARS}}}")
 _CJK_CHAR, _BEYOND_ASCII = re.compile(f"[{_CJK}]"), re.compile(r"[^\x00-\x7f]+")
-# Fast paths: for these chunks the result of `normalise.py` is known without running its pattern.
-_PLAIN_URL = re.compile(r"https?://[!-%'-;=?-~]*")  # ASCII without HTML entities or tags
-_PLAIN_WORD = re.compile(r"""(["'(]*)(?!https?\b|www\b|[xX]D)([a-zA-Z]+(?:'[a-zA-Z]+)*)([.,!?"')]*)""")
+_BEFORE, _AFTER = "\"'(", ".,!?\"')"  # punctuation around a word, which `encoding.py` looks up apart
 
 
 def cut(text: str) -> list[str]:
@@ -51,11 +61,19 @@ def _is_cut_by_spaces(text: str) -> bool:
 
 def cut_piece(pending: str, text: str, final: bool) -> tuple[list[str], str]:
     """The chunks that are complete after `pending + text`, and the new pending chunk (empty if `final`)."""
-    chunks = cut(pending + text if pending else text)
-    if final or not chunks:
-        return chunks, ""
-    last_char = text[-1:] or pending[-1:]
-    return (chunks, "") if last_char.isspace() else (chunks, chunks.pop())
+    whole = pending + text
+    chunks = cut(whole)
+    return (chunks, "") if final or not chunks or whole[-1].isspace() else (chunks, chunks.pop())
+
+
+class EncodedTexts(NamedTuple):
+    """The ids of texts, text after text, and the chunks they come from."""
+
+    ids: IntArray  # (tokens,)
+    num_chunks: IntArray  # (texts,)
+    chunk_tokens: IntArray  # (chunks,): the number of tokens of each chunk
+    chunk_starts: IntArray  # (chunks,): where the chunk begins in its text
+    chunk_ends: IntArray  # (chunks,)
 
 
 class Tokenizer:
@@ -65,7 +83,10 @@ class Tokenizer:
         self.num_words = len(words)
         self._num_buckets = num_buckets
         self._ids = {word: row for row, word in enumerate(words)}
-        self._cache = _Cache(self._pack)
+        self._vocabulary = Vocabulary(
+            _table_of(words), self.num_words, num_buckets, *map(self.word_id, (URL, USER, ALLCAPS))
+        )
+        self._known = _empty_cache()
 
     @staticmethod
     def split(text: str) -> list[str]:
@@ -74,19 +95,69 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The ids of a whole text."""
-        ids: list[int] = self.encode_chunks(cut(text))[0].tolist()
+        ids: list[int] = self.encode_texts([text]).ids.tolist()
         return ids
 
-    def encode_chunks(self, chunks: Sequence[str]) -> tuple[IntArray, IntArray]:
-        """The ids of all chunks one after the other (tokens,), and the number of ids of each chunk (chunks,)."""
-        packed = list(map(self._cache.__getitem__, chunks))
-        ids = np.frombuffer(b"".join(packed), _PACKED).astype(np.intp)
-        num_bytes = np.fromiter(map(len, packed), np.intp, len(packed))
-        return ids, num_bytes // _PACKED.itemsize
+    def encode_texts(self, texts: Sequence[str]) -> EncodedTexts:
+        """The ids of whole texts, or of pieces without their pending chunk."""
+        chars = _chars("".join(texts))
+        text_ends = np.cumsum(np.fromiter(map(len, texts), np.intp, len(texts)))
+        num_chunks = np.empty(len(texts), np.intp)
+        chunk_starts, chunk_ends, chunk_tokens = np.empty((3, len(chars)), np.intp)
+        num_ids = len(chars)
+        while True:
+            ids = np.empty(num_ids, np.intp)
+            total, num_ids = encode_texts(
+                chars,
+                text_ends,
+                self._vocabulary,
+                self._known,
+                np.empty(MAX_TABLE_CHARS, np.uint32),
+                ids,
+                num_chunks,
+                chunk_starts,
+                chunk_ends,
+                chunk_tokens,
+            )
+            if num_ids <= len(ids):
+                break
+        encoded = EncodedTexts(
+            ids[:num_ids], num_chunks, chunk_tokens[:total], chunk_starts[:total], chunk_ends[:total]
+        )
+        missing = np.flatnonzero(encoded.chunk_tokens < 0)
+        return self._completed(encoded, texts, missing) if len(missing) else encoded
+
+    def _completed(self, encoded: EncodedTexts, texts: Sequence[str], missing: IntArray) -> EncodedTexts:
+        """`encoded` with the ids of the chunks that the loops did not know, which they know from now on."""
+        of_text = np.searchsorted(np.cumsum(encoded.num_chunks), missing, side="right").tolist()
+        spans = zip(of_text, encoded.chunk_starts[missing].tolist(), encoded.chunk_ends[missing].tolist(), strict=True)
+        chunks = [texts[text][start:end] for text, start, end in spans]
+        found = {chunk: self.chunk_ids(chunk) for chunk in dict.fromkeys(chunks)}
+        self._remember(found)
+        new = [found[chunk] for chunk in chunks]
+        num_new = np.fromiter(map(len, new), np.intp, len(new))
+        chunk_tokens = encoded.chunk_tokens
+        chunk_tokens[missing] = 0
+        places = np.cumsum(chunk_tokens)[missing]
+        chunk_tokens[missing] = num_new
+        flat = np.fromiter(chain.from_iterable(new), np.intp)
+        return encoded._replace(ids=np.insert(encoded.ids, np.repeat(places, num_new), flat))
+
+    def _remember(self, found: Mapping[str, Sequence[int]]) -> None:
+        """Put chunks, and the punctuation around words among them, into the cache; make room if it is full."""
+        cached = {chunk: ids for chunk, ids in found.items() if len(chunk) <= MAX_TABLE_CHARS}
+        for affix in dict.fromkeys(chain.from_iterable(map(_affixes, cached))):
+            cached[affix] = self.chunk_ids(affix)
+        if _insert(self._known, cached) < len(cached):
+            self._known = _used_entries(self._known)
+
+    def chunk_ids(self, chunk: str) -> list[int]:
+        """The ids of one chunk, computed without the compiled loops."""
+        return list(map(self.word_id, split_chunk(chunk)))
 
     def has_tokens(self, text: str) -> bool:
         """Whether `text` has any tokens after normalising."""
-        return any(map(self._cache.__getitem__, cut(text)))
+        return any((chunk.isascii() and chunk.isalnum()) or split_chunk(chunk) for chunk in cut(text))
 
     def word_id(self, word: str) -> int:
         """The id of `word`: its line number in the vocabulary, or its bucket if it is unknown."""
@@ -95,45 +166,55 @@ class Tokenizer:
             row = self.num_words + crc32(word.encode()) % self._num_buckets
         return row
 
-    def _pack(self, tokens: Sequence[str]) -> bytes:
-        return array("i", map(self.word_id, tokens)).tobytes()
+
+def _affixes(chunk: str) -> Iterator[str]:
+    """The punctuation before and after the word of a chunk, if there is any."""
+    inner = chunk.lstrip(_BEFORE)
+    word = inner[:-1] if inner.endswith(":") else inner.rstrip(_AFTER)
+    if word and len(word) < len(chunk):
+        yield from filter(None, (chunk[: len(chunk) - len(inner)], inner[len(word) :]))
 
 
-class _Cache(dict[str, bytes]):
-    """Maps a chunk to its ids as packed integers, computed on first use.
+def _chars(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(bytearray(text.encode("utf-32-le", "surrogatepass")), np.uint32)
 
-    Two generations bound its size: a full young generation replaces the old one, which drops the chunks that have not
-    been used since the last replacement.
-    """
 
-    def __init__(self, pack: Callable[[Sequence[str]], bytes]) -> None:
-        super().__init__()
-        self._pack = pack
-        self._url = pack([URL])
-        self._old: dict[str, bytes] = {}
+def _table_of(words: Sequence[str]) -> Table:
+    """The ids of a vocabulary's words, as far as they are short enough for a chunk of the table."""
+    ids = {word: [row] for row, word in enumerate(words) if len(word) <= MAX_TABLE_CHARS}
+    max_entries, max_chars = len(ids), sum(map(len, ids))
+    while True:
+        table = Table.empty(max_entries, max_chars, len(ids))
+        if _insert(table, ids) == len(ids):
+            return table
+        max_entries *= 2  # too many words have the same place
 
-    def __missing__(self, chunk: str) -> bytes:
-        if _PLAIN_URL.fullmatch(chunk):  # URLs hardly ever repeat, so they are not cached
-            return self._url
-        ids = self._old.get(chunk)
-        if ids is None:
-            ids = self._encode(chunk)
-        if len(chunk) <= _MAX_CACHED_CHUNK_CHARS:
-            if len(self) >= _MAX_CACHED_CHUNKS:
-                self._old = self.copy()
-                self.clear()
-            self[chunk] = ids
-        return ids
 
-    def _encode(self, chunk: str) -> bytes:
-        """Most new chunks are a known word between punctuation, so the word and the punctuation are looked up apart."""
-        plain = _PLAIN_WORD.fullmatch(chunk)
-        if plain is None:
-            return self._pack(split_chunk(chunk))
-        before, word, after = plain.groups()
-        if before or after:
-            return self[before] + self[word] + self[after]
-        return self._pack(write_word(word))
+def _empty_cache() -> Table:
+    size = _MAX_CACHED_CHUNKS
+    return Table.empty(size, _CHUNK_CHARS * size, _CHUNK_IDS * size)
+
+
+def _insert(table: Table, ids: Mapping[str, Sequence[int]]) -> int:
+    """Insert as many chunks as there is room for; return how many of them the table has."""
+    num_chars = np.fromiter(map(len, ids), np.intp, len(ids))
+    num_ids = np.fromiter(map(len, ids.values()), np.intp, len(ids))
+    flat = np.fromiter(chain.from_iterable(ids.values()), np.intp)
+    ends = np.cumsum(num_chars)
+    return insert_all(table, _chars("".join(ids)), ends - num_chars, ends, flat, np.cumsum(num_ids))
+
+
+def _used_entries(table: Table) -> Table:
+    """A table of the entries that were used; an empty one if these are more than half."""
+    size = int(table.size[0])
+    starts, ends = table.entries[:size, [CHARS, IDS]], table.entries[1 : size + 1, [CHARS, IDS]]
+    used = np.flatnonzero(table.entries[:size, WAS_USED])
+    kept = _empty_cache()
+    if 2 * len(used) <= size:
+        spans = zip(starts[used, 1].tolist(), ends[used, 1].tolist(), strict=True)
+        ids = np.concatenate([np.empty(0, np.intp), *(table.ids[begin:end] for begin, end in spans)])
+        insert_all(kept, table.chars, starts[used, 0], ends[used, 0], ids, np.cumsum((ends - starts)[used, 1]))
+    return kept
 
 
 def build_vocabulary(counts: Mapping[str, int], size: int) -> list[str]:

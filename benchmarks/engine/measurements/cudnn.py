@@ -7,7 +7,7 @@ summary of each text. Both run in float32, then both with products in tf32, whic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import cycle, islice
@@ -45,10 +45,14 @@ def cuda_rows(work: Work, on_progress: Callable[[str], None]) -> list[BenchRow]:
     return measure_cuda(work)
 
 
-def measure_cuda(work: Work, *, device: str = "cuda", num_calls: int = 100) -> list[BenchRow]:
+def measure_cuda(
+    work: Work, *, device: str = "cuda", num_calls: int = 100, batches: Mapping[int, Bar | None] | None = None
+) -> list[BenchRow]:
     """The time of cuDNN over ours for each precision and batch size, by the medians of `num_calls` calls.
 
-    device: "cpu" is for tests; its figures mean nothing. Raises ComparisonError if either computes other numbers.
+    device: "cpu" is for tests; its figures mean nothing. batches: texts in a batch -> bar, by default BATCHES.
+
+    Raises ComparisonError if either computes other numbers.
     """
     title = torch.cuda.get_device_name() if device == "cuda" else device
     on_cpu = CpuNetwork(work.config, work.weights)
@@ -57,11 +61,11 @@ def measure_cuda(work: Work, *, device: str = "cuda", num_calls: int = 100) -> l
     for precision, tolerance in TOLERANCES.items():
         on_device = CudaNetwork(work.config, work.weights, device=device, precision=precision)
         with _cudnn(tf32=precision == "tf32"):
-            for num_texts, bar in BATCHES.items():
-                batches = [work.texts.take(batch) for batch in islice(work.texts.batches(num_texts), num_calls)]
-                ours = [our_call(on_device, work, texts) for texts in batches]
-                theirs = [cudnn_call(embedding, lstm, replace(work, texts=texts)) for texts in batches]
-                check(work, on_cpu, batches[0], (ours[0], theirs[0]), tolerance)
+            for num_texts, bar in (BATCHES if batches is None else batches).items():
+                calls = [work.texts.take(batch) for batch in islice(work.texts.batches(num_texts), num_calls)]
+                ours = [our_call(on_device, work, texts) for texts in calls]
+                theirs = [cudnn_call(embedding, lstm, replace(work, texts=texts)) for texts in calls]
+                check(work, on_cpu, calls[0], (ours[0], theirs[0]), tolerance)
                 our_s, their_s = _median_seconds(ours, theirs, num_calls, device)
                 rows.append(
                     BenchRow(
@@ -70,7 +74,8 @@ def measure_cuda(work: Work, *, device: str = "cuda", num_calls: int = 100) -> l
                         unit="x",
                         hidden_size=work.config.hidden_size,
                         bar=bar,
-                        note=f"{our_s * 1e6:,.0f} us a call against {their_s * 1e6:,.0f}, {title}",
+                        note=f"{our_s * 1e6:,.0f} us a call against {their_s * 1e6:,.0f}, "
+                        f"{num_texts / our_s:,.0f} texts/s against {num_texts / their_s:,.0f}, {title}",
                     )
                 )
     return rows

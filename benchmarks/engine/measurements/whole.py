@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain, pairwise
+from itertools import pairwise
 
 import numpy as np
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from benchmarks.engine.figures import Bar, BenchRow
+from benchmarks.engine.measurements.path import measure_path
 from benchmarks.engine.timing import best_seconds, cpu_seconds
 from model.checkpoint import Checkpoint
 from model.errors import ComparisonError
 from model.inference.batch import Request
 from model.inference.engine import InferenceEngine, Result
 from model.inference.kernels.recurrence import CPU_PRECISIONS, CpuPrecision
-from model.text.tokenizer import Tokenizer, cut_piece
+from model.text.tokenizer import Tokenizer
 
 AGAINST_VADER = Bar(2.0)
 TOKENISING_US = Bar(5.0, is_least=False)
@@ -39,8 +40,10 @@ def measure_whole(
     before, timed = texts[: len(texts) // 2], texts[len(texts) // 2 :]
     rows = [
         *(_against_vader(checkpoint, precision, before, timed, batch, num_rounds) for precision in CPU_PRECISIONS),
-        _tokenising(checkpoint, before, timed, num_rounds),
+        _tokenising(checkpoint, before, timed, batch, num_rounds),
     ]
+    on_progress("the whole path over its word network")
+    rows += measure_path(checkpoint, before, timed, batch, num_rounds)
     on_progress("hot streams and pieces")
     engine = InferenceEngine(checkpoint)
     return [*rows, _hot_stream(engine, timed, batch, num_rounds), _pieces(engine, timed, batch, num_rounds)]
@@ -71,13 +74,15 @@ def _against_vader(  # noqa: PLR0913, PLR0917 - the texts, and how they are read
     )
 
 
-def _tokenising(checkpoint: Checkpoint, before: Sequence[str], timed: Sequence[str], num_rounds: int) -> BenchRow:
+def _tokenising(
+    checkpoint: Checkpoint, before: Sequence[str], timed: Sequence[str], batch: int, num_rounds: int
+) -> BenchRow:
     fresh, again = [], []
     for _ in range(num_rounds):
         tokenizer = Tokenizer(checkpoint.words, checkpoint.config.num_buckets)
-        tokenise(tokenizer, before)
-        fresh.append(cpu_seconds(partial(tokenise, tokenizer, timed)))
-        again.append(cpu_seconds(partial(tokenise, tokenizer, timed)))
+        tokenise(tokenizer, before, batch)
+        fresh.append(cpu_seconds(partial(tokenise, tokenizer, timed, batch)))
+        again.append(cpu_seconds(partial(tokenise, tokenizer, timed, batch)))
     return BenchRow(
         name="tokenising a tweet",
         value=1e6 * min(fresh) / len(timed),
@@ -140,11 +145,10 @@ def check_pieces(whole: Sequence[Result], cut: Sequence[Result], requests: Seque
         raise ComparisonError(f"texts in pieces have other probabilities than whole ones, by {difference:.1e}")
 
 
-def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:
-    """The ids of all texts, computed as in the engine: texts are split one by one and encoded together."""
-    chunks = [cut_piece("", text, True)[0] for text in texts]
-    ids: list[int] = tokenizer.encode_chunks(list(chain.from_iterable(chunks)))[0].tolist()
-    return ids
+def tokenise(tokenizer: Tokenizer, texts: Sequence[str], batch: int) -> None:
+    """Encode all texts in batches, as the engine does."""
+    for begin in range(0, len(texts), batch):
+        tokenizer.encode_texts(texts[begin : begin + batch])
 
 
 def batches_of(requests: Sequence[Request], batch: int) -> list[Sequence[Request]]:

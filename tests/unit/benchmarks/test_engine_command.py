@@ -110,6 +110,17 @@ def test_a_set_that_the_processor_does_not_have_is_refused(
     assert not asked
 
 
+def test_the_texts_may_come_from_a_file(asked: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "texts.jsonl"
+    file.write_text("".join(json.dumps({"text": f"text {number}"}) + "\n" for number in range(20)))
+    assert run("--quick", "--texts", file).exit_code == EXIT_OK
+    assert asked["texts"][:2] == ["text 0", "text 1"]
+    file.write_text('{"text": "one"}\n')
+    result = run("--quick", "--texts", file)
+    assert result.exit_code == EXIT_FAILED
+    assert "1 texts, 8 are needed" in result.stderr
+
+
 def test_a_peer_that_is_not_installed_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for other in ("onnx", "onnxruntime", "threadpoolctl", "torch"):
         import_module(other)  # so that the peer below is the only one that is missing

@@ -124,7 +124,7 @@ def _rating(rest: str, before: str) -> Found | None:
         return None
     whole = "10" if rest.startswith("10") else run(rest[:1], str.isdecimal)
     tenths = rest[len(whole) : len(whole) + 2]
-    whole += tenths if tenths[:1] == "." and tenths[1:].isdecimal() else ""
+    whole += tenths if whole and tenths[:1] == "." and tenths[1:].isdecimal() else ""
     for best in ("/10", "/5"):
         if whole and rest.startswith(whole + best) and not is_word_char(rest[len(whole + best) :][:1] or " "):
             return len(whole + best), [whole + best]

@@ -138,29 +138,72 @@ def test_a_full_cache_drops_chunks_and_changes_no_ids(monkeypatch: pytest.Monkey
     words = Tokenizer(WORDS, num_buckets=1000)
     for text, expected in zip(texts, before, strict=True):
         assert words.encode(text) == expected
-        assert max(len(words._cache), len(words._cache._old)) <= 3
+        assert words._known.size[0] <= 3
 
 
 def test_a_full_cache_keeps_chunks_that_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
 
-    def write_word(word: str) -> list[str]:
-        written.append(word)
-        return [word]
+    def split_chunk(chunk: str) -> list[str]:
+        written.append(chunk)
+        return [chunk]
 
     monkeypatch.setattr(tokenizer, "_MAX_CACHED_CHUNKS", 8)
-    monkeypatch.setattr(tokenizer, "write_word", write_word)
+    monkeypatch.setattr(tokenizer, "split_chunk", split_chunk)
     words = Tokenizer(WORDS, num_buckets=1000)
     for number in range(100):
-        words.encode(f"good zebra{number}")
-    assert written == ["good"]
+        words.encode(f"good it's zebra{number}")
+    assert written[0] == "it's"
+    assert written[1:] == [f"zebra{number}" for number in range(100)], "and an ordinary word needs no cache"
 
 
 def test_urls_and_long_chunks_take_no_room_in_the_cache() -> None:
     words = Tokenizer(WORDS, num_buckets=1000)
     for number in range(100):
         words.encode(f"http://t.co/{number} {'x' * 100}{number}")
-    assert len(words._cache) == 0
+    assert words._known.size[0] == 0
+
+
+@given(st.lists(GLUED | ANY_TEXT, max_size=6))
+def test_several_texts_have_the_chunks_and_ids_of_each_alone(texts: list[str]) -> None:
+    words = Tokenizer(WORDS, num_buckets=1000)
+    for _ in range(2):  # the second time every chunk is known
+        encoded = words.encode_texts(texts)
+        number, at = 0, 0
+        for text, num_chunks in zip(texts, encoded.num_chunks, strict=True):
+            spans = zip(encoded.chunk_starts, encoded.chunk_ends, encoded.chunk_tokens, strict=True)
+            mine = list(spans)[number : number + num_chunks]
+            assert [text[start:end] for start, end, _ in mine] == cut(text)
+            for start, end, num_tokens in mine:
+                expected = [words.word_id(word) for word in tokens_of(text[start:end])]
+                assert encoded.ids[at : at + num_tokens].tolist() == expected
+                at += num_tokens
+            number += num_chunks
+        assert (number, at) == (len(encoded.chunk_tokens), len(encoded.ids))
+
+
+@given(st.lists(st.sampled_from([*"ahHxXDotcn'\"(!.,?):@_#1=", "nt", "http", "cannot", "ha", "\u65e5"]), max_size=7))
+def test_ordinary_words_with_any_signs_around_them_have_the_ids_of_the_plain_tokenizer(signs: list[str]) -> None:
+    words = Tokenizer(["good", "hat", "to", "not", *SPECIAL_TOKENS], num_buckets=1000)
+    text = "".join(signs)
+    for _ in range(2):
+        assert words.encode(text) == [words.word_id(word) for word in tokens_of(text)]
+
+
+def test_characters_that_become_many_tokens_have_all_of_their_ids() -> None:
+    words = Tokenizer(WORDS, num_buckets=1000)
+    text = "\ufdfa " * 40
+    for _ in range(2):
+        assert words.encode(text) == [words.word_id(word) for word in tokens_of(text)]
+    assert len(words.encode(text)) > len(text)
+
+
+def test_every_character_counts_as_a_space_where_python_says_so() -> None:
+    spaces = [chr(code) for code in range(0x110000) if chr(code).isspace()]
+    words = Tokenizer(WORDS, num_buckets=1000)
+    assert len(words.encode_texts([f"a{space}a" for space in spaces]).chunk_tokens) == 2 * len(spaces)
+    others = "".join(chr(code) for code in range(0x3040) if not chr(code).isspace())
+    assert len(words.encode_texts([others]).chunk_tokens) == len(cut(others))
 
 
 def test_the_vocabulary_is_the_special_tokens_then_the_most_frequent_words() -> None:
