@@ -14,7 +14,7 @@ from tests.planted_bugs.takeover_bugs import predecessor_not_ended
 from worker.kafka.brokers import GROUP
 from worker.kafka.protocol.offsets import NO_MEMBER
 from worker.kafka.transaction import TransactionalProducer
-from worker.processing.scoring import Slice
+from worker.processing.slices import Slice
 
 
 def offset_outside_of_the_transaction() -> AbstractContextManager[Any]:

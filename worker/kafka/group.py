@@ -16,7 +16,7 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from worker.kafka.access.causes import kafka_away
 from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, Response, UnsupportedRequestError
-from worker.kafka.protocol.codes import GENERATION_REFUSED, ErrorCode, refusal
+from worker.kafka.protocol.codes import GENERATION_REFUSED, ErrorCode, codes_of, codes_of_topics, refusal
 from worker.kafka.protocol.offsets import Membership, OffsetFetchRequest
 from worker.kafka.protocol.topics import ListTransactionsRequest
 from worker.kafka.transaction import ExpelledError, GroupOffset
@@ -63,7 +63,7 @@ class Group:
         for topic, number in tps:
             by_topic[topic].append(number)
         request = OffsetFetchRequest(self._group, list(by_topic.items()), require_stable=stable)
-        response = await self._bounded(self._brokers.ask_coordinator(GROUP, self._group, request, _codes))
+        response = await self._bounded(self._brokers.ask_coordinator(GROUP, self._group, request, codes_of))
         if response.error_code != ErrorCode.NONE:
             raise refusal(f"OffsetFetch of group {self._group}", response.error_code)
         found = GroupOffsets({}, set())
@@ -90,8 +90,8 @@ class Group:
             _BROKER_DECIDES_RETENTION,
             list(by_topic.items()),
         )
-        response = await self._bounded(self._brokers.ask_coordinator(GROUP, self._group, request, _codes_of_topics))
-        refused = set(_codes_of_topics(response)) - {ErrorCode.NONE}
+        response = await self._bounded(self._brokers.ask_coordinator(GROUP, self._group, request, codes_of_topics))
+        refused = set(codes_of_topics(response)) - {ErrorCode.NONE}
         if refused & {*GENERATION_REFUSED, ErrorCode.REBALANCE_IN_PROGRESS}:
             raise ExpelledError(f"OffsetCommit: {sorted(refused)}")
         if refused:
@@ -109,7 +109,7 @@ class Group:
     async def is_member(self, membership: Membership) -> bool:
         """Whether the group still counts on this member, in this generation."""
         request = HeartbeatRequest(self._group, membership.generation, membership.member_id)
-        response = await self._bounded(self._brokers.ask_coordinator(GROUP, self._group, request, _codes))
+        response = await self._bounded(self._brokers.ask_coordinator(GROUP, self._group, request, codes_of))
         if response.error_code in {ErrorCode.NONE, ErrorCode.REBALANCE_IN_PROGRESS}:
             return True
         if response.error_code in GENERATION_REFUSED:
@@ -123,7 +123,7 @@ class Group:
 
         async def end() -> int:
             while True:
-                response = await self._brokers.ask_coordinator(TRANSACTION, transactional_id, request, _codes)
+                response = await self._brokers.ask_coordinator(TRANSACTION, transactional_id, request, codes_of)
                 if response.error_code != ErrorCode.CONCURRENT_TRANSACTIONS:
                     return int(response.error_code)
                 await asyncio.sleep(_RETRY_S)
@@ -143,14 +143,5 @@ class Group:
         return found
 
 
-def _codes(response: Response) -> tuple[int, ...]:
-    """Of an answer with a code for the whole; OffsetFetch has others beside it."""
-    return (response.error_code,)
-
-
 def _codes_of_groups(response: Response) -> list[int]:
     return [code for code, *_ in response.groups]
-
-
-def _codes_of_topics(response: Response) -> list[int]:
-    return [code for _, partitions in response.topics for _, code in partitions]

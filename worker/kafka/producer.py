@@ -15,7 +15,15 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from worker.errors import RefusedError
 from worker.kafka.access.causes import kafka_away
 from worker.kafka.brokers import TRANSACTION, Brokers, Request, Response
-from worker.kafka.protocol.codes import COORDINATOR_MOVES, LEADER_MOVES, PRODUCER_REFUSED, TOO_LARGE, ErrorCode, refusal
+from worker.kafka.protocol.codes import (
+    COORDINATOR_MOVES,
+    LEADER_MOVES,
+    PRODUCER_REFUSED,
+    TOO_LARGE,
+    ErrorCode,
+    codes_of,
+    refusal,
+)
 from worker.records.types import Header, TopicPartition, content_bytes
 from worker.settings import Settings
 
@@ -106,7 +114,7 @@ class BatchProducer:
             if self.transactional_id is None:
                 response = await self._brokers.ask_any(request)
             else:
-                response = await self._brokers.ask_coordinator(TRANSACTION, self.transactional_id, request, _codes)
+                response = await self._brokers.ask_coordinator(TRANSACTION, self.transactional_id, request, codes_of)
             if response.error_code == ErrorCode.NONE:
                 return response
             # The transaction that this ends is being ended, or a broker has just started.
@@ -234,7 +242,3 @@ class BatchProducer:
                 raise
             return {}
         return {TopicPartition(topic, one[0]): one[1] for topic, found in response.topics for one in found}
-
-
-def _codes(response: Response) -> tuple[int, ...]:
-    return (response.error_code,)

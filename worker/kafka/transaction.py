@@ -26,9 +26,17 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, EndTxnRequest
 
 from worker.errors import RefusedError, UndecidedCommitError
-from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, Codes, Request, Response
+from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, Codes, Request
 from worker.kafka.producer import Batch, BatchProducer, FencedError, ProducerRecord, TooLargeError
-from worker.kafka.protocol.codes import GENERATION_REFUSED, PRODUCER_REFUSED, ErrorCode, refusal
+from worker.kafka.protocol.codes import (
+    GENERATION_REFUSED,
+    PRODUCER_REFUSED,
+    TRANSACTION_BUSY,
+    ErrorCode,
+    codes_of,
+    codes_of_topics,
+    refusal,
+)
 from worker.kafka.protocol.offsets import NO_MEMBER, Membership, TxnOffsetCommitRequest
 from worker.process import CrashPoints
 from worker.records.types import TopicPartition
@@ -38,14 +46,6 @@ from worker.settings import Settings
 # done within a few milliseconds.
 _RETRY_S = 0.001
 _MAX_RETRY_S = 0.02
-_RETRIED = frozenset(
-    {
-        ErrorCode.CONCURRENT_TRANSACTIONS,
-        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-        ErrorCode.OPERATION_NOT_ATTEMPTED,
-        ErrorCode.REQUEST_TIMED_OUT,
-    }
-)
 
 
 class ExpelledError(FencedError):
@@ -118,7 +118,7 @@ class TransactionalProducer(BatchProducer):
     async def rehearse(self, tps: Collection[TopicPartition]) -> None:
         """Begin a transaction that would write to `tps`, and abort it. Raises what `commit` raises."""
         request = AddPartitionsToTxnRequest(self.transactional_id, *self._producer, _by_topic(tps))
-        await self._ask(request, _codes_of_topics, first=True)
+        await self._ask(request, codes_of_topics, first=True)
         await self._end(commit=False)
 
     async def _prepare_or_abort(
@@ -182,7 +182,7 @@ class TransactionalProducer(BatchProducer):
         if not batches:
             return
         request = AddPartitionsToTxnRequest(self.transactional_id, *self._producer, _by_topic(batches))
-        await self._ask(request, _codes_of_topics, first=True)
+        await self._ask(request, codes_of_topics, first=True)
 
     async def _publish(self, batches: Mapping[TopicPartition, list[Batch]]) -> None:
         await self._deliver(batches)
@@ -192,12 +192,12 @@ class TransactionalProducer(BatchProducer):
         self, offsets: Mapping[TopicPartition, GroupOffset], group: str, membership: Membership, *, begun: bool
     ) -> None:
         request = AddOffsetsToTxnRequest(self.transactional_id, *self._producer, group)
-        await self._ask(request, _codes, first=not begun)
+        await self._ask(request, codes_of, first=not begun)
         by_topic: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
         for tp, (offset, metadata) in offsets.items():
             by_topic[tp.topic].append((tp.partition, offset, metadata))
         sent = TxnOffsetCommitRequest(self.transactional_id, self._producer, group, membership, list(by_topic.items()))
-        response = await self._brokers.ask_coordinator(GROUP, group, sent, _codes_of_topics)
+        response = await self._brokers.ask_coordinator(GROUP, group, sent, codes_of_topics)
         self._raise_for_offsets(
             {TopicPartition(topic, one[0]): one[1] for topic, found, *_ in response.topics for one in found}
         )
@@ -214,7 +214,7 @@ class TransactionalProducer(BatchProducer):
             raise refusal("TxnOffsetCommit", min(refused))
 
     async def _end(self, *, commit: bool) -> None:
-        await self._ask(EndTxnRequest(self.transactional_id, *self._producer, commit), _codes)
+        await self._ask(EndTxnRequest(self.transactional_id, *self._producer, commit), codes_of)
 
     async def _ask(self, request: Request, codes: Codes, *, first: bool = False) -> None:
         """Ask the transaction's coordinator until it accepts. `first`: whether the transaction begins with this."""
@@ -229,8 +229,8 @@ class TransactionalProducer(BatchProducer):
             name = type(request).__name__.removesuffix("Request")
             if refused & PRODUCER_REFUSED:
                 raise FencedError(f"{name}: {sorted(refused)}")
-            if not refused <= _RETRIED:
-                raise refusal(name, min(refused - _RETRIED))
+            if not refused <= TRANSACTION_BUSY:
+                raise refusal(name, min(refused - TRANSACTION_BUSY))
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _MAX_RETRY_S)
 
@@ -239,16 +239,6 @@ def _without(records: list[ProducerRecord], refused: list[ProducerRecord]) -> li
     """`records` in order, but for `refused`."""
     left_out = {id(record) for record in refused}
     return [record for record in records if id(record) not in left_out]
-
-
-def _codes(response: Response) -> tuple[int, ...]:
-    return (response.error_code,)
-
-
-def _codes_of_topics(response: Response) -> list[int]:
-    """Of AddPartitionsToTxn and TxnOffsetCommit, each of which names its field in its own way."""
-    topics = response.errors if hasattr(response, "errors") else response.topics
-    return [one[1] for _, found, *_ in topics for one in found]
 
 
 def _by_topic(tps: Iterable[TopicPartition]) -> list[tuple[str, list[int]]]:

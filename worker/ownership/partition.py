@@ -13,19 +13,15 @@ Nobody but the partition moves them, and it checks that they may move.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from typing import Any, NamedTuple
 
 from worker.ownership.lineage import has_moved, lineage_reset
 from worker.ownership.publisher import Publisher
+from worker.ownership.stream_states import Entries, StreamStates
 from worker.records.types import ResetReason, TopicPartition
 from worker.state.entry import StreamEntry
 from worker.state.store import Fence, TopicInfo
-
-Entries = dict[str, StreamEntry | None]
-"""Stream -> its entry; None: the stream is known to have none."""
 
 
 class Snapshot(NamedTuple):
@@ -36,7 +32,7 @@ class Snapshot(NamedTuple):
     position: int
 
 
-class Partition:
+class Partition(StreamStates):
     """One partition while this worker owns it. Only the event loop touches it.
 
     redis_lock: held around a request to Redis and the change that follows from its answer, so that no read sees a
@@ -59,6 +55,7 @@ class Partition:
 
         num_partitions_before: of the topic, when its states began. group_offset: what the group has committed.
         """
+        super().__init__(complete=fence.position is None)
         self.tp = tp
         self.publisher = publisher
         self.topic = topic
@@ -70,10 +67,6 @@ class Partition:
         self._committed = committed
         self._owned = True
         self._lost = False
-        self._complete = fence.position is None
-        self._states: OrderedDict[str, StreamEntry | None] = OrderedDict()
-        self._pending: Entries = {}
-        self._dirty: Entries = {}
         self._check_order()
 
     def __str__(self) -> str:
@@ -114,21 +107,6 @@ class Partition:
         """Whether a flush found that Redis lost the states, and they are not written again yet."""
         return self._lost
 
-    @property
-    def complete(self) -> bool:
-        """Whether memory holds every state of the partition."""
-        return self._complete
-
-    @property
-    def num_dirty(self) -> int:
-        """States in memory that Redis does not have yet."""
-        return len(self._dirty)
-
-    @property
-    def num_cached(self) -> int:
-        """States in memory."""
-        return len(self._states)
-
     def first_seen_reset(self, key: bytes | None) -> ResetReason | None:
         """Why a stream that has no state here may have had one: of its lineage, or, by its record's key, elsewhere."""
         moved = has_moved(key, self.tp.partition, self._num_partitions_before, self.topic)
@@ -165,31 +143,10 @@ class Partition:
             self._taken = new[-1].offset + 1
         return new
 
-    def knows(self, stream: str) -> bool:
-        """Whether the stream's state is in memory, its absence included."""
-        return self._complete or stream in self._pending or stream in self._states
-
-    def entry(self, stream: str) -> StreamEntry | None:
-        """The latest state of a known stream, whether its commit is over or under way."""
-        return self._pending[stream] if stream in self._pending else self._states.get(stream)
-
-    def remember(self, found: Iterable[tuple[str, StreamEntry | None]]) -> None:
-        """Keep what Redis answered for streams that were not known."""
-        self._states.update(found)
-
-    def stage(self, changed: Mapping[str, StreamEntry | None]) -> None:
-        """Show `changed` to the next micro-batch while the commit of their records is under way."""
-        self._pending.update(changed)
-
     def apply(self, changed: Mapping[str, StreamEntry | None], offset: int) -> None:
         """Make `changed` the states at `offset`, once their records are committed, now or before (a rebuild)."""
         assert self._applied <= offset, f"{self}: applied {self._applied} would go back to {offset}"
-        for stream, entry in changed.items():
-            if self._pending.get(stream) is entry:
-                self._pending.pop(stream, None)
-            self._states[stream] = entry
-            self._states.move_to_end(stream)
-        self._dirty.update(changed)
+        self._keep(changed)
         self._applied = offset
         if offset > self._committed:
             self._committed = self._group_offset = offset
@@ -201,16 +158,6 @@ class Partition:
         self._taken = self._applied = self._committed = self._group_offset = offset
         self._check_order()
 
-    def evict(self, max_streams: int) -> None:
-        """Over `max_streams`, forget the least recently used tenth; what Redis does not have yet stays."""
-        if len(self._states) <= max_streams:
-            return
-        num_victims = len(self._states) - max_streams + max_streams // 10
-        flushed = (s for s in self._states if s not in self._dirty and s not in self._pending)
-        for stream in list(islice(flushed, num_victims)):
-            del self._states[stream]
-            self._complete = False
-
     # Redis
 
     def snapshot(self) -> Snapshot:
@@ -221,9 +168,7 @@ class Partition:
         """Redis has taken `snapshot`; entries that changed since remain dirty."""
         assert snapshot.fence == self._fence, f"{self}: flushed under {snapshot.fence}, not under {self._fence}"
         self._fence = self._fence._replace(position=snapshot.position)
-        for stream, entry in snapshot.entries.items():
-            if self._dirty.get(stream) is entry:
-                self._dirty.pop(stream, None)
+        self._clean(snapshot.entries)
         self._check_order()
 
     def mark_lost(self) -> None:
@@ -244,11 +189,9 @@ class Partition:
 
     def reset(self, fence: Fence, start: int, committed: int) -> None:
         """Forget every state and go back to `start`; what is below `committed` will be applied without publishing."""
-        self._states.clear()
-        self._pending.clear()
-        self._dirty.clear()
+        self._forget(complete=fence.position is None)
         self._fence = fence
-        self._complete, self._lost = fence.position is None, False
+        self._lost = False
         self._taken = self._applied = start
         self._committed = committed
         self._check_order()

@@ -15,7 +15,7 @@ from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
 from worker.process import CrashPoints, die
-from worker.processing.scoring import Slice
+from worker.processing.slices import Slice
 from worker.processing.too_large import TooLargeReplacer
 from worker.records.codec import age_ms, has_timestamp
 from worker.records.types import TopicPartition

@@ -37,7 +37,8 @@ from worker.ownership.processing_lock import ProcessingLock
 from worker.process import CrashPoints
 from worker.processing.committer import Committer, RecordSource
 from worker.processing.events import EventWriter
-from worker.processing.scoring import Scorer, Slice
+from worker.processing.scoring import Scorer
+from worker.processing.slices import Slice
 from worker.processing.too_large import TooLargeReplacer
 from worker.records.types import EventModel
 from worker.settings import Settings

@@ -7,7 +7,7 @@ import logging
 from worker.errors import Reason, RecordError
 from worker.kafka.producer import TooLargeError
 from worker.processing.events import EventWriter
-from worker.processing.scoring import Item, Slice
+from worker.processing.slices import Item, Slice
 from worker.records.types import OutputRecord, content_bytes
 from worker.settings import Settings
 

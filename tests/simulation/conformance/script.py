@@ -20,7 +20,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from tests.simulation.kafka_model.members import MEMBER_ID_REQUIRED
 from worker.kafka.brokers import GROUP, TRANSACTION
-from worker.kafka.protocol.codes import ErrorCode
+from worker.kafka.protocol.codes import ErrorCode, codes_of_topics
 from worker.kafka.protocol.offsets import NO_MEMBER, Membership, OffsetFetchRequest, TxnOffsetCommitRequest
 from worker.kafka.protocol.topics import ListTransactionsRequest, TopicIdsRequest
 
@@ -80,9 +80,9 @@ class Script:
     async def add(self, name: str, producer: Producer, topic: str, *partitions: int) -> None:
         """AddPartitionsToTxn."""
         request = AddPartitionsToTxnRequest(self.txn_id(name), *producer, [(topic, list(partitions))])
-        response = await self.ask(TRANSACTION, self.txn_id(name), request, _codes_of_topics)
+        response = await self.ask(TRANSACTION, self.txn_id(name), request, codes_of_topics)
         # Brokers answer topics in the order of a hash table.
-        self.note("AddPartitionsToTxn", sorted(_codes_of_topics(response)))
+        self.note("AddPartitionsToTxn", sorted(codes_of_topics(response)))
 
     async def add_offsets(self, name: str, producer: Producer) -> None:
         """AddOffsetsToTxn."""
@@ -123,8 +123,8 @@ class Script:
         """TxnOffsetCommit."""
         topics = [(topic or self.into, [(0, offset, "")])]
         request = TxnOffsetCommitRequest(self.txn_id(name), producer, self.group, membership, topics)
-        response = await self.ask(GROUP, self.group, request, _codes_of_topics)
-        self.note("TxnOffsetCommit", _codes_of_topics(response))
+        response = await self.ask(GROUP, self.group, request, codes_of_topics)
+        self.note("TxnOffsetCommit", codes_of_topics(response))
 
     async def end(self, name: str, producer: Producer, *, commit: bool) -> None:
         """EndTxn."""
@@ -214,8 +214,8 @@ class Script:
         """OffsetCommit, outside of a transaction."""
         topics = [(self.into, [(1, offset, "")])]
         request = OffsetCommitRequest(self.group, membership.generation, membership.member_id, -1, topics)
-        response = await self.ask(GROUP, self.group, request, _codes_of_topics)
-        self.note("OffsetCommit", _codes_of_topics(response))
+        response = await self.ask(GROUP, self.group, request, codes_of_topics)
+        self.note("OffsetCommit", codes_of_topics(response))
 
 
 ScriptBody = Callable[[Script], Awaitable[None]]
@@ -223,8 +223,3 @@ ScriptBody = Callable[[Script], Awaitable[None]]
 
 def _code(response: Any) -> tuple[int, ...]:
     return (response.error_code,)
-
-
-def _codes_of_topics(response: Any) -> list[int]:
-    topics = response.errors if hasattr(response, "errors") else response.topics
-    return [one[1] for _, found, *_ in topics for one in found]

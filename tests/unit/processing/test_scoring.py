@@ -16,7 +16,8 @@ from tests.factories import DAY_MS, START_MS, Record, erasure, new_partition, te
 from worker.errors import RecordError
 from worker.ownership.lineage import lineage_name
 from worker.ownership.partition import Partition
-from worker.processing.scoring import Scorer, Slice
+from worker.processing.scoring import Scorer
+from worker.processing.slices import Slice
 from worker.records.types import OutputRecord, ResetReason
 from worker.settings import Settings, load_settings
 from worker.state.entry import StreamEntry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 from aiokafka.errors import for_code
 
@@ -66,6 +67,16 @@ LEADER_MOVES = frozenset(
 )
 """A partition's leader is being looked for, or not yet ready: ask again, with fresh metadata."""
 
+TRANSACTION_BUSY = frozenset(
+    {
+        ErrorCode.CONCURRENT_TRANSACTIONS,
+        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+        ErrorCode.OPERATION_NOT_ATTEMPTED,
+        ErrorCode.REQUEST_TIMED_OUT,
+    }
+)
+"""The transaction's coordinator accepts the request a little later."""
+
 GENERATION_REFUSED = frozenset(
     {ErrorCode.ILLEGAL_GENERATION, ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_INSTANCE_ID}
 )
@@ -94,3 +105,17 @@ def refusal(what: str, code: int) -> RefusedError:
     advice = advice_for(code)
     meaning = f"{error.message}. {' '.join(str(error.description or '').split())}"
     return RefusedError(what, code, f"{meaning} {advice}".rstrip())
+
+
+def codes_of(response: Any) -> tuple[int, ...]:
+    """The error code of an answer that has one."""
+    return (response.error_code,)
+
+
+def codes_of_topics(response: Any) -> list[int]:
+    """The error codes of an answer that has one for each partition.
+
+    AddPartitionsToTxn, TxnOffsetCommit and OffsetCommit; the first names its field in its own way.
+    """
+    topics = response.errors if hasattr(response, "errors") else response.topics
+    return [one[1] for _, found, *_ in topics for one in found]
