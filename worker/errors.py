@@ -116,6 +116,8 @@ class Reason(StrEnum):
     NO_STREAM = "no_stream"
     POISON = "poison"
     EVENT_TOO_LARGE = "event_too_large"
+    UNKNOWN_SCHEMA = "unknown_schema"
+    SCHEMA_MISMATCH = "schema_mismatch"
 
 
 class RecordError(Exception):

@@ -39,3 +39,21 @@ async def retry(
         with attempt:
             return await call()
     raise AssertionError("stamina ends by an answer or an error")
+
+
+def retry_blocking(
+    call: Callable[[], Answer], *, is_passing: Callable[[Exception], bool], wait_s: float, timeout_s: float
+) -> Answer:
+    """As `retry`, for a call that blocks its thread."""
+    for attempt in stamina.retry_context(
+        on=is_passing,
+        attempts=None,
+        timeout=timeout_s,
+        wait_initial=wait_s,
+        wait_max=wait_s,
+        wait_jitter=0,
+        wait_exp_base=1,
+    ):
+        with attempt:
+            return call()
+    raise AssertionError("stamina ends by an answer or an error")

@@ -17,8 +17,8 @@ from pydantic_settings import (
 )
 
 from worker.errors import SettingsError
-from worker.payloads.payload import FieldPaths, Payload
-from worker.payloads.presets import payload_problems, resolve
+from worker.payloads.payload import REGISTERED_FORMATS, FieldPaths, Payload
+from worker.payloads.presets import PRESETS, payload_problems, resolve
 from worker.servers.fields import ServerSettings
 
 ENV_PREFIX = "SENTIMENT_"
@@ -55,6 +55,10 @@ class Settings(ServerSettings):
 
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
         "none", description="compression of what is sent; all of these are read, whatever this says"
+    )
+
+    output_format: Literal["json", "avro", "protobuf", "json-schema"] = Field(
+        "json", description="format of events and shifts; all but json are registered in the schema registry"
     )
 
     # network
@@ -187,9 +191,16 @@ class Settings(ServerSettings):
         )
         return [
             *self.server_problems(),
+            *self.registry_problems(*self._registered_formats()),
             *(message for is_valid, message in checks if not is_valid),
             *payload_problems(self.payloads, self.fields),
         ]
+
+    def _registered_formats(self) -> tuple[set[str], set[str]]:
+        """The formats of inputs and of outputs that need a schema registry."""
+        known = {topic for topic, payload in self.payloads.items() if payload.preset in {None, *PRESETS}}
+        inputs = {self.payload_of(topic)[0].format for topic in known} & set(REGISTERED_FORMATS)
+        return set(inputs), {self.output_format} - {"json"}
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings takes the order of the sources from here

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 import typer
 
-from worker.cli.options import KAFKA, LOGS, TOPICS, examples, with_settings
+from worker.cli.options import KAFKA, LOGS, REGISTRY, TOPICS, examples, with_settings
 from worker.errors import EXIT_FAILED, Reason
 from worker.settings import Settings
 
@@ -153,12 +153,14 @@ async def _feed_simulated(settings: Settings, rate: float, seconds: float | None
 @commands.command(
     rich_help_panel=_PANEL, epilog=examples("sentiment tail", "sentiment tail --from-start --json | jq .label")
 )
-@with_settings("events_topic", "shifts_topic", *KAFKA, *LOGS, is_service=True)
+@with_settings("events_topic", "shifts_topic", "output_format", *REGISTRY, *KAFKA, *LOGS, is_service=True)
 def tail(
     settings: Settings,
     shifts: Annotated[bool, typer.Option("--shifts", help="Mood shifts instead of sentiment events")] = False,
     from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON line for each record, unchanged")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON line for each record; unchanged where they are JSON")
+    ] = False,
 ) -> None:
     """Show events as they are committed, until Ctrl-C."""
     from rich.console import Console

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.options import NETWORK, examples, with_settings
+from worker.cli.options import NETWORK, REGISTRY, examples, with_settings
 from worker.errors import EXIT_FAILED
 from worker.settings import Settings
 
@@ -86,7 +86,7 @@ def list_payloads(
         "sentiment payloads --example yelp | sentiment payloads try - --topic reviews --payloads reviews=yelp",
     ),
 )
-@with_settings("topics", "fields", "payloads", "max_text_bytes", "max_clock_skew_s", *NETWORK[:2])
+@with_settings("topics", "fields", "payloads", "max_text_bytes", "max_clock_skew_s", *REGISTRY, *NETWORK[:2])
 def try_(
     settings: Settings,
     file: Annotated[str, typer.Argument(help="One record, or one a line; -: standard input")],

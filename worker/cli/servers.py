@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from worker.cli.options import KAFKA, LOGS, NETWORK, REDIS, TOPICS, examples, expected_errors, with_settings
+from worker.cli.options import KAFKA, LOGS, NETWORK, REDIS, REGISTRY, TOPICS, examples, expected_errors, with_settings
 from worker.errors import EXIT_OK, DependencyError
 from worker.settings import Settings
 
@@ -61,7 +61,7 @@ def topics(settings: Settings) -> None:
 
 
 @commands.command(rich_help_panel=_PANEL, epilog=examples("sentiment check", "sentiment check --kafka broker:9092"))
-@with_settings(*TOPICS, "group", "fields", "delivery", *NETWORK[:2], *REDIS, *KAFKA, *LOGS)
+@with_settings(*TOPICS, "group", "fields", "delivery", *NETWORK[:2], *REDIS, *REGISTRY, *KAFKA, *LOGS)
 def check(settings: Settings) -> None:
     """Check Kafka, topics, Redis and checkpoint, one line for each. Exit code 3: a server does not answer.
 

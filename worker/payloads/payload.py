@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from worker.payloads.paths import split_path
 from worker.payloads.times import time_parser
 
-Format = Literal["json", "text", "confluent-json"]
+Format = Literal["json", "text", "confluent-json", "avro", "protobuf"]
+REGISTERED_FORMATS: Final = ("avro", "protobuf")
 KeyFormat = Literal["text", "int", "long", "uuid", "payload"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from model import Result
 from worker.errors import RecordError
-from worker.records.codec import age_ms, encode, format_time
+from worker.records.codec import age_ms, format_time
 from worker.records.headers import (
     CUT_FROM,
     MAX_DEADLETTER_BYTES,
@@ -14,6 +14,7 @@ from worker.records.headers import (
     deadletter_headers,
     fit_original,
 )
+from worker.records.outputs import OutputEncoder
 from worker.records.types import (
     EventModel,
     EventMood,
@@ -42,7 +43,12 @@ class EventWriter:
     def __init__(self, settings: Settings, model: EventModel) -> None:
         self._settings = settings
         self._headers = EventHeaders(settings)
+        self._encoder = OutputEncoder(settings)
         self._model = model
+
+    def register_schemas(self) -> None:
+        """Register the schemas of the output format. Blocks. Raises DependencyError."""
+        self._encoder.register()
 
     def event(self, record: Any, text: InputText, result: Result, entry: StreamEntry, now_ms: float) -> SentimentEvent:
         """The event of `text`, whose stream stands at `entry` after it."""
@@ -100,4 +106,4 @@ class EventWriter:
         return self.publish_deadletter(record, error, content_bytes(record.key, record.value, record.headers) // 2)
 
     def _output(self, topic: str, event: SentimentEvent | ShiftEvent) -> OutputRecord:
-        return OutputRecord(topic, event.stream.encode(), encode(event), self._headers.of(event))
+        return OutputRecord(topic, event.stream.encode(), self._encoder.encode(event), self._headers.of(event))

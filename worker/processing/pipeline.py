@@ -79,6 +79,10 @@ class Pipeline:
         """The timestamp of the last record that is done; None before the first."""
         return self._committer.last_timestamp_ms
 
+    async def register_schemas(self) -> None:
+        """Register the schemas of events and shifts. Raises DependencyError."""
+        await asyncio.to_thread(self._scorer.register_schemas)
+
     async def process(self, batch: MicroBatch) -> None:
         """Take `batch` to its commit, and return when that has begun."""
         await batch.fill(self._pacing.wait_s(time.monotonic()))
@@ -118,6 +122,7 @@ class Pipeline:
         """Steps 2 to 4."""
         self._crash("taken")
         with self._metrics.stage("decode"):
+            await self._fetch_schemas(records)
             slices = self._decode(records)
         self._crash("decoded")
         with self._metrics.stage("load"):
@@ -134,6 +139,12 @@ class Pipeline:
             # Here, where no step is between knowing a stream and using its state.
             work.partition.evict(self._settings.max_cached_streams // len(self._manager.partitions))
         return slices
+
+    async def _fetch_schemas(self, records: Records) -> None:
+        """Fetch the schemas that step 2 needs, off the event loop."""
+        ids = {number for tp, batch in records.items() for number in self._scorer.missing_schemas(tp.topic, batch)}
+        if ids:
+            await asyncio.to_thread(self._scorer.fetch_schemas, ids)
 
     def _decode(self, records: Records) -> list[Slice]:
         """Step 2, of what is owned here and was not taken before."""

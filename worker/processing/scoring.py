@@ -5,7 +5,7 @@ No server and no clock of its own: what comes out depends on the records, the en
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from model import InferenceEngine, Request, Result
@@ -29,6 +29,18 @@ class Scorer:
         self._tracker = MoodTracker(settings)
         self._writer = EventWriter(settings, EventModel(engine.name, engine.fingerprint))
         self._ttl_ms = int(settings.state_ttl_s * 1000)
+
+    def register_schemas(self) -> None:
+        """Register the schemas of events and shifts. Blocks. Raises DependencyError."""
+        self._writer.register_schemas()
+
+    def missing_schemas(self, topic: str, records: Iterable[Any]) -> set[int]:
+        """The ids of the schemas that `decode` would wait for."""
+        return self._codec.missing_schemas(topic, (record.value for record in records))
+
+    def fetch_schemas(self, ids: Collection[int]) -> None:
+        """Fetch schemas. Blocks. Raises DependencyError."""
+        self._codec.fetch_schemas(ids)
 
     def decode(self, records: Iterable[Any]) -> list[Item]:
         """Every record as an Item; what cannot be scored carries its error, and its neighbours go on.

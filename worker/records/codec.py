@@ -20,16 +20,19 @@ near the present (`message.timestamp.after.max.ms`).
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import msgspec
 
 from worker.errors import Reason, RecordError
-from worker.payloads.payload import FieldPaths, KeyFormat, Payload
+from worker.payloads.payload import REGISTERED_FORMATS, FieldPaths, KeyFormat, Payload
 from worker.payloads.times import EPOCH, MILLISECOND, SECONDS_BELOW
+from worker.records.formats.frame import is_framed, schema_id_of
 from worker.records.keys import MAX_UTF8_BYTES_PER_CHARACTER, decode_stream_key
 from worker.records.reader import Fields, PayloadReader
+from worker.records.registry import Registry
 from worker.records.types import Fallback, InputRecord, InputText, SentimentEvent, ShiftEvent, Skipped
 from worker.settings import Settings
 
@@ -49,8 +52,12 @@ class Codec:
         self._max_timestamp_ms = MAX_TIME_MS - self._max_skew_ms
         default = Payload(), FieldPaths()
         set_topics = {topic: settings.payload_of(topic) for topic in {*settings.fields, *settings.payloads}}
-        self._default_reader = PayloadReader(*default)
-        self._readers = {topic: PayloadReader(*how) for topic, how in set_topics.items() if how != default}
+        self._registry = Registry(settings)
+        self._registered = {topic for topic, how in set_topics.items() if how[0].format in REGISTERED_FORMATS}
+        self._default_reader = PayloadReader(*default, self._registry)
+        self._readers = {
+            topic: PayloadReader(*how, self._registry) for topic, how in set_topics.items() if how != default
+        }
         self._key_formats: dict[str, KeyFormat] = {topic: how[0].key_format for topic, how in set_topics.items()}
         self._null_skipped = {topic for topic, how in set_topics.items() if how[0].null_values == "skip"}
 
@@ -59,7 +66,8 @@ class Codec:
     ) -> InputText | Skipped:
         """Decode one record; `timestamp_ms` is its Kafka timestamp. For a null value, call `erased_stream` instead.
 
-        Raises RecordError: INVALID_UTF8, INVALID_JSON, WRONG_TYPE, NO_TEXT, TEXT_TOO_LONG, NO_STREAM.
+        Raises RecordError: INVALID_UTF8, INVALID_JSON, UNKNOWN_SCHEMA, SCHEMA_MISMATCH, WRONG_TYPE, NO_TEXT,
+        TEXT_TOO_LONG, NO_STREAM. Raises DependencyError when a schema has to be fetched and the registry is away.
         """
         reader = self._readers.get(topic)
         if reader is None:
@@ -92,6 +100,17 @@ class Codec:
             final=fields.final,
             fallbacks=fallbacks,
         )
+
+    def missing_schemas(self, topic: str, values: Iterable[bytes | None]) -> set[int]:
+        """The ids of the schemas that `values` need and that `fetch_schemas` has not found yet."""
+        if topic not in self._registered:
+            return set()
+        framed = (value for value in values if value is not None and is_framed(value))
+        return self._registry.missing({schema_id_of(value) for value in framed})
+
+    def fetch_schemas(self, ids: Collection[int]) -> None:
+        """Fetch schemas, so that `decode` does not block. Blocks. Raises DependencyError."""
+        self._registry.fetch(ids)
 
     def _latest_ms(self, timestamp_ms: int) -> int:
         """The last time that is not absurd. A Kafka timestamp that is itself absurd sets no limit."""

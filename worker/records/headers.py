@@ -19,6 +19,7 @@ import msgspec
 
 from worker.errors import RecordError
 from worker.records.codec import format_time
+from worker.records.outputs import CONTENT_TYPES
 from worker.records.types import DeadLetterHeaders, Header, SentimentEvent, ShiftEvent, content_bytes
 from worker.settings import Settings
 
@@ -38,8 +39,8 @@ class EventHeaders:
 
     def __init__(self, settings: Settings) -> None:
         self._constant: dict[type, tuple[Header, ...]] = {
-            SentimentEvent: _constant_headers("sentiment.event.v1", settings.group, settings.events_topic),
-            ShiftEvent: _constant_headers("sentiment.shift.v1", settings.group, settings.shifts_topic),
+            SentimentEvent: _constant_headers("sentiment.event.v1", settings, settings.events_topic),
+            ShiftEvent: _constant_headers("sentiment.shift.v1", settings, settings.shifts_topic),
         }
 
     def of(self, event: SentimentEvent | ShiftEvent) -> list[Header]:
@@ -51,12 +52,12 @@ class EventHeaders:
         ]
 
 
-def _constant_headers(event_type: str, group: str, topic: str) -> tuple[Header, ...]:
+def _constant_headers(event_type: str, settings: Settings, topic: str) -> tuple[Header, ...]:
     return (
         ("ce_specversion", b"1.0"),
         ("ce_type", event_type.encode()),
-        ("ce_source", f"/{group}/{topic}".encode()),
-        ("content-type", b"application/json"),
+        ("ce_source", f"/{settings.group}/{topic}".encode()),
+        ("content-type", CONTENT_TYPES[settings.output_format]),
     )
 
 

@@ -11,9 +11,10 @@ from worker.errors import Reason, RecordError
 from worker.payloads.paths import EACH, Path, explain_missing, find_all, join_path, split_path
 from worker.payloads.payload import FieldPaths, Payload, SkipRule, as_paths
 from worker.payloads.times import time_parser
-from worker.records.formats import FORMATS
+from worker.records.formats import make_decoder
 from worker.records.formats.frame import MAGIC, unframe
 from worker.records.html import blank_tags
+from worker.records.registry import Registry
 from worker.records.types import MAX_NAME_CHARS, Fallback, Skipped
 from worker.records.utf8 import decode_utf8
 
@@ -37,8 +38,8 @@ class Fields(NamedTuple):
 class PayloadReader:
     """Reads values of one topic."""
 
-    def __init__(self, payload: Payload, fields: FieldPaths) -> None:
-        self._decode = FORMATS[payload.format]
+    def __init__(self, payload: Payload, fields: FieldPaths, registry: Registry) -> None:
+        self._decode = make_decoder(payload.format, registry)
         self._parse_time = time_parser(payload.time_format)
         self._rules = [_Rule(rule) for rule in payload.skip]
         self._html = payload.html
@@ -50,7 +51,7 @@ class PayloadReader:
     def read(self, value: bytes, earliest_ms: int, latest_ms: int) -> Fields | Skipped:
         """The fields of `value`; a time before `earliest_ms` or after `latest_ms` is absurd.
 
-        Raises RecordError: INVALID_UTF8, INVALID_JSON, WRONG_TYPE, NO_TEXT.
+        Raises RecordError: INVALID_UTF8, INVALID_JSON, UNKNOWN_SCHEMA, SCHEMA_MISMATCH, WRONG_TYPE, NO_TEXT.
         """
         payload = self._decode(value)
         if isinstance(payload, list) and len(payload) == 1 and not self._reads_lists:

@@ -28,6 +28,9 @@ _LIBRARIES = {
     "GSSAPI": ("gssapi", "pip install gssapi (it needs the headers of Kerberos)"),
     "AWS_MSK_IAM": ("aws_msk_iam_sasl_signer", "pip install 'streaming-sentiment[msk]'"),
 }
+# What a format needs beside the core: modules of the extra `registry`.
+_CLIENT_MODULES = ("confluent_kafka", "httpx", "authlib")
+_FORMAT_MODULES = {"avro": ("fastavro",), "protobuf": ("grpc_tools",), "json-schema": ()}
 
 
 class ServerSettings(BaseSettings):
@@ -76,6 +79,13 @@ class ServerSettings(BaseSettings):
     redis_sentinel_username: str | None = Field(None, description="user of the Sentinels, if they want a login")
     redis_sentinel_password: SecretStr | None = Field(None, description="password of the Sentinels")
 
+    registry: HttpUrl | None = Field(
+        None, description="URL of the schema registry, for the formats avro, protobuf and json-schema"
+    )
+    registry_username: str | None = Field(None, description="user of the schema registry, if it wants a login")
+    registry_password: SecretStr | None = Field(None, description="password of that user")
+    registry_ca_file: Path | None = Field(None, description="CA certificate that verifies the schema registry (PEM)")
+
     @property
     def kafka_tls(self) -> TlsFiles:
         """The files of a TLS connection to the brokers."""
@@ -110,6 +120,21 @@ class ServerSettings(BaseSettings):
             yield "redis_ca_file and redis_certificate_file need a redis URL with rediss"
         if (self.redis_sentinel_username or self.redis_sentinel_password) and address.kind is not RedisKind.SENTINEL:
             yield "redis_sentinel_username and redis_sentinel_password need a redis URL with redis+sentinel"
+
+    def registry_problems(self, inputs: set[str], outputs: set[str]) -> Iterator[str]:
+        """What is missing or wrong for the formats of inputs and outputs that need a schema registry."""
+        yield from TlsFiles(self.registry_ca_file, None, None, None).find_problems("registry")
+        if bool(self.registry_username) != bool(self.registry_password):
+            yield "registry_username and registry_password need each other"
+        named = ", ".join([*(f"format {name}" for name in sorted(inputs)), *(f"output_format {n}" for n in outputs)])
+        if not named:
+            return
+        if self.registry is None:
+            yield f"{named} needs registry, the URL of the schema registry"
+        modules = {module for name in inputs | outputs for module in (*_CLIENT_MODULES, *_FORMAT_MODULES[name])}
+        missing = sorted(module for module in modules if find_spec(module) is None)
+        if missing:
+            yield f"{named} needs the Python package {', '.join(missing)}: pip install 'streaming-sentiment[registry]'"
 
     def _login_problems(self) -> Iterator[str]:
         mechanism = self.kafka_sasl_mechanism

@@ -77,6 +77,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
         await check_kafka(settings, brokers)
         await check_redis(settings)
         await asyncio.to_thread(check_topics, settings)
+        await pipeline.register_schemas()
         await server.start()
         calm_garbage_collector()
 

@@ -193,9 +193,14 @@ class Feed:
         ]
 
 
-POISONS = tuple(
-    reason for reason in Reason if reason not in {Reason.POISON, Reason.ABSURD_TIME, Reason.EVENT_TOO_LARGE}
-)
+_NOT_SIMULATED = {
+    Reason.POISON,
+    Reason.ABSURD_TIME,
+    Reason.EVENT_TOO_LARGE,
+    Reason.UNKNOWN_SCHEMA,
+    Reason.SCHEMA_MISMATCH,
+}
+POISONS = tuple(reason for reason in Reason if reason not in _NOT_SIMULATED)
 
 
 def _poison(reason: Reason, stream: _Stream, time_ms: int, max_text_bytes: int) -> FeedRecord:

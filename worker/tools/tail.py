@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.text import Text
 
-from worker.errors import TopicsError
+from worker.errors import RecordError, TopicsError
 from worker.kafka.access.probe import kafka_trouble
 from worker.kafka.access.rights import Rights, check_rights
 from worker.kafka.brokers import Brokers
@@ -22,6 +22,7 @@ from worker.kafka.clients import client_options, stop_consumer
 from worker.kafka.log import Log
 from worker.kafka.protocol.batches import unpacking
 from worker.process import stop_on_signals
+from worker.records.outputs import output_reader
 from worker.records.types import SentimentEvent, ShiftEvent
 from worker.settings import Settings
 
@@ -56,14 +57,23 @@ async def open_reader(settings: Settings, topics: Sequence[str], *, from_start: 
 
 
 async def follow(settings: Settings, topic: str, show: Callable[[bytes], None], *, from_start: bool) -> None:
-    """Call `show` with the value of every record of `topic`, until Ctrl-C or SIGTERM."""
+    """Call `show` with the event of every record of `topic`, as JSON, until Ctrl-C or SIGTERM."""
+    read = output_reader(settings, ShiftEvent if topic == settings.shifts_topic else SentimentEvent)
     stop = stop_on_signals()
     async with open_reader(settings, [topic], from_start=from_start) as consumer:
         while not stop.is_set():
             with unpacking(consumer):
                 fetched = await consumer.getmany(timeout_ms=_POLL_MS)
             for record in (record for records in fetched.values() for record in records):
-                show(record.value)
+                show(_as_json(read, record.value))
+
+
+def _as_json(read: Callable[[bytes], bytes], value: bytes) -> bytes:
+    """The event as JSON; a value of another format as it is."""
+    try:
+        return read(value)
+    except (RecordError, msgspec.DecodeError):
+        return value
 
 
 def show_json(value: bytes) -> None:
