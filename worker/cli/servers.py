@@ -60,6 +60,17 @@ def topics(settings: Settings) -> None:
     print(f"created {', '.join(created)}" if created else "all topics exist")
 
 
+@commands.command(rich_help_panel=_PANEL, epilog=examples("sentiment asyncapi", "sentiment asyncapi > asyncapi.json"))
+@with_settings(*TOPICS, "fields", "payloads", "output_format", *REGISTRY, "kafka", "kafka_security")
+def asyncapi(settings: Settings) -> None:
+    """Print the AsyncAPI document of all topics as JSON; asks no server."""
+    import json
+
+    from worker.records.asyncapi import make_asyncapi
+
+    print(json.dumps(make_asyncapi(settings), indent=2, ensure_ascii=False))
+
+
 @commands.command(rich_help_panel=_PANEL, epilog=examples("sentiment check", "sentiment check --kafka broker:9092"))
 @with_settings(*TOPICS, "group", "fields", "delivery", *NETWORK[:2], *REDIS, *REGISTRY, *KAFKA, *LOGS)
 def check(settings: Settings) -> None:

@@ -27,6 +27,7 @@ COMMANDS = (
     "worker",
     "stack",
     "topics",
+    "asyncapi",
     "check",
     "capacity",
     "feed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Callable
@@ -105,11 +106,22 @@ def test_avro_is_read_by_the_schema_of_its_frame_and_what_that_refers_to(
     assert (found.text, found.stream, found.time_ms, found.fallbacks) == ("love it", "42", NOW_MS - 5, ())
 
 
+def as_descriptor(text: str, imports: dict[str, str]) -> str:
+    """The .proto file as Confluent's Python client registers it."""
+    return base64.b64encode(compile_proto(text, imports).serialized_pb).decode()
+
+
+@pytest.mark.parametrize("is_descriptor", [False, True])
+@pytest.mark.parametrize("imports_descriptor", [False, True])
 def test_protobuf_is_read_by_its_message_indexes_and_imports(
-    registry: FakeRegistry, make_codec: Callable[[str], Codec]
+    registry: FakeRegistry, make_codec: Callable[[str], Codec], is_descriptor: bool, imports_descriptor: bool
 ) -> None:
-    registry.add(1, "PROTOBUF", AUTHOR_PROTO, subject="author")
-    registry.add(2, "PROTOBUF", PROTO, references=[("common/author.proto", "author")])
+    imports = {"common/author.proto": AUTHOR_PROTO}
+    registry.add(
+        1, "PROTOBUF", as_descriptor(AUTHOR_PROTO, {}) if imports_descriptor else AUTHOR_PROTO, subject="author"
+    )
+    text = as_descriptor(PROTO, imports) if is_descriptor else PROTO
+    registry.add(2, "PROTOBUF", text, references=[("common/author.proto", "author")])
     found = decode(make_codec("protobuf"), proto_value(2))
     assert (found.text, found.stream, found.time_ms, found.final) == ("love it", "42", NOW_MS - 5, True)
 
