@@ -58,6 +58,8 @@ class FakeRegistry:
         if self.answers_before:
             return self.answers_before.pop(0), "not JSON of a registry"
         match [part for part in path.partition("?")[0].split("/") if part]:
+            case ["schemas", "types"]:
+                return 200, ["JSON", "PROTOBUF", "AVRO"]
             case ["schemas", "ids", number]:
                 found = self._schemas.get(int(number))
                 return (200, found) if found else (404, {"error_code": 40403, "message": "Schema not found"})

@@ -200,7 +200,7 @@ class Settings(ServerSettings):
         """The formats of inputs and of outputs that need a schema registry."""
         known = {topic for topic, payload in self.payloads.items() if payload.preset in {None, *PRESETS}}
         inputs = {self.payload_of(topic)[0].format for topic in known} & set(REGISTERED_FORMATS)
-        return set(inputs), {self.output_format} - {"json"}
+        return set(inputs), {str(self.output_format)} - {"json"}
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings takes the order of the sources from here

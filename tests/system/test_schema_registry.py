@@ -54,15 +54,15 @@ def serialize(format_: str, client: Any, topic: str, text: str) -> bytes:
 
 
 def deserialize(output_format: str, client: Any, topic: str, value: bytes) -> str:
-    """The label of an event, as a consumer with Confluent's deserializer reads it."""
+    """The id of an event, as a consumer with Confluent's deserializer reads it."""
     context = SerializationContext(topic, MessageField.VALUE)
     if output_format == "avro":
-        return str(AvroDeserializer(client, make_avro_schema(SentimentEvent))(value, context)["label"])
+        return str(AvroDeserializer(client, make_avro_schema(SentimentEvent))(value, context)["id"])
     if output_format == "protobuf":
         event = message_class(compile_proto(make_proto_schema(SentimentEvent), {}), [0])
         assert client.get_schema(int.from_bytes(value[1:5], "big")).schema_type == "PROTOBUF"
         # Not Confluent's ProtobufDeserializer: Apicurio answers its `format=serialized` with bytes that are no base64.
-        return str(event.FromString(value[6:]).label)
+        return str(event.FromString(value[6:]).id)
     return str(
         JSONDeserializer(json.dumps(make_schema("event")), schema_registry_client=client)(value, context)["label"]
     )
@@ -82,8 +82,8 @@ def test_a_worker_reads_and_writes_what_confluents_clients_write_and_read(
     worker = scene.launch_worker("--until-end", payloads=f"{topic}={format_}")
     assert worker.wait_for_end() == 0, worker.tail()
     events = kafka_tools.read_to_end(settings.kafka, settings.events_topic)
-    labels = [deserialize(output_format, client, settings.events_topic, event.value) for event in events]
-    assert labels == ["positive", "negative"]
+    ids = [deserialize(output_format, client, settings.events_topic, event.value) for event in events]
+    assert ids == [f"{topic}-0-0", f"{topic}-0-1"]
     (letter,) = kafka_tools.read_to_end(settings.kafka, settings.deadletters_topic)
     headers = read_deadletter_headers(letter.headers)
     assert headers is not None

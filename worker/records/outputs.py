@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from worker.records.codec import encode
-from worker.records.formats import make_decoder
+from worker.records.formats import Decode, make_decoder
 from worker.records.formats.confluent_json import decode_confluent_json
 from worker.records.formats.frame import frame
 from worker.records.proto_compiler import compile_proto, message_class
@@ -40,13 +40,16 @@ class OutputEncoder:
 
     def __init__(self, settings: Settings) -> None:
         self._format = settings.output_format
-        self._topics = {SentimentEvent: settings.events_topic, ShiftEvent: settings.shifts_topic}
+        self._topics: dict[type[Event], str] = {
+            SentimentEvent: settings.events_topic,
+            ShiftEvent: settings.shifts_topic,
+        }
         self._registry = Registry(settings)
         self._serializers: dict[type[Event], Serialize] = {}
 
     def register(self) -> None:
         """Register the schemas of all kinds. Blocks. Raises DependencyError, also where a schema is incompatible."""
-        for kind in self._topics:
+        for kind in _PUBLISHED:
             self._serializer(kind)
 
     def encode(self, event: Event) -> bytes:
@@ -66,6 +69,7 @@ class OutputEncoder:
 
 def output_reader(settings: Settings, kind: type[Event]) -> Callable[[bytes], bytes]:
     """The function from the value of an event's record to plain JSON. It raises RecordError and DependencyError."""
+    decode: Decode
     match settings.output_format:
         case "json":
             return lambda value: value
@@ -113,7 +117,9 @@ def _make_protobuf(kind: type[Event]) -> tuple[Kind, str, Serialize]:
 
 
 def _make_json_schema(kind: type[Event]) -> tuple[Kind, str, Serialize]:
-    return "JSON", json.dumps(make_schema(_PUBLISHED[kind])), encode
+    # Draft 7, in which it means the same: Apicurio compares no later drafts.
+    schema = make_schema(_PUBLISHED[kind]) | {"$schema": "http://json-schema.org/draft-07/schema#"}
+    return "JSON", json.dumps(schema), encode
 
 
 _MAKERS: Final[dict[str, Callable[[type[Event]], tuple[Kind, str, Serialize]]]] = {

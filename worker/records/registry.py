@@ -39,6 +39,10 @@ class Registry:
         self._unknown: set[int] = set()
         self._lock = threading.Lock()
 
+    def kinds(self) -> list[str]:
+        """The kinds of schemas that the registry takes. Blocks. Raises DependencyError when it does not answer."""
+        return list(self._ask("the kinds of its schemas", self._client.get_schema_types))
+
     def missing(self, ids: Collection[int]) -> set[int]:
         """Those of `ids` that `fetch` has not found."""
         return {schema_id for schema_id in ids if schema_id not in self._schemas}
@@ -133,7 +137,7 @@ class Registry:
 
     def _is_passing(self, error: Exception) -> bool:
         if isinstance(error, self._module.SchemaRegistryError):
-            return error.http_status_code == _TOO_MANY or error.http_status_code >= _SERVER_ERROR
+            return bool(error.http_status_code == _TOO_MANY or error.http_status_code >= _SERVER_ERROR)
         return isinstance(error, self._httpx.TransportError)
 
     @cached_property

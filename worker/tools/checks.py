@@ -14,6 +14,7 @@ from worker.kafka.access.probe import kafka_trouble
 from worker.kafka.brokers import Brokers
 from worker.kafka.topics import broker_version, check_topics
 from worker.network import load_engine
+from worker.records.registry import Registry
 from worker.settings import Settings
 from worker.state.rehearsal import check_redis
 from worker.tools.cluster_checks import check_cluster, describe_inputs, describe_outputs
@@ -36,6 +37,8 @@ def check_all(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("topics", "not checked: they cannot be listed without Kafka", kafka.exit_code)
     yield _find("redis", _check_redis, settings)
+    if settings.registry is not None:
+        yield _find("registry", check_registry, settings)
     yield _find("checkpoint", _check_checkpoint, settings)
 
 
@@ -65,6 +68,12 @@ def _check_topics(settings: Settings) -> str:
 
     check_topics(settings)
     return _run(settings, describe())
+
+
+def check_registry(settings: Settings) -> str:
+    """What the schema registry answers. Raises DependencyError."""
+    kinds = ", ".join(sorted(Registry(settings).kinds()))
+    return f"{settings.registry} answers and takes {kinds}; the worker registers its schemas when it starts"
 
 
 def _run(settings: Settings, question: Coroutine[Any, Any, str]) -> str:
