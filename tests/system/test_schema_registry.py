@@ -14,8 +14,8 @@ from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from tests import kafka_tools
-from tests.apicurio import Apicurio
 from tests.kafka_tools import Keyed
+from tests.servers.apicurio import Apicurio
 from tests.system.scene import Scene
 from worker.errors import EXIT_DEPENDENCY, DependencyError
 from worker.records.headers import read_deadletter_headers

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.factories import new_event, new_shift
-from tests.fake_registry import FakeRegistry
+from tests.servers.fake_registry import FakeRegistry
 from worker.errors import DependencyError
 from worker.records.codec import encode
 from worker.records.headers import EventHeaders

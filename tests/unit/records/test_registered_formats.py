@@ -11,7 +11,7 @@ from typing import Any
 import fastavro
 import pytest
 
-from tests.fake_registry import FakeRegistry
+from tests.servers.fake_registry import FakeRegistry
 from worker.errors import DependencyError, Reason, RecordError, SettingsError
 from worker.records.codec import Codec
 from worker.records.formats.frame import frame

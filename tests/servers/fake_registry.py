@@ -11,10 +11,13 @@ References = list[tuple[str, str]]
 
 
 class FakeRegistry:
-    """Holds schemas by id. `answers_before`: status codes that it answers first; `asked`: the paths of the requests."""
+    """Holds schemas by id. `answers_before`: status codes that it answers first; `asked`: the paths of the requests;
+    `logins`: their Authorization headers.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.logins: list[str | None] = []
         self.answers_before: list[int] = []
         self.is_compatible = True
         self._schemas: dict[int, dict[str, Any]] = {}
@@ -81,6 +84,7 @@ def _handler(registry: FakeRegistry) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def _respond(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+            registry.logins.append(self.headers.get("Authorization"))
             status, content = registry.answer(self.command, self.path, body)
             data = content.encode() if isinstance(content, str) else json.dumps(content).encode()
             self.send_response(status)
