@@ -89,7 +89,9 @@ def list_payloads(
 @with_settings("topics", "fields", "payloads", "max_text_bytes", "max_clock_skew_s", *REGISTRY, *NETWORK[:2])
 def try_(
     settings: Settings,
-    file: Annotated[str, typer.Argument(help="One record, or one a line; -: standard input")],
+    file: Annotated[
+        str, typer.Argument(help="One record, or one a line (Avro and Protobuf: one record); -: standard input")
+    ],
     topic: Annotated[str, typer.Option("--topic", help="Topic whose settings apply")],
     key: Annotated[str | None, typer.Option("--key", help="The records' key; default: none")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line for each record")] = False,
@@ -104,7 +106,7 @@ def try_(
     if topic not in settings.topics:
         raise typer.BadParameter(f"{topic} is not in topics: {', '.join(settings.topics)}")
     with open_lines(file) as opened:
-        values = split_values(opened.read())
+        values = split_values(opened.read(), settings.payload_of(topic)[0].format)
     previewer = Previewer(settings, topic, None if key is None else key.encode(), load_engine(settings))
     num_dead = 0
     for preview in previewer.preview(values):

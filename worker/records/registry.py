@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from collections.abc import Callable, Collection
@@ -151,6 +152,7 @@ class Registry:
         with warnings.catch_warnings(record=True):  # authlib warns of the name of httpx, past every filter
             from confluent_kafka import schema_registry  # noqa: PLC0415 - the extra `registry`
 
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request
         return schema_registry
 
     @cached_property

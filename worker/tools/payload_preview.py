@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from model import InferenceEngine
 from worker.errors import Reason, RecordError
+from worker.payloads.payload import REGISTERED_FORMATS, Format
 from worker.records.codec import Codec, format_time
 from worker.records.types import Fallback, InputText, Skipped
 from worker.settings import Settings
@@ -65,8 +66,12 @@ class Previewer:
         return found
 
 
-def split_values(content: bytes) -> list[bytes]:
-    """The records of a file: the whole of it if that is one JSON value, else its lines without the empty ones."""
+def split_values(content: bytes, format_: Format) -> list[bytes]:
+    """The records of a file: the whole of it if that is one JSON value or its format is binary, else its lines without
+    the empty ones.
+    """
+    if format_ in REGISTERED_FORMATS:
+        return [content]
     try:
         json.loads(content)
     except (ValueError, RecursionError):

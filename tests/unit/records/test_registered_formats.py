@@ -18,6 +18,7 @@ from worker.records.formats.frame import frame
 from worker.records.proto_compiler import compile_proto, message_class
 from worker.records.types import InputText
 from worker.settings import load_settings
+from worker.tools.payload_preview import split_values
 
 NOW_MS = 1_795_000_000_000
 TIME = {"type": "long", "logicalType": "timestamp-millis"}
@@ -225,3 +226,8 @@ def test_a_missing_extra_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("worker.servers.fields.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"fastavro.*pip install 'streaming-sentiment\[registry\]'"):
         load_settings(payloads={"tweets": "avro"}, registry="http://localhost:8081")
+
+
+def test_a_file_of_a_binary_format_is_one_record() -> None:
+    assert split_values(b"\0\0\0\0\n\x08a\nb", "avro") == [b"\0\0\0\0\n\x08a\nb"]
+    assert split_values(b"a\n\nb\n", "text") == [b"a", b"b"]
