@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from hypothesis import given, settings
@@ -66,7 +67,7 @@ def test_a_state_of_another_network_is_refused(sentiment: Sentiment, checkpoint:
 
 def test_the_example_in_the_documentation_runs() -> None:
     assert sentiment_module.__doc__ is not None
-    example = "\n".join(line[4:] for line in sentiment_module.__doc__.splitlines() if line.startswith("    "))
+    _, example = sentiment_module.__doc__.split("\n", 1)
     names: dict[str, object] = {}
-    exec(example, names)
+    exec(dedent(example), names)  # Python 3.13 has dedented it
     assert isinstance(names["sentiment"], Sentiment)
