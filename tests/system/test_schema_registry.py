@@ -63,9 +63,7 @@ def deserialize(output_format: str, client: Any, topic: str, value: bytes) -> st
         assert client.get_schema(int.from_bytes(value[1:5], "big")).schema_type == "PROTOBUF"
         # Not Confluent's ProtobufDeserializer: Apicurio answers its `format=serialized` with bytes that are no base64.
         return str(event.FromString(value[6:]).id)
-    return str(
-        JSONDeserializer(json.dumps(make_schema("event")), schema_registry_client=client)(value, context)["label"]
-    )
+    return str(JSONDeserializer(json.dumps(make_schema("event")), schema_registry_client=client)(value, context)["id"])
 
 
 @pytest.mark.parametrize("format_", OUTPUT_OF)
