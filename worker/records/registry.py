@@ -7,6 +7,8 @@ import threading
 import warnings
 from collections.abc import Callable, Collection
 from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from worker.errors import DependencyError, Reason, RecordError, SettingsError
@@ -19,6 +21,7 @@ Answer = TypeVar("Answer")
 _MAX_ID: Final = (1 << 31) - 1
 _WAIT_S, _TIMEOUT_S = 0.3, 2.0
 _UNKNOWN_SCHEMA, _UNKNOWN_SUBJECT = 40403, (40401, 40402)
+_HTTP_LIBRARIES: Final = ("httpx", "httpx2")  # the client takes the second where both are installed
 _NOT_FOUND, _CONFLICT, _TOO_MANY, _SERVER_ERROR = 404, 409, 429, 500
 
 
@@ -122,7 +125,7 @@ class Registry:
                 raise self._incompatible(what.removeprefix("the schema of ")) from error
             problem = f"it refuses {what} ({error.http_status_code}: {error.error_message})"
             raise self._away(problem, "Check its URL and registry_username and registry_password.") from error
-        except self._httpx.HTTPError as error:
+        except _http_errors("HTTPError") as error:
             problem = f"it does not answer for {what} ({type(error).__name__}: {error})"
             raise self._away(problem, "Start it, or check its URL and registry_ca_file.") from error
         except (ValueError, TypeError, KeyError) as error:
@@ -139,20 +142,15 @@ class Registry:
     def _is_passing(self, error: Exception) -> bool:
         if isinstance(error, self._module.SchemaRegistryError):
             return bool(error.http_status_code == _TOO_MANY or error.http_status_code >= _SERVER_ERROR)
-        return isinstance(error, self._httpx.TransportError)
-
-    @cached_property
-    def _httpx(self) -> Any:
-        import httpx  # noqa: PLC0415 - the extra `registry`
-
-        return httpx
+        return isinstance(error, _http_errors("TransportError"))
 
     @cached_property
     def _module(self) -> Any:
         with warnings.catch_warnings(record=True):  # authlib warns of the name of httpx, past every filter
             from confluent_kafka import schema_registry  # noqa: PLC0415 - the extra `registry`
 
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request
+        for name in _HTTP_LIBRARIES:
+            logging.getLogger(name).setLevel(logging.WARNING)  # they log every request
         return schema_registry
 
     @cached_property
@@ -167,3 +165,9 @@ class Registry:
             login = f"{settings.registry_username}:{settings.registry_password.get_secret_value()}"
             options["basic.auth.user.info"] = login
         return self._module.SchemaRegistryClient(options)
+
+
+def _http_errors(name: str) -> tuple[type[Exception], ...]:
+    """The error classes `name` of the HTTP libraries that are installed."""
+    installed = [library for library in _HTTP_LIBRARIES if find_spec(library) is not None]
+    return tuple(getattr(import_module(library), name) for library in installed)
