@@ -3,6 +3,8 @@
 A chunk that is an ordinary ASCII word, a user name or a URL, with common punctuation around it, is encoded from the
 vocabulary. Any other one is looked up in a table of chunks that were met before. What is in neither is left to
 `normalise.py`.
+
+One file, though a long one: these loops call each other, and numba's cache notices a change of a loop's own file alone.
 """
 
 # ruff: noqa: PLR0912, PLR0913, PLR0917, PLR1714, SIM110 - compiled loops take plain arrays; a set is slow there

@@ -72,15 +72,14 @@ async def feed_files(  # noqa: PLR0913, PLR0917 - what the command line may say
     await require_rights(settings, Rights(writes=(topic,)))
     sender = _Sender(settings, rate, stop, refuse)
     reading = Background(_reporting(reader.read(paths, refuse), topic))
+    is_through = False
     try:
         await sender.run(reading.items(stop))
-    except BaseException:
-        _log_how_far(sender, topic)
-        raise
+        is_through = not stop.is_set()
     finally:
         reading.close()
-    if stop.is_set():
-        _log_how_far(sender, topic)
+        if not is_through:
+            _log_how_far(sender, topic)
     return FeedSummary(sender.num_sent, len(refused))
 
 
