@@ -15,8 +15,8 @@ from typing import Any
 from msgspec import structs
 
 from model import ModelConfig, StreamState
+from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.protocol.offsets import Membership
-from worker.kafka.transaction import GroupOffset
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.ownership.partition import Partition
@@ -167,6 +167,7 @@ class FakePublisher:
         self.errors = list(errors)
         self.membership = membership
         self.transactional_id = transactional_id
+        self.is_disturbed = False
         self.started = False
         self.published: list[tuple[dict[TopicPartition, list[OutputRecord]], dict[TopicPartition, GroupOffset]]] = []
 

@@ -31,6 +31,7 @@ class FakeBrokers:
         self.transactions: dict[int, list[str]] = {0: []}
         self.num_refreshes = 0
         self.num_unanswered = 0
+        self.is_answering = True
         self.next_producer_id = 0
 
     @property
@@ -123,6 +124,10 @@ class FakeBrokers:
         return SimpleNamespace(
             error_code=code, transactions=[(one, 1, "Ongoing") for one in self.transactions[node_id]]
         )
+
+    def _DescribeTransaction(self, request: Any, code: Any, _: int) -> Any:
+        (name,) = request.transactional_ids
+        return SimpleNamespace(transactions=[(code, name, "CompleteCommit" if code == 0 else "")])
 
     def _TopicIds(self, request: Any, code: Any, _: int) -> Any:
         topics: list[Any] = [(code, name, TOPIC_ID, False, [], 0, {}) for _, name, _ in request.topics]

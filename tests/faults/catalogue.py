@@ -177,9 +177,9 @@ _ALL = (
 FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in _ALL}
 
 # Not here: what real servers show too rarely, which the simulation finds. A late request of an earlier transaction, an
-# EndTxn that overtakes the records, a flush that only the position still fences (no_owner_token), and a claimer that
-# begins before it learns that the group has expelled it (begin_by_a_paused_claimer: none of five seeds of
-# stop_in_takeover).
+# EndTxn that overtakes the records, markers that a broker lost (about one death of a broker in ten), a flush that only
+# the position still fences (no_owner_token), and a claimer that begins before it learns that the group has expelled it
+# (begin_by_a_paused_claimer: none of five seeds of stop_in_takeover).
 FINDERS: Mapping[str, str] = {
     "offset_outside_of_the_transaction": "kill_in_commit",
     "unstable_offset_read": "stop_in_commit",

@@ -15,8 +15,9 @@ from tests.kafka_tools import Keyed, create_topics, delete_topics, produce, read
 from tests.workplace import Workplace
 from worker.errors import DependencyError, Reason, RecordError, SentimentError, TopicsError
 from worker.kafka.brokers import Brokers
+from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.producer import ProducerRecord
-from worker.kafka.transaction import GroupOffset, TransactionalProducer
+from worker.kafka.transaction import TransactionalProducer
 from worker.process import CrashPoints
 from worker.records.codec import format_time
 from worker.records.headers import REDRIVEN, deadletter_headers

@@ -14,11 +14,12 @@ from tests.factories import CONFIG, new_entry, new_observers
 from tests.kafka_tools import create_topics, delete_topics, read_to_end
 from tests.workplace import Workplace
 from worker.kafka.brokers import Brokers
-from worker.kafka.group import Group, GroupOffsets
+from worker.kafka.group import OPEN, Group, GroupOffsets
+from worker.kafka.group_offsets import ExpelledError, GoneError, GroupOffset
 from worker.kafka.log import Log
 from worker.kafka.producer import FencedError, ProducerRecord
 from worker.kafka.protocol.offsets import Membership
-from worker.kafka.transaction import ExpelledError, GoneError, GroupOffset, TransactionalProducer
+from worker.kafka.transaction import TransactionalProducer
 from worker.ownership.publisher import ExactlyOncePublisher
 from worker.ownership.takeover import TakeOver
 from worker.process import CrashPoints
@@ -176,10 +177,10 @@ def test_a_predecessors_open_transaction_is_ended_by_its_id_and_the_offsets_are_
         await scene.commit(dead, b"before", 1)
         await scene.stop_before_the_end(dead, b"open", 2)
         assert await scene.offsets() == GroupOffsets({}, {scene.tp})
-        assert scene.id_of("dead") in await scene.group.open_transactions()
+        assert scene.id_of("dead") in await scene.group.transactions(OPEN)
         await scene.group.end_transaction(scene.id_of("dead"))
         assert await scene.offset() == 1
-        assert scene.id_of("dead") not in await scene.group.open_transactions()
+        assert scene.id_of("dead") not in await scene.group.transactions(OPEN)
         # It was only paused.
         with pytest.raises(FencedError):
             await dead._end(commit=True)

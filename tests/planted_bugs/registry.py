@@ -27,6 +27,7 @@ WORKER_BUGS: dict[str, Planted] = {
         commit_bugs.late_requests_accepted,
         takeover_bugs.unstable_offset_read,
         takeover_bugs.predecessor_not_ended,
+        takeover_bugs.lost_markers_left,
         takeover_bugs.end_of_the_log_ignored,
         takeover_bugs.topic_ids_ignored,
         takeover_bugs.group_offset_ignored,

@@ -41,6 +41,11 @@ def predecessor_not_ended() -> AbstractContextManager[Any]:
     return _predecessors_without("_end")
 
 
+def lost_markers_left() -> AbstractContextManager[Any]:
+    """Offsets that are held for want of markers, which brokers have lost, are waited for."""
+    return _predecessors_without("_end_one_again")
+
+
 def end_of_the_log_ignored() -> AbstractContextManager[Any]:
     """A log that was cut looks as long as it was."""
     bounds = Log.bounds

@@ -42,6 +42,8 @@ class Brokers:
         self._coordinators: dict[tuple[CoordinationType, str], int] = {}
         self.num_unanswered = 0
         """Requests whose answer did not come: brokers may have carried them out, or still do so later."""
+        self.is_answering = True
+        """Whether the last request was answered."""
 
     async def start(self) -> None:
         """Connect. Raises DependencyError when Kafka does not answer within the request timeout."""
@@ -104,12 +106,15 @@ class Brokers:
         self, node_id: int | None, request: Request, connection: ConnectionGroup = ConnectionGroup.DEFAULT
     ) -> Response:
         try:
-            return await self._client.send(node_id, request, group=connection)
+            response = await self._client.send(node_id, request, group=connection)
         except KafkaError:
             self.num_unanswered += 1
+            self.is_answering = False
             raise
         except NotImplementedError as error:  # what aiokafka raises where no version of a request fits
             raise UnsupportedRequestError(str(error)) from error
+        self.is_answering = True
+        return response
 
     async def _coordinator(self, kind: CoordinationType, key: str) -> int:
         if (kind, key) not in self._coordinators:

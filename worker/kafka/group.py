@@ -16,10 +16,12 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from worker.kafka.access.causes import kafka_away
 from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, Response, UnsupportedRequestError
+from worker.kafka.group_offsets import ExpelledError, GroupOffset
 from worker.kafka.protocol.codes import GENERATION_REFUSED, ErrorCode, codes_of, codes_of_topics, refusal
 from worker.kafka.protocol.offsets import Membership, OffsetFetchRequest
-from worker.kafka.protocol.topics import ListTransactionsRequest
-from worker.kafka.transaction import ExpelledError, GroupOffset
+from worker.kafka.protocol.transactions import DescribeTransactionRequest, ListTransactionsRequest
+from worker.kafka.transaction import TransactionalProducer
+from worker.process import CrashPoints
 from worker.records.types import TopicPartition
 from worker.settings import Settings
 
@@ -27,7 +29,12 @@ Answer = TypeVar("Answer")
 
 _BROKER_DECIDES_RETENTION = -1
 _RETRY_S = 0.01
-_OPEN = ("Ongoing", "PrepareCommit", "PrepareAbort")
+OPEN = ("Ongoing", "PrepareCommit", "PrepareAbort")
+"""The states of transactions that are not over."""
+
+COMMITTED = "CompleteCommit"
+OVER = (COMMITTED, "CompleteAbort", "Empty")
+"""The states of transactions that are over; Empty: a producer has been started since."""
 
 
 class GroupOffsets(NamedTuple):
@@ -132,16 +139,50 @@ class Group:
         if code != ErrorCode.NONE:
             raise refusal(f"InitProducerId of {transactional_id}", code)
 
-    async def open_transactions(self) -> set[str]:
-        """The transactional ids that have a transaction open, on every broker that answers and has this question."""
-        found: set[str] = set()
+    async def end_again(self, transactional_id: str, *, commit: bool) -> None:
+        """Write the markers of a transaction that is over once more, to every output partition and to the group.
+
+        For a transaction whose markers the brokers have lost: coordinators of Kafka 4 take a partition that has no
+        leader at the moment for a deleted one (KRaftMetadataCache.getPartitionLeaderEndpoint of 4.3.1). A marker of the
+        same producer ends whatever that has open.
+        """
+        producer = TransactionalProducer(self._settings, self._brokers, transactional_id, CrashPoints(None))
+        await producer.start()
+        topics = self._settings.events_topic, self._settings.shifts_topic, self._settings.deadletters_topic
+        await self._bounded(producer.end_empty(await self._partitions(topics), commit=commit, group=self._group))
+
+    async def unstable(self, topics: Collection[str]) -> set[TopicPartition]:
+        """The partitions of `topics` whose offsets an open transaction may still move."""
+        return (await self.offsets(await self._partitions(topics))).unstable
+
+    async def _partitions(self, topics: Collection[str]) -> list[TopicPartition]:
+        counts = {topic: await self._bounded(self._brokers.num_partitions(topic)) for topic in topics}
+        return [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+
+    async def transaction_state(self, transactional_id: str) -> str:
+        """The state of the transaction of this id; "" where it is unknown or the broker too old to tell."""
+        request = DescribeTransactionRequest(transactional_id)
+        question = self._brokers.ask_coordinator(TRANSACTION, transactional_id, request, _codes_of_transactions)
+        try:
+            ((code, _, state, *_),) = (await self._bounded(question)).transactions
+        except UnsupportedRequestError:
+            return ""
+        return str(state) if code == ErrorCode.NONE else ""
+
+    async def transactions(self, states: Collection[str]) -> dict[str, str]:
+        """The transactional ids in these states, with their states, on every broker that answers and can tell."""
+        found: dict[str, str] = {}
         for node_id in self._brokers.node_ids:
             with suppress(KafkaError, TimeoutError, UnsupportedRequestError):
                 async with asyncio.timeout(self._settings.request_timeout_s):
-                    response = await self._brokers.ask(node_id, ListTransactionsRequest(_OPEN))
-                found |= {transactional_id for transactional_id, *_ in response.transactions}
+                    response = await self._brokers.ask(node_id, ListTransactionsRequest(tuple(states)))
+                found |= {transactional_id: state for transactional_id, _, state, *_ in response.transactions}
         return found
 
 
 def _codes_of_groups(response: Response) -> list[int]:
     return [code for code, *_ in response.groups]
+
+
+def _codes_of_transactions(response: Response) -> list[int]:
+    return [code for code, *_ in response.transactions]

@@ -242,3 +242,9 @@ class BatchProducer:
                 raise
             return {}
         return {TopicPartition(topic, one[0]): one[1] for topic, found in response.topics for one in found}
+
+
+def without(records: list[ProducerRecord], refused: list[ProducerRecord]) -> list[ProducerRecord]:
+    """`records` in order, but for `refused`."""
+    left_out = {id(record) for record in refused}
+    return [record for record in records if id(record) not in left_out]

@@ -20,16 +20,15 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, EndTxnRequest
 
 from worker.errors import RefusedError, UndecidedCommitError
 from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, Codes, Request
-from worker.kafka.producer import Batch, BatchProducer, FencedError, ProducerRecord, TooLargeError
+from worker.kafka.group_offsets import ExpelledError, GoneError, GroupOffset, raise_for_offsets
+from worker.kafka.producer import Batch, BatchProducer, FencedError, ProducerRecord, TooLargeError, without
 from worker.kafka.protocol.codes import (
-    GENERATION_REFUSED,
     PRODUCER_REFUSED,
     TRANSACTION_BUSY,
     ErrorCode,
@@ -48,27 +47,12 @@ _RETRY_S = 0.001
 _MAX_RETRY_S = 0.02
 
 
-class ExpelledError(FencedError):
-    """The group goes on without the member in whose name offsets were to be committed: nothing was."""
-
-
-class GoneError(Exception):
-    """Partitions whose offsets were to be committed do not exist any more: nothing was committed."""
-
-    def __init__(self, tps: Collection[TopicPartition]) -> None:
-        super().__init__(f"no such partitions: {', '.join(f'{topic}-{number}' for topic, number in sorted(tps))}")
-        self.tps = frozenset(tps)
-
-
 class _ForgottenError(Exception):
     """The broker has forgotten the transactional id, which was idle for too long: nothing has happened."""
 
 
-class GroupOffset(NamedTuple):
-    """The next offset that a group has to read, and what it notes with it."""
-
-    offset: int
-    metadata: str = ""
+class _DisturbedError(Exception):
+    """An answer did not come before the transaction began: nothing is written in it yet."""
 
 
 class TransactionalProducer(BatchProducer):
@@ -83,11 +67,24 @@ class TransactionalProducer(BatchProducer):
         super().__init__(settings, brokers, transactional_id)
         self._crash = crash_points.reach
         self._num_unanswered = 0
+        self._committed: set[TopicPartition] = set()  # the partitions of the transactions since the last abort
 
     async def start(self) -> None:
         """See BatchProducer."""
         self._num_unanswered = self._brokers.num_unanswered
         await super().start()
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether an answer did not come since the last transaction began, and brokers answer again.
+
+        Markers may be lost then (see Group.end_again); another commit, if only of the same offsets, writes them again.
+        """
+        return self._brokers.is_answering and self._has_unanswered and bool(self._committed)
+
+    @property
+    def _has_unanswered(self) -> bool:
+        return self._brokers.num_unanswered > self._num_unanswered
 
     async def commit(
         self,
@@ -104,10 +101,6 @@ class TransactionalProducer(BatchProducer):
         written = list(records)
         try:
             async with asyncio.timeout(self._settings.commit_timeout_s):
-                if self._brokers.num_unanswered > self._num_unanswered:
-                    # A request of the last transaction that arrives late would end this one, or move its offsets back
-                    # (KIP-890). Under another epoch it is refused.
-                    await self.start()
                 while not await self._prepare_or_abort(written, offsets, group, membership):
                     pass
                 self._crash("offsets_sent")
@@ -115,11 +108,15 @@ class TransactionalProducer(BatchProducer):
         except (KafkaError, TimeoutError) as error:
             raise UndecidedCommitError.of(offsets, error) from error
 
-    async def rehearse(self, tps: Collection[TopicPartition]) -> None:
-        """Begin a transaction that would write to `tps`, and abort it. Raises what `commit` raises."""
-        request = AddPartitionsToTxnRequest(self.transactional_id, *self._producer, _by_topic(tps))
-        await self._ask(request, codes_of_topics, first=True)
-        await self._end(commit=False)
+    async def end_empty(self, tps: Collection[TopicPartition], *, commit: bool, group: str | None = None) -> None:
+        """A transaction that writes nothing but its markers, to `tps` and to the offsets of `group`.
+
+        Raises FencedError and RefusedError.
+        """
+        await self._add_partitions(tps)
+        if group is not None:
+            await self._add_group(group)
+        await self._end(commit=commit)
 
     async def _prepare_or_abort(
         self,
@@ -136,7 +133,7 @@ class TransactionalProducer(BatchProducer):
             # The refused batch has sequence numbers that no later one may leave out; a new epoch begins at 0.
             await self.start()
             if error.refused:
-                raise TooLargeError(error.tp, error.refused, _without(records, error.refused)) from error
+                raise TooLargeError(error.tp, error.refused, without(records, error.refused)) from error
             return False
         except (GoneError, ExpelledError, RefusedError):
             await self._end(commit=False)
@@ -150,12 +147,23 @@ class TransactionalProducer(BatchProducer):
         group: str,
         membership: Membership,
     ) -> None:
-        """Everything up to EndTxn, with a new producer id where the broker has forgotten ours."""
-        try:
-            await self._send_all(records, offsets, group, membership)
-        except _ForgottenError:
-            await self.start()
-            await self._send_all(records, offsets, group, membership)
+        """Everything up to EndTxn.
+
+        After a request whose answer did not come, under another epoch: one of the last transaction that arrives late
+        would end this one, or move its offsets back (KIP-890). What was committed gets its markers again first, since
+        an abort would take with it whatever lacks them.
+        """
+        while True:
+            try:
+                if self._has_unanswered:
+                    if self._committed:
+                        await self.end_empty(self._committed, commit=True, group=group)
+                    await self.start()
+                return await self._send_all(records, offsets, group, membership)
+            except _ForgottenError:
+                await self.start()
+            except _DisturbedError:
+                continue
 
     async def _send_all(
         self,
@@ -165,7 +173,10 @@ class TransactionalProducer(BatchProducer):
         membership: Membership,
     ) -> None:
         batches = await self._encode(records)
-        await self._begin(batches)
+        await self._begin(batches, group)
+        if self._has_unanswered and self._committed:
+            raise _DisturbedError
+        self._committed.update(batches)
         # Each to its end: a batch that is given up on its way has a sequence number that the next one leaves out, and
         # may arrive when the transaction is over.
         answers = await asyncio.gather(
@@ -177,12 +188,17 @@ class TransactionalProducer(BatchProducer):
             if answer is not None:
                 raise answer
 
-    async def _begin(self, batches: Mapping[TopicPartition, Any]) -> None:
+    async def _begin(self, batches: Collection[TopicPartition], group: str) -> None:
         """The first request of the transaction."""
-        if not batches:
-            return
-        request = AddPartitionsToTxnRequest(self.transactional_id, *self._producer, _by_topic(batches))
+        await (self._add_partitions(batches) if batches else self._add_group(group, first=True))
+
+    async def _add_partitions(self, tps: Collection[TopicPartition]) -> None:
+        request = AddPartitionsToTxnRequest(self.transactional_id, *self._producer, _by_topic(tps))
         await self._ask(request, codes_of_topics, first=True)
+
+    async def _add_group(self, group: str, *, first: bool = False) -> None:
+        request = AddOffsetsToTxnRequest(self.transactional_id, *self._producer, group)
+        await self._ask(request, codes_of, first=first)
 
     async def _publish(self, batches: Mapping[TopicPartition, list[Batch]]) -> None:
         await self._deliver(batches)
@@ -191,29 +207,20 @@ class TransactionalProducer(BatchProducer):
     async def _send_offsets(
         self, offsets: Mapping[TopicPartition, GroupOffset], group: str, membership: Membership, *, begun: bool
     ) -> None:
-        request = AddOffsetsToTxnRequest(self.transactional_id, *self._producer, group)
-        await self._ask(request, codes_of, first=not begun)
+        if begun:
+            await self._add_group(group)
         by_topic: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
         for tp, (offset, metadata) in offsets.items():
             by_topic[tp.topic].append((tp.partition, offset, metadata))
         sent = TxnOffsetCommitRequest(self.transactional_id, self._producer, group, membership, list(by_topic.items()))
         response = await self._brokers.ask_coordinator(GROUP, group, sent, codes_of_topics)
-        self._raise_for_offsets(
+        raise_for_offsets(
             {TopicPartition(topic, one[0]): one[1] for topic, found, *_ in response.topics for one in found}
         )
 
-    def _raise_for_offsets(self, codes: Mapping[TopicPartition, int]) -> None:
-        refused = set(codes.values()) - {ErrorCode.NONE}
-        if refused & GENERATION_REFUSED:
-            raise ExpelledError(f"TxnOffsetCommit: {sorted(refused)}")
-        if refused & PRODUCER_REFUSED:
-            raise FencedError(f"TxnOffsetCommit: {sorted(refused)}")
-        if refused == {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}:
-            raise GoneError([tp for tp, code in codes.items() if code != ErrorCode.NONE])
-        if refused:
-            raise refusal("TxnOffsetCommit", min(refused))
-
     async def _end(self, *, commit: bool) -> None:
+        if not commit:
+            self._committed.clear()
         await self._ask(EndTxnRequest(self.transactional_id, *self._producer, commit), codes_of)
 
     async def _ask(self, request: Request, codes: Codes, *, first: bool = False) -> None:
@@ -233,12 +240,6 @@ class TransactionalProducer(BatchProducer):
                 raise refusal(name, min(refused - TRANSACTION_BUSY))
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _MAX_RETRY_S)
-
-
-def _without(records: list[ProducerRecord], refused: list[ProducerRecord]) -> list[ProducerRecord]:
-    """`records` in order, but for `refused`."""
-    left_out = {id(record) for record in refused}
-    return [record for record in records if id(record) not in left_out]
 
 
 def _by_topic(tps: Iterable[TopicPartition]) -> list[tuple[str, list[int]]]:

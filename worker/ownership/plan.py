@@ -24,8 +24,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.log import LogBounds
-from worker.kafka.transaction import GroupOffset
 from worker.monitoring.metrics import LogChange
 from worker.records.types import ResetReason
 from worker.state.store import Claim

@@ -7,13 +7,16 @@ import logging
 import re
 from collections.abc import Collection, Mapping
 
-from worker.kafka.group import Group
+from worker.kafka.group import COMMITTED, OPEN, OVER, Group
 from worker.ownership.publisher import Publisher
 from worker.records.types import TopicPartition
 from worker.settings import Settings
 from worker.state.store import Claim
 
 logger = logging.getLogger(__name__)
+
+# Offsets that nobody's open transaction holds are given this long: markers are on their way for milliseconds.
+_MARKERS_S = 0.3
 
 
 class Predecessors:
@@ -31,20 +34,59 @@ class Predecessors:
         # A claim that is made again names ourselves, and ending our own transaction would fence us.
         self._known = {claim.predecessor for claim in claims.values()} - {"", publisher.transactional_id}
         self._ended: set[str] = set()
+        self._ended_again: set[str] = set()
+        self._held_since: float | None = None
 
     async def end_known(self) -> None:
         """End what those whom Redis remembers have open, before anything else waits for it.
 
-        It holds back the readers of the output topics, also where it does not hold the group's offsets yet.
+        It holds back the readers of the output topics, also where it does not hold the group's offsets yet. What is
+        over stays as it is: starting a producer under its id would forget how it ended.
         """
+        known = sorted(self._known)
+        states = await asyncio.gather(*(self._group.transaction_state(one) for one in known))
+        self._known -= {one for one, state in zip(known, states, strict=True) if state in OVER}
         await self._end(self._known)
 
     async def end(self, tps: Collection[TopicPartition]) -> None:
-        """End what may hold the offsets of `tps`: those whom Redis remembers, then whom the brokers know."""
+        """End what may hold the offsets of `tps`: those whom Redis remembers, then whom the brokers know.
+
+        Where no transaction of theirs is open and the offsets are held all the same, the brokers have lost the markers
+        of one: those of the earlier owners are written again, of the latest first.
+        """
         ids = self._known - self._ended
         if not ids:
-            ids = {one for one in await self._group.open_transactions() if self._is_earlier(one, tps)}
-        await self._end(ids)
+            ids = {one for one in await self._group.transactions(OPEN) if self._is_earlier(one, tps)} - self._ended
+        if ids:
+            await self._end(ids)
+        elif self._is_held_for_long() and await self._is_ours_to_mend(tps):
+            await self._end_one_again(tps)
+
+    def _is_held_for_long(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if self._held_since is None:
+            self._held_since = now
+        return now - self._held_since > _MARKERS_S
+
+    async def _is_ours_to_mend(self, tps: Collection[TopicPartition]) -> bool:
+        """One owner mends for all, that of the first partition: two at once would abort each other's markers."""
+        held = await self._group.unstable(self._settings.topics)
+        return bool(held) and min(held) in tps
+
+    async def _end_one_again(self, tps: Collection[TopicPartition]) -> None:
+        states = await self._group.transactions(OVER)
+        left = [one for one in states if self._is_earlier(one, tps) and one not in self._ended_again]
+        if not left:
+            return
+        latest = max(left, key=_generation)
+        logger.warning(
+            "writing the markers of the transaction of %s again: it is over (%s), and the group's offsets are held",
+            latest,
+            states[latest],
+            extra={"action": "end_again"},
+        )
+        self._ended_again.add(latest)
+        await self._group.end_again(latest, commit=states[latest] == COMMITTED)
 
     async def _end(self, ids: Collection[str]) -> None:
         due = sorted(set(ids) - self._ended)
@@ -68,3 +110,9 @@ class Predecessors:
         # A static member that restarts keeps its generation, and gets another member id.
         instance_id = ours.instance_id
         return instance_id is not None and member_id.startswith(f"{instance_id}-") and member_id != ours.member_id
+
+
+def _generation(transactional_id: str) -> tuple[int, str]:
+    """What sorts ids by when they were in use; those of version 0.1 come first."""
+    found = re.search(r":(\d+):.*:\d+$", transactional_id)
+    return (int(found[1]) if found else -1), transactional_id

@@ -12,9 +12,10 @@ from aiokafka.errors import KafkaError
 from worker.errors import UndecidedCommitError
 from worker.kafka.brokers import Brokers
 from worker.kafka.group import Group
+from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.producer import BatchProducer, ProducerRecord
 from worker.kafka.protocol.offsets import Membership
-from worker.kafka.transaction import GroupOffset, TransactionalProducer
+from worker.kafka.transaction import TransactionalProducer
 from worker.process import CrashPoints
 from worker.records.types import OutputRecord, TopicPartition
 from worker.settings import Settings
@@ -31,6 +32,10 @@ class Publisher(Protocol):
     membership: Membership
     transactional_id: str
     """'' without transactions."""
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether what is published may be hidden from readers until something more is."""
 
     async def start(self) -> None:
         """Get ready. Raises DependencyError and RefusedError."""
@@ -59,6 +64,11 @@ class ExactlyOncePublisher:
         self._group = settings.group
         self._producer = TransactionalProducer(settings, brokers, self.transactional_id, crash_points)
 
+    @property
+    def is_disturbed(self) -> bool:
+        """See Publisher."""
+        return self._producer.is_disturbed
+
     async def start(self) -> None:
         """See Publisher."""
         await self._producer.start()
@@ -72,6 +82,7 @@ class AtLeastOncePublisher:
     """Outputs, then offsets: for brokers that forbid transactions. A crash between the two emits events twice."""
 
     transactional_id = ""
+    is_disturbed = False
 
     def __init__(self, settings: Settings, brokers: Brokers, membership: Membership, crash_points: CrashPoints) -> None:
         self.membership = membership

@@ -23,8 +23,8 @@ from typing import NamedTuple, TypeVar
 from worker.errors import DependencyError, OwnershipError
 from worker.kafka.brokers import Brokers
 from worker.kafka.group import Group
+from worker.kafka.group_offsets import ExpelledError, GroupOffset
 from worker.kafka.log import Log, LogBounds
-from worker.kafka.transaction import ExpelledError, GroupOffset
 from worker.monitoring.metrics import Metrics
 from worker.ownership.lineage import lineage_name, lineage_reset
 from worker.ownership.partition import Partition

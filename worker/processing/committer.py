@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from worker.kafka.group_offsets import GoneError, GroupOffset
 from worker.kafka.microbatch import Pacing, Records
 from worker.kafka.producer import FencedError, TooLargeError
-from worker.kafka.transaction import GoneError, GroupOffset
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.ownership.checkpointer import Checkpointer
@@ -125,6 +125,7 @@ class Committer:
         """Step 10, while no commit is under way: where nothing is left to do, move C behind what holds no records.
 
         Transaction markers of producers upstream lie there, and whatever a log that was cut does not hold any more.
+        After a broker was away, the same offsets are committed again, so that markers that it lost are written.
         """
         offsets = {
             partition: position
@@ -132,8 +133,11 @@ class Committer:
             if (partition := self._manager.partitions.get(tp)) is not None and partition.is_done_at(position)
         }
         behind = {one: to for one, to in offsets.items() if to > one.applied or one.offset_is_behind}
+        again = behind or {
+            one: one.committed for one in self._manager.partitions.values() if one.publisher.is_disturbed
+        }
         try:
-            await self._publish(behind, [])
+            await self._publish(again, [])
         except BaseException as error:
             die(error)
         for partition, offset in behind.items():

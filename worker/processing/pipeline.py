@@ -26,8 +26,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from model import InferenceEngine
 from worker.errors import RecordError
+from worker.kafka.group_offsets import ExpelledError
 from worker.kafka.microbatch import MicroBatch, Records
-from worker.kafka.transaction import ExpelledError
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.ownership.checkpointer import Checkpointer, RedisAwayError

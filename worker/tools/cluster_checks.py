@@ -84,7 +84,7 @@ async def _rehearse(settings: Settings, brokers: Brokers, tps: list[TopicPartiti
     producer = TransactionalProducer(settings, brokers, f"{settings.group}:check", CrashPoints(None))
     await producer.start()
     try:
-        await producer.rehearse(tps)
+        await producer.end_empty(tps, commit=False)
     except FencedError as error:
         raise SentimentError("another `sentiment check` of this group is running: try again") from error
 

@@ -22,9 +22,9 @@ from worker.kafka.access.causes import kafka_away
 from worker.kafka.brokers import Brokers
 from worker.kafka.clients import client_options
 from worker.kafka.group import Group
+from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.log import Log
 from worker.kafka.protocol.batches import unpacking
-from worker.kafka.transaction import GroupOffset
 from worker.records.types import TopicPartition
 from worker.settings import Settings
 

@@ -31,9 +31,10 @@ from tests.servers.secure_kafka import SecureKafka, secure_kafka
 from worker.errors import Reason, RecordError, SentimentError
 from worker.kafka.access.preflight import check_kafka
 from worker.kafka.brokers import Brokers
+from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.producer import ProducerRecord
 from worker.kafka.topics import ensure_topics
-from worker.kafka.transaction import GroupOffset, TransactionalProducer
+from worker.kafka.transaction import TransactionalProducer
 from worker.process import CrashPoints
 from worker.records.headers import deadletter_headers
 from worker.records.types import TopicPartition

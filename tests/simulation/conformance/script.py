@@ -22,7 +22,8 @@ from tests.simulation.kafka_model.members import MEMBER_ID_REQUIRED
 from worker.kafka.brokers import GROUP, TRANSACTION
 from worker.kafka.protocol.codes import ErrorCode, codes_of_topics
 from worker.kafka.protocol.offsets import NO_MEMBER, Membership, OffsetFetchRequest, TxnOffsetCommitRequest
-from worker.kafka.protocol.topics import ListTransactionsRequest, TopicIdsRequest
+from worker.kafka.protocol.topics import TopicIdsRequest
+from worker.kafka.protocol.transactions import DescribeTransactionRequest, ListTransactionsRequest
 
 TIMEOUT_MS = 30_000
 _RETRY_S = 0.05
@@ -114,8 +115,13 @@ class Script:
         request = ProduceRequest(self.txn_id(name) if name else None, -1, TIMEOUT_MS, topics)
         client = self.servers.clients[0]
         (node_id,) = client.node_ids
-        response = await client.ask(node_id, request)
-        self.note("Produce", [one[1:3] for _, found in response.topics for one in found])
+        while True:
+            response = await client.ask(node_id, request)
+            found = [one[1:3] for _, partitions in response.topics for one in partitions]
+            if not any(code == ErrorCode.NOT_LEADER_OR_FOLLOWER for code, _ in found):
+                break
+            await asyncio.sleep(_RETRY_S)  # a topic was created a moment ago
+        self.note("Produce", found)
 
     async def offsets(
         self, name: str, producer: Producer, offset: int, membership: Membership = NO_MEMBER, topic: str = ""
@@ -165,6 +171,17 @@ class Script:
         response = await client.ask(node_id, ListTransactionsRequest(["Ongoing"]))
         names = [one[0] for one in response.transactions if one[0].startswith(self.servers.prefix)]
         self.note("ListTransactions", [name.removeprefix(self.servers.prefix) for name in names])
+
+    async def state(self, name: str, *, settled: bool = True) -> None:
+        """DescribeTransactions: the state of this id's transaction; `settled`: once it is not on its way to its end."""
+        request = DescribeTransactionRequest(self.txn_id(name))
+        while True:
+            response = await self.ask(TRANSACTION, self.txn_id(name), request, lambda r: [r.transactions[0][0]])
+            code, _, state, *_ = response.transactions[0]
+            if not (settled and state.startswith("Prepare")):
+                self.note("DescribeTransactions", (code, state))
+                return
+            await asyncio.sleep(_RETRY_S)
 
     async def join(
         self, member_id: str = "", instance_id: str | None = None, client: int = 0, *, is_noted: bool = True

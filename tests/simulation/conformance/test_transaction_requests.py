@@ -42,6 +42,27 @@ def test_a_transaction_and_every_request_again(answers: Callable[[ScriptBody], N
     answers(script)
 
 
+def test_how_a_transaction_ended_is_known_until_a_producer_of_its_id_starts_again(
+    answers: Callable[[ScriptBody], None],
+) -> None:
+    async def script(one: Script) -> None:
+        await one.state("a")
+        producer = await one.init("a")
+        await one.state("a")
+        await one.add("a", producer, one.out, 0)
+        await one.state("a")
+        await one.end("a", producer, commit=True)
+        await one.state("a")
+        await one.add("a", producer, one.out, 0)
+        await one.add_offsets("a", producer)
+        await one.end("a", producer, commit=False)
+        await one.state("a")
+        await one.init("a")
+        await one.state("a")
+
+    answers(script)
+
+
 def test_requests_that_do_not_belong_to_the_transaction(answers: Callable[[ScriptBody], None]) -> None:
     async def script(one: Script) -> None:
         await one.add("unknown", (123_456, 0), one.out, 0)

@@ -27,6 +27,7 @@ class ServerFaults:
             "redis_lost": self._redis_lost,
             "redis_rolled_back": self._redis_rolled_back,
             "transaction_timeout": self._transaction_timeout,
+            "markers_lost": self._markers_lost,
             "id_expired": self._id_expired,
             "truncated": self._truncated,
             "recreated": self._recreated,
@@ -48,6 +49,34 @@ class ServerFaults:
                     coordinator.abort(name)
                     return
             await asyncio.sleep(0.002)
+
+    async def _markers_lost(self) -> None:
+        """The broker dies when a transaction is decided, and has lost its markers when it is back."""
+        network, coordinator = self._world.kafka_network, self._world.cluster.coordinator
+        seconds = self._choices.random() * 3.0
+        killed = self._choices.random() < 0.5
+        done = asyncio.Event()
+
+        def away() -> None:
+            network.away = True
+            self._loop.in_world(seconds, back)
+            for slot in self._world.slots if killed else ():
+                if slot.process is not None:
+                    slot.process.crash("killed")
+
+        def back() -> None:
+            network.away = False
+            done.set()
+
+        def lose() -> None:
+            self._loop.in_world(self._choices.random() * 0.004, away)
+
+        if self._world.feed.held:
+            return  # see _recreate
+        coordinator.on_lost_markers = lose
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(done.wait(), 10.0)
+        coordinator.on_lost_markers = None
 
     async def _id_expired(self) -> None:
         coordinator = self._world.cluster.coordinator
@@ -82,6 +111,8 @@ class ServerFaults:
         world = self._world
         if topic not in world.cluster.topics or any(tp.topic == topic for tp in world.feed.held):
             return
+        if world.cluster.coordinator.has_lost_markers:
+            return  # with the group's offsets of the topic goes the only sign that markers are lost
         tps = [tp for tp in world.tps if tp.topic == topic]
         world.feed.held |= set(tps)
         world.cluster.delete_topic(topic)

@@ -28,6 +28,7 @@ class SimulatedBrokers:
         self._cluster = cluster
         self._network = network
         self.num_unanswered = 0
+        self.is_answering = True
         self._counts: dict[str, tuple[float, int]] = {}
 
     async def start(self) -> None:
@@ -52,10 +53,13 @@ class SimulatedBrokers:
         """See Brokers."""
         assert node_id == NODE_ID
         try:
-            return await self._network.ask(lambda: self._cluster.handle(request), _lost, type(request).__name__)
+            response = await self._network.ask(lambda: self._cluster.handle(request), _lost, type(request).__name__)
         except KafkaError:
             self.num_unanswered += 1
+            self.is_answering = False
             raise
+        self.is_answering = True
+        return response
 
     async def ask_any(self, request: Any) -> Any:
         """See Brokers."""

@@ -46,6 +46,7 @@ class Cluster:
             "OffsetRequest": self._list_offsets,
             "TopicIdsRequest": self._topic_ids,
             "ListTransactionsRequest": self._list_transactions,
+            "DescribeTransactionRequest": self._describe_transaction,
         } | self._group_coordinator.handlers
 
     def handle(self, request: Any) -> Response | asyncio.Future[Response]:
@@ -183,6 +184,12 @@ class Cluster:
             if not request.states or transaction.state in request.states
         ]
         return SimpleNamespace(error_code=ErrorCode.NONE, transactions=found)
+
+    def _describe_transaction(self, request: Any) -> Response:
+        name = request.transactional_id
+        found = self.coordinator.transactions.get(name)
+        described: Any = (105, name, "") if found is None else (ErrorCode.NONE, name, str(found.state))
+        return SimpleNamespace(transactions=[described])
 
     def write_markers(self, transaction: Transaction, *, commit: bool) -> None:
         """End the transaction in its partitions and groups."""

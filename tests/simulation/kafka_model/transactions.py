@@ -6,6 +6,7 @@ group's offsets, follow a moment later. Until then requests of the same transact
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -42,6 +43,7 @@ class Transaction:
     groups: set[str] = field(default_factory=set)
     started_s: float = 0.0
     used_s: float = 0.0
+    markers_lost: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -69,6 +71,8 @@ class TransactionCoordinator:
         self._participants = participants
         self._next_producer_id = 1000
         self.transactions: dict[str, Transaction] = {}
+        self.on_lost_markers: Callable[[], None] | None = None
+        """Set: the markers of the next commit are lost, as if its partitions were deleted, and this is called."""
         loop.in_world(_TIMEOUT_CHECK_S, self._abort_timed_out)
 
     def init_producer_id(self, transactional_id: str | None, timeout_ms: int) -> tuple[int, int, int]:
@@ -129,10 +133,16 @@ class TransactionCoordinator:
             if (t.producer_id, t.epoch) == producer
         )
 
+    @property
+    def has_lost_markers(self) -> bool:
+        """Whether markers are lost, or may be lost next."""
+        lost = any(one.markers_lost for one in self.transactions.values())
+        return lost or self.on_lost_markers is not None
+
     def expire(self, transactional_id: str) -> None:
-        """Forget an id that nobody used for long; not while a transaction is open."""
+        """Forget an id that nobody used for long; not while a transaction is open, or lacks its markers."""
         found = self.transactions.get(transactional_id)
-        if found is not None and not found.is_open:
+        if found is not None and not found.is_open and not found.markers_lost:
             del self.transactions[transactional_id]
 
     def _find(self, transactional_id: str, producer: tuple[int, int]) -> tuple[Transaction | None, ErrorCode]:
@@ -150,11 +160,19 @@ class TransactionCoordinator:
     def _decide(self, transactional_id: str, transaction: Transaction, *, commit: bool) -> None:
         transaction.state = TransactionState.PREPARE_COMMIT if commit else TransactionState.PREPARE_ABORT
 
+        on_lost, lost = self.on_lost_markers, commit and self.on_lost_markers is not None
+        if lost:
+            self.on_lost_markers = None
+
         def complete() -> None:
-            self._participants.write_markers(transaction, commit=commit)
+            transaction.markers_lost = lost
+            if not lost:
+                self._participants.write_markers(transaction, commit=commit)
             transaction.state = TransactionState.COMPLETE_COMMIT if commit else TransactionState.COMPLETE_ABORT
 
         self._loop.in_world(self._loop.random.random() ** 3 * _MAX_MARKER_DELAY_S, complete)
+        if lost and on_lost is not None:
+            on_lost()
 
     def _abort_timed_out(self) -> None:
         self._loop.in_world(_TIMEOUT_CHECK_S, self._abort_timed_out)

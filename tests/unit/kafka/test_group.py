@@ -14,8 +14,8 @@ from tests.fake_brokers import FakeBrokers
 from worker.errors import DependencyError, RefusedError
 from worker.kafka import group as group_module
 from worker.kafka.brokers import UnsupportedRequestError
-from worker.kafka.group import Group, GroupOffsets
-from worker.kafka.transaction import ExpelledError, GroupOffset
+from worker.kafka.group import OPEN, Group, GroupOffsets
+from worker.kafka.group_offsets import ExpelledError, GroupOffset
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 
@@ -42,6 +42,10 @@ def commit(group: Group) -> Awaitable[None]:
 
 def is_member(group: Group) -> Awaitable[bool]:
     return group.is_member(MEMBERSHIP)
+
+
+def open_transactions(group: Group) -> Awaitable[dict[str, str]]:
+    return group.transactions(OPEN)
 
 
 def end_transaction(group: Group) -> Awaitable[None]:
@@ -151,7 +155,7 @@ def test_a_transaction_that_may_not_be_ended_is_an_error() -> None:
 def test_open_transactions_are_those_of_every_broker() -> None:
     brokers = FakeBrokers()
     brokers.transactions = {0: ["a"], 1: ["b", "c"]}
-    assert ask(brokers, Group.open_transactions) == {"a", "b", "c"}
+    assert ask(brokers, open_transactions) == dict.fromkeys("abc", "Ongoing")
     assert brokers.requests("ListTransactions")[0].states == ["Ongoing", "PrepareCommit", "PrepareAbort"]
 
 
@@ -161,7 +165,32 @@ def test_open_transactions_are_those_of_every_broker() -> None:
 def test_a_broker_that_cannot_tell_its_transactions_does_not_hide_those_of_the_others(answer: Any) -> None:
     brokers = FakeBrokers(ListTransactions=[answer])
     brokers.transactions = {0: ["a"], 1: ["b"]}
-    assert ask(brokers, Group.open_transactions, request_timeout_s=0.05) == {"b"}
+    assert ask(brokers, open_transactions, request_timeout_s=0.05) == {"b": "Ongoing"}
+
+
+@pytest.mark.parametrize(("answer", "state"), [(0, "CompleteCommit"), (105, ""), (UnsupportedRequestError(), "")])
+def test_the_state_of_a_transaction_is_nothing_where_it_is_unknown_or_the_broker_too_old(
+    answer: Any, state: str
+) -> None:
+    assert ask(FakeBrokers(DescribeTransaction=[answer]), lambda group: group.transaction_state("t")) == state
+
+
+def test_markers_are_written_again_by_a_transaction_without_records_over_all_outputs_and_the_group() -> None:
+    brokers = FakeBrokers()
+    brokers.num_partitions_of["sentiment.events"] = 2
+    ask(brokers, lambda group: group.end_again("t", commit=True))
+    assert brokers.names == ["InitProducerId", "AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn"]
+    assert brokers.requests("AddPartitionsToTxn")[0].topics == [
+        ("sentiment.events", [0, 1]),
+        ("sentiment.shifts", [0, 1, 2]),
+        ("sentiment.deadletters", [0, 1, 2]),
+    ]
+    assert brokers.requests("EndTxn")[0].transaction_result is True
+
+
+def test_unstable_are_those_of_all_partitions_of_the_topics() -> None:
+    brokers = FakeBrokers(OffsetFetch=[{TopicPartition("tweets", 2): 88}])
+    assert ask(brokers, lambda group: group.unstable(["tweets"])) == {TopicPartition("tweets", 2)}
 
 
 # Bounds

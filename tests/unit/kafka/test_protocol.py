@@ -26,11 +26,12 @@ from worker.kafka.protocol.offsets import (
     TxnOffsetCommitRequest,
     TxnOffsetCommitResponse,
 )
-from worker.kafka.protocol.topics import (
+from worker.kafka.protocol.topics import MetadataResponse, TopicIdsRequest
+from worker.kafka.protocol.transactions import (
+    DescribeTransactionRequest,
+    DescribeTransactionsResponse,
     ListTransactionsRequest,
     ListTransactionsResponse,
-    MetadataResponse,
-    TopicIdsRequest,
 )
 
 TAGS, NULL = "00", "00"
@@ -146,12 +147,21 @@ def test_the_answer_to_transactions_has_their_ids() -> None:
     assert [one[:3] for one in response.transactions] == [("tx", 5, "Ongoing")]
 
 
+def test_the_state_of_a_transaction_is_asked_for_by_its_id() -> None:
+    assert encoded(DescribeTransactionRequest("tx"), 0) == bytes_of(array(text("tx")), TAGS)
+    topic = text("out") + array(int32(0)) + TAGS
+    found = int16(0) + text("tx") + text("CompleteCommit") + int32(9) + int64(1) + int64(5) + int16(2) + array(topic)
+    response = DescribeTransactionsResponse.decode(bytes_of(int32(0), array(found + TAGS), TAGS))
+    assert [one[:3] for one in response.transactions] == [(0, "tx", "CompleteCommit")]
+
+
 requests = st.sampled_from(
     [
         TxnOffsetCommitRequest("tx", (5, 2), "g", NO_MEMBER, []),
         OffsetFetchRequest("g", [], require_stable=True),
         TopicIdsRequest([]),
         ListTransactionsRequest([]),
+        DescribeTransactionRequest("tx"),
     ]
 )
 

@@ -14,8 +14,9 @@ from tests.fake_brokers import FakeBrokers
 from worker.errors import RefusedError, UndecidedCommitError
 from worker.kafka import producer as producer_module
 from worker.kafka import transaction as transaction_module
+from worker.kafka.group_offsets import ExpelledError, GoneError, GroupOffset, raise_for_offsets
 from worker.kafka.producer import FencedError, ProducerRecord, TooLargeError
-from worker.kafka.transaction import ExpelledError, GoneError, GroupOffset, TransactionalProducer
+from worker.kafka.transaction import TransactionalProducer
 from worker.process import CrashPoints
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
@@ -201,7 +202,7 @@ def test_an_abort_that_finds_the_producer_over_says_so() -> None:
         scripted(TxnOffsetCommit=[3], EndTxn=[47]).commit()
 
 
-def test_a_transaction_is_aborted_only_once_its_records_are_written() -> None:
+def test_a_transaction_is_aborted_only_once_its_records_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch that arrives later would be part of no transaction, or of the next one."""
     offsets_refused = asyncio.Event()
 
@@ -209,13 +210,12 @@ def test_a_transaction_is_aborted_only_once_its_records_are_written() -> None:
         await asyncio.wait_for(offsets_refused.wait(), BOUND_S)
 
     scene = scripted(Produce=[slow], TxnOffsetCommit=[3])
-    inner = scene.producer._raise_for_offsets
 
     def refuse(codes: Any) -> None:
         asyncio.get_running_loop().call_later(0.01, offsets_refused.set)
-        inner(codes)
+        raise_for_offsets(codes)
 
-    scene.producer._raise_for_offsets = refuse  # type: ignore[method-assign]
+    monkeypatch.setattr(transaction_module, "raise_for_offsets", refuse)
     with pytest.raises(GoneError):
         scene.commit()
     assert scene.points.reached["produced"]
@@ -304,5 +304,52 @@ def test_after_a_lost_answer_the_next_transaction_has_another_epoch(name: str) -
     scene = scripted(**{name: [lose_the_first_answer]})
     scene.commit(times=3)
     names = [sent for sent in scene.brokers.names if sent in {"InitProducerId", "EndTxn"}]
-    assert names == ["InitProducerId", "EndTxn", "InitProducerId", "EndTxn", "EndTxn"]
+    assert names == ["InitProducerId", "EndTxn", "EndTxn", "InitProducerId", "EndTxn", "EndTxn"]
+    assert scene.results == [True, True, True, True]
+
+
+def test_after_a_lost_answer_the_markers_of_what_was_committed_are_written_again_first() -> None:
+    scene = scripted()
+    scene.commit()
+    assert not scene.producer.is_disturbed
+    scene.brokers.num_unanswered += 1
+    scene.brokers.is_answering = False
+    assert not scene.producer.is_disturbed
+    scene.brokers.is_answering = True
+    assert scene.producer.is_disturbed
+    asyncio.run(scene.producer.commit([], OFFSETS, "group", MEMBERSHIP))
+    assert not scene.producer.is_disturbed
+    names = scene.brokers.names
+    again = names[names.index("EndTxn") + 1 :]
+    assert again[:4] == ["AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn", "InitProducerId"]
+    first, second = scene.brokers.requests("AddPartitionsToTxn")
+    assert sorted(first.topics) == sorted(second.topics)
+
+
+def test_an_answer_that_does_not_come_as_a_transaction_begins_has_it_begin_again_once_markers_are_written() -> None:
+    """Before anything is in it: should it be aborted, the abort would take with it what lacks its markers."""
+    scene = scripted()
+    scene.commit()
+    before = len(scene.brokers.names)
+
+    async def lose_the_answer() -> None:
+        scene.brokers.num_unanswered += 1
+
+    scene.brokers.script["AddPartitionsToTxn"] = [lose_the_answer]
+    asyncio.run(scene.producer.commit(RECORDS, OFFSETS, "group", MEMBERSHIP))
+    names = scene.brokers.names[before:]
+    assert names[:5] == [
+        "AddPartitionsToTxn", "AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn", "InitProducerId",
+    ]  # fmt: skip
+    assert set(names[5:]) == WHOLE - {"InitProducerId"}
     assert scene.results == [True, True, True]
+
+
+def test_what_was_aborted_is_not_committed_by_markers_that_are_written_again() -> None:
+    scene = scripted(TxnOffsetCommit=[3])
+    with pytest.raises(GoneError):
+        scene.commit()
+    scene.brokers.num_unanswered += 1
+    assert not scene.producer.is_disturbed
+    asyncio.run(scene.producer.commit(RECORDS, OFFSETS, "group", MEMBERSHIP))
+    assert scene.results == [False, True]

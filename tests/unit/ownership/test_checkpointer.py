@@ -10,7 +10,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.factories import TWEETS, FakeStore, Meta, new_entry, new_observers, new_partition, take
-from worker.kafka.transaction import ExpelledError
+from worker.kafka.group_offsets import ExpelledError
 from worker.ownership import checkpointer as checkpointer_module
 from worker.ownership.checkpointer import Checkpointer, RedisAwayError
 from worker.ownership.partition import Partition

@@ -23,9 +23,9 @@ from tests.factories import (
 from tests.metric_names import value_of
 from worker.errors import DependencyError
 from worker.kafka.assignment import Assignment
+from worker.kafka.group_offsets import ExpelledError
 from worker.kafka.producer import FencedError
 from worker.kafka.protocol.offsets import Membership
-from worker.kafka.transaction import ExpelledError
 from worker.ownership import manager as manager_module
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.log import LogBounds
-from worker.kafka.transaction import GroupOffset
 from worker.ownership.plan import Plan, Rebuild, plan_rebuild, plan_takeover
 from worker.records.types import ResetReason
 from worker.state.store import Claim, TopicInfo

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
+
+import pytest
 
 from tests.factories import MEMBERSHIP, TOPIC, TWEETS, FakePublisher
 from worker.kafka.protocol.offsets import Membership
@@ -16,17 +19,28 @@ OURS = "sentiment:7:member:3"
 
 
 class FakeGroup:
-    """A coordinator that knows these transactions."""
+    """A coordinator that knows these transactions. over: those that ended, and how."""
 
-    def __init__(self, *open_transactions: str) -> None:
-        self.open = set(open_transactions)
+    def __init__(self, *open_transactions: str, over: dict[str, str] | None = None) -> None:
+        self.states = dict.fromkeys(open_transactions, "Ongoing") | (over or {})
+        self.held: set[TopicPartition] = {TWEETS}
         self.ended: list[str] = []
+        self.ended_again: list[tuple[str, bool]] = []
 
-    async def open_transactions(self) -> set[str]:
-        return self.open
+    async def transactions(self, states: Collection[str]) -> dict[str, str]:
+        return {name: state for name, state in self.states.items() if state in states}
+
+    async def transaction_state(self, transactional_id: str) -> str:
+        return self.states.get(transactional_id, "")
+
+    async def unstable(self, topics: Collection[str]) -> set[TopicPartition]:
+        return {tp for tp in self.held if tp.topic in topics}
 
     async def end_transaction(self, transactional_id: str) -> None:
         self.ended.append(transactional_id)
+
+    async def end_again(self, transactional_id: str, *, commit: bool) -> None:
+        self.ended_again.append((transactional_id, commit))
 
 
 def new_predecessors(group: FakeGroup, *known: str, membership: Membership = MEMBERSHIP) -> Predecessors:
@@ -93,3 +107,57 @@ def test_a_static_member_that_restarted_in_its_generation_ends_what_it_left_open
 
 def test_ids_that_only_look_alike_are_left_alone() -> None:
     assert ended(FakeGroup("sentiment", "sentiment-", "sentiment-x-0", "sentimental-6-dead-0", "-6-dead-0")) == []
+
+
+# Markers that brokers have lost
+
+
+def ended_again(group: FakeGroup, *known: str, times: int = 3) -> list[tuple[str, bool]]:
+    predecessors = new_predecessors(group, *known)
+
+    async def scenario() -> None:
+        await predecessors.end_known()
+        for _ in range(times):
+            await predecessors.end([TWEETS])
+
+    asyncio.run(scenario())
+    return group.ended_again
+
+
+@pytest.fixture
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.ownership.predecessors._MARKERS_S", -1.0)
+
+
+def test_what_is_over_is_not_ended_so_that_it_stays_known_how_it_ended() -> None:
+    group = FakeGroup("sentiment:5:open:0", over={"sentiment:6:dead:0": "CompleteCommit"})
+    assert ended_again(group, "sentiment:5:open:0", "sentiment:6:dead:0", "sentiment:4:unknown:0") == []
+    assert group.ended == ["sentiment:4:unknown:0", "sentiment:5:open:0"]
+
+
+@pytest.mark.usefixtures("no_patience")
+def test_offsets_that_no_open_transaction_holds_get_the_markers_of_earlier_ones_again_the_latest_first() -> None:
+    over = {
+        "sentiment:9:later:0": "CompleteCommit",
+        "sentiment:10:later:0": "CompleteCommit",
+        "sentiment:4:dead:0": "CompleteAbort",
+        "sentiment:6:dead:0": "CompleteCommit",
+        "sentiment:5:dead:0": "Empty",
+        "another:6:dead:0": "CompleteCommit",
+        OURS: "CompleteCommit",
+    }
+    found = ended_again(FakeGroup(over=over), "sentiment:6:dead:0", times=9)
+    assert found == [("sentiment:6:dead:0", True), ("sentiment:5:dead:0", False), ("sentiment:4:dead:0", False)]
+
+
+@pytest.mark.usefixtures("no_patience")
+def test_only_the_owner_of_the_first_held_partition_writes_markers_again() -> None:
+    group = FakeGroup(over={"sentiment:6:dead:0": "CompleteCommit"})
+    group.held = {TopicPartition("reviews", 3), TWEETS}
+    assert ended_again(group) == []
+    group.held = set()
+    assert ended_again(group) == []
+
+
+def test_markers_that_are_on_their_way_are_waited_for() -> None:
+    assert ended_again(FakeGroup(over={"sentiment:6:dead:0": "CompleteCommit"})) == []

@@ -10,8 +10,9 @@ from aiokafka.errors import KafkaError
 
 from tests.factories import MEMBERSHIP, TWEETS
 from worker.errors import UndecidedCommitError
+from worker.kafka.group_offsets import ExpelledError, GroupOffset
 from worker.kafka.producer import BatchProducer, ProducerRecord
-from worker.kafka.transaction import ExpelledError, GroupOffset, TransactionalProducer
+from worker.kafka.transaction import TransactionalProducer
 from worker.ownership import publisher as publisher_module
 from worker.ownership.publisher import AtLeastOncePublisher, ExactlyOncePublisher, Publisher, publisher_factory
 from worker.process import CrashPoints

@@ -26,8 +26,8 @@ from tests.factories import (
 from tests.metric_names import value_of
 from worker.errors import DependencyError, OwnershipError
 from worker.kafka.group import GroupOffsets
+from worker.kafka.group_offsets import ExpelledError, GroupOffset
 from worker.kafka.log import LogBounds
-from worker.kafka.transaction import ExpelledError, GroupOffset
 from worker.ownership import takeover as takeover_module
 from worker.ownership.partition import Partition
 from worker.ownership.takeover import TakeOver
@@ -42,18 +42,18 @@ EARLIER = "cluster/0"
 
 
 class FakeGroup:
-    """What the coordinator says. unstable: transactional id -> the partitions whose offsets it holds."""
+    """What the coordinator says. holds: transactional id -> the partitions whose offsets it holds."""
 
     def __init__(self) -> None:
         self.committed: dict[TopicPartition, GroupOffset | None] = {}
-        self.unstable: dict[str, set[TopicPartition]] = {}
+        self.holds: dict[str, set[TopicPartition]] = {}
         self.ended: list[str] = []
         self.memberships: list[bool] = []
         self.num_asked = 0
 
     async def offsets(self, tps: Collection[TopicPartition]) -> GroupOffsets:
         self.num_asked += 1
-        unstable = {tp for held in self.unstable.values() for tp in held if tp in tps}
+        unstable = {tp for held in self.holds.values() for tp in held if tp in tps}
         return GroupOffsets({tp: self.committed.get(tp) for tp in tps if tp not in unstable}, unstable)
 
     async def is_member(self, _: Any) -> bool:
@@ -61,10 +61,16 @@ class FakeGroup:
 
     async def end_transaction(self, transactional_id: str) -> None:
         self.ended.append(transactional_id)
-        self.unstable.pop(transactional_id, None)
+        self.holds.pop(transactional_id, None)
 
-    async def open_transactions(self) -> set[str]:
-        return set(self.unstable)
+    async def transactions(self, states: Collection[str]) -> dict[str, str]:
+        return dict.fromkeys(self.holds, "Ongoing") if "Ongoing" in states else {}
+
+    async def transaction_state(self, _: str) -> str:
+        return "Ongoing"
+
+    async def unstable(self, _: Collection[str]) -> set[TopicPartition]:
+        return set()
 
 
 class FakeLog:
@@ -242,7 +248,7 @@ def test_a_partition_remembers_how_many_partitions_its_topic_had_when_its_states
 
 
 def test_offsets_that_a_predecessor_holds_are_read_once_its_transaction_is_ended(kafka: SimpleNamespace) -> None:
-    kafka.group.unstable = {"sentiment:6:dead:0": {TWEETS}}
+    kafka.group.holds = {"sentiment:6:dead:0": {TWEETS}}
     kafka.group.committed[TWEETS] = at(9)
     partition = Scenario(flushed_store(position=7, predecessor="sentiment:6:dead:0")).take_over()
     assert kafka.group.ended == ["sentiment:6:dead:0"]
@@ -250,13 +256,13 @@ def test_offsets_that_a_predecessor_holds_are_read_once_its_transaction_is_ended
 
 
 def test_a_predecessor_whom_redis_forgot_is_found_among_the_open_transactions(kafka: SimpleNamespace) -> None:
-    kafka.group.unstable = {"sentiment:6:dead:0": {TWEETS}, "sentiment:8:later:0": set()}
+    kafka.group.holds = {"sentiment:6:dead:0": {TWEETS}, "sentiment:8:later:0": set()}
     Scenario(FakeStore()).take_over()
     assert kafka.group.ended == ["sentiment:6:dead:0"]
 
 
 def test_partitions_whose_offsets_are_certain_do_not_wait_for_the_others(kafka: SimpleNamespace) -> None:
-    kafka.group.unstable = {"sentiment:6:dead:0": {SECOND}}
+    kafka.group.holds = {"sentiment:6:dead:0": {SECOND}}
     first, second = Scenario(flushed_store(7)).take_all(TWEETS, SECOND)
     assert (first.keys(), second.keys()) == ({TWEETS}, {SECOND})
 
@@ -269,13 +275,13 @@ def test_a_predecessor_that_holds_no_offsets_yet_is_ended_too_since_its_records_
 
 
 def test_our_own_transaction_is_never_ended(kafka: SimpleNamespace) -> None:
-    kafka.group.unstable = {"sentiment:7:member:0": {TWEETS}}
+    kafka.group.holds = {"sentiment:7:member:0": {TWEETS}}
     scene = Scenario(flushed_store(7, predecessor="sentiment:7:member:0"))
 
     async def scenario() -> None:
         taking = asyncio.create_task(anext(scene.takeover.take_over([TWEETS], scene.publisher)))
         await until(lambda: kafka.group.num_asked >= 5)
-        kafka.group.unstable = {}
+        kafka.group.holds = {}
         await taking
 
     asyncio.run(asyncio.wait_for(scenario(), BOUND_S))
@@ -285,7 +291,7 @@ def test_our_own_transaction_is_never_ended(kafka: SimpleNamespace) -> None:
 def test_a_transaction_that_does_not_end_is_named_with_what_to_do(
     kafka: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kafka.group.unstable = {"of another program": {TWEETS}}
+    kafka.group.holds = {"of another program": {TWEETS}}
     monkeypatch.setattr(takeover_module, "_BROKER_CHECK_S", 0.0)
     scene = Scenario(FakeStore(), transaction_timeout_s=0.05, commit_timeout_s=0.01)
     with pytest.raises(DependencyError, match=r"tweets-0 does not end.*kafka-transactions\.sh"):

@@ -28,9 +28,9 @@ from tests.factories import (
 from tests.metric_names import value_of
 from worker.errors import UndecidedCommitError
 from worker.kafka.assignment import Assignment
+from worker.kafka.group_offsets import ExpelledError, GoneError, GroupOffset
 from worker.kafka.microbatch import MicroBatch, Pacing, Records
 from worker.kafka.producer import FencedError
-from worker.kafka.transaction import ExpelledError, GoneError, GroupOffset
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition

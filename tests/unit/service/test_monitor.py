@@ -15,7 +15,7 @@ from tests.factories import TOPIC, TWEETS, new_entry, new_observers, new_partiti
 from tests.metric_names import value_of
 from worker.errors import DependencyError
 from worker.kafka.group import GroupOffsets
-from worker.kafka.transaction import GroupOffset
+from worker.kafka.group_offsets import GroupOffset
 from worker.ownership.partition import Partition
 from worker.records.types import TopicPartition
 from worker.service import monitor as monitor_module

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.fake_brokers import FakeBrokers
 from worker.errors import Reason, SentimentError
-from worker.kafka.transaction import GroupOffset
+from worker.kafka.group_offsets import GroupOffset
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 from worker.tools.deadletter_log import DeadLetterLog, is_redriven, read_progress, with_runs, write_progress

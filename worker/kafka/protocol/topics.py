@@ -1,4 +1,4 @@
-"""What brokers know of topics and of transactions: Metadata v12 and ListTransactions v0."""
+"""What brokers know of topics: Metadata v12."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from io import BytesIO
 
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
+from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
 
 _TEXT = CompactString("utf-8")
 _TAGS = ("tags", TaggedFields)
@@ -88,30 +88,6 @@ class MetadataStruct(RequestStruct):
     )
 
 
-class ListTransactionsResponse(Response):
-    """The transactions that one broker coordinates."""
-
-    API_KEY = 66
-    API_VERSION = 0
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        ("error_code", Int16),
-        ("unknown_states", CompactArray(_TEXT)),
-        ("transactions", CompactArray(("transactional_id", _TEXT), ("producer_id", Int64), ("state", _TEXT), _TAGS)),
-        _TAGS,
-    )
-
-
-class ListTransactionsStruct(RequestStruct):
-    """Version 0."""
-
-    API_KEY = 66
-    API_VERSION = 0
-    FLEXIBLE_VERSION = True
-    RESPONSE_TYPE = ListTransactionsResponse
-    SCHEMA = Schema(("states", CompactArray(_TEXT)), ("producer_ids", CompactArray(Int64)), _TAGS)
-
-
 class TopicIdsRequest(Request[MetadataStruct]):
     """The ids of topics by their names, and what the asker may do with them. Any broker answers."""
 
@@ -124,16 +100,3 @@ class TopicIdsRequest(Request[MetadataStruct]):
     def build(self, request_struct_class: type[MetadataStruct]) -> MetadataStruct:
         """See Request."""
         return request_struct_class([(NO_TOPIC_ID, name, {}) for name in self.names], False, self.with_operations, {})
-
-
-class ListTransactionsRequest(Request[ListTransactionsStruct]):
-    """The transactions in the given states that a broker coordinates. Each broker answers for itself."""
-
-    API_KEY = 66
-
-    def __init__(self, states: Sequence[str]) -> None:
-        self.states = states
-
-    def build(self, request_struct_class: type[ListTransactionsStruct]) -> ListTransactionsStruct:
-        """See Request."""
-        return request_struct_class(list(self.states), [], {})
