@@ -1,0 +1,1 @@
+"""What the pages say is so: links, commands, examples."""
