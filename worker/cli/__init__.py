@@ -17,7 +17,6 @@ app = typer.Typer(
     help="Score the sentiment of Kafka streams with an LSTM that keeps each stream's state, exactly once.",
     epilog="Start with `sentiment demo` or, without any server, `echo 'great flight, thanks' | sentiment score -`",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
+from typer.core import TyperGroup
 from typer.testing import CliRunner, Result
 
 from model import CheckpointError, ConfigError
@@ -22,29 +25,20 @@ from worker.stack.server import free_port
 
 pytestmark = pytest.mark.usefixtures("same_logs_afterwards")
 
-COMMANDS = (
-    "demo",
-    "worker",
-    "stack",
-    "topics",
-    "asyncapi",
-    "check",
-    "capacity",
-    "feed",
-    "tail",
-    "deadletters list",
-    "deadletters redrive",
-    "state show",
-    "state erase",
-    "score",
-    "payloads",
-    "payloads try",
-    "train",
-    "evaluate",
-    "compare",
-    "vectors near",
-    "vectors train",
-)
+
+def all_commands(group: Any, name: str = "") -> Iterator[str]:
+    """The names of all commands below `group`, those of a group that does something by itself too."""
+    for command in group.commands.values():
+        inner = f"{name} {command.name}".strip()
+        if not isinstance(command, TyperGroup):
+            yield inner
+            continue
+        yield from all_commands(command, inner)
+        if command.invoke_without_command:
+            yield inner
+
+
+COMMANDS = sorted(all_commands(typer.main.get_command(app)))
 
 
 def run(*arguments: str, text: str | bytes | None = None) -> Result:
@@ -56,6 +50,16 @@ def test_every_command_has_help_with_examples(command: str) -> None:
     result = run(*command.split(), "--help")
     assert result.exit_code == EXIT_OK
     assert f"sentiment {command}" in " ".join(result.output.split("Examples:")[1].split())
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("sentiment de", "demo\ndeadletters"), ("sentiment deadletters l", "list"), ("sentiment tail --js", "--json")],
+)
+def test_the_shell_completes_commands_and_options(typed: str, completed: str) -> None:
+    environment = {"_SENTIMENT_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    result = CliRunner().invoke(app, [], env=environment, prog_name="sentiment")
+    assert result.output.strip() == completed
 
 
 def test_the_help_names_every_command() -> None:
