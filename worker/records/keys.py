@@ -10,7 +10,7 @@ from typing import Final
 from worker.errors import Reason, RecordError
 from worker.payloads.payload import KeyFormat
 from worker.records.types import MAX_NAME_CHARS
-from worker.records.utf8 import decode_utf8
+from worker.records.unicode import decode_utf8
 
 MAX_UTF8_BYTES_PER_CHARACTER: Final = 4
 _INT_BYTES, _LONG_BYTES, _UUID_BYTES = 4, 8, 16
