@@ -16,14 +16,18 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.record import default_records, memory_records
 from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
 from mode.utils.queues import FlowControlQueue
 
 from worker.kafka import brokers, clients, consumer, fetch_thread, group, log, producer, transaction
-from worker.kafka.protocol import batches, offsets, topics
+from worker.kafka.protocol import batches, header_names, offsets, topics
 
-MODULES = (brokers, clients, consumer, fetch_thread, group, log, producer, transaction, batches, offsets, topics)
+MODULES = (
+    *(brokers, clients, consumer, fetch_thread, group, log, producer, transaction),
+    *(batches, header_names, offsets, topics),
+)
 
 # Owner, name, and the parameters that it is called with, or overridden by.
 METHODS: tuple[tuple[type, str, str], ...] = (
@@ -46,6 +50,7 @@ METHODS: tuple[tuple[type, str, str], ...] = (
     (driver.AIOKafkaConsumerThread, "on_thread_stop", "(self)"),
     (driver.AIOKafkaConsumerThread, "call_thread", "(self, fun, args, kwargs)"),
     (FlowControlQueue, "force_put_nowait", "(self, item)"),
+    (default_records._DefaultRecordBatchPy, "_maybe_uncompress", "(self)"),
 )
 # Owner and attribute that its constructor sets.
 ATTRIBUTES: tuple[tuple[type, str], ...] = (
@@ -64,9 +69,12 @@ ATTRIBUTES: tuple[tuple[type, str], ...] = (
     (AIOKafkaClient, "_conns"),
     (AIOKafkaConnection, "_protocol"),
     (StreamReaderProtocol, "_transport"),
+    (default_records._DefaultRecordBatchPy, "_buffer"),
+    (memory_records._MemoryRecordsPy, "_next_slice"),
 )
 OF_COMPILED_CLASSES = {"_tp_index", "_subscribers"}
-NAMES = {name for _, name, _ in METHODS} | {name for _, name in ATTRIBUTES} | OF_COMPILED_CLASSES
+CLASSES = {"_DefaultRecordBatchPy", "_MemoryRecordsPy"}
+NAMES = {name for _, name, _ in METHODS} | {name for _, name in ATTRIBUTES} | OF_COMPILED_CLASSES | CLASSES
 
 
 def test_faust_and_aiokafka_are_the_versions_that_were_read() -> None:

@@ -15,6 +15,9 @@ from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 
 from worker.errors import UnreadableBatchError
+from worker.kafka.protocol.header_names import tolerate_header_names
+
+tolerate_header_names()
 
 # What aiokafka's codecs and its parser of batches raise; IndexError to OverflowError come of what decompresses to junk.
 _CAUSES = (
