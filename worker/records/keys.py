@@ -25,6 +25,8 @@ def decode_stream_key(key: bytes | None, key_format: KeyFormat = "text") -> str:
 
 def encode_stream_key(stream: str, key_format: KeyFormat) -> bytes:
     """The key that names `stream`. Raises RecordError: NO_STREAM when no key of the format does."""
+    if not stream:
+        raise RecordError(Reason.NO_STREAM, "an empty name names no stream")
     match key_format:
         case "text":
             return stream.encode()

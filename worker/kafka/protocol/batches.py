@@ -48,6 +48,20 @@ def unpacking(consumer: Any) -> Iterator[None]:
         raise UnreadableBatchError(place, _codec_in(error), error) from error
 
 
+@contextmanager
+def unpacking_batch(place: str, codec: str) -> Iterator[None]:
+    """Around the records of a batch at `place`: raises UnreadableBatchError where they are damaged.
+
+    A codec that is not installed stays an UnsupportedCodecError.
+    """
+    try:
+        yield
+    except UnsupportedCodecError:
+        raise
+    except _CAUSES as error:
+        raise UnreadableBatchError(place, codec, error) from error
+
+
 def _codec_in(error: BaseException) -> str:
     """The codec whose function raised the error; zstd's errors do not say so themselves."""
     names = (frame.name for frame in traceback.extract_tb(error.__traceback__))
