@@ -111,9 +111,8 @@ def feed(
         summary, interrupted = try_files(settings, files or [], topic, options), False
     else:
         summary, interrupted = asyncio.run(_feed_files(settings, files or [], topic, rate, options))
-    skipped = f", {summary.num_skipped} skipped as the worker would" if summary.num_skipped else ""
     what = "would be sent" if dry_run else "sent"
-    print(f"{summary.num_sent} records {what} to {topic}, {summary.num_refused} refused{skipped}")
+    print(f"{summary.num_sent} records {what} to {topic}, {summary.num_refused} refused")
     if interrupted:
         from worker.process import end_as_by_ctrl_c
 

@@ -16,7 +16,7 @@ from worker.records.formats.frame import body_of
 from worker.records.html import blank_tags
 from worker.records.registry import Registry
 from worker.records.types import MAX_NAME_CHARS, Fallback, Skipped
-from worker.records.unicode import require_text
+from worker.records.unicode import printable, require_text
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ESCAPED_BYTES = re.compile("[\udc80-\udcff]")
@@ -198,5 +198,5 @@ def _names_in(payload: Any) -> str:
     """What the payload has instead, for people who set the paths."""
     if not isinstance(payload, dict) or not payload:
         return ""
-    names = [join_path((name,))[:_MAX_SHOWN_CHARS] for name in list(payload)[:_MAX_SHOWN_NAMES]]
+    names = [printable(join_path((name,)))[:_MAX_SHOWN_CHARS] for name in list(payload)[:_MAX_SHOWN_NAMES]]
     return f"; the payload has {', '.join(names)}{', ...' if len(payload) > len(names) else ''}"

@@ -58,3 +58,10 @@ def _decode(data: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     return halves.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def printable(text: str) -> str:
+    """The text on one line, with escapes for what would do something to a terminal or cannot be encoded."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -113,11 +113,8 @@ class ServerSettings(BaseSettings):
         yield from TlsFiles(self.kafka_oauth_ca_file, None, None, None).find_problems("kafka_oauth")
         if self.kafka_security.startswith("SASL"):
             yield from self._login_problems()
-        elif self.kafka_username:
-            yield "kafka_username needs kafka_security SASL_SSL or SASL_PLAINTEXT"
-        for name in ("kafka_ca_file", "kafka_certificate_file"):
-            if getattr(self, name) and not self.kafka_security.endswith("SSL"):
-                yield f"{name} needs kafka_security SSL or SASL_SSL"
+        if self.kafka_certificate_file and not self.kafka_security.endswith("SSL"):
+            yield "kafka_certificate_file needs kafka_security SSL or SASL_SSL"
         address = self.redis_parts
         for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
             if name in address.options and not Path(address.options[name]).is_file():

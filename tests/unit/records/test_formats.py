@@ -177,6 +177,12 @@ def test_what_has_no_members_is_named_as_json_names_it(value: bytes, named: str)
         decode(value, "c")
 
 
+def test_what_a_payload_has_instead_of_a_text_is_told_on_one_line_that_can_be_printed() -> None:
+    with pytest.raises(RecordError) as caught:
+        decode(b'{"a\\nb": 1, "\\u001b[31m": 2, "\\ud83d": 3, "caf\xc3\xa9": 4}', "c")
+    assert str(caught.value).endswith("the payload has a\\nb, \\x1b[31m, \\ud83d, caf\u00e9")
+
+
 @given(values, st.sampled_from(list(EACH_KIND)), st.booleans())
 def test_any_json_value_gives_a_text_or_a_record_error_and_nothing_else(
     value: Any, topic: str, ascii_only: bool
@@ -184,7 +190,8 @@ def test_any_json_value_gives_a_text_or_a_record_error_and_nothing_else(
     body = json.dumps(value, ensure_ascii=ascii_only).encode(errors="surrogatepass")
     try:
         found = decode(body, topic)
-    except RecordError:
+    except RecordError as error:
+        str(error).encode()
         return
     if isinstance(found, InputText):
         found.text.encode()

@@ -268,9 +268,16 @@ def test_a_dry_run_reads_everything_and_asks_no_server(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"text": "RT @a: x"}\n{"text": "fine", "author_id": "1"}\nx\n')
     settings = Settings(payloads={"tweets": "x-v2"}, kafka="nowhere.invalid")
-    assert try_files(settings, [path], "tweets") == FeedSummary(1, 1, 1)
+    assert try_files(settings, [path], "tweets") == FeedSummary(1, 1)
 
 
 def test_a_topic_that_takes_no_json_is_not_fed() -> None:
     with pytest.raises(SettingsError, match="tweets takes text"):
         FileReader("tweets", Settings(payloads={"tweets": "text"}), FileOptions())
+
+
+def test_broken_utf_16_is_named_with_the_encoding(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputFileError, match=r"a\.csv: it is not utf-16-le \(truncated data\); --encoding names another"
+    ):
+        read(tmp_path / "a.csv", "stream,text\na,b\n".encode("utf-16-le")[:-1])

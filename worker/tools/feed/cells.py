@@ -9,6 +9,7 @@ from typing import Any
 from worker.errors import InputFileError
 from worker.payloads.paths import split_path
 from worker.payloads.payload import FieldPaths, as_paths
+from worker.records.unicode import printable
 from worker.tools.feed.files import FileOptions
 
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -81,8 +82,13 @@ def _renamed(header: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
     names = tuple(name.strip() for name in header)
     missing = [old for old in renames if old not in names]
     if missing:
-        raise InputFileError(f"line 1: no column is named {' or '.join(missing)}; the columns are {', '.join(names)}")
+        raise InputFileError(f"line 1: no column is named {' or '.join(missing)}; the columns are {shown(names)}")
     return tuple(renames.get(name, name) for name in names)
+
+
+def shown(names: Iterable[str]) -> str:
+    """The names of columns in a message."""
+    return ", ".join(map(printable, names))
 
 
 def _name(path: str) -> str:

@@ -112,6 +112,9 @@ def file_errors_named(path: Path, place: Callable[[], str]) -> Iterator[None]:
         yield
     except (EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError) as error:
         raise InputFileError(f"{name_of(path)}: {error}{place()}") from error
+    except UnicodeDecodeError as error:  # UTF-16 and UTF-32 cannot be read on behind what is not of them
+        problem = f"it is not {error.encoding} ({error.reason}); --encoding names another"
+        raise InputFileError(f"{name_of(path)}: {problem}{place()}") from error
     except OSError as error:
         raise InputFileError(f"{name_of(path)}: {error.strerror or error}{place()}") from error
 

@@ -15,7 +15,7 @@ from worker.records.codec import Codec
 from worker.records.keys import encode_stream_key
 from worker.records.types import Skipped
 from worker.settings import Settings
-from worker.tools.feed.cells import Cells
+from worker.tools.feed.cells import Cells, shown
 from worker.tools.feed.csv_rows import csv_rows
 from worker.tools.feed.files import (
     STANDARD_INPUT,
@@ -136,7 +136,7 @@ class FileReader:
         except RecordError as error:
             if error.reason is Reason.NO_TEXT:
                 raise InputFileError(
-                    f"line 1: no column holds the text; the columns are {', '.join(cells.names)}. Name them with "
+                    f"line 1: no column holds the text; the columns are {shown(cells.names)}. Name them with "
                     f"--columns or --layout, or set the fields of {self._topic}"
                 ) from error
         except UnicodeEncodeError as error:

@@ -41,13 +41,10 @@ Placed = tuple[FeedRecord, str]
 
 
 class FeedSummary(NamedTuple):
-    """The number of records that Kafka acknowledged (in a dry run: that would be sent), of lines that were refused, and
-    of records that the worker would skip, which are not sent.
-    """
+    """The number of records that Kafka acknowledged (in a dry run: that would be sent), and of lines refused."""
 
     num_sent: int
     num_refused: int
-    num_skipped: int = 0
 
 
 class _Refusals:
@@ -66,7 +63,8 @@ def try_files(settings: Settings, paths: Iterable[Path], topic: str, options: Fi
     """Read the files as `feed_files` does, send nothing and ask no server. Raises InputFileError, SettingsError."""
     refusals, reader = _Refusals(topic), FileReader(topic, settings, options)
     num_read = sum(1 for _ in _reporting(reader.read(paths, refusals), topic))
-    return FeedSummary(num_read, refusals.number, reader.num_skipped)
+    _log_skipped(reader, topic)
+    return FeedSummary(num_read, refusals.number)
 
 
 async def feed_files(  # noqa: PLR0913, PLR0917 - what the command line may say
@@ -99,7 +97,8 @@ async def feed_files(  # noqa: PLR0913, PLR0917 - what the command line may say
         reading.close()
         if not is_through:
             _log_how_far(sender, topic)
-    return FeedSummary(sender.num_sent, in_files.number + too_large.number, reader.num_skipped)
+    _log_skipped(reader, topic)
+    return FeedSummary(sender.num_sent, in_files.number + too_large.number)
 
 
 async def send_feed(settings: Settings, records: Iterable[FeedRecord], rate: float | None, stop: asyncio.Event) -> int:
@@ -116,6 +115,12 @@ async def send_feed(settings: Settings, records: Iterable[FeedRecord], rate: flo
 async def _one_by_one(records: Iterable[FeedRecord]) -> AsyncIterator[Placed]:
     for record in records:
         yield record, ""
+
+
+def _log_skipped(reader: FileReader, topic: str) -> None:
+    if reader.num_skipped:
+        extra = {"action": "feed_skipped", "topic": topic}
+        logger.warning("%d records were left out, as the rules of %s skip them", reader.num_skipped, topic, extra=extra)
 
 
 def _log_how_far(sender: _Sender, topic: str) -> None:
