@@ -44,8 +44,13 @@ def require_text(data: bytes) -> str:
     return decode_utf8(data, "value") if text is None else text
 
 
+def _marked(data: bytes) -> str | None:
+    """The encoding of which the data has the byte order mark, with something behind it."""
+    return next((name for mark, name in _MARKS.items() if data.startswith(mark) and len(data) > len(mark)), None)
+
+
 def _decode(data: bytes) -> str | None:
-    encoding = utf16_without_mark(data) or next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
+    encoding = utf16_without_mark(data) or _marked(data)
     try:
         return data.decode(encoding or "utf-8")
     except UnicodeDecodeError:
