@@ -16,7 +16,7 @@ RecordError                           one record cannot be scored: it becomes a 
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Self
 
@@ -33,6 +33,11 @@ class SettingsError(SentimentError):
     """Settings are invalid; the message lists all of them."""
 
     exit_code = EXIT_MISUSED
+
+    @classmethod
+    def of(cls, problems: Iterable[str]) -> Self:
+        """The error that lists `problems`, one a line."""
+        return cls("invalid settings:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
 class DependencyError(SentimentError):

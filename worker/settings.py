@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -17,16 +18,14 @@ from pydantic_settings import (
 )
 
 from worker.errors import SettingsError
-from worker.payloads.payload import REGISTERED_FORMATS, FieldPaths, Payload
+from worker.payloads.payload import REGISTERED_FORMATS, FieldPaths, Payload, parse_payloads
 from worker.payloads.presets import PRESETS, payload_problems, resolve
+from worker.servers.addresses import check_host
 from worker.servers.fields import ServerSettings
+from worker.setting_problems import find_problems, unknown_variables
+from worker.setting_types import Port, PositiveInt, ProtocolSeconds, Seconds, TopicName
 
 ENV_PREFIX = "SENTIMENT_"
-
-Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400)]
-Port = Annotated[int, Field(ge=0, le=65_535)]
-PositiveInt = Annotated[int, Field(gt=0)]
-TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
 
 class Settings(ServerSettings):
@@ -43,7 +42,9 @@ class Settings(ServerSettings):
     shifts_topic: TopicName = Field("sentiment.shifts", description="topic of the mood shifts")
     deadletters_topic: TopicName = Field("sentiment.deadletters", description="topic of the dead letters")
     partitions: PositiveInt = Field(4, description="partitions of each topic that `sentiment topics` creates")
-    replication: PositiveInt = Field(1, description="replicas of each topic that `sentiment topics` creates")
+    replication: Annotated[int, Field(gt=0, lt=1 << 15)] = Field(
+        1, description="replicas of each topic that `sentiment topics` creates"
+    )
     fields: Annotated[dict[TopicName, FieldPaths], NoDecode] = Field(
         default_factory=dict,
         description="path of each field in the payload, or a list of paths that are tried in order, per topic (JSON)",
@@ -114,20 +115,26 @@ class Settings(ServerSettings):
     )
 
     # group membership and timeouts
-    instance_id: str | None = Field(None, description="static group member id, unique to each worker")
-    session_timeout_s: Seconds = Field(10, description="time after which a silent worker loses its partitions")
-    heartbeat_interval_s: Seconds = Field(2, description="interval between heartbeats to the group coordinator")
-    rebalance_timeout_s: Seconds = Field(20, description="longest time that a rebalance waits for a worker")
-    transaction_timeout_s: Seconds = Field(15, description="time after which the broker aborts an open transaction")
-    commit_timeout_s: Seconds = Field(10, description="time after which an unanswered commit counts as undecided")
-    revoke_timeout_s: Seconds = Field(
+    instance_id: TopicName | None = Field(None, description="static group member id, unique to each worker")
+    session_timeout_s: ProtocolSeconds = Field(10, description="time after which a silent worker loses its partitions")
+    heartbeat_interval_s: ProtocolSeconds = Field(2, description="interval between heartbeats to the group coordinator")
+    rebalance_timeout_s: ProtocolSeconds = Field(20, description="longest time that a rebalance waits for a worker")
+    transaction_timeout_s: ProtocolSeconds = Field(
+        15, description="time after which the broker aborts an open transaction"
+    )
+    commit_timeout_s: ProtocolSeconds = Field(
+        10, description="time after which an unanswered commit counts as undecided"
+    )
+    revoke_timeout_s: ProtocolSeconds = Field(
         6, description="longest time that work in flight may take to finish at a revocation"
     )
-    request_timeout_s: Seconds = Field(8, description="timeout of one request to Kafka or Redis")
+    request_timeout_s: ProtocolSeconds = Field(8, description="timeout of one request to Kafka or Redis")
     progress_timeout_s: Seconds = Field(60, description="/live fails after this long without progress")
 
     # health and logs
-    health_host: str = Field("127.0.0.1", description="address of /metrics, /live and /ready")
+    health_host: Annotated[str, AfterValidator(check_host)] = Field(
+        "127.0.0.1", description="address of /metrics, /live and /ready"
+    )
     health_port: Port = Field(6066, description="port of /metrics, /live and /ready; 0 picks a free one")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
     log_format: Literal["text", "json"] = Field("text", description="format of the log lines")
@@ -138,20 +145,11 @@ class Settings(ServerSettings):
     def _split_topics(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
-    @field_validator("fields", mode="before")
+    @field_validator("fields", "payloads", mode="before")
     @classmethod
-    def _parse_fields(cls, value: object) -> object:
-        return json.loads(value) if isinstance(value, str) else value
-
-    @field_validator("payloads", mode="before")
-    @classmethod
-    def _parse_payloads(cls, value: object) -> object:
-        if not isinstance(value, str) or value.lstrip().startswith("{"):
-            return json.loads(value) if isinstance(value, str) else value
-        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
-        if not all(equals for _, equals, _ in pairs):
-            raise ValueError("neither topic=preset or topic=format, comma-separated, nor JSON")
-        return {topic.strip(): preset.strip() for topic, _, preset in pairs}
+    def _parse(cls, value: object, info: ValidationInfo) -> object:
+        parse = parse_payloads if info.field_name == "payloads" else json.loads
+        return parse(value) if isinstance(value, str) else value
 
     def payload_of(self, topic: str) -> tuple[Payload, FieldPaths]:
         """How the records of `topic` are read, with everything that its preset sets."""
@@ -168,7 +166,10 @@ class Settings(ServerSettings):
         outputs = (self.events_topic, self.shifts_topic, self.deadletters_topic)
         named = self.topics + outputs
         checks = (
-            (len(set(named)) == len(named), f"topics must differ from each other: {', '.join(named)}"),
+            (
+                len({name.replace(".", "_") for name in named}) == len(named),
+                f"topics must differ from each other, and by more than dots and underscores: {', '.join(named)}",
+            ),
             (set(self.fields) <= set(self.topics), "fields names a topic that is not in topics"),
             (set(self.payloads) <= set(self.topics), "payloads names a topic that is not in topics"),
             (
@@ -211,7 +212,14 @@ class Settings(ServerSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file)
+        return init_settings, env_settings, _TomlFile(settings_cls, _config_file)
+
+
+class _TomlFile(TomlConfigSettingsSource):
+    """A file with or without the byte order mark that some editors write."""
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        return tomllib.loads(file_path.read_text("utf-8-sig"))
 
 
 _config_file: Path | None = None
@@ -227,28 +235,16 @@ def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
         raise SettingsError(f"--config {config_file}: no such file")
     _config_file = config_file
     given = {name: value for name, value in flags.items() if value is not None}
+    problems = list(unknown_variables(os.environ, ENV_PREFIX, Settings.model_fields))
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
-        raise SettingsError("invalid settings:\n" + "\n".join(_all_problems(error, given))) from error
+        problems += find_problems(error, Settings, given)
+        raise SettingsError.of(problems) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"--config {config_file}: {error}") from error
     finally:
         _config_file = None
-
-
-def _all_problems(error: ValidationError, given: dict[str, Any]) -> list[str]:
-    """The problems of single settings, then those of their combination, with defaults in place of invalid settings."""
-    lines = [f"  {'.'.join(map(str, e['loc'])) or 'combined'}: {_message(e)}" for e in error.errors()]
-    invalid = {str(e["loc"][0]) for e in error.errors() if e["loc"]} & set(Settings.model_fields)
-    if invalid:
-        defaults = {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in invalid}
-        try:
-            Settings(**(given | defaults))
-        except ValidationError as other:
-            lines += [f"  combined: {_message(e)}" for e in other.errors() if not e["loc"]]
-    return lines
-
-
-def _message(error: Any) -> str:
-    return str(error["msg"]).removeprefix("Value error, ")
+    if problems:
+        raise SettingsError.of(problems)
+    return settings

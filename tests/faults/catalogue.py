@@ -114,6 +114,12 @@ _ALL = (
     Fault("expelled_in_commit", "SIGSTOP there for 0.8 to 1.1 sessions", workers.expelled_in_commit),
     Fault("stop_before_commit", "SIGSTOP before a transaction for 1.2 to 1.5 sessions", workers.stop_before_commit),
     Fault("stop_before_commit_emptied", "the same, and Redis is emptied", workers.stop_before_commit_emptied),
+    Fault("event_too_large", "SIGKILL while some events are larger than their topic takes", workers.event_too_large),
+    Fault(
+        "damaged_batch",
+        "a bit of the log is wrong: the workers end, the partition is restored, they start again",
+        workers.damaged_batch,
+    ),
     Fault(
         "stop_in_takeover",
         "SIGSTOP to a worker that takes over, while others go on and retention deletes what they have read",

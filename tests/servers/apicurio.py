@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -16,6 +17,7 @@ from worker.stack.server import HOST, Server
 
 VERSION = "3.3.3"
 _DOWNLOAD_TIMEOUT_S = 300
+_ANSWER_TIMEOUT_S = 10
 
 
 class Apicurio(Server):
@@ -31,16 +33,21 @@ class Apicurio(Server):
 
     def command(self) -> list[str]:
         """The command line. The first call on a machine downloads the app."""
-        options = ["-Xmx384m", "-XX:TieredStopAtLevel=1", f"-Dquarkus.http.host={HOST}"]
+        options = ["-Xmx768m", "-XX:TieredStopAtLevel=1", f"-Dquarkus.http.host={HOST}"]
         return [str(java()), *options, f"-Dquarkus.http.port={self.port}", "-jar", str(_app() / "quarkus-run.jar")]
 
     def answers(self) -> bool:
         """Whether it lists its subjects."""
         try:
-            with urlopen(f"{self.url}/subjects", timeout=2) as response:
-                return bool(response.status == HTTPStatus.OK)
-        except OSError:
+            with urlopen(f"{self.url}/subjects", timeout=_ANSWER_TIMEOUT_S) as response:
+                return self.running and bool(response.status == HTTPStatus.OK)
+        except (OSError, HTTPException):
             return False
+
+    def ensure_answers(self) -> None:
+        """Start it again, without its schemas, if it has died or hangs."""
+        if not self.answers():
+            self.restart()
 
 
 def _app() -> Path:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.servers.certificates import Certificates
 
 References = list[tuple[str, str]]
 
 
 class FakeRegistry:
     """Holds schemas by id. `answers_before`: status codes that it answers first; `asked`: the paths of the requests;
-    `logins`: their Authorization headers.
+    `logins`: their Authorization headers; `is_silent`: it takes requests and does not answer.
+
+    certificates: those of its server, for TLS under the name localhost.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, certificates: Certificates | None = None) -> None:
+        self.is_silent = False
+        self.closed = threading.Event()
         self.asked: list[str] = []
         self.logins: list[str | None] = []
         self.answers_before: list[int] = []
@@ -24,12 +31,18 @@ class FakeRegistry:
         self._subjects: dict[str, int] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if certificates is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificates.server, certificates.server_key)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self.url = f"https://localhost:{self._server.server_port}"
 
     def __enter__(self) -> FakeRegistry:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.closed.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -84,6 +97,9 @@ def _handler(registry: FakeRegistry) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def _respond(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+            if registry.is_silent:
+                registry.closed.wait()
+                return
             registry.logins.append(self.headers.get("Authorization"))
             status, content = registry.answer(self.command, self.path, body)
             data = content.encode() if isinstance(content, str) else json.dumps(content).encode()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry import Schema
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
 from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
@@ -16,6 +16,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from tests import kafka_tools
 from tests.kafka_tools import Keyed
 from tests.servers.apicurio import Apicurio
+from tests.servers.registry_client import registry_client
 from tests.system.scene import Scene
 from worker.errors import EXIT_DEPENDENCY, DependencyError
 from worker.records.headers import read_deadletter_headers
@@ -34,9 +35,15 @@ OUTPUT_OF = {"avro": "protobuf", "protobuf": "json-schema", "confluent-json": "a
 
 
 @pytest.fixture(scope="module")
-def apicurio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apicurio]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apicurio]:
     with Apicurio(tmp_path_factory.mktemp("apicurio")) as server:
         yield server
+
+
+@pytest.fixture
+def apicurio(server: Apicurio) -> Apicurio:
+    server.ensure_answers()
+    return server
 
 
 def serialize(format_: str, client: Any, topic: str, text: str) -> bytes:
@@ -74,7 +81,7 @@ def test_a_worker_reads_and_writes_what_confluents_clients_write_and_read(
     flags = {"registry": apicurio.url, "output_format": output_format}
     scene = make_scene(partitions=1, **flags)
     settings, topic = scene.workplace.settings, scene.workplace.topic
-    client = SchemaRegistryClient({"url": apicurio.url})
+    client = registry_client(apicurio.url)
     values = [serialize(format_, client, topic, text) for text in ("great flight", "terrible delay")]
     kafka_tools.produce(settings.kafka, topic, [Keyed(b"@acme", value) for value in [*values, b"\0\0\0\x7f\x7f{"]])
     worker = scene.launch_worker("--until-end", payloads=f"{topic}={format_}")
@@ -92,7 +99,7 @@ def test_a_worker_reads_and_writes_what_confluents_clients_write_and_read(
 def test_a_subject_with_a_compatibility_level_takes_our_schema_again_and_refuses_to_follow_another(
     output_format: str, apicurio: Apicurio
 ) -> None:
-    client = SchemaRegistryClient({"url": apicurio.url})
+    client = registry_client(apicurio.url)
     topics = {name: f"{output_format}.{name}" for name in ("events", "shifts", "taken")}
     other = {"events_topic": topics["taken"], "shifts_topic": topics["shifts"]}
     ours = {"events_topic": topics["events"], "shifts_topic": topics["shifts"]}
@@ -123,7 +130,7 @@ def test_a_worker_without_its_registry_ends_with_its_name_and_no_dead_letter(
     away = "http://127.0.0.1:9/apis/ccompat/v7"
     scene = make_scene(partitions=1, registry=away, request_timeout_s=3)
     settings, topic = scene.workplace.settings, scene.workplace.topic
-    value = serialize("avro", SchemaRegistryClient({"url": apicurio.url}), topic, "great flight")
+    value = serialize("avro", registry_client(apicurio.url), topic, "great flight")
     kafka_tools.produce(settings.kafka, topic, [Keyed(b"@acme", value)])
     worker = scene.launch_worker("--until-end", payloads=f"{topic}=avro")
     assert worker.wait_for_end() == EXIT_DEPENDENCY, worker.tail()

@@ -27,6 +27,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
         ("a:1, b:2", [("a", 1), ("b", 2)]),
         ("[::1]:9093", [("::1", 9093)]),
         ("10.0.0.1:9092", [("10.0.0.1", 9092)]),
+        ("[fe80::1%eth0]:9093", [("fe80::1%eth0", 9093)]),
     ],
 )
 def test_kafka_servers_are_read(text: str, servers: list[tuple[str, int]]) -> None:
@@ -35,7 +36,22 @@ def test_kafka_servers_are_read(text: str, servers: list[tuple[str, int]]) -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a:1,", "a:1/x", "a:b", "a:99999", "a:0", "kafka://a:1", "SSL://a:1", "a b:1", "a:1:2", "[::1"],
+    [
+        "",
+        "a:1,",
+        "a..b:1",
+        "a" * 70,
+        "a:\uff19",
+        "a:1/x",
+        "a:b",
+        "a:99999",
+        "a:0",
+        "kafka://a:1",
+        "SSL://a:1",
+        "a b:1",
+        "a:1:2",
+        "[::1",
+    ],
 )
 def test_kafka_servers_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="kafka: "):
@@ -68,6 +84,10 @@ def test_a_message_shows_where_redis_is_but_no_login() -> None:
         ("redis://h1:6379,h2:6379/0", r"redis\+sentinel"),
         ("redis://h?foo=bar", "foo"),
         ("redis://h?protocol=5", "protocol"),
+        ("redis://h?socket_timeout=0", "socket_timeout cannot be '0'"),
+        ("redis://h?max_connections=0", "max_connections cannot be '0'"),
+        ("redis://h/99999999999", "at most nine digits"),
+        ("rediss://h?ssl_ca_certs=/nope.pem", "redis: ssl_ca_certs: /nope.pem: no such file"),
         ("redis://h/x", "not a number"),
         ("redis://h:port", "host:port"),
         ("redis://", "host:port"),
@@ -159,3 +179,49 @@ def test_what_a_login_lacks_is_named(monkeypatch: pytest.MonkeyPatch, flags: dic
     monkeypatch.setattr(fields, "find_spec", lambda module: None if module == "gssapi" else module)
     with pytest.raises(SettingsError, match=expected):
         load_settings(kafka_security="SASL_SSL", **flags)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("h:8081", "must be a URL"),
+        ("http://", "must be a URL"),
+        ("http://h h", "must be a URL"),
+        ("http://me:secret@h", "must not hold a user and a password"),
+        ("http://h:0", "ports are from 1 to 65535"),
+        ("http://h:abc", "is not host:port"),
+        ("http://[::1", "is not host:port"),
+    ],
+)
+def test_urls_that_cannot_be_used_are_refused_and_no_password_is_shown(url: str, expected: str) -> None:
+    with pytest.raises(SettingsError, match=expected) as caught:
+        load_settings(registry=url)
+    assert "secret" not in str(caught.value)
+    assert load_settings(registry="https://h:8443/apis/ccompat/v7").registry == "https://h:8443/apis/ccompat/v7"
+
+
+def test_what_is_set_for_a_registry_that_has_no_use_for_it_is_named(files: Certificates) -> None:
+    for flags, expected in (
+        ({"registry": "http://h", "registry_ca_file": files.ca}, "registry_ca_file needs a registry URL with https"),
+        ({"registry_username": "a:b", "registry_password": "c"}, "registry_username must not hold a colon"),
+    ):
+        with pytest.raises(SettingsError, match=expected):
+            load_settings(**flags)
+
+
+def test_a_file_that_lacks_its_certificate_or_key_is_named_as_that(files: Certificates) -> None:
+    for flags, expected in (
+        ({"kafka_certificate_file": files.client}, r"client.pem holds no private key in PEM; kafka_key_file names"),
+        ({"kafka_certificate_file": files.server_key, "kafka_key_file": files.server}, "holds no certificate in PEM"),
+        (
+            {
+                "kafka_certificate_file": files.client,
+                "kafka_key_file": files.client_key,
+                "kafka_key_password": "x" * 5000,
+            },
+            "kafka_key_password: password cannot be longer",
+        ),
+        ({"kafka_ca_file": ""}, "kafka_ca_file: the name is empty"),
+    ):
+        with pytest.raises(SettingsError, match=expected):
+            load_settings(kafka_security="SSL", **flags)

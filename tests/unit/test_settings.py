@@ -84,12 +84,56 @@ def test_one_error_names_all_invalid_settings() -> None:
         ({"compression": "brotli"}, "compression"),
         ({"kafka_security": "SASL_SSL"}, "kafka_username"),
         ({"max_text_bytes": 1 << 30}, "max_inflight_bytes"),
-        ({"unknown": 1}, "unknown"),
+        ({"unknown": 1}, "unknown: there is no such setting"),
+        ({"max-batch": 1}, "max-batch: there is no such setting, but max_batch"),
+        ({"topics": "a b,"}, "topics.0: 'a b' is no name"),
+        ({"topics": ""}, "topics.0: '' is no name"),
+        ({"topics": ()}, "topics: must name at least one"),
+        ({"topics": ".."}, "neither . nor .."),
+        ({"events_topic": "__consumer_offsets"}, "events_topic: '__consumer_offsets' is no name"),
+        ({"topics": "a.b,a_b"}, "differ from each other, and by more than dots"),
+        ({"instance_id": "a/b"}, "instance_id: 'a/b' is no name"),
+        ({"health_host": "a b"}, "health_host: 'a b' is no host name"),
+        ({"max_batch": "5.5"}, "max_batch: must be a whole number$"),
+        ({"max_batch": 1 << 40, "max_inflight_records": 1 << 41}, "max_batch: must be less than 2147483648"),
+        ({"replication": 40_000}, "replication: must be less than 32768"),
+        ({"session_timeout_s": 1e7}, "session_timeout_s: must be less than or equal to 2147483"),
+        ({"payloads": "tweets=yelp,tweets=reddit"}, "payloads: a topic is named twice"),
+        ({"payloads": {"tweets": {"preset": "x-v2", "format": "text"}}}, "the preset skips by some"),
+        ({"payloads": {"tweets": {"time_format": "%Y%m%d%Y"}}}, "payloads.tweets.time_format.*no time format"),
+        ({"payloads": {"tweets": {"time_format": 5}}}, "time_format: must be text or a list$"),
+        ({"payloads": {"tweets": {"fmt": "json"}}}, "payloads.tweets.fmt: there is no such name here"),
+        ({"fields": {"tweets": {"text": ["a", 5]}}}, "fields.tweets.text: must be text$"),
+        ({"fields": {"tweets": "text"}}, "fields.tweets: must be an object with the paths of id, stream, text"),
     ],
 )
 def test_settings_that_cannot_work_together_are_refused(flags: dict[str, object], expected: str) -> None:
     with pytest.raises(SettingsError, match=expected):
         load_settings(**flags)
+
+
+def test_a_variable_that_is_no_setting_is_named_with_the_one_that_may_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTIMENT_KAFAK", "broker:9092")
+    monkeypatch.setenv("SENTIMENT_COLOUR", "blue")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(max_batch=0)
+    assert "SENTIMENT_KAFAK: there is no such setting, but SENTIMENT_KAFKA" in str(caught.value)
+    assert "SENTIMENT_COLOUR: there is no such setting;" in str(caught.value)
+    assert "max_batch" in str(caught.value)
+
+
+def test_what_kubernetes_adds_to_the_environment_beside_a_service_is_no_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("SERVICE_HOST", "SERVICE_PORT_METRICS", "PORT", "PORT_6066_TCP_ADDR", "WORKER_SERVICE_HOST"):
+        monkeypatch.setenv(f"SENTIMENT_{name}", "10.0.0.1")
+    assert load_settings().group == "sentiment"
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    config = tmp_path / "sentiment.toml"
+    config.write_bytes(b'\xef\xbb\xbfgroup = "file"\n')
+    assert load_settings(config).group == "file"
 
 
 def test_a_missing_config_file_is_named(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ Until = Annotated[str | None, typer.Option("--until", help="Only dead letters be
         "sentiment feed reviews.csv --topic reviews --columns stream=asins,text=reviews.text,time=reviews.date",
         "sentiment feed training.1600000.csv --layout sentiment140 --topic tweets",
         "zcat dump.gz | sentiment feed - --topic tweets",
+        "sentiment feed reviews.csv --topic reviews --dry-run",
         "sentiment feed --simulate --seconds 60 --rate 300 --seed 7",
     ),
 )
@@ -74,6 +75,9 @@ def feed(
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of FILES, such as cp1252; default: by the byte order mark, else UTF-8")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Name what would be refused; send nothing, and ask no server")
+    ] = False,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Send generated tweets and reviews instead of FILES")
     ] = False,
@@ -90,20 +94,30 @@ def feed(
     """
     if simulate == bool(files):
         raise typer.BadParameter("name FILES, or give --simulate")
+    if simulate and dry_run:
+        raise typer.BadParameter("--dry-run is for FILES")
     if simulate:
         num_sent = asyncio.run(_feed_simulated(settings, rate or 50.0, seconds, seed))
         print(f"{num_sent} records sent to {', '.join(settings.topics)}")
         return
     if topic is None:
         raise typer.BadParameter("FILES need a --topic")
+    if topic in {settings.events_topic, settings.shifts_topic, settings.deadletters_topic}:
+        raise typer.BadParameter(f"{topic} is written by the worker; --topic names one of its inputs")
     options = _file_options(format_, columns, layout, delimiter, encoding)
-    (num_sent, num_refused), interrupted = asyncio.run(_feed_files(settings, files or [], topic, rate, options))
-    print(f"{num_sent} records sent to {topic}, {num_refused} refused")
+    if dry_run:
+        from worker.tools.feed import try_files
+
+        summary, interrupted = try_files(settings, files or [], topic, options), False
+    else:
+        summary, interrupted = asyncio.run(_feed_files(settings, files or [], topic, rate, options))
+    what = "would be sent" if dry_run else "sent"
+    print(f"{summary.num_sent} records {what} to {topic}, {summary.num_refused} refused")
     if interrupted:
         from worker.process import end_as_by_ctrl_c
 
         end_as_by_ctrl_c()
-    if num_refused:
+    if summary.num_refused:
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -111,6 +125,7 @@ def _file_options(
     format_: str | None, columns: str | None, layout: str | None, delimiter: str | None, encoding: str | None
 ) -> FileOptions:
     from worker.tools.feed import FileOptions
+    from worker.tools.feed.files import reads_text
     from worker.tools.feed.layouts import LAYOUTS
 
     if columns and layout:
@@ -118,10 +133,8 @@ def _file_options(
     delimiter = "\t" if delimiter in {"tab", "\\t"} else delimiter
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise typer.BadParameter("--delimiter is one character, or tab")
-    try:
-        b"".decode(encoding or "utf-8")  # other codecs, such as zip, decode no bytes to text
-    except (LookupError, ValueError) as error:
-        raise typer.BadParameter(f"there is no text encoding {encoding!r}") from error
+    if encoding is not None and not reads_text(encoding):
+        raise typer.BadParameter(f"there is no text encoding {encoding!r}")
     names = tuple(name.strip() for name in columns.split(",")) if columns else ()
     return FileOptions(format_, encoding, delimiter, names, LAYOUTS[layout] if layout else None)
 
@@ -233,14 +246,12 @@ def redrive(
 
 
 def _where(topic: str | None, stream: str | None, since: str | None, until: str | None) -> Where:
-    from worker.records.codec import parse_time
-    from worker.tools.deadletter_filter import Where
+    from worker.tools.deadletter_filter import choose
 
     try:
-        since_ms, until_ms = (None if time is None else parse_time(time) for time in (since, until))
-    except (ValueError, TypeError) as error:
-        raise typer.BadParameter("a time is written as 2026-11-21T05:00:00Z, with its zone") from error
-    return Where(topic, stream, since_ms, until_ms)
+        return choose(topic, stream, since, until)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 commands.add_typer(deadletters, name="deadletters", rich_help_panel=_PANEL)

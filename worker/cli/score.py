@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -107,7 +108,7 @@ def try_(
         raise typer.BadParameter(f"{topic} is not in topics: {', '.join(settings.topics)}")
     with open_lines(file) as opened:
         values = split_values(opened.read(), settings.payload_of(topic)[0].format)
-    previewer = Previewer(settings, topic, None if key is None else key.encode(), load_engine(settings))
+    previewer = Previewer(settings, topic, None if key is None else os.fsencode(key), load_engine(settings))
     num_dead = 0
     for preview in previewer.preview(values):
         num_dead += preview.outcome == "dead_letter"

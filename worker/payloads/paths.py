@@ -59,6 +59,13 @@ def explain_missing(payload: Any, path: Path) -> str | None:
         elif here is None and here is not payload:
             return None
         else:
-            kind = "a list" if isinstance(here, list) else f"a {type(here).__name__}"
-            return f"{join_path(path)}: {step!r} is looked up in {kind}"
+            return f"{join_path(path)}: {step!r} is looked up in {_kind_of(here)}"
     return None
+
+
+def _kind_of(value: Any) -> str:
+    """What a value without members is called in JSON, and a list with its length."""
+    if isinstance(value, list):
+        return f"a list of {len(value)} elements" if len(value) != 1 else "a list of 1 element"
+    names: dict[type, str] = {str: "a string", bool: "a truth value", int: "a number", float: "a number"}
+    return names.get(type(value), "null")

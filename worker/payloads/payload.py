@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
@@ -105,3 +106,16 @@ class Payload(BaseModel, extra="forbid", frozen=True):
         if self.format == "text" and self.skip:
             raise ValueError("format text has no fields to skip by")
         return self
+
+
+def parse_payloads(text: str) -> Any:
+    """What the setting `payloads` says, as JSON or as topic=preset, comma-separated. Raises ValueError."""
+    if text.lstrip().startswith("{"):
+        return json.loads(text)
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    if not all(equals for _, equals, _ in pairs):
+        raise ValueError("neither topic=preset or topic=format, comma-separated, nor JSON")
+    named = {topic.strip(): preset.strip() for topic, _, preset in pairs}
+    if len(named) < len(pairs):
+        raise ValueError("a topic is named twice")
+    return named

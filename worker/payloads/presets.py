@@ -169,9 +169,12 @@ def payload_problems(payloads: Mapping[str, Payload], fields: Mapping[str, Field
     problems = [
         f"payloads.{topic}: no preset {name!r}; there are {', '.join(PRESETS)}" for topic, name in unknown.items()
     ]
-    for topic in payloads.keys() - unknown.keys() & fields.keys():
-        if resolve(payloads[topic], fields[topic])[0].format == "text":
+    for topic in payloads.keys() - unknown.keys():
+        payload, _ = resolve(payloads[topic], fields.get(topic, FieldPaths()))
+        if payload.format == "text" and topic in fields:
             problems.append(f"fields.{topic}: a record of format text has no fields")
+        if payload.format == "text" and payload.skip:
+            problems.append(f"payloads.{topic}: format text has no fields, and the preset skips by some")
     return problems
 
 

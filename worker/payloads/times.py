@@ -2,9 +2,11 @@
 
     auto      any of the formats below; a number's size tells its unit (seconds below 1e11, milliseconds below 1e14,
               microseconds below 1e17, else nanoseconds: each limit is a date in 1973 in the smaller unit)
-    rfc3339   2018-07-07T22:09:11.5+02:00, with a space for the T, without a zone (UTC), or a date alone
-    x         Wed Oct 10 20:19:24 +0000 2018, or with a zone's name as in PDT
-    rfc2822   Sat, 07 Jul 2018 22:09:11 GMT
+    rfc3339   2018-07-07T22:09:11.5+02:00, with a space for the T, without a zone (UTC), or a date alone; the same with
+              slashes or dots between year, month and day, without any signs (20180707220911), or with a zone's name
+              behind it as Java writes it ([Europe/Berlin])
+    x         Wed Oct 10 20:19:24 +0000 2018, or with a zone's name as in PDT, or without one (UTC)
+    rfc2822   Sat, 07 Jul 2018 22:09:11 GMT, with or without the day of the week and a comment at the end
     epoch_s, epoch_ms, epoch_us, epoch_ns    a number or its text, since 1970
     %...      a pattern of strptime, such as %d/%m/%Y %H:%M; without %z it is in UTC
 
@@ -31,7 +33,10 @@ _LIMITS: Final = ((SECONDS_BELOW, "epoch_s"), (1e14, "epoch_ms"), (1e17, "epoch_
 _UNITS_PER_MS: Final = {"epoch_ms": 1, "epoch_us": 1000, "epoch_ns": 1_000_000}
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 _SPACE_BEFORE_OFFSET = re.compile(r"\s+(?=[+-][0-9]{2}:?[0-9]{2}$)")
-_BARE_DATE = re.compile(r"(?:19|20)[0-9]{6}")
+_BARE_DATE = re.compile(r"(?:19|20)[0-9]{6}(?:[0-9]{6})?")
+_OTHER_SIGNS = re.compile(r"([0-9]{4})([/.])([0-9]{2})\2([0-9]{2})(?![0-9])")
+_NAME_BEHIND = re.compile(r"\[[\w/+-]+\]$")
+_WEEKDAY, _COMMENT = re.compile(r"^[A-Za-z]{3},\s*"), re.compile(r"\s*\([^()]*\)$")
 _MAX_CHARS: Final = 64
 # The names of RFC 2822 (section 4.3).
 _ZONES: Final = {
@@ -40,7 +45,8 @@ _ZONES: Final = {
     **{"MST": "-0700", "MDT": "-0600", "PST": "-0800", "PDT": "-0700"},
 }
 _ZONE_NAME = re.compile(rf"\b(?:{'|'.join(_ZONES)})\b")
-_X, _RFC2822 = "%a %b %d %H:%M:%S %z %Y", "%a, %d %b %Y %H:%M:%S %z"
+_X, _X_WITHOUT_ZONE = "%a %b %d %H:%M:%S %z %Y", "%a %b %d %H:%M:%S %Y"
+_RFC2822 = "%d %b %Y %H:%M:%S %z"
 
 
 def parse_rfc3339(value: Any) -> int:
@@ -53,13 +59,26 @@ def parse_rfc3339(value: Any) -> int:
 
 
 def _as_written_by_python(text: str) -> str:
-    """A text in upper case, with an offset for a zone's name, no space before it, and no leap second."""
+    """A text in upper case, with an offset for a zone's name, no space before it, hyphens and no leap second."""
+    text = _OTHER_SIGNS.sub(r"\1-\3-\4", _NAME_BEHIND.sub("", text), count=1)
+    if _BARE_DATE.fullmatch(text) and len(text) > 8:
+        text = f"{text[:8]}T{text[8:]}"
     if text[-1:].isalpha() and text[-1] != "Z":
         text = _with_offset(text)
     text = _SPACE_BEFORE_OFFSET.sub("", text)
     if text.endswith(":60", 0, 19):  # a leap second
         text = text[:17] + "59" + text[19:]
     return text
+
+
+def parse_x(value: Any) -> int:
+    """A text as X's API v1.1 and C's ctime write it. Raises ValueError."""
+    return parse_first((partial(parse_pattern, _X), partial(parse_pattern, _X_WITHOUT_ZONE)), value)
+
+
+def parse_rfc2822(value: Any) -> int:
+    """A text as in the headers of mail and HTTP. Raises ValueError."""
+    return parse_pattern(_RFC2822, _WEEKDAY.sub("", _COMMENT.sub("", _text(value))))
 
 
 def parse_epoch(unit: str, value: Any) -> int:
@@ -85,7 +104,7 @@ def parse_any(value: Any) -> int:
         if isinstance(value, str) and _BARE_DATE.fullmatch(value.strip()):
             return parse_rfc3339(value)
         return parse_epoch(next(unit for limit, unit in _LIMITS if abs(number) < limit), number)
-    return parse_first((parse_rfc3339, partial(parse_pattern, _X), partial(parse_pattern, _RFC2822)), value)
+    return parse_first((parse_rfc3339, parse_x, parse_rfc2822), value)
 
 
 def parse_first(parsers: Iterable[TimeParser], value: Any) -> int:
@@ -101,8 +120,8 @@ def parse_first(parsers: Iterable[TimeParser], value: Any) -> int:
 TIME_FORMATS: Final[dict[str, TimeParser]] = {
     "auto": parse_any,
     "rfc3339": parse_rfc3339,
-    "x": partial(parse_pattern, _X),
-    "rfc2822": partial(parse_pattern, _RFC2822),
+    "x": parse_x,
+    "rfc2822": parse_rfc2822,
     **{unit: partial(parse_epoch, unit) for unit in ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns")},
 }
 
@@ -118,7 +137,7 @@ def _pattern_parser(pattern: str) -> TimeParser:
     written = datetime(2001, 11, 23, 1, 2, 3, tzinfo=UTC)
     try:
         read = datetime.strptime(written.strftime(pattern), pattern) if "%" in pattern else None
-    except ValueError:
+    except (ValueError, re.error):  # the second for a field that the pattern has twice
         read = None
     if read is None or read.date() != written.date():
         known = ", ".join(TIME_FORMATS)

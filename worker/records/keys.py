@@ -10,7 +10,7 @@ from typing import Final
 from worker.errors import Reason, RecordError
 from worker.payloads.payload import KeyFormat
 from worker.records.types import MAX_NAME_CHARS
-from worker.records.utf8 import decode_utf8
+from worker.records.unicode import decode_utf8
 
 MAX_UTF8_BYTES_PER_CHARACTER: Final = 4
 _INT_BYTES, _LONG_BYTES, _UUID_BYTES = 4, 8, 16
@@ -25,6 +25,8 @@ def decode_stream_key(key: bytes | None, key_format: KeyFormat = "text") -> str:
 
 def encode_stream_key(stream: str, key_format: KeyFormat) -> bytes:
     """The key that names `stream`. Raises RecordError: NO_STREAM when no key of the format does."""
+    if not stream:
+        raise RecordError(Reason.NO_STREAM, "an empty name names no stream")
     match key_format:
         case "text":
             return stream.encode()

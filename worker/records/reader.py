@@ -12,15 +12,20 @@ from worker.payloads.paths import EACH, Path, explain_missing, find_all, join_pa
 from worker.payloads.payload import FieldPaths, Payload, SkipRule, as_paths
 from worker.payloads.times import time_parser
 from worker.records.formats import make_decoder
-from worker.records.formats.frame import MAGIC, unframe
+from worker.records.formats.frame import body_of
 from worker.records.html import blank_tags
 from worker.records.registry import Registry
 from worker.records.types import MAX_NAME_CHARS, Fallback, Skipped
-from worker.records.utf8 import decode_utf8
+from worker.records.unicode import printable, require_text
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_ESCAPED_BYTES = re.compile("[\udc80-\udcff]")
+_VISIBLE = re.compile("[^\\s\u200b-\u200f\u2060\ufeff]")
 _REPLACEMENT: Final = "\ufffd"
-_TRUTHS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_TRUTHS: Final = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
+}
 _MAX_SHOWN_NAMES, _MAX_SHOWN_CHARS = 10, 40
 
 
@@ -62,8 +67,8 @@ class PayloadReader:
         fallbacks: list[Fallback] = []
         text = self._read_text(payload)
         if not text.isascii() and _SURROGATES.search(text):
-            # A surrogate stands for a byte that is not UTF-8, unless the payload itself has it.
-            decode_utf8(unframe(value) if value[:1] == MAGIC else value, "value")
+            if _ESCAPED_BYTES.search(text):  # they stand for bytes that are no text, unless the payload itself has them
+                require_text(body_of(value))
             text = _without_surrogates(text)
             fallbacks.append(Fallback.SURROGATE_REPLACED)
         return Fields(
@@ -76,11 +81,11 @@ class PayloadReader:
         )
 
     def _read_text(self, payload: Any) -> str:
-        """The first text that is not empty. Raises RecordError: WRONG_TYPE, NO_TEXT."""
+        """The first text in which something is to be seen. Raises RecordError: WRONG_TYPE, NO_TEXT."""
         texts = _find(payload, self._text)
         found = [text for text in texts if isinstance(text, str)]
         if found:
-            return next(filter(None, found), "")
+            return next(filter(_VISIBLE.search, found), None) or next(filter(None, found), "")
         wrong = f"Expected `str`, got `{_type_name(texts[0])}` - at `{_joined(self._text)}`" if texts else None
         wrong = wrong or next(filter(None, (explain_missing(payload, path) for path in self._text)), None)
         if wrong is not None:
@@ -167,15 +172,14 @@ def _as_name(value: Any) -> str | None:
 
 
 def _read_final(payload: Any, paths: list[Path], fallbacks: list[Fallback]) -> bool:
-    """True where there is nothing that says otherwise."""
-    for value in _find(payload, paths):
-        if isinstance(value, bool):
-            return value
-        truth = _TRUTHS.get(str(value).strip().lower()) if isinstance(value, str | int) else None
+    """The first value that is a truth value; True where there is none."""
+    values = _find(payload, paths)
+    for value in values:
+        truth = _TRUTHS.get(str(value).strip().lower()) if isinstance(value, str | int | float) else None
         if truth is not None:
             return truth
+    if values:
         fallbacks.append(Fallback.FINAL_IGNORED)
-        break
     return True
 
 
@@ -194,5 +198,5 @@ def _names_in(payload: Any) -> str:
     """What the payload has instead, for people who set the paths."""
     if not isinstance(payload, dict) or not payload:
         return ""
-    names = [join_path((name,))[:_MAX_SHOWN_CHARS] for name in list(payload)[:_MAX_SHOWN_NAMES]]
+    names = [printable(join_path((name,)))[:_MAX_SHOWN_CHARS] for name in list(payload)[:_MAX_SHOWN_NAMES]]
     return f"; the payload has {', '.join(names)}{', ...' if len(payload) > len(names) else ''}"

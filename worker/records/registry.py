@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from worker.errors import DependencyError, Reason, RecordError, SettingsError
 from worker.retries import retry_blocking
+from worker.servers.causes import Cause, find_tls_cause
 from worker.settings import Settings
 
 Kind = Literal["AVRO", "PROTOBUF", "JSON"]
@@ -126,6 +127,9 @@ class Registry:
             problem = f"it refuses {what} ({error.http_status_code}: {error.error_message})"
             raise self._away(problem, "Check its URL and registry_username and registry_password.") from error
         except _http_errors("HTTPError") as error:
+            cause = _tls_cause(error)
+            if cause is not None:
+                raise self._away(*cause) from error
             problem = f"it does not answer for {what} ({type(error).__name__}: {error})"
             raise self._away(problem, "Start it, or check its URL and registry_ca_file.") from error
         except (ValueError, TypeError, KeyError) as error:
@@ -142,7 +146,7 @@ class Registry:
     def _is_passing(self, error: Exception) -> bool:
         if isinstance(error, self._module.SchemaRegistryError):
             return bool(error.http_status_code == _TOO_MANY or error.http_status_code >= _SERVER_ERROR)
-        return isinstance(error, _http_errors("TransportError"))
+        return isinstance(error, _http_errors("TransportError")) and _tls_cause(error) is None
 
     @cached_property
     def _module(self) -> Any:
@@ -158,6 +162,8 @@ class Registry:
         settings = self._settings
         if settings.registry is None:
             raise SettingsError("this payload needs the setting registry: the URL of the schema registry")
+        # The timeout is that of each wait: for a connection, for a free one, for the next bytes. Without one the
+        # client waits for ever. Its retries come on top, so that `_ask` does them.
         options: dict[str, Any] = {"url": settings.registry, "timeout": _TIMEOUT_S, "max.retries": 0}
         if settings.registry_ca_file:
             options["ssl.ca.location"] = str(settings.registry_ca_file)
@@ -165,6 +171,10 @@ class Registry:
             login = f"{settings.registry_username}:{settings.registry_password.get_secret_value()}"
             options["basic.auth.user.info"] = login
         return self._module.SchemaRegistryClient(options)
+
+
+def _tls_cause(error: Exception) -> Cause | None:
+    return find_tls_cause(error, "registry", has_certificate=False)
 
 
 def _http_errors(name: str) -> tuple[type[Exception], ...]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 KAFKA_PORT, REDIS_PORT, SENTINEL_PORT = 9092, 6379, 26379
 
@@ -60,13 +60,24 @@ class RedisAddress(NamedTuple):
 
 def parse_host_port(text: str, default_port: int) -> HostPort:
     """`host`, `host:port` or `[IPv6]:port`. Raises ValueError."""
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:/?#@\[\],]+))(?::(\d{1,5}))?", text)
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([^\s:/?#@\[\],]+))(?::([0-9]+))?", text)
     if match is None:
-        raise ValueError(f"{text!r} is not host:port")
+        raise ValueError(f"{text!r} is not host:port" if text else "a server is missing: it is not host:port")
     port = int(match[3]) if match[3] else default_port
     if not 0 < port < 1 << 16:
         raise ValueError(f"{text!r}: ports are from 1 to 65535")
-    return HostPort(match[1] or match[2], port)
+    return HostPort(match[1] or check_host(match[2]), port)
+
+
+def check_host(text: str) -> str:
+    """`text`, if it can be the name or address of a host. Raises ValueError."""
+    try:
+        text.encode("idna")  # as Python does before it looks the name up
+    except UnicodeError:
+        raise ValueError(f"{text!r} is no host name") from None
+    if not text or re.search(r"[\s/]", text):
+        raise ValueError(f"{text!r} is no host name")
+    return text
 
 
 def parse_kafka_servers(text: str) -> tuple[HostPort, ...]:
@@ -84,11 +95,12 @@ def check_kafka_servers(text: str) -> str:
 
 def check_http_url(text: str) -> str:
     """`text`, if it is an HTTP URL with a host. Raises ValueError."""
-    url = urlsplit(text)
-    if url.scheme not in {"http", "https"} or not url.hostname:
+    match = re.fullmatch(r"https?://([^\s/?#]+)\S*", text)
+    if match is None:
         raise ValueError("it must be a URL such as https://host/path")
-    if url.port == 0:  # reading the port raises ValueError where it is none
-        raise ValueError("ports are from 1 to 65535")
+    if "@" in match[1]:
+        raise ValueError("it must not hold a user and a password, since messages show it; settings have names for them")
+    parse_host_port(match[1], 80)
     return text
 
 
@@ -151,13 +163,13 @@ def _path(kind: RedisKind, path: str, db: str) -> tuple[str, int]:
 
 
 def _db(text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError(f"the database {text!r} is not a number")
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise ValueError(f"the database {text!r} is not a number of at most nine digits")
     return int(text)
 
 
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"\d+(\.\d+)?", text) is not None
+def _is_positive(text: str) -> bool:
+    return re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) is not None and float(text) > 0
 
 
 _REDIS_OPTIONS: dict[str, Callable[[str], bool]] = {
@@ -165,10 +177,10 @@ _REDIS_OPTIONS: dict[str, Callable[[str], bool]] = {
     "db": str.isdecimal,
     "client_name": bool,
     "health_check_interval": str.isdecimal,
-    "max_connections": str.isdecimal,
+    "max_connections": lambda value: value.isdecimal() and int(value) > 0,
     "socket_keepalive": lambda value: value.lower() in _SWITCHES,
-    "socket_timeout": _is_number,
-    "socket_connect_timeout": _is_number,
+    "socket_timeout": _is_positive,
+    "socket_connect_timeout": _is_positive,
     "ssl_ca_certs": bool,
     "ssl_cert_reqs": lambda value: value in {"none", "optional", "required"},
     "ssl_certfile": bool,

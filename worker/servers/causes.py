@@ -39,8 +39,14 @@ def find_cause(error: BaseException, server: str, *, has_certificate: bool) -> C
     server: `kafka` or `redis`, with which the names of its settings begin. has_certificate: whether the client has one
     to show.
     """
-    found = [_tls_cause(one, server, has_certificate) for one in errors_of(error)]
+    found = [find_tls_cause(error, server, has_certificate=has_certificate)]
     found += [_network_cause(one, server) for one in errors_of(error)]
+    return next(filter(None, found), None)
+
+
+def find_tls_cause(error: BaseException, server: str, *, has_certificate: bool) -> Cause | None:
+    """As `find_cause` for errors of TLS alone; `server` may be `registry`, too."""
+    found = (_tls_cause(one, server, has_certificate) for one in errors_of(error))
     return next(filter(None, found), None)
 
 
@@ -99,11 +105,12 @@ def client_certificate(reason: str, server: str, has_certificate: bool) -> Cause
 
 def no_tls(server: str) -> Cause:
     """The cause where TLS is tried on a port that does not speak it."""
-    if server == "kafka":
-        advice = "Name the port of its TLS listener, or set --kafka-security PLAINTEXT (with a login: SASL_PLAINTEXT)"
-    else:
-        advice = "Name its TLS port, or write redis:// in place of rediss://"
-    return Cause("it does not speak TLS on this port", advice)
+    advice = {
+        "kafka": "Name the port of its TLS listener, or set --kafka-security PLAINTEXT (with a login: SASL_PLAINTEXT)",
+        "redis": "Name its TLS port, or write redis:// in place of rediss://",
+        "registry": "Name its TLS port, or write http:// in place of https://",
+    }
+    return Cause("it does not speak TLS on this port", advice[server])
 
 
 def wants_tls(server: str) -> Cause:

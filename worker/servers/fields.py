@@ -116,6 +116,9 @@ class ServerSettings(BaseSettings):
         if self.kafka_certificate_file and not self.kafka_security.endswith("SSL"):
             yield "kafka_certificate_file needs kafka_security SSL or SASL_SSL"
         address = self.redis_parts
+        for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+            if name in address.options and not Path(address.options[name]).is_file():
+                yield f"redis: {name}: {address.options[name]}: no such file"
         if any((self.redis_ca_file, self.redis_certificate_file)) and not address.is_tls:
             yield "redis_ca_file and redis_certificate_file need a redis URL with rediss"
         if (self.redis_sentinel_username or self.redis_sentinel_password) and address.kind is not RedisKind.SENTINEL:
@@ -126,6 +129,10 @@ class ServerSettings(BaseSettings):
         yield from TlsFiles(self.registry_ca_file, None, None, None).find_problems("registry")
         if bool(self.registry_username) != bool(self.registry_password):
             yield "registry_username and registry_password need each other"
+        if ":" in (self.registry_username or ""):
+            yield "registry_username must not hold a colon"
+        if self.registry_ca_file and not (self.registry or "https").startswith("https"):
+            yield "registry_ca_file needs a registry URL with https"
         named = ", ".join([*(f"format {name}" for name in sorted(inputs)), *(f"output_format {n}" for n in outputs)])
         if not named:
             return

@@ -45,11 +45,17 @@ class TlsFiles(NamedTuple):
                 self._load_certificate(context)
             except ssl.SSLError as error:
                 problems.append(f"{prefix}_certificate_file: {self._explain(error, prefix)}")
+            except ValueError as error:
+                problems.append(f"{prefix}_key_password: {error}")
         return problems
 
     def _explain(self, error: ssl.SSLError, prefix: str) -> str:
         reason = _reason(error)
         key = self.key or self.certificate
+        if not _holds(self.certificate, b"-----BEGIN CERTIFICATE"):
+            return f"{self.certificate} holds no certificate in PEM"
+        if not _holds(key, b"PRIVATE KEY-----"):
+            return f"{key} holds no private key in PEM; {prefix}_key_file names the file of the certificate's key"
         if "MISMATCH" in reason:
             return f"the key in {key} is not that of the certificate in {self.certificate}"
         if "DECRYPT" in reason or "PASSWORD" in reason:
@@ -69,7 +75,13 @@ class TlsFiles(NamedTuple):
         return context
 
 
+def _holds(path: Path | None, mark: bytes) -> bool:
+    return path is not None and mark in path.read_bytes()
+
+
 def _unreadable(path: Path) -> str | None:
+    if path == Path():
+        return "the name is empty; leave the setting out, or name a file"
     try:
         path.read_bytes()
     except OSError as error:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from aiokafka.errors import for_code
 from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.record.memory_records import MemoryRecords
 
 from worker.errors import RecordError, SentimentError
 from worker.kafka.access.preflight import check_kafka
@@ -16,6 +15,8 @@ from worker.kafka.brokers import Brokers
 from worker.kafka.group import Group
 from worker.kafka.log import Log
 from worker.kafka.producer import FencedError
+from worker.kafka.protocol.batches import unpacking_batch
+from worker.kafka.protocol.header_names import TolerantRecords
 from worker.kafka.transaction import TransactionalProducer
 from worker.process import CrashPoints
 from worker.records.codec import Codec
@@ -58,7 +59,7 @@ async def check_cluster(settings: Settings, brokers: Brokers) -> str:
 async def describe_inputs(settings: Settings, brokers: Brokers) -> str:
     """For each input topic its partitions, and the codec, the text and the time of its newest record.
 
-    Raises KafkaError, such as UnsupportedCodecError where this Python cannot read a record.
+    Raises KafkaError, such as UnsupportedCodecError, and UnreadableBatchError where a batch is damaged.
     """
     log = Log(settings, brokers)
     counts = await log.partition_counts(settings.topics)
@@ -100,8 +101,11 @@ async def _newest_record(
 async def _last_record(brokers: Brokers, tp: TopicPartition, start: int, end: int) -> NewestRecord | None:
     for offset in range(end - 1, max(start, end - _MAX_MARKERS) - 1, -1):
         for batch in await _fetch(brokers, tp, offset):
-            if not batch.is_control_batch:
-                return NewestRecord(tp, list(batch)[-1], _CODECS[batch.compression_type])
+            codec = _CODECS[batch.compression_type]
+            with unpacking_batch(f"{tp.topic}-{tp.partition} from offset {batch.base_offset} on", codec):
+                records = [] if batch.is_control_batch else list(batch)  # empty, too, where compaction has left none
+            if records:
+                return NewestRecord(tp, records[-1], codec)
     return None
 
 
@@ -112,7 +116,7 @@ async def _fetch(brokers: Brokers, tp: TopicPartition, offset: int) -> Iterable[
     ((_, ((_, code, *_, data),)),) = response.topics
     if code:
         raise for_code(code)(f"{tp.topic}-{tp.partition}, offset {offset}")
-    records = MemoryRecords(data or b"")
+    records = TolerantRecords(data or b"")
     batches = []
     while records.has_next():
         batches.append(records.next_batch())

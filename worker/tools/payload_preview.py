@@ -14,6 +14,7 @@ from worker.errors import Reason, RecordError
 from worker.payloads.payload import REGISTERED_FORMATS, Format
 from worker.records.codec import Codec, format_time
 from worker.records.types import Fallback, InputText, Skipped
+from worker.records.unicode import printable
 from worker.settings import Settings
 
 SHOWN_CHARACTERS = 60
@@ -88,7 +89,8 @@ def describe(preview: Preview) -> str:
     text = preview.text or ""
     shown = text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
     notes = "".join(f"  {one}" for one in preview.fallbacks) + ("" if preview.final else "  to be continued")
-    return f"{preview.offset}  event        {preview.stream}  {preview.record_id}  {preview.time}  {shown!r}{notes}"
+    names = "  ".join(printable(name or "") for name in (preview.stream, preview.record_id, preview.time))
+    return f"{preview.offset}  event        {names}  {shown!r}{notes}"
 
 
 def _event(offset: int, text: InputText) -> Preview:

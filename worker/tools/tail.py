@@ -65,14 +65,14 @@ async def follow(settings: Settings, topic: str, show: Callable[[bytes], None], 
             with unpacking(consumer):
                 fetched = await consumer.getmany(timeout_ms=_POLL_MS)
             for record in (record for records in fetched.values() for record in records):
-                show(_as_json(read, record.value))
+                show(b"null" if record.value is None else _as_json(read, record.value))
 
 
 def _as_json(read: Callable[[bytes], bytes], value: bytes) -> bytes:
     """The event as JSON; a value of another format as it is."""
     try:
         return read(value)
-    except (RecordError, msgspec.DecodeError):
+    except (RecordError, msgspec.DecodeError, UnicodeDecodeError):
         return value
 
 
@@ -88,7 +88,7 @@ def show_event(console: Console) -> Callable[[bytes], None]:
     def line(event: SentimentEvent) -> Text:
         return Text.assemble(
             (f"{event.source.time}  {event.source.topic:<8} {event.stream:<20} ", ""),
-            (f"{event.label:<8} {event.score:+.2f}", COLORS[event.label]),
+            (f"{event.label:<8} {event.score:+.2f}", COLORS.get(event.label, "")),
             f"  mood {event.mood.score:+.2f}  ",
             (", ".join(word.word for word in event.words), "dim"),
         )
@@ -103,9 +103,9 @@ def show_shift(console: Console) -> Callable[[bytes], None]:
         before, after = shift.from_level, shift.to_level
         return Text.assemble(
             f"{shift.source.time}  {shift.source.topic:<8} {shift.stream:<20} ",
-            (f"{before.label} {before.score:+.2f}", COLORS[before.label]),
+            (f"{before.label} {before.score:+.2f}", COLORS.get(before.label, "")),
             " -> ",
-            (f"{after.label} {after.score:+.2f}", COLORS[after.label]),
+            (f"{after.label} {after.score:+.2f}", COLORS.get(after.label, "")),
             f"  since {shift.since}",
         )
 
@@ -118,7 +118,7 @@ def _line_writer(console: Console, kind: type[Any], line: Callable[[Any], Text])
     def show(value: bytes) -> None:
         try:
             shown = line(decoder.decode(value))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             shown = Text(f"a record that is not a {kind.__name__}: {error}", "red")
         console.print(shown, soft_wrap=True)
 

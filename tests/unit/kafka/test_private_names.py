@@ -16,14 +16,18 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.record import default_records
 from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
 from mode.utils.queues import FlowControlQueue
 
 from worker.kafka import brokers, clients, consumer, fetch_thread, group, log, producer, transaction
-from worker.kafka.protocol import batches, offsets, topics
+from worker.kafka.protocol import batches, header_names, offsets, topics
 
-MODULES = (brokers, clients, consumer, fetch_thread, group, log, producer, transaction, batches, offsets, topics)
+MODULES = (
+    *(brokers, clients, consumer, fetch_thread, group, log, producer, transaction),
+    *(batches, header_names, offsets, topics),
+)
 
 # Owner, name, and the parameters that it is called with, or overridden by.
 METHODS: tuple[tuple[type, str, str], ...] = (
@@ -46,6 +50,7 @@ METHODS: tuple[tuple[type, str, str], ...] = (
     (driver.AIOKafkaConsumerThread, "on_thread_stop", "(self)"),
     (driver.AIOKafkaConsumerThread, "call_thread", "(self, fun, args, kwargs)"),
     (FlowControlQueue, "force_put_nowait", "(self, item)"),
+    (default_records._DefaultRecordBatchPy, "_maybe_uncompress", "(self)"),
 )
 # Owner and attribute that its constructor sets.
 ATTRIBUTES: tuple[tuple[type, str], ...] = (
@@ -66,7 +71,8 @@ ATTRIBUTES: tuple[tuple[type, str], ...] = (
     (StreamReaderProtocol, "_transport"),
 )
 OF_COMPILED_CLASSES = {"_tp_index", "_subscribers"}
-NAMES = {name for _, name, _ in METHODS} | {name for _, name in ATTRIBUTES} | OF_COMPILED_CLASSES
+OF_PARSERS = {"_DefaultRecordBatchPy", "_MemoryRecordsPy", "_buffer", "_next_slice"}  # see test_header_names.py
+NAMES = {name for _, name, _ in METHODS} | {name for _, name in ATTRIBUTES} | OF_COMPILED_CLASSES | OF_PARSERS
 
 
 def test_faust_and_aiokafka_are_the_versions_that_were_read() -> None:

@@ -33,6 +33,14 @@ def ms(time: datetime) -> int:
         "2018-07-07 20:09:11 UTC",
         "2018-07-07T20:09:11.000000000Z",
         " 2018-07-07T20:09:11,000 ",
+        "2018/07/07 20:09:11",
+        "2018.07.07 20:09:11",
+        "20180707200911",
+        "20180707T200911Z",
+        "2018-07-07T22:09:11+02:00[Europe/Berlin]",
+        "Sat Jul  7 20:09:11 2018",
+        "7 Jul 2018 20:09:11 GMT",
+        "Sat, 7 Jul 2018 20:09:11 +0000 (UTC)",
         "Sat Jul 07 20:09:11 +0000 2018",
         "Sat Jul 07 13:09:11 PDT 2018",
         "Sat, 07 Jul 2018 20:09:11 GMT",
@@ -80,7 +88,7 @@ def test_a_format_that_is_named_is_the_one_that_reads(formats: Any, value: Any, 
     assert time_parser(formats)(value) == expected
 
 
-@pytest.mark.parametrize("formats", ["iso", "%H:%M", "%Y", "%Q", "%s", "", ("auto", "nonsense")])
+@pytest.mark.parametrize("formats", ["iso", "%H:%M", "%Y-%m-%d %Y", "%Y", "%Q", "%s", "", ("auto", "nonsense")])
 def test_what_is_no_format_is_refused_with_those_that_are(formats: Any) -> None:
     with pytest.raises(ValueError, match="auto, rfc3339, x, rfc2822, epoch_s"):
         time_parser(formats)

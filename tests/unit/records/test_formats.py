@@ -106,6 +106,83 @@ def test_paths_are_tried_in_their_order_and_what_is_empty_or_no_text_is_passed_o
     assert text_of({"a": [{"b": ""}]}, "n") == ""
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        '\ufeff{"text": "caf\u00e9"}'.encode("utf-16-le"),
+        '\ufeff{"text": "caf\u00e9"}'.encode("utf-16-be"),
+        '{"text": "caf\u00e9"}'.encode("utf-16-le"),
+        '{"text": "caf\u00e9"}'.encode("utf-16-be"),
+        '{"text": "caf\u00e9"}'.encode("utf-32"),
+        ' \ufeff\ufeff {"text": "caf\u00e9"}\0\0'.encode(),
+        json.dumps('{"text": "caf\u00e9"}').encode(),
+    ],
+)
+def test_json_is_read_in_each_encoding_of_unicode_and_with_what_stands_around_it(value: bytes) -> None:
+    assert text_of(value, "c") == "caf\u00e9"
+
+
+def test_halves_of_characters_by_themselves_are_joined_and_what_stays_half_is_replaced() -> None:
+    assert text_of(b'{"text": "love \xed\xa0\xbd\xed\xb8\x80"}', "c") == "love \U0001f600"
+    found = decode(b'{"text": "love \xed\xa0\xbd", "a": "\xed\xb2\x80"}', "c")
+    assert isinstance(found, InputText)
+    assert (found.text, found.fallbacks) == ("love \ufffd", ("surrogate_replaced",))
+    assert text_of(b'{"text": "love \\ud83d", "a": "caf\xe9"}', "c") == "love \ufffd"
+    with pytest.raises(RecordError, match="byte 15 of the value is not UTF-8"):
+        decode(b'{"text": "love \xe9\\ud83d"}', "c")
+
+
+@pytest.mark.parametrize("inner", ["[" * 20_000 + "NaN" + "]" * 20_000, '{"b": ' * 20_000 + '"}"' + "}" * 20_000])
+def test_nesting_beside_the_text_costs_what_is_nested(inner: str) -> None:
+    assert text_of(f'{{"a": {inner}, "text": "love it"}}'.encode(), "c") == "love it"
+    with pytest.raises(RecordError, match="delimiter"):
+        decode(f'{{"text": "love it", "a": {inner[:30_000]}'.encode(), "c")
+
+
+def test_a_text_that_nobody_can_see_counts_only_where_there_is_no_other() -> None:
+    assert text_of({"a": [{"b": " \u200b\ufeff"}], "c": "second"}, "n") == "second"
+    assert text_of({"a": [{"b": " \u200b"}]}, "n") == " \u200b"
+
+
+@pytest.mark.parametrize(("given_", "final"), [("false", False), ("F", False), (0.0, False), ("y", True), (1.0, True)])
+def test_a_truth_value_is_read_as_databases_and_data_frames_write_it(given_: Any, final: bool) -> None:
+    found = decode({"text": "fine", "final": given_}, "c")
+    assert isinstance(found, InputText)
+    assert (found.final, found.fallbacks) == (final, ())
+
+
+def test_the_first_truth_value_among_the_paths_of_final_counts() -> None:
+    codec = Codec(Settings(topics=("t",), fields={"t": {"final": ["a", "b"]}}))
+    found = [
+        codec.decode("t", b"k", body, 0, 0, NOW_MS)
+        for body in (b'{"text":"x","a":"?","b":false}', b'{"text":"x","a":"?"}')
+    ]
+    assert [(one.final, one.fallbacks) for one in found if isinstance(one, InputText)] == [
+        (False, ()),
+        (True, ("final_ignored",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (b"[]", "a list of 0 elements"),
+        (b'[{"text": "a"}, {}]', "a list of 2 elements"),
+        (b"null", "null"),
+        (b'"a"', "a string"),
+    ],
+)
+def test_what_has_no_members_is_named_as_json_names_it(value: bytes, named: str) -> None:
+    with pytest.raises(RecordError, match=f"'text' is looked up in {named}"):
+        decode(value, "c")
+
+
+def test_what_a_payload_has_instead_of_a_text_is_told_on_one_line_that_can_be_printed() -> None:
+    with pytest.raises(RecordError) as caught:
+        decode(b'{"a\\nb": 1, "\\u001b[31m": 2, "\\ud83d": 3, "caf\xc3\xa9": 4}', "c")
+    assert str(caught.value).endswith("the payload has a\\nb, \\x1b[31m, \\ud83d, caf\u00e9")
+
+
 @given(values, st.sampled_from(list(EACH_KIND)), st.booleans())
 def test_any_json_value_gives_a_text_or_a_record_error_and_nothing_else(
     value: Any, topic: str, ascii_only: bool
@@ -113,7 +190,8 @@ def test_any_json_value_gives_a_text_or_a_record_error_and_nothing_else(
     body = json.dumps(value, ensure_ascii=ascii_only).encode(errors="surrogatepass")
     try:
         found = decode(body, topic)
-    except RecordError:
+    except RecordError as error:
+        str(error).encode()
         return
     if isinstance(found, InputText):
         found.text.encode()

@@ -79,3 +79,9 @@ def test_a_null_value_is_skipped_where_its_topic_says_so() -> None:
     codec = Codec(Settings(topics=("t", "u"), payloads={"t": {"null_values": "skip"}}))
     assert codec.erased_stream("t", None) == Skipped("the value is null")
     assert codec.erased_stream("u", b"acme") == "acme"
+
+
+@pytest.mark.parametrize("key_format", ["text", "int", "long", "uuid"])
+def test_an_empty_name_has_no_key(key_format: KeyFormat) -> None:
+    with pytest.raises(RecordError, match="an empty name names no stream"):
+        encode_stream_key("", key_format)

@@ -16,10 +16,10 @@ from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.errors import InputFileError, RecordError
+from worker.errors import InputFileError, RecordError, SettingsError
 from worker.records.codec import Codec
 from worker.settings import Settings
-from worker.tools.feed import FileOptions, read_files
+from worker.tools.feed import FeedSummary, FileOptions, read_files, try_files
 from worker.tools.feed.files import FORMATS
 from worker.tools.feed.reader import FileReader
 
@@ -234,3 +234,50 @@ def test_a_file_that_cannot_be_opened_is_named_before_any_is_read(tmp_path: Path
     (tmp_path / "good.jsonl").write_bytes(ONE)
     with pytest.raises(InputFileError, match=name):
         FileReader("tweets", Settings(), FileOptions()).check([tmp_path / "good.jsonl", tmp_path / name])
+
+
+@pytest.mark.parametrize("content", [b"[" + ONE + b",\n" + TWO + b"]", b"\n [" + ONE + b",\n" + TWO + b"\n]"])
+def test_an_array_is_read_behind_the_name_of_lines_too(tmp_path: Path, content: bytes) -> None:
+    assert read(tmp_path / "a.jsonl", content) == ([ONE, TWO], [])
+
+
+def test_a_line_may_be_a_list_of_one_object(tmp_path: Path) -> None:
+    lines = [b"[" + ONE + b"]", b"[" + TWO + b"]"]
+    assert read(tmp_path / "a.jsonl", b"\n".join(lines)) == (lines, [])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_told_without_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    content = (ONE + b"\n" + TWO).decode().encode(encoding)
+    assert read(tmp_path / "a.jsonl", content) == ([ONE, TWO], [])
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [(b"PK\x03\x04", "zip archive"), (b"PAR1", "--format parquet"), (b"\x04\x22\x4d\x18", "lz4"), (b"Obj\x01", "Avro")],
+)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_a_file_of_another_kind_is_named_at_once(tmp_path: Path, name: str, start: bytes, message: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(start + b"\xff\n" * 100)
+    with pytest.raises(InputFileError, match=f"{name}: it is .*{message}"):
+        FileReader("tweets", Settings(), FileOptions()).check([path])
+
+
+def test_a_dry_run_reads_everything_and_asks_no_server(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "RT @a: x"}\n{"text": "fine", "author_id": "1"}\nx\n')
+    settings = Settings(payloads={"tweets": "x-v2"}, kafka="nowhere.invalid")
+    assert try_files(settings, [path], "tweets") == FeedSummary(1, 1)
+
+
+def test_a_topic_that_takes_no_json_is_not_fed() -> None:
+    with pytest.raises(SettingsError, match="tweets takes text"):
+        FileReader("tweets", Settings(payloads={"tweets": "text"}), FileOptions())
+
+
+def test_broken_utf_16_is_named_with_the_encoding(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputFileError, match=r"a\.csv: it is not utf-16-le \(truncated data\); --encoding names another"
+    ):
+        read(tmp_path / "a.csv", "stream,text\na,b\n".encode("utf-16-le")[:-1])

@@ -179,3 +179,45 @@ def test_a_nested_column_of_parquet_is_read_at_its_path(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.pq")
     fields = FieldPaths(stream="user.name", text="texts.0")
     assert read(tmp_path / "a.pq", fields=fields) == (rows, [])
+
+
+def test_the_separator_that_excel_names_in_the_first_line_is_taken(tmp_path: Path) -> None:
+    assert read(tmp_path / "a.csv", b"sep=;\r\nstream;text\r\nacme;great\r\n") == ([ACME], [])
+
+
+def test_two_columns_of_one_field_are_refused_and_other_names_may_be_twice(tmp_path: Path) -> None:
+    assert read(tmp_path / "a.csv", b"x,stream,text,x\n1,acme,great,2\n")[0] == [{"x": "2", **ACME}]
+    with pytest.raises(InputFileError, match="more than one column is named text"):
+        read(tmp_path / "b.csv", b"text,stream,text\na,acme,b\n")
+
+
+def test_a_column_above_the_path_of_a_field_makes_room_for_it(tmp_path: Path) -> None:
+    fields = FieldPaths(text="data.text", stream="stream")
+    found = read(tmp_path / "a.csv", b"data,data.text,stream\nx,great,acme\n", fields)
+    assert found == ([{"data": {"text": "great"}, "stream": "acme"}], [])
+
+
+def test_a_cell_of_parquet_that_python_cannot_hold_costs_its_row_or_its_time_alone(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
+    from pyarrow import parquet  # noqa: PLC0415
+
+    texts = pyarrow.array([b"caf\xe9", b"great", b"great", b"great"], pyarrow.binary()).view(pyarrow.string())
+    nanoseconds = pyarrow.array([0, 1_530_998_951_000_000_001, 0, 0], pyarrow.timestamp("ns"))
+    far = pyarrow.array([0, 0, 1 << 62, 0], pyarrow.timestamp("ms"))
+    zoned = pyarrow.array([0, 0, 0, 1_530_998_951], pyarrow.timestamp("s", "Nowhere/City"))
+    table = {"stream": ["acme"] * 4, "text": texts, "ns": nanoseconds, "far": far, "zoned": zoned}
+    parquet.write_table(pyarrow.table(table), tmp_path / "a.parquet")
+    rows, refused = read(tmp_path / "a.parquet")
+    assert len(refused) == 1
+    assert refused[0].startswith(":1: wrong_type: text: UnicodeDecodeError")
+    assert [row["ns"] for row in rows][:1] == ["2018-07-07T21:29:11Z"]
+    assert rows[1]["far"] == 1 << 62
+    assert rows[2]["zoned"] == "2018-07-07T21:29:11Z"
+
+
+def test_text_that_older_writers_of_parquet_store_as_bytes_is_text(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
+    from pyarrow import parquet  # noqa: PLC0415
+
+    parquet.write_table(pyarrow.table({"stream": [b"acme"], "text": [b"great"]}), tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet") == ([ACME], [])

@@ -44,6 +44,15 @@ def test_a_record_that_is_not_an_event_is_reported_and_skipped() -> None:
     assert written(show_event, b'{"id": 1}').startswith("a record that is not a SentimentEvent")
 
 
+@pytest.mark.parametrize("value", [b"null", b"", b"\xff", b'{"id": "caf\xe9"}'])
+def test_whatever_is_in_the_topic_the_next_record_is_shown(value: bytes) -> None:
+    assert written(show_event, value).startswith("a record that is not a SentimentEvent")
+
+
+def test_a_label_of_a_later_version_is_shown_without_a_colour() -> None:
+    assert "mixed    -0.70" in written(show_event, encode(EVENT).replace(b':"negative"', b':"mixed"'))
+
+
 def test_json_output_is_the_value_unchanged(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     show_json(encode(EVENT))
     assert capfdbinary.readouterr().out == encode(EVENT) + b"\n"

@@ -15,6 +15,9 @@ from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 
 from worker.errors import UnreadableBatchError
+from worker.kafka.protocol.header_names import tolerate_header_names
+
+tolerate_header_names()
 
 # What aiokafka's codecs and its parser of batches raise; IndexError to OverflowError come of what decompresses to junk.
 _CAUSES = (
@@ -43,6 +46,20 @@ def unpacking(consumer: Any) -> Iterator[None]:
         start = found._partition_records.next_fetch_offset if found else None
         place = f"{tp.topic}-{tp.partition} from offset {start} on" if tp else "a partition"
         raise UnreadableBatchError(place, _codec_in(error), error) from error
+
+
+@contextmanager
+def unpacking_batch(place: str, codec: str) -> Iterator[None]:
+    """Around the records of a batch at `place`: raises UnreadableBatchError where they are damaged.
+
+    A codec that is not installed stays an UnsupportedCodecError.
+    """
+    try:
+        yield
+    except UnsupportedCodecError:
+        raise
+    except _CAUSES as error:
+        raise UnreadableBatchError(place, codec, error) from error
 
 
 def _codec_in(error: BaseException) -> str:

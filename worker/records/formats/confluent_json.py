@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from worker.records.formats.frame import MAGIC, unframe
+from worker.records.formats.frame import body_of
 from worker.records.formats.json import decode_json
 
 
 def decode_confluent_json(value: bytes) -> Any:
     """The payload; a value without a frame is read as well. Raises RecordError: INVALID_UTF8, INVALID_JSON."""
-    return decode_json(unframe(value) if value[:1] == MAGIC else value)
+    return decode_json(body_of(value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from worker.errors import Reason, RecordError
+from worker.records.unicode import utf16_without_mark
 
 MAGIC: Final = b"\0"
 _FRAME_BYTES: Final = 5
@@ -18,6 +19,11 @@ def frame(schema_id: int) -> bytes:
 def unframe(value: bytes) -> bytes:
     """What follows the frame."""
     return value[_FRAME_BYTES:]
+
+
+def body_of(value: bytes) -> bytes:
+    """What follows the frame; the value itself where it has none. JSON in UTF-16 may begin with a zero byte, too."""
+    return unframe(value) if value[:1] == MAGIC and not utf16_without_mark(value) else value
 
 
 def is_framed(value: bytes) -> bool:

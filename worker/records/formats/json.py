@@ -8,38 +8,54 @@ from typing import Any, Final
 import msgspec
 
 from worker.errors import Reason, RecordError
-from worker.records.formats.frame import MAGIC, unframe
-from worker.records.utf8 import decode_utf8
+from worker.records.formats.frame import body_of
+from worker.records.formats.nesting import prune_nested
+from worker.records.unicode import decode_text, require_text
 
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-JSON_BEGINS: Final = (b"{", b"[")
+JSON_BEGINS: Final = ("{", "[")
+_AROUND: Final = " \t\r\n\ufeff\0"  # NUL: producers in C send the end of their string along
 _MAX_DIGITS: Final = 1024
 
 _strict = msgspec.json.Decoder()
 
 
 def decode_json(value: bytes) -> Any:
-    """The payload. Taken as well: a byte order mark, a Confluent frame, NaN and Infinity, lone surrogates, control
-    characters in strings, and bytes in strings that are not UTF-8, as surrogates (PEP 383).
+    """The payload. Taken as well: UTF-16, byte order marks, a Confluent frame, NaN and Infinity, lone surrogates,
+    control characters in strings, NULs at the end, JSON within a JSON string, and any nesting, whose inner values are
+    null beyond MAX_DEPTH. Bytes in strings that are not UTF-8 become surrogates (PEP 383).
 
     Raises RecordError: INVALID_UTF8, INVALID_JSON.
     """
     try:
-        return _strict.decode(value)
+        payload = _strict.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _decode_leniently(value)
+        payload = _decode_leniently(value)
+    if isinstance(payload, str) and payload.lstrip(_AROUND).startswith(JSON_BEGINS):
+        return _parse(payload.strip(_AROUND))
+    return payload
 
 
 def _decode_leniently(value: bytes) -> Any:
-    body = (unframe(value) if value[:1] == MAGIC else value).removeprefix(BYTE_ORDER_MARK)
+    body = body_of(value)
+    text = decode_text(body).strip(_AROUND)
+    if not text:
+        raise RecordError(Reason.INVALID_JSON, "the value is empty")
     try:
-        return _lenient.decode(body.decode(errors="surrogateescape"))
+        return _parse(text)
+    except RecordError:
+        require_text(body)
+        raise
+
+
+def _parse(text: str) -> Any:
+    try:
+        try:
+            return _lenient.decode(text)
+        except RecursionError:
+            return _lenient.decode(prune_nested(text))
     except json.JSONDecodeError as error:
-        decode_utf8(body, "value")
-        hint = "" if body.lstrip()[:1] in JSON_BEGINS else "; for plain texts, set the topic's format to text"
+        hint = "" if text.startswith(JSON_BEGINS) else "; for plain texts, set the topic's format to text"
         raise RecordError(Reason.INVALID_JSON, f"{error}{hint}") from None
-    except RecursionError:
-        raise RecordError(Reason.INVALID_JSON, "the value is nested too deep") from None
 
 
 def _parse_int(digits: str) -> int | float:

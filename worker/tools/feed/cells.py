@@ -9,6 +9,7 @@ from typing import Any
 from worker.errors import InputFileError
 from worker.payloads.paths import split_path
 from worker.payloads.payload import FieldPaths, as_paths
+from worker.records.unicode import printable
 from worker.tools.feed.files import FileOptions
 
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -27,7 +28,7 @@ class Cells:
         self._has_header = not columns or any("=" in one for one in columns)
         self.names = _renamed(first, columns) if self._has_header else columns
         self.num_columns = len(self.names)
-        self._steps = [_steps(name, fields) for name in self.names]
+        self._steps = _places_in_payload(self.names, fields)
         self._times = self._places(fields.time)
         self._finals = self._places(fields.final)
 
@@ -59,13 +60,35 @@ class Cells:
         return {index for index, name in enumerate(self.names) if name in names}
 
 
+def _places_in_payload(names: Sequence[str], fields: FieldPaths) -> list[list[str]]:
+    """Where the cells of each column go; nowhere where a field's path leads through a column of a shorter name.
+
+    Raises InputFileError when two columns go to one field.
+    """
+    steps = [_steps(name, fields) for name in names]
+    above = {tuple(one[:number]) for one in steps for number in range(1, len(one))}
+    places = [[] if tuple(one) in above else one for one in steps]
+    read = {split_path(path) for paths in fields.model_dump().values() for path in as_paths(paths)}
+    twice = [
+        name for name, place in zip(names, places, strict=True) if tuple(place) in read and places.count(place) > 1
+    ]
+    if twice:
+        raise InputFileError(f"line 1: more than one column is named {twice[0]}; name the columns with --columns")
+    return places
+
+
 def _renamed(header: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
     renames = {old: new for new, _, old in (one.partition("=") for one in columns) if old}
     names = tuple(name.strip() for name in header)
     missing = [old for old in renames if old not in names]
     if missing:
-        raise InputFileError(f"line 1: no column is named {' or '.join(missing)}; the columns are {', '.join(names)}")
+        raise InputFileError(f"line 1: no column is named {' or '.join(missing)}; the columns are {shown(names)}")
     return tuple(renames.get(name, name) for name in names)
+
+
+def shown(names: Iterable[str]) -> str:
+    """The names of columns in a message."""
+    return ", ".join(map(printable, names))
 
 
 def _name(path: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from worker.tools.feed.files import FileOptions, Row, text_encoding
 
 _DELIMITERS = (",", ";", "\t", "|")
 _SKIP_CHARS = 1 << 16
+_SEPARATOR = re.compile("sep=(.)")  # the first line of files that Excel writes
 
 
 class Parsed(NamedTuple):
@@ -121,12 +123,19 @@ def _explained(error: csv.Error, lines: _Lines, max_chars: int) -> str:
     return f"invalid_csv: {error}"
 
 
+def _first_line(file: io.BufferedReader, encoding: str) -> str:
+    """As far as it is read already."""
+    lines = file.peek(1).decode(encoding, errors="replace").splitlines()
+    return lines[0].removeprefix("\ufeff") if lines else ""
+
+
 def find_delimiter(file: io.BufferedReader, encoding: str, options: FileOptions, usual: str) -> str:
     """The option's delimiter, else the usual one, unless the first line has only another one."""
     if options.delimiter is not None:
         return options.delimiter
-    start = file.peek(1).decode(encoding, errors="replace").splitlines()
-    first = start[0] if start else ""
+    first = _first_line(file, encoding)
+    if match := _SEPARATOR.fullmatch(first):
+        return match[1]
     return next((one for one in (usual, *_DELIMITERS) if one in first), usual)
 
 
@@ -140,10 +149,13 @@ def csv_rows(
     """The rows of the file. Raises InputFileError when its columns are not those of the topic's records."""
     encoding = text_encoding(file, options)
     delimiter = find_delimiter(file, encoding, options, usual_delimiter)
+    is_preceded = _SEPARATOR.fullmatch(_first_line(file, encoding)) is not None
     # What is not of the encoding costs its row: it is found in the row's cells as lone surrogates.
     text = io.TextIOWrapper(file, encoding=encoding, errors="surrogateescape", newline="")
     cells: Cells | None = None
     for row in parse(text, delimiter, max_chars):
+        if is_preceded and row.line == 1:
+            continue
         if cells is None:
             if row.problem:
                 raise InputFileError(f"line {row.line}: {row.problem}")

@@ -40,6 +40,9 @@ BOMS = {
 }
 
 
+_UTF_16 = [[True, False, True, False], [False, True, False, True]]
+
+
 class FileOptions(NamedTuple):
     """How files are read where their names do not say it.
 
@@ -71,6 +74,15 @@ _DECOMPRESSORS: dict[str, tuple[bytes, Callable[[BinaryIO], Any]]] = {
     ".xz": (b"\xfd7zXZ\x00", lzma.LZMAFile),
     ".zst": (b"\x28\xb5\x2f\xfd", _open_zstd),
 }
+COMPRESSIONS = tuple(_DECOMPRESSORS)
+_NOT_TEXT = {
+    b"PK\x03\x04": "a zip archive or a spreadsheet; unpack it, or save it as CSV",
+    b"\x04\x22\x4d\x18": "packed with lz4; unpack it",
+    b"PAR1": "Parquet; give it this ending, or --format parquet",
+    b"Obj\x01": "an Avro file; convert it to JSON lines",
+    b"ORC": "an ORC file; convert it to Parquet",
+    b"SQLite format 3": "an SQLite database; export the table as CSV",
+}
 
 
 def name_of(path: Path) -> str:
@@ -100,6 +112,9 @@ def file_errors_named(path: Path, place: Callable[[], str]) -> Iterator[None]:
         yield
     except (EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError) as error:
         raise InputFileError(f"{name_of(path)}: {error}{place()}") from error
+    except UnicodeDecodeError as error:  # UTF-16 and UTF-32 cannot be read on behind what is not of them
+        problem = f"it is not {error.encoding} ({error.reason}); --encoding names another"
+        raise InputFileError(f"{name_of(path)}: {problem}{place()}") from error
     except OSError as error:
         raise InputFileError(f"{name_of(path)}: {error.strerror or error}{place()}") from error
 
@@ -116,14 +131,36 @@ def open_file(path: Path) -> Iterator[io.BufferedReader]:
         yield opened
 
 
+def require_text_file(file: io.BufferedReader) -> None:
+    """Raises InputFileError where the file begins as one of another kind."""
+    start = file.peek(16)[:16]
+    for magic, what in _NOT_TEXT.items():
+        if start.startswith(magic):
+            raise InputFileError(f"it is {what}")
+
+
 def text_encoding(file: io.BufferedReader, options: FileOptions) -> str:
-    """The encoding of a text file: the one of the options, else that of its byte order mark, else UTF-8."""
+    """The encoding of a text file: the one of the options, else that of its byte order mark, else UTF-8.
+
+    UTF-16 is told without a mark, too, by the zero bytes of its first two characters.
+    """
     start = file.peek(4)[:4]
     marked = next((name for mark, name in BOMS.items() if start.startswith(mark)), None)
+    if marked is None and len(start) == 4 and [byte == 0 for byte in start] in _UTF_16:
+        marked = "utf-16-be" if start[0] == 0 else "utf-16-le"
     named = options.encoding or (options.layout.encoding if options.layout else None)
     if named is not None and not (marked and codecs.lookup(named).name.startswith("utf")):
         return named
     return marked or "utf-8"
+
+
+def reads_text(encoding: str) -> bool:
+    """Whether text can be read in the encoding, also behind a byte that is not of it; not so with zip or idna."""
+    try:
+        io.TextIOWrapper(io.BytesIO(b"a\0\0\0"), encoding, errors="surrogateescape").read()
+    except (LookupError, ValueError):
+        return False
+    return True
 
 
 class _Recoded(io.RawIOBase):

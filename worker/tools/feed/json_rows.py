@@ -10,6 +10,8 @@ import io
 import re
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from worker.tools.feed.files import Row
 
 _CHUNK_BYTES = 1 << 16
@@ -44,14 +46,22 @@ def line_rows(readline: Readline, max_bytes: int) -> Iterator[Row]:
             yield Row(number, value)
 
 
-def starts_as_array(start: bytes) -> bool:
-    """Whether a JSON file that starts so holds an array of objects."""
-    return _IS_ARRAY.match(start) is not None
+def starts_as_array(start: bytes, *, is_lines: bool) -> bool:
+    """Whether a JSON file that starts so holds an array of objects. is_lines: it should have a value on each line."""
+    return _IS_ARRAY.match(start) is not None and not (is_lines and _is_json(start.lstrip().partition(b"\n")[0]))
 
 
 def starts_as_pretty(start: bytes) -> bool:
     """Whether a JSON file that starts so holds objects of several lines each."""
     return _IS_PRETTY.match(start) is not None
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 class ValueSplitter:

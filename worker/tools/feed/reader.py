@@ -10,12 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from worker.errors import InputFileError, Reason, RecordError
+from worker.errors import InputFileError, Reason, RecordError, SettingsError
 from worker.records.codec import Codec
 from worker.records.keys import encode_stream_key
 from worker.records.types import Skipped
 from worker.settings import Settings
-from worker.tools.feed.cells import Cells
+from worker.tools.feed.cells import Cells, shown
 from worker.tools.feed.csv_rows import csv_rows
 from worker.tools.feed.files import (
     STANDARD_INPUT,
@@ -26,6 +26,7 @@ from worker.tools.feed.files import (
     format_of,
     name_of,
     open_file,
+    require_text_file,
 )
 from worker.tools.feed.json_rows import ValueSplitter, line_rows, starts_as_array, starts_as_pretty
 from worker.tools.feed.parquet_rows import parquet_rows
@@ -34,6 +35,7 @@ from worker.tools.simulate import FeedRecord
 # What a record may have beside its text, and how much longer a text may be as JSON, which writes \u00e9 for é.
 _BESIDE_TEXT_BYTES = 1 << 20
 _MAX_ESCAPED = 6
+_FED_FORMATS = ("json", "confluent-json")
 
 BY_NAME = FileOptions()
 
@@ -57,21 +59,23 @@ class FileReader:
         self._topic = topic
         self._options = options
         payload, self._fields = settings.payload_of(topic)
+        if payload.format not in _FED_FORMATS:
+            raise SettingsError(f"feed sends JSON, and {topic} takes {payload.format}: give it a topic of format json")
         self._key_format = "text" if payload.key_format == "payload" else payload.key_format
         self._codec = Codec(settings)
+        self.num_skipped = 0
         self._max_bytes = _MAX_ESCAPED * settings.max_text_bytes + _BESIDE_TEXT_BYTES
 
     def check(self, paths: Iterable[Path]) -> None:
         """Open each file. Raises InputFileError when one is missing or of an unknown kind, or its header is."""
         for path in paths:
-            format_ = format_of(path, self._options)
+            format_of(path, self._options)
             if path == STANDARD_INPUT:
                 continue
             with file_errors_named(path, str), open_file(path) as file:
                 file.peek(1)
-            if format_ in {"csv", "tsv", "parquet"}:
-                with closing(self._rows_of(path)) as rows:
-                    next(rows, None)
+            with closing(self._rows_of(path)) as rows:
+                next(rows, None)
 
     def read(self, paths: Iterable[Path], refuse: Refuse) -> Iterator[tuple[FeedRecord, str]]:
         """Yield the records of the files in order, each with its file and line; `refuse` as in read_files."""
@@ -92,6 +96,7 @@ class FileReader:
         """The record of a row; None for one that the worker would skip."""
         text = self._codec.decode(self._topic, None, value, 0, line, int(time.time() * 1000))
         if isinstance(text, Skipped):
+            self.num_skipped += 1
             return None
         return FeedRecord(self._topic, encode_stream_key(text.stream, self._key_format), value, text.time_ms)
 
@@ -108,14 +113,16 @@ class FileReader:
                     yield row
 
     def _rows(self, file: io.BufferedReader, format_: str) -> Iterator[Row]:
+        require_text_file(file)
         if format_ in {"csv", "tsv"}:
             usual = "\t" if format_ == "tsv" else ","
             yield from csv_rows(file, self._options, usual, self._max_bytes, self._new_cells)
             return
         source = as_utf8(file, self._options)
         start = source.peek(1)
-        if format_ == "json" and (starts_as_array(start) or starts_as_pretty(start)):
-            yield from ValueSplitter(source, self._max_bytes, in_array=starts_as_array(start)).rows()
+        is_array = starts_as_array(start, is_lines=format_ == "jsonl")
+        if is_array or starts_as_pretty(start):
+            yield from ValueSplitter(source, self._max_bytes, in_array=is_array).rows()
         else:
             yield from line_rows(source.readline, self._max_bytes)
 
@@ -129,7 +136,7 @@ class FileReader:
         except RecordError as error:
             if error.reason is Reason.NO_TEXT:
                 raise InputFileError(
-                    f"line 1: no column holds the text; the columns are {', '.join(cells.names)}. Name them with "
+                    f"line 1: no column holds the text; the columns are {shown(cells.names)}. Name them with "
                     f"--columns or --layout, or set the fields of {self._topic}"
                 ) from error
         except UnicodeEncodeError as error:

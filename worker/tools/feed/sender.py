@@ -9,7 +9,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 MAX_UNSENT_RECORDS = 2000
 MAX_UNSENT_BYTES = 4 << 20
 REPORT_INTERVAL_S = 2.0
+_MAX_CACHED_KEYS = 50_000
 _TOPIC_TRIES, _TOPIC_WAIT_S = 5, 0.2
 
 Placed = tuple[FeedRecord, str]
@@ -39,10 +41,30 @@ Placed = tuple[FeedRecord, str]
 
 
 class FeedSummary(NamedTuple):
-    """The number of records that Kafka acknowledged, and of lines that were refused."""
+    """The number of records that Kafka acknowledged (in a dry run: that would be sent), and of lines refused."""
 
     num_sent: int
     num_refused: int
+
+
+class _Refusals:
+    """Logs what is refused, and counts it."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self.number = 0
+
+    def __call__(self, message: str) -> None:
+        self.number += 1
+        logger.error("%s", message, extra={"action": "feed_refused", "topic": self._topic})
+
+
+def try_files(settings: Settings, paths: Iterable[Path], topic: str, options: FileOptions = BY_NAME) -> FeedSummary:
+    """Read the files as `feed_files` does, send nothing and ask no server. Raises InputFileError, SettingsError."""
+    refusals, reader = _Refusals(topic), FileReader(topic, settings, options)
+    num_read = sum(1 for _ in _reporting(reader.read(paths, refusals), topic))
+    _log_skipped(reader, topic)
+    return FeedSummary(num_read, refusals.number)
 
 
 async def feed_files(  # noqa: PLR0913, PLR0917 - what the command line may say
@@ -61,17 +83,12 @@ async def feed_files(  # noqa: PLR0913, PLR0917 - what the command line may say
     when a topic is missing, DependencyError when Kafka does not answer.
     """
     paths = list(paths)
-    refused: list[None] = []  # a number could not be raised in two threads
-
-    def refuse(message: str) -> None:
-        refused.append(None)
-        logger.error("%s", message, extra={"action": "feed_refused", "topic": topic})
-
+    in_files, too_large = _Refusals(topic), _Refusals(topic)  # each is counted in a thread of its own
     reader = FileReader(topic, settings, options)
     reader.check(paths)
     await require_rights(settings, Rights(writes=(topic,)))
-    sender = _Sender(settings, rate, stop, refuse)
-    reading = Background(_reporting(reader.read(paths, refuse), topic))
+    sender = _Sender(settings, rate, stop, too_large)
+    reading = Background(_reporting(reader.read(paths, in_files), topic))
     is_through = False
     try:
         await sender.run(reading.items(stop))
@@ -80,7 +97,8 @@ async def feed_files(  # noqa: PLR0913, PLR0917 - what the command line may say
         reading.close()
         if not is_through:
             _log_how_far(sender, topic)
-    return FeedSummary(sender.num_sent, len(refused))
+    _log_skipped(reader, topic)
+    return FeedSummary(sender.num_sent, in_files.number + too_large.number)
 
 
 async def send_feed(settings: Settings, records: Iterable[FeedRecord], rate: float | None, stop: asyncio.Event) -> int:
@@ -99,6 +117,12 @@ async def _one_by_one(records: Iterable[FeedRecord]) -> AsyncIterator[Placed]:
         yield record, ""
 
 
+def _log_skipped(reader: FileReader, topic: str) -> None:
+    if reader.num_skipped:
+        extra = {"action": "feed_skipped", "topic": topic}
+        logger.warning("%d records were left out, as the rules of %s skip them", reader.num_skipped, topic, extra=extra)
+
+
 def _log_how_far(sender: _Sender, topic: str) -> None:
     where = f", the last of them {sender.last_place}" if sender.last_place else ""
     extra = {"action": "feed_stopped", "topic": topic}
@@ -115,8 +139,7 @@ class _Sender:
         self._rate = rate
         self._stop = stop
         self._refuse = refuse
-        self._partitioner = DefaultPartitioner()
-        self._num_partitions: dict[str, int] = {}
+        self._partitions: dict[str, Callable[[bytes | None], int]] = {}
         self._unsent: list[tuple[ProducerRecord, str]] = []
         self._unsent_bytes = 0
         self.num_sent = 0
@@ -140,26 +163,20 @@ class _Sender:
                 await self._flush(producer)
                 continue
             record, place = placed
-            due = started + num_taken / self._rate if self._rate else 0.0
-            if due > time.monotonic():
+            if self._rate and (due := started + num_taken / self._rate) > time.monotonic():
                 await self._flush(producer)
                 await _wait_until(due, self._stop)
             if self._stop.is_set():
                 break
             num_taken += 1
-            self._unsent.append((await self._routed(brokers, record), place))
+            if record.topic not in self._partitions:
+                self._partitions[record.topic] = _partitioner(await _count_partitions(brokers, record.topic))
+            partition = self._partitions[record.topic](record.key)
+            self._unsent.append((ProducerRecord(record.topic, partition, record.key, record.value, ()), place))
             self._unsent_bytes += len(record.value or b"")
             if len(self._unsent) >= MAX_UNSENT_RECORDS or self._unsent_bytes >= MAX_UNSENT_BYTES:
                 await self._flush(producer)
         await self._flush(producer)
-
-    async def _routed(self, brokers: Brokers, record: FeedRecord) -> ProducerRecord:
-        """To the partition that other producers choose for its key."""
-        if record.topic not in self._num_partitions:
-            self._num_partitions[record.topic] = await _count_partitions(brokers, record.topic)
-        partitions = list(range(self._num_partitions[record.topic]))
-        partition = self._partitioner(record.key, partitions, partitions)
-        return ProducerRecord(record.topic, partition, record.key, record.value, ())
 
     async def _flush(self, producer: BatchProducer) -> None:
         """Send what has not been sent; what a topic does not take is refused, and the rest sent."""
@@ -181,6 +198,18 @@ class _Sender:
             self.last_place = unsent[-1][1] if not left else self.last_place
             self._unsent = left
         self._unsent_bytes = 0
+
+
+def _partitioner(num_partitions: int) -> Callable[[bytes | None], int]:
+    """From a key to the partition that other producers choose for it; hashing it costs more than reading a record."""
+    partitions = list(range(num_partitions))
+    partitioner = DefaultPartitioner()
+
+    @lru_cache(maxsize=_MAX_CACHED_KEYS)
+    def choose(key: bytes) -> int:
+        return int(partitioner(key, partitions, partitions))
+
+    return lambda key: choose(key) if key is not None else int(partitioner(None, partitions, partitions))
 
 
 async def _count_partitions(brokers: Brokers, topic: str) -> int:
