@@ -244,6 +244,6 @@ class TransactionalProducer(BatchProducer):
 
 def _by_topic(tps: Iterable[TopicPartition]) -> list[tuple[str, list[int]]]:
     found: dict[str, list[int]] = defaultdict(list)
-    for topic, number in tps:
+    for topic, number in sorted(tps):
         found[topic].append(number)
     return list(found.items())
