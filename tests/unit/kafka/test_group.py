@@ -181,9 +181,9 @@ def test_markers_are_written_again_by_a_transaction_without_records_over_all_out
     ask(brokers, lambda group: group.end_again("t", commit=True))
     assert brokers.names == ["InitProducerId", "AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn"]
     assert brokers.requests("AddPartitionsToTxn")[0].topics == [
+        ("sentiment.deadletters", [0, 1, 2]),
         ("sentiment.events", [0, 1]),
         ("sentiment.shifts", [0, 1, 2]),
-        ("sentiment.deadletters", [0, 1, 2]),
     ]
     assert brokers.requests("EndTxn")[0].transaction_result is True
 
