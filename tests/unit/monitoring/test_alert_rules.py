@@ -1,4 +1,4 @@
-"""Each alert rule fires for its fault, not for similar situations, uses metrics that the worker exposes, and is explained."""
+"""Each alert fires for its fault, not for similar situations, uses exposed metrics, and has a runbook."""
 
 import re
 import shutil
