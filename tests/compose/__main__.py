@@ -37,7 +37,7 @@ def main() -> None:
     with Project() as project, tempfile.TemporaryDirectory(prefix="sentiment-compose-") as folder:
         if not arguments.no_build:
             project.compose("build", "worker", timeout_s=1800)
-        services = [name for name in SERVICES if is_there(image_of(name))]
+        services = [name for name in SERVICES if name != "prometheus" or is_there(image_of(name))]
         Run(project, services, Path(folder)).run()
 
 

@@ -59,7 +59,8 @@ class Project:
 
     def num_healthy(self, service: str) -> int:
         """The number of containers of a service whose health check succeeds."""
-        return sum(each["State"].get("Health", {}).get("Status") == "healthy" for each in self.containers(service))
+        states = [each["State"] for each in self.containers(service)]
+        return sum(state["Running"] and state.get("Health", {}).get("Status") == "healthy" for state in states)
 
     def __enter__(self) -> Project:
         return self

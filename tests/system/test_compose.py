@@ -91,9 +91,3 @@ def test_an_image_is_pinned_runs_without_rights_and_is_asked_for_its_health(name
     assert "pip" not in final
     for setting in re.findall(rf"{ENV_PREFIX}(\w+)=", final):
         assert setting.lower() in Settings.model_fields
-
-
-def test_three_workers_find_ports_of_their_own(services):
-    (port,) = services["worker"]["ports"]
-    first, last = re.findall(r"(\d+)-(\d+)}:6066", port)[0]
-    assert int(last) - int(first) >= 3
