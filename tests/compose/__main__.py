@@ -12,6 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding as llvm
+
+from model.processor import baseline_fits
 from tests.compose.images import is_there, make_images
 from tests.compose.project import DOCKER, ROOT, Project, image_of
 from tests.system.inputs import tweets
@@ -93,7 +96,7 @@ class Run:
         """SIGKILL, with records on their way where Kafka takes them; then start it again."""
         self._seed += 1
         self._scene.send(tweets(NUM_RECORDS, self._seed))
-        self._project.compose("kill", "--signal", "SIGKILL", service)
+        self._project.compose("kill", "-s", "SIGKILL", service)
         self._wait(lambda: not self._project.num_healthy(service), f"{service} killed")
         self._project.compose("start", service)
         self._wait(lambda: self._project.num_healthy(service) == 1, f"{service} healthy")
@@ -115,6 +118,8 @@ class Run:
             "ls /opt/sentiment/bin | grep -c '^pip'": "0",
             "python -c 'import torch' 2>/dev/null || echo none": "none",
         }
+        if baseline_fits(llvm.get_host_cpu_features()):  # nothing was compiled that the image has
+            tried["diff -r /opt/sentiment/kernels $NUMBA_CACHE_DIR && echo same"] = "same"
         for command, expected in tried.items():
             ran = [*DOCKER, "exec", worker["Id"], "sh", "-c", command]
             done = subprocess.run(ran, capture_output=True, text=True, check=False)
