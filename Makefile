@@ -14,7 +14,11 @@ ISA := native
 # Without torch its classes and decorators have no types: mypy is strict about them where it is installed.
 WITHOUT_TORCH := --allow-subclassing-any --allow-untyped-decorators --no-warn-return-any --no-warn-unused-ignores
 
-.PHONY: setup-dev coverage format lock frontier gpu-check
+HELM := helm.sh/helm/v3/cmd/helm@v3.19.0
+DEPLOY_TESTS := tests/unit/monitoring/test_alert_rules.py tests/system/test_dashboard.py tests/system/test_helm_chart.py \
+	tests/system/test_compose.py tests/system/test_rolling_restart.py
+
+.PHONY: setup-dev coverage format lock frontier gpu-check dist-test deploy-test compose-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -88,6 +92,16 @@ train-shipped: labelled-data setup-test ## repeat the training of the shipped ch
 labelled-data: # asked for before anything is downloaded
 	@if [ ! -d "$(DATA)" ]; then echo "Say where the labelled corpora are: make $(firstword $(MAKECMDGOALS)) DATA=folder" >&2; exit 2; fi
 
+dist-test: setup-test ## the wheel and the sdist, each installed in a clean environment, run, and checked for types (two minutes)
+	$(BIN)/python -m tests.distribution
+
+deploy-test: setup-test .venv/bin/helm ## alerts by promtool, dashboards on a live Prometheus, the Helm chart, a rolling restart (three minutes)
+	@for program in promtool prometheus docker-compose go; do command -v $$program >/dev/null || { echo "$$program is not on the PATH" >&2; exit 1; }; done
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(DEPLOY_TESTS) $(ARGS)
+
+compose-test: setup-test ## docker-compose.yml on the Docker engine that runs here, judged by an oracle; ARGS="--make-images" makes its images of Debian packages
+	$(BIN)/python -m tests.compose $(ARGS)
+
 clean: ## remove .venv and everything else that was built; training runs stay
 	rm -f .coverage .coverage.*
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
@@ -108,6 +122,10 @@ clean: ## remove .venv and everything else that was built; training runs stay
 	@echo "installing the worker and what lint and the unit tests need into .venv (600 MB, once)"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
+
+.venv/bin/helm: .venv/bin/python
+	@command -v helm >/dev/null || command -v go >/dev/null || { echo "there is neither helm nor a go that could build it" >&2; exit 1; }
+	@if command -v helm >/dev/null; then ln -sf "$$(command -v helm)" $@; else GOBIN="$(CURDIR)/$(BIN)" go install $(HELM); fi
 
 .venv/bin/uv: .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv

@@ -18,6 +18,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+import model.processor  # noqa: F401 - before anything is compiled
+
 MAX_CHUNK_CHARS = 512  # bounds the pending text that a stream stores
 MAX_TABLE_CHARS = 64  # longer chunks hardly ever repeat
 

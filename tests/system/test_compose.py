@@ -1,5 +1,6 @@
 """docker-compose.yml is valid, closed to other machines, limited in memory, and consistent with the settings."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_the_project_folders_that_services_mount_exist(services):
 
 
 def test_our_own_services_use_only_existing_settings(services):
-    for name in ("topics", "worker", "feed"):
+    for name in ("topics", "worker", "worker-gpu", "feed"):
         given = {key.removeprefix(ENV_PREFIX).lower(): value for key, value in services[name]["environment"].items()}
         assert Settings(**given).kafka == "kafka:9092"
 
@@ -77,3 +78,16 @@ def test_the_worker_has_time_to_drain_before_it_is_killed(services):
 def test_redis_is_configured_never_to_evict(services):
     assert "--maxmemory-policy noeviction" in services["redis"]["command"]
     assert "--appendonly yes" in services["redis"]["command"]
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.gpu"])
+def test_an_image_is_pinned_runs_without_rights_and_is_asked_for_its_health(name):
+    content = (PROJECT / "deploy" / name).read_text()
+    assert "ARG PYTHON=python:3.11." in content
+    final = content.rpartition("FROM ${PYTHON}")[2]
+    assert "USER 10001:10001" in final
+    assert "HEALTHCHECK" in final and "/ready" in final
+    assert "STOPSIGNAL SIGTERM" in final
+    assert "pip" not in final
+    for setting in re.findall(rf"{ENV_PREFIX}(\w+)=", final):
+        assert setting.lower() in Settings.model_fields

@@ -1,6 +1,7 @@
-"""The queries of the overview dashboard work with a live worker, and Grafana finds the dashboard."""
+"""The queries of the dashboards work with a live worker, the files are what the code writes, and Grafana finds them."""
 
 import json
+import re
 import time
 import urllib.parse
 import urllib.request
@@ -12,6 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from deploy.dashboards.files import FOLDER as DASHBOARDS
+from deploy.dashboards.files import contents
 from tests.metric_names import exposed_names, names_in
 from tests.system.inputs import Input, tweets
 from tests.system.scene import Scene
@@ -19,15 +22,16 @@ from worker.errors import Reason
 from worker.stack.prometheus import PrometheusServer, prometheus_program, scrape_config
 
 PROJECT = Path(__file__).parents[2]
-RULES = PROJECT / "deploy" / "prometheus" / "rules.yml"
+RULES = [PROJECT / "deploy" / "prometheus" / name for name in ("rules.yml", "objectives.yml")]
 GRAFANA = PROJECT / "deploy" / "grafana"
-DASHBOARD = GRAFANA / "dashboards" / "sentiment-overview.json"
+NAMES = ("overview", "ownership", "model", "kafka", "objectives")
+RECORDED = re.compile(r"\bsentiment:[a-z_:]+\w*")
 GRID_WIDTH = 24
 ANSWER_TIMEOUT_S = 30.0
 WAIT_TIMEOUT_S = 300.0
 POLL_S = 0.5
 
-# The metrics that the dashboard must show.
+# The metrics that the dashboards must show.
 SHOWN = {
     "sentiment_records_total",
     "sentiment_events_total",
@@ -45,6 +49,10 @@ SHOWN = {
     "sentiment_state_resets_total",
     "sentiment_score_bucket",
     "sentiment_ready",
+    "sentiment_confidence_bucket",
+    "sentiment_rebalances_total",
+    "sentiment_log_changes_total",
+    "sentiment_model_info",
 }
 
 # The queries that `_a_bit_of_everything` must make true.
@@ -56,56 +64,78 @@ HAPPENED = [
 
 
 class Query(NamedTuple):
+    dashboard: str
     panel: str
     expression: str
 
 
-def panels() -> list[dict[str, Any]]:
-    loaded: list[dict[str, Any]] = json.loads(DASHBOARD.read_text())["panels"]
+def panels(name: str) -> list[dict[str, Any]]:
+    loaded: list[dict[str, Any]] = json.loads((DASHBOARDS / f"sentiment-{name}.json").read_text())["panels"]
     return loaded
 
 
+def all_panels() -> list[dict[str, Any]]:
+    return [panel for name in NAMES for panel in panels(name)]
+
+
 def dashboard_queries(interval: str = "30s") -> list[Query]:
-    """Every query of the dashboard as PromQL, with `interval` in place of Grafana's rate interval."""
+    """Every query of the dashboards as PromQL, with `interval` in place of Grafana's rate interval."""
     return [
-        Query(panel["title"], target["expr"].replace("$__rate_interval", interval))
-        for panel in panels()
+        Query(name, panel["title"], target["expr"].replace("$__rate_interval", interval))
+        for name in NAMES
+        for panel in panels(name)
         for target in panel["targets"]
     ]
 
 
-@pytest.mark.parametrize("query", dashboard_queries(), ids=lambda query: f"{query.panel}: {query.expression}")
+def rules(kind: str) -> list[str]:
+    """The names of the alerts or records, in the order of the files."""
+    groups = [group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]]
+    return [rule[kind] for group in groups for rule in group["rules"] if kind in rule]
+
+
+@pytest.mark.parametrize(
+    "query", dashboard_queries(), ids=lambda query: f"{query.dashboard}, {query.panel}: {query.expression}"
+)
 def test_a_query_uses_metrics_that_the_worker_exposes_and_leaves_no_variable_unset(query):
-    asked = names_in(query.expression)
-    assert asked
+    asked, recorded = names_in(query.expression), set(RECORDED.findall(query.expression))
+    assert asked or recorded
     assert asked <= exposed_names()
+    assert recorded <= set(rules("record"))
     assert "$" not in query.expression
 
 
-def test_the_dashboard_shows_the_key_metrics():
+def test_the_files_are_what_the_code_writes():
+    assert {path.name: path.read_text() for path in DASHBOARDS.iterdir()} == contents()
+    assert sorted(contents()) == sorted(f"sentiment-{name}.json" for name in NAMES)
+
+
+def test_the_dashboards_show_the_key_metrics():
     shown = set().union(*(names_in(query.expression) for query in dashboard_queries()))
     assert SHOWN - shown == set()
 
 
-def test_every_panel_has_a_title_a_description_and_the_provisioned_data_source():
+def test_every_panel_has_a_title_a_description_a_unit_and_the_provisioned_data_source():
     (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
-    for panel in panels():
+    for panel in all_panels():
         assert panel["title"] and panel["description"]
+        assert panel["type"] == "heatmap" or panel["fieldConfig"]["defaults"]["unit"]
         assert panel["datasource"] == {"type": source["type"], "uid": source["uid"]}
 
 
-def test_panels_do_not_overlap_and_stay_within_the_grid():
+@pytest.mark.parametrize("name", NAMES)
+def test_panels_do_not_overlap_and_stay_within_the_grid(name):
     taken: dict[tuple[int, int], str] = {}
-    for panel in panels():
+    for panel in panels(name):
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= GRID_WIDTH
         for x in range(place["x"], place["x"] + place["w"]):
             for y in range(place["y"], place["y"] + place["h"]):
                 assert taken.setdefault((x, y), panel["title"]) == panel["title"]
-    assert len({panel["id"] for panel in panels()}) == len(panels())
+    assert len({panel["id"] for panel in panels(name)}) == len(panels(name))
 
 
-def test_the_dashboard_is_mounted_where_grafanas_provider_looks_for_it():
+def test_the_dashboards_are_mounted_where_grafanas_provider_looks_for_it():
     service = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]["grafana"]
     mounts = dict(volume.split(":")[:2] for volume in service["volumes"])
     (provider,) = yaml.safe_load((GRAFANA / "provisioning/dashboards/sentiment.yml").read_text())["providers"]
@@ -126,11 +156,10 @@ def test_every_query_and_alert_rule_works_on_a_prometheus_that_scrapes_a_live_wo
         scene.wait_until_done()
         queries = [query.expression for query in dashboard_queries("10m")] + HAPPENED
         _wait_for(lambda: [query for query in queries if not _numbers(prometheus, query)])
-        _wait_for(lambda: [rule for rule in _alert_rules(prometheus) if rule["health"] == "unknown"])
-        rules = _alert_rules(prometheus)
-    assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"} == {}
-    (group,) = yaml.safe_load(RULES.read_text())["groups"]
-    assert [rule["name"] for rule in rules] == [rule["alert"] for rule in group["rules"]]
+        _wait_for(lambda: [rule for rule in _evaluated_rules(prometheus) if rule["health"] == "unknown"])
+        evaluated = _evaluated_rules(prometheus)
+    assert {rule["name"]: rule.get("lastError") for rule in evaluated if rule["health"] != "ok"} == {}
+    assert {rule["name"] for rule in evaluated} == {*rules("alert"), *rules("record")}
     report = scene.finish()
     assert report.exact, report
 
@@ -139,7 +168,7 @@ def _watch(address: str, config: Path) -> Path:
     """Write a `config` that scrapes `address` and evaluates the alert rules, both every second."""
     content = json.loads(scrape_config([address], interval_s=1))
     content["global"]["evaluation_interval"] = "1s"
-    config.write_text(json.dumps(content | {"rule_files": [str(RULES)]}))
+    config.write_text(json.dumps(content | {"rule_files": [str(path) for path in RULES]}))
     return config
 
 
@@ -168,7 +197,7 @@ def _numbers(prometheus: PrometheusServer, expression: str) -> list[float]:
     return values if all(map(isfinite, values)) else []
 
 
-def _alert_rules(prometheus: PrometheusServer) -> list[dict[str, Any]]:
+def _evaluated_rules(prometheus: PrometheusServer) -> list[dict[str, Any]]:
     return [rule for group in _get(f"{prometheus.url}/api/v1/rules")["groups"] for rule in group["rules"]]
 
 

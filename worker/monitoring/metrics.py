@@ -26,6 +26,7 @@ _STEP_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 _END_TO_END_S: Final = (*_STEP_S[3:], 30.0, 60.0, 300.0, 3600.0)
 _BATCH_RECORDS: Final = (1, 4, 16, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 _SCORES: Final = tuple(number / 5 for number in range(-4, 6))
+_CONFIDENCES: Final = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 _RATIOS: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 
 
@@ -36,6 +37,8 @@ class Scored(Protocol):
     def label(self) -> str: ...  # noqa: D102
     @property
     def score(self) -> float: ...  # noqa: D102
+    @property
+    def confidence(self) -> float: ...  # noqa: D102
     @property
     def num_tokens(self) -> int: ...  # noqa: D102
     @property
@@ -85,6 +88,9 @@ class Metrics:
             "end_to_end_seconds", "Time from a record's timestamp in Kafka to its committed event.", _END_TO_END_S
         )
         self._scores = self._batch_histogram("score", "Scores of the committed events.", _SCORES)
+        self._confidences = self._batch_histogram(
+            "confidence", "Calibrated probabilities of the committed events' labels.", _CONFIDENCES
+        )
         self._unknown = self._batch_histogram(
             "unknown_token_ratio", "Share of a text's tokens that are not in the vocabulary.", _RATIOS
         )
@@ -139,6 +145,7 @@ class Metrics:
         self._lag_records = self._gauge("lag_records", "Records not yet committed.", ("topic", "partition"))
         self._lag_seconds = self._gauge("lag_seconds", "Age of the oldest record not yet committed.")
         self._owned = self._gauge("owned_partitions", "Partitions that this worker owns.")
+        self._rebalances = self._counter("rebalances", "Assignments of partitions that the group gave this worker.")
         self._last_progress = self._gauge("last_progress_timestamp_seconds", "When the worker last made progress.")
         self._ready = self._gauge("ready", "1 while /ready reports ready, else 0.")
         self._model = Info("sentiment_model", "The checkpoint in use.", registry=self.registry)
@@ -158,6 +165,7 @@ class Metrics:
         for label, count in Tally([result.label for result in results]).items():
             self._events.labels(label).inc(count)
         self._scores.observe([result.score for result in results])
+        self._confidences.observe([result.confidence for result in results])
         self._unknown.observe([result.num_unknown / max(result.num_tokens, 1) for result in results])
         self._end_to_end.observe(latencies_s)
 
@@ -245,6 +253,10 @@ class Metrics:
     def owned(self, count: int) -> None:
         """The number of partitions that this worker owns."""
         self._owned.set(count)
+
+    def rebalanced(self) -> None:
+        """The group gave this worker an assignment, possibly an empty one."""
+        self._rebalances.inc()
 
     def progress(self) -> None:
         """The pipeline completed a round, even if there was nothing to do."""

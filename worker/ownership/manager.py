@@ -68,6 +68,7 @@ class PartitionManager:
     def on_assigned(self, assignment: Assignment) -> None:
         """Step 7, beside the heartbeats; see PartitionHandler. An error in it ends the process."""
         self._assignment = assignment
+        self._metrics.rebalanced()
         if self._expelled_timer is not None:
             self._expelled_timer.cancel()
         self._take(assignment.tps, renew=True)

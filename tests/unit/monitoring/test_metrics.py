@@ -42,6 +42,8 @@ PROMISED = {
     "sentiment_inflight_bytes": set(),
     "sentiment_cached_streams": set(),
     "sentiment_unknown_token_ratio_count": set(),
+    "sentiment_confidence_count": set(),
+    "sentiment_rebalances_total": set(),
     "sentiment_score_bucket": {"le"},
     "sentiment_model_info": {"name", "fingerprint"},
     "sentiment_owned_partitions": set(),
@@ -56,6 +58,7 @@ class Result(NamedTuple):
     score: float
     num_tokens: int = 10
     num_unknown: int = 0
+    confidence: float = 0.9
 
 
 @pytest.fixture
@@ -109,6 +112,8 @@ def test_a_committed_batch_is_counted_by_topic_label_score_and_latency(metrics):
     assert value(metrics, "sentiment_end_to_end_seconds_bucket", le="3600.0") == 2
     assert value(metrics, "sentiment_end_to_end_seconds_count") == 3
     assert value(metrics, "sentiment_unknown_token_ratio_sum") == 0.25
+    assert value(metrics, "sentiment_confidence_bucket", le="0.8") == 0
+    assert value(metrics, "sentiment_confidence_bucket", le="0.9") == 3
 
 
 def test_a_dead_letter_is_counted_as_a_record_and_by_its_reason(metrics):

@@ -142,6 +142,7 @@ def test_assigned_partitions_are_read_from_where_they_begin() -> None:
     assert scene.manager.positions() == {TWEETS: 3}
     assert scene.taken_at_seeks == [{TWEETS: 3}]
     assert value_of(scene.metrics, "sentiment_owned_partitions") == 1
+    assert value_of(scene.metrics, "sentiment_rebalances_total") == 1
     (publisher,) = scene.publishers
     assert publisher.started
     assert publisher.membership == MEMBERSHIP

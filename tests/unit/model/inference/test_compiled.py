@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
+import llvmlite.binding as llvm
 import pytest
 
-from model.inference.kernels.compiled import BASELINE, BASELINE_FEATURES, baseline_fits
+from model.processor import BASELINE, BASELINE_FEATURES, baseline_fits
 
 ZEN_3 = dict.fromkeys(BASELINE_FEATURES | {"aes", "vaes", "sse4a"}, True) | {"avx512f": False, "avxvnni": False}
 
@@ -27,6 +30,14 @@ def test_a_processor_that_lacks_something_of_the_baseline_compiles_for_itself(mi
 
 def test_a_processor_of_another_kind_compiles_for_itself():
     assert not baseline_fits({"neon": True})
+
+
+def test_numba_compiles_the_text_and_the_network_for_the_baseline_where_it_fits():
+    ask = "from numba.core.registry import cpu_target; print(*cpu_target.target_context.codegen().magic_tuple()[1:])"
+    done = subprocess.run([sys.executable, "-c", f"import model; {ask}"], capture_output=True, text=True, check=True)
+    name, features = done.stdout.split()
+    baseline = (BASELINE, ",".join(f"+{each}" for each in sorted(BASELINE_FEATURES)))
+    assert ((name, features) == baseline) == baseline_fits(llvm.get_host_cpu_features())
 
 
 def test_the_image_compiles_for_the_baseline():
