@@ -23,6 +23,7 @@ RANKS = {word: rank for rank, word in enumerate(WORDS)}
 TONES = ("\U0001f3fb", "\U0001f3fd", "\U0001f3ff")
 EMOJI = [line.split("\t")[0] for line in NAMES_FILE.read_text(encoding="utf-8").splitlines()]
 WRITTEN = (
+    "zebra, (happyy) "
     "#worstairline #NeverAgain #nowplaying #aaaa soooo loooove happyyyyy gr8! idk D: =( T_T &lt;3 &amp;amp; <br /> <a "
     'href="x">hi</a> jajaja \u314b\u314b\u314b \U0001f602\U0001f602\U0001f602 \U0001f44d\U0001f3fd # \u2764\ufe0f '
     "\U0001f468\u200d\U0001f469\u200d\U0001f467 1\ufe0f\u20e3 \U0001f1f3\U0001f1f4 \U0001f1f3 \u200d \ufe0f \u65e5"
@@ -115,6 +116,14 @@ def test_the_compiled_loops_give_the_ids_of_the_plain_forms(text: str) -> None:
     assert tokenizer.encode(text) == expected
     assert tokenizer.encode(text) == expected, "cached chunks have the same ids"
     assert tokenizer.has_tokens(text) == bool(expected)
+
+
+def test_signs_around_an_unknown_word_are_read_once_also_from_the_cache() -> None:
+    tokenizer = Tokenizer(WORDS, 50, normalisation=2)
+    text = '"zebra!" (happyy), HAPPYY. zebra: zebra, good,'
+    expected = [row for chunk in text.split() for row in tokenizer.chunk_ids(chunk)]
+    for _ in range(3):
+        assert tokenizer.encode(text) == expected
 
 
 @given(ANY_TEXT)
