@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from model.baselines.plain_numpy.chars import Speller
     from model.baselines.table import System, compare_baselines
     from model.baselines.word_model import WordModel
+    from model.behaviour.corpus import write_behaviour_corpus
+    from model.evaluation.behaviour import Behaviour, KindFigures, measure_behaviour
     from model.evaluation.compare import Compared, compare_checkpoints
     from model.evaluation.explain import Deletion, measure_named_words
     from model.training.all_films import train_on_all_films
@@ -47,6 +49,7 @@ __all__ = [
     "BASELINES",
     "LABELS",
     "Baseline",
+    "Behaviour",
     "CheckpointError",
     "Compared",
     "ComparisonError",
@@ -56,6 +59,7 @@ __all__ = [
     "Evaluation",
     "Example",
     "InferenceEngine",
+    "KindFigures",
     "ModelConfig",
     "ModelError",
     "Neighbour",
@@ -87,6 +91,7 @@ __all__ = [
     "load_checkpoint",
     "load_vectors",
     "make_phrases",
+    "measure_behaviour",
     "measure_named_words",
     "neighbours",
     "read_examples",
@@ -96,15 +101,18 @@ __all__ = [
     "train_checkpoint",
     "train_on_all_films",
     "train_vectors",
+    "write_behaviour_corpus",
 ]
 
 _LAZY = {
     "BASELINES": "baselines",
+    "Behaviour": "evaluation.behaviour",
     "Compared": "evaluation.compare",
     "Deletion": "evaluation.explain",
     "Neighbour": "vectors.neighbours",
     "Outcome": "baselines",
     "Baseline": "baselines",
+    "KindFigures": "evaluation.behaviour",
     "Speller": "baselines.plain_numpy.chars",
     "System": "baselines.table",
     "WordModel": "baselines.word_model",
@@ -113,6 +121,7 @@ _LAZY = {
     "compare_baselines": "baselines.table",
     "find_baseline": "baselines",
     "load_vectors": "vectors.vector_files",
+    "measure_behaviour": "evaluation.behaviour",
     "measure_named_words": "evaluation.explain",
     "neighbours": "vectors.neighbours",
     "read_texts": "vectors.word2vec",
@@ -121,6 +130,7 @@ _LAZY = {
     "train_checkpoint": "training.train",
     "train_on_all_films": "training.all_films",
     "train_vectors": "vectors.word2vec",
+    "write_behaviour_corpus": "behaviour.corpus",
 }
 """Name -> module that defines it."""
 

@@ -2,7 +2,8 @@
 
     weights.safetensors   the tensors of ModelConfig.tensor_shapes, float32 or float16
     vocabulary.txt        one word per line; the line number, from 0, is the id
-    config.json           format, name, tokenizer version, sizes, and the SHA-256 of the two files above
+    config.json           format, name, tokenizer version, sizes, and the SHA-256 of the two files above; the version of
+                          the normalising, if it is not the first
     metrics.json          the results of its evaluation
     README.md             the model card
 
@@ -29,6 +30,7 @@ from safetensors.numpy import save as save_tensors
 
 from model.config import ModelConfig
 from model.errors import CheckpointError, ConfigError
+from model.text.plain_forms import NORMALISATIONS
 from model.text.tokenizer import TOKENIZER_VERSION
 
 FORMAT = 2
@@ -55,6 +57,7 @@ class Checkpoint:
     words: tuple[str, ...]
     weights: Weights
     fingerprint: str
+    normalisation: int = NORMALISATIONS[0]
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def fingerprint_in(self, precision: str) -> str:
@@ -72,8 +75,10 @@ def save_checkpoint(  # noqa: PLR0913 - each names something that the directory 
     metrics: Mapping[str, Any] | None = None,
     card: str = "",
     half: bool = False,
+    normalisation: int = NORMALISATIONS[0],
 ) -> None:
-    """Write a checkpoint to `folder`, replacing it if it exists. `half` stores the weights as float16.
+    """Write a checkpoint to `folder`, replacing it if it exists. `half` stores the weights as float16; `normalisation`
+    is the one that the network learnt with.
 
     Raises CheckpointError if words, weights and config do not match: `load_checkpoint` would refuse the checkpoint.
     """
@@ -88,6 +93,8 @@ def save_checkpoint(  # noqa: PLR0913 - each names something that the directory 
         "model": config.to_dict(),
         "sha256": {file: _sha256(content) for file, content in data.items()},
     }
+    if normalisation != NORMALISATIONS[0]:
+        description["normalisation"] = normalisation
     data[CONFIG] = _json_bytes(description)
     data[METRICS] = _json_bytes(metrics or {})
     data[CARD] = card.encode()
@@ -122,6 +129,10 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
         raise CheckpointError(
             f"{folder / CONFIG}: made for tokenizer {version!r}, this version has {TOKENIZER_VERSION}"
         )
+    if (normalisation := description.get("normalisation", NORMALISATIONS[0])) not in NORMALISATIONS:
+        raise CheckpointError(
+            f"{folder / CONFIG}: made for normalisation {normalisation!r}, this version has {NORMALISATIONS}"
+        )
     config = _read_config(folder, description)
     data = {file: _read_checked(folder, file, description) for file in (WEIGHTS, VOCABULARY)}
     try:
@@ -139,6 +150,7 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
         words=words,
         weights={key: value.astype(np.float32) for key, value in tensors.items()},
         fingerprint=_fingerprint(description),
+        normalisation=normalisation,
         metrics=_read_json(folder, METRICS),
     )
 
@@ -150,7 +162,8 @@ def _log_temperature(temperature: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def _fingerprint(description: dict[str, Any]) -> str:
-    identity = {key: description[key] for key in ("tokenizer", "model", "sha256")}
+    names = ("tokenizer", "normalisation", "model", "sha256")  # checkpoints of the first normalisation have no such key
+    identity = {name: description[name] for name in names if name in description}
     return _sha256(json.dumps(identity, sort_keys=True).encode())[:16]
 
 

@@ -38,7 +38,9 @@ class ReferenceNetwork:
     def __init__(self, checkpoint: Checkpoint, *, carry: bool = True) -> None:
         self.config = checkpoint.config
         self.tensors: Tensors = {name: tensor.astype(np.float64) for name, tensor in checkpoint.weights.items()}
-        self._tokenizer = Tokenizer(checkpoint.words, checkpoint.config.num_buckets)
+        self._tokenizer = Tokenizer(
+            checkpoint.words, checkpoint.config.num_buckets, normalisation=checkpoint.normalisation
+        )
         self._carry = carry
 
     @classmethod

@@ -18,7 +18,7 @@ _OPSET, _IR_VERSION = 17, 9
 def onnx_network(checkpoint: Checkpoint) -> Read:
     """The network of a checkpoint, without the stream LSTM. Raises ModuleNotFoundError without ONNX and its runtime."""
     session = _session(checkpoint)
-    tokenizer = Tokenizer(checkpoint.words, checkpoint.config.num_buckets)
+    tokenizer = Tokenizer(checkpoint.words, checkpoint.config.num_buckets, normalisation=checkpoint.normalisation)
     readout, bias = checkpoint.weights["readout.weight"].T, checkpoint.weights["readout.bias"]
 
     def read(texts: Sequence[str]) -> Scores:

@@ -44,21 +44,25 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One text; `label` is a class index or None, `stream` the film, topic or account that it belongs to, if any."""
+    """One text; `label` is a class index or None, `stream` the film, topic or account that it belongs to, if any.
+
+    `kind`: what kind of text it is, where a file says so.
+    """
 
     id: str
     text: str
     label: int | None = None
     stream: str | None = None
     split: str | None = None
+    kind: str | None = None
 
 
 def read_examples(path: Path, *, skip_labels: Collection[str] = ()) -> list[Example]:
     """Read every example of a file, in file order.
 
     The file is `.jsonl`, `.json` (one object a line) or `.csv`, optionally with `.gz`. A row has `text` and may have
-    `id`, `stream`, `split` and `label`; either every row has a label or none. A label is a word, or a number on one of
-    the usual scales (see `_classes`). Rows whose label, as written, is in `skip_labels` are left out.
+    `id`, `stream`, `split`, `kind` and `label`; either every row has a label or none. A label is a word, or a number on
+    one of the usual scales (see `_classes`). Rows whose label, as written, is in `skip_labels` are left out.
 
     Raises DataError, which names the file and, where one row is wrong, its line.
     """
@@ -171,8 +175,8 @@ def _example(path: Path, line: int, row: Fields, label: int | None) -> Example:
     text = row.get("text")
     if not isinstance(text, str):
         raise DataError(f'{path}, line {line}: no field "text" with a string')
-    stream, split = (None if row.get(name) is None else str(row[name]) for name in ("stream", "split"))
-    return Example(str(row.get("id", line)), text, label, stream, split)
+    stream, split, kind = (None if row.get(name) is None else str(row[name]) for name in ("stream", "split", "kind"))
+    return Example(str(row.get("id", line)), text, label, stream, split, kind)
 
 
 def _classes(path: Path, rows: list[tuple[int, Fields]]) -> list[int]:

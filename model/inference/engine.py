@@ -73,7 +73,9 @@ class InferenceEngine:
         self.fingerprint = checkpoint.fingerprint_in(precision)
         self.config = checkpoint.config
         self._carry = carry
-        self._tokenizer = Tokenizer(checkpoint.words, checkpoint.config.num_buckets)
+        self._tokenizer = Tokenizer(
+            checkpoint.words, checkpoint.config.num_buckets, normalisation=checkpoint.normalisation
+        )
         self._network = make_network(
             checkpoint.config, checkpoint.weights, device=device, precision=precision, threads=threads
         )

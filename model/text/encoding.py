@@ -109,6 +109,7 @@ class Vocabulary(NamedTuple):
     words: Table
     num_words: int
     num_buckets: int
+    hashes_unknown: bool  # an unknown word has the id of its bucket; otherwise it is left to `plain_forms.py`
     url: int
     user: int
     all_caps: int
@@ -276,7 +277,7 @@ def _split_plain(chars: Any, begin: int, end: int) -> tuple[int, int]:
         last += 1
     if last == first + is_user:
         return -1, -1
-    if last == end - 1 and chars[last] == ord(":") and first == begin:  # "(o:" is an emoticon
+    if last == end - 1 and chars[last] == ord(":") and first == begin and last > begin + 1:  # "(o:" and "D:" are faces
         return first, last
     for rest in range(last, end):
         if chars[rest] >= 128 or not _PROPERTIES[chars[rest]] & _AFTER:
@@ -355,10 +356,11 @@ def encode_texts(
                             length = last - first
                             row = _find(word_slots, word_entries, word_chars, word, zero, length)
                             found = word_ids[row] if row >= 0 else num_words + _bucket(word, length, num_buckets)
-                            id_end = _write(found, ids, id_end)
-                            if length > 2 and num_capitals == length:
+                            is_plain = row >= 0 or vocabulary.hashes_unknown
+                            id_end = _write(found, ids, id_end) if is_plain else np.int64(-1)
+                            if is_plain and length > 2 and num_capitals == length:
                                 id_end = _write(vocabulary.all_caps, ids, id_end)
-                        if closing >= 0:
+                        if closing >= 0 and id_end >= 0:
                             id_end = _write_entry(entries, entry_ids, closing, ids, id_end)
                 if id_end < 0:
                     entry = _find(slots, entries, inside, chars, place, end)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 URL, USER, TAG, NUMBER, LONG, ALLCAPS = SPECIAL_TOKENS = ("<url>", "<user>", "<tag>", "<number>", "<long>", "<allcaps>")
 
@@ -50,12 +50,20 @@ _BARE_NEGATION = re.compile(r"(?:ai|are|ca|could|did|does|do|had|has|have|is|sho
 
 def split_chunk(chunk: str) -> list[str]:
     """The tokens of one chunk, as words. A chunk of markup or invisible characters has none."""
-    tokens: list[str] = []
+    return [token for kind, written in parts_of_chunk(chunk) for token in write_part(kind, written)]
+
+
+def parts_of_chunk(chunk: str) -> Iterator[tuple[str, str]]:
+    """The parts of a chunk that become tokens: the kind, and the characters after cleaning."""
     for match in _KINDS.finditer(_clean(chunk)):
         kind = match.lastgroup
         assert kind is not None  # every branch of the pattern is named
-        tokens += _WRITERS[kind](match[0])
-    return tokens
+        yield kind, match[0]
+
+
+def write_part(kind: str, written: str) -> list[str]:
+    """The tokens of a part of this kind."""
+    return _WRITERS[kind](written)
 
 
 def _clean(chunk: str) -> str:
@@ -88,9 +96,14 @@ def write_word(written: str) -> list[str]:
 
 def _write_hashtag(written: str) -> list[str]:
     tokens = [TAG]
-    for part in _HASHTAG_WORDS.findall(written):
+    for part in hashtag_parts(written):
         tokens += _write_number(part) if part.isdigit() else write_word(part)
     return tokens
+
+
+def hashtag_parts(written: str) -> list[str]:
+    """The words of a hashtag as its capitals and digits separate them."""
+    return _HASHTAG_WORDS.findall(written)
 
 
 def _write_number(written: str) -> list[str]:

@@ -1,9 +1,9 @@
 """Turns text into token ids. A text gives the same ids whole and in pieces, wherever it is split.
 
 A text is cut into chunks: runs of characters other than whitespace, at most MAX_CHUNK_CHARS long; each CJK character is
-a chunk of its own. All further steps are pure functions of one chunk (`normalise.py`), so ordinary words are looked up
-by compiled loops (`encoding.py`), which also keep the ids of other chunks. The last chunk of a piece may be unfinished:
-it stays `pending` until the next piece arrives.
+a chunk of its own. All further steps are pure functions of one chunk (`normalise.py`, `plain_forms.py`), so ordinary
+words are looked up by compiled loops (`encoding.py`), which also keep the ids of other chunks. The last chunk of a
+piece may be unfinished: it stays `pending` until the next piece arrives.
 
 The id of a word is its line number in the vocabulary, from 0. An unknown word gets one of `num_buckets` ids after
 those, chosen by CRC-32.
@@ -33,6 +33,7 @@ from model.text.encoding import (
     insert_all,
 )
 from model.text.normalise import ALLCAPS, SPECIAL_TOKENS, URL, USER, split_chunk
+from model.text.plain_forms import NORMALISATIONS, PlainForms
 
 IntArray = NDArray[np.intp]
 
@@ -79,12 +80,15 @@ class EncodedTexts(NamedTuple):
 class Tokenizer:
     """Maps text to token ids. Safe to use from several threads."""
 
-    def __init__(self, words: Sequence[str], num_buckets: int) -> None:
+    def __init__(self, words: Sequence[str], num_buckets: int, *, normalisation: int = NORMALISATIONS[0]) -> None:
+        """normalisation: one of NORMALISATIONS. A network reads the tokens of the one that it learnt from."""
+        is_first = normalisation == NORMALISATIONS[0]
         self.num_words = len(words)
         self._num_buckets = num_buckets
         self._ids = {word: row for row, word in enumerate(words)}
+        self._split_chunk = split_chunk if is_first else PlainForms(self._ids).split_chunk
         self._vocabulary = Vocabulary(
-            _table_of(words), self.num_words, num_buckets, *map(self.word_id, (URL, USER, ALLCAPS))
+            _table_of(words), self.num_words, num_buckets, is_first, *map(self.word_id, (URL, USER, ALLCAPS))
         )
         self._known = _empty_cache()
 
@@ -153,11 +157,11 @@ class Tokenizer:
 
     def chunk_ids(self, chunk: str) -> list[int]:
         """The ids of one chunk, computed without the compiled loops."""
-        return list(map(self.word_id, split_chunk(chunk)))
+        return list(map(self.word_id, self._split_chunk(chunk)))
 
     def has_tokens(self, text: str) -> bool:
         """Whether `text` has any tokens after normalising."""
-        return any((chunk.isascii() and chunk.isalnum()) or split_chunk(chunk) for chunk in cut(text))
+        return any((chunk.isascii() and chunk.isalnum()) or self._split_chunk(chunk) for chunk in cut(text))
 
     def word_id(self, word: str) -> int:
         """The id of `word`: its line number in the vocabulary, or its bucket if it is unknown."""

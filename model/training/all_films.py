@@ -47,7 +47,7 @@ def train_on_all_films(
     folder = RunFolder(run, sizes, config)
     check_plot_file(run / "curve.svg")
     with shown_progress(show_progress) as progress:
-        tokenizer = Tokenizer(checkpoint.words, sizes.num_buckets)
+        tokenizer = Tokenizer(checkpoint.words, sizes.num_buckets, normalisation=checkpoint.normalisation)
         training = TrainingRun(_text_network(checkpoint, sizes, config), config, folder, progress)
         targets = make_soft_targets(splits, calibrate(training, splits, teacher_logits, tokenizer), tokenizer, config)
         targets.append(encode_labelled("imdb", splits.dev_films, tokenizer, config.max_tokens))

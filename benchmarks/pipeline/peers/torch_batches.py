@@ -41,7 +41,9 @@ class TorchScorer:
 
     def __init__(self, settings: Settings) -> None:
         checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
-        self._tokenizer = Tokenizer(checkpoint.words, checkpoint.config.num_buckets)
+        self._tokenizer = Tokenizer(
+            checkpoint.words, checkpoint.config.num_buckets, normalisation=checkpoint.normalisation
+        )
         self._network = SentimentNetwork(checkpoint.config).eval()
         self._network.load_tensors(checkpoint.weights)
         self._empty = np.zeros((2, checkpoint.config.stream_size), np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save
 
-from model import CheckpointError, InferenceEngine
+from model import CheckpointError, InferenceEngine, ReferenceNetwork, Request
 from model.checkpoint import PACKAGED, find_checkpoint, load_checkpoint, save_checkpoint
 from tests.unit.model.conftest import CONFIG, WORDS, random_weights, write_checkpoint
 
@@ -47,6 +47,24 @@ def test_the_fingerprint_changes_with_the_weights_but_not_with_name_metrics_or_c
         tmp_path / "d", name="d", config=CONFIG, words=WORDS, weights=random_weights(CONFIG), metrics={"a": 1}
     )
     assert load_checkpoint(tmp_path / "d").fingerprint == first
+
+
+def test_a_network_reads_with_the_normalisation_that_it_learnt_with(tmp_path: Path) -> None:
+    saved = {}
+    for normalisation in (1, 2):
+        folder, weights = tmp_path / str(normalisation), random_weights(CONFIG)
+        save_checkpoint(folder, name="a", config=CONFIG, words=WORDS, weights=weights, normalisation=normalisation)
+        saved[normalisation] = load_checkpoint(folder)
+    assert [loaded.normalisation for loaded in saved.values()] == [1, 2]
+    assert saved[1].fingerprint == load_checkpoint(write_checkpoint(tmp_path / "old")).fingerprint
+    assert saved[1].fingerprint != saved[2].fingerprint
+    assert "normalisation" not in json.loads((tmp_path / "1" / "config.json").read_text()), "as before there were two"
+    text = "#goodmovie \U0001f602 lovvvve"
+    first, second = (InferenceEngine(loaded).score([Request(0, text)])[0] for loaded in saved.values())
+    assert (first.num_tokens, second.num_tokens) == (5, 6)
+    for loaded, result in zip(saved.values(), (first, second), strict=True):
+        [expected] = ReferenceNetwork(loaded).read([(text, True)])
+        assert result.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
 
 
 def test_saving_again_replaces_the_folder_whole(tmp_path: Path) -> None:
@@ -120,6 +138,7 @@ def _flip_a_bit(folder: Path) -> None:
         (_replace_as_if_right("vocabulary.txt", b"\xff"), "codec can't decode"),
         (_edit_config(format=3), "config.json: format 3, this version reads formats 1 and 2"),
         (_edit_config(tokenizer=9), "config.json: made for tokenizer 9"),
+        (_edit_config(normalisation=9), "config.json: made for normalisation 9"),
         (_edit_config(model=None), "config.json: has no sizes"),
         (_edit_config(model={}), "config.json: embedding_size is missing"),
         (_edit_config(model=CONFIG.to_dict() | {"layers": 2}), "config.json: layers is unknown"),
