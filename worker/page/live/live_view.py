@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 MAX_STREAMS: Final = 5_000
 MAX_FEED: Final = 40
 MAX_LANGUAGES: Final = 200
+MAX_PREVIEWS, MAX_PREVIEW_BYTES = 200, 160
 MAX_EVENTS_PER_S: Final = 1_000
 """Events beyond this number in a second are counted, not decoded."""
 
@@ -49,6 +50,7 @@ class LiveView:
         self.labels: Counter[str] = Counter()
         self.languages: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
+        self.previews: dict[str, str] = {}  # id of a dead letter -> the beginning of its value
         self.distinct = DistinctCounter()
         self.num_not_understood: int | None = None  # None: no event says whether it was understood
         self.num_shifts = 0
@@ -131,6 +133,10 @@ class LiveView:
     def _take_dead_letter(self, record: Any) -> None:
         headers = read_deadletter_headers(record.headers)
         self.reasons[headers.reason if headers else "foreign"] += 1
+        value = (record.value or b"")[:MAX_PREVIEW_BYTES]
+        self.previews[f"{record.topic}-{record.partition}-{record.offset}"] = value.decode(errors="backslashreplace")
+        if len(self.previews) > MAX_PREVIEWS:
+            del self.previews[next(iter(self.previews))]
         if self.audit and headers:
             self.audit.answer((headers.topic, int(headers.partition)), int(headers.offset), self._now_s())
 

@@ -33,7 +33,7 @@ class Text:
 
 
 @dataclass(slots=True)
-class StreamLine:
+class KeptStream:
     """One stream: its mood after each of the latest texts, its shifts and its latest texts."""
 
     key: StreamKey
@@ -64,27 +64,27 @@ class StreamTable:
 
     def __init__(self, max_streams: int) -> None:
         self._max_streams = max_streams
-        self._lines: OrderedDict[StreamKey, StreamLine] = OrderedDict()
+        self._lines: OrderedDict[StreamKey, KeptStream] = OrderedDict()
         self.num_evicted = 0
 
     def __len__(self) -> int:
         return len(self._lines)
 
-    def line(self, key: StreamKey) -> StreamLine:
+    def line(self, key: StreamKey) -> KeptStream:
         """The line of a stream that is active now, made where there is none."""
         found = self._lines.get(key)
         if found is None:
             if len(self._lines) >= self._max_streams:
                 self._evict()
-            found = self._lines[key] = StreamLine(key)
+            found = self._lines[key] = KeptStream(key)
         self._lines.move_to_end(key)
         return found
 
-    def get(self, key: StreamKey) -> StreamLine | None:
+    def get(self, key: StreamKey) -> KeptStream | None:
         """The line of a stream, if it is kept."""
         return self._lines.get(key)
 
-    def search(self, words: str, max_lines: int) -> list[StreamLine]:
+    def search(self, words: str, max_lines: int) -> list[KeptStream]:
         """The lines whose stream or topic contains `words`, in any case, those that change fastest first."""
         sought = words.casefold().strip()
         found = [line for line in self._lines.values() if sought in f"{line.key[1]} {line.key[0]}".casefold()]
