@@ -24,7 +24,7 @@ setup: .venv/.local ## create .venv with the worker and what the local servers n
 setup-dev: .venv/.dev ## the worker and what lint and the unit tests need, without torch
 setup-test: .venv/.test ## all of this, and what the other tests, training and benchmarks need
 
-demo: setup ## real Kafka and Redis, a simulated feed, the worker on it, shown in the terminal
+demo: .venv/.page ## real Kafka and Redis, a simulated feed, the worker on it, shown in the terminal and on the live page
 	$(BIN)/sentiment demo $(ARGS)
 
 test: setup-test ## every test; make test ARGS="-m 'not slow'" leaves out those of 20 s and more
@@ -88,6 +88,10 @@ train-shipped: labelled-data setup-test ## repeat the training of the shipped ch
 labelled-data: # asked for before anything is downloaded
 	@if [ ! -d "$(DATA)" ]; then echo "Say where the labelled corpora are: make $(firstword $(MAKECMDGOALS)) DATA=folder" >&2; exit 2; fi
 
+.PHONY: page-screenshots
+page-screenshots: setup-test ## take the README's pictures of the live page, in Chromium
+	$(BIN)/python -m tests.page.screenshots docs
+
 clean: ## remove .venv and everything else that was built; training runs stay
 	rm -f .coverage .coverage.*
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
@@ -104,6 +108,10 @@ clean: ## remove .venv and everything else that was built; training runs stay
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local]'
 	@touch $@
 
+.venv/.page: .venv/.local
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,page]'
+	@touch $@
+
 .venv/.dev: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing the worker and what lint and the unit tests need into .venv (600 MB, once)"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
@@ -115,4 +123,6 @@ clean: ## remove .venv and everything else that was built; training runs stay
 .venv/.test: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing what tests and training need into .venv (6.4 GB with torch, once)"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,train,bench]'
-	@touch .venv/.local .venv/.dev $@
+	@touch .venv/.local .venv/.page .venv/.dev $@
+	@command -v chromium chromium-browser >/dev/null || \
+		echo "The tests of the live page need Chromium, and there is none: apt-get install chromium" >&2

@@ -46,7 +46,7 @@ def break_view(context: PageContext, frame: Frame) -> None:
 
     with ui.element("div").classes("buttons"):
         for action, name in _BUTTONS:
-            button = ui.button(name, on_click=lambda action=action, name=name: break_one(action, name))
+            button = ui.button(name, on_click=lambda action=action, name=name: break_one(action, name), color=None)
             buttons.append(button.props("flat no-caps"))
     heading("Health of the parts")
     parts = block()

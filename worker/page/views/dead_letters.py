@@ -55,9 +55,9 @@ def dead_letters_view(context: PageContext, frame: Frame) -> None:
         await send(dry_run=False)
 
     with ui.element("div").classes("buttons"):
-        ui.button("Count", on_click=preview).props("flat no-caps")
-        ui.button("Redrive", on_click=really).props("flat no-caps")
-        ui.button("Look again", on_click=look).props("flat no-caps")
+        ui.button("Count", on_click=preview, color=None).props("flat no-caps")
+        ui.button("Redrive", on_click=really, color=None).props("flat no-caps")
+        ui.button("Look again", on_click=look, color=None).props("flat no-caps")
     ui.timer(0.0, look, once=True)
     frame.every_second(lambda: reasons.set_content(_reasons(context)))
 

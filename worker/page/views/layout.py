@@ -9,6 +9,7 @@ from typing import Any, Final
 from nicegui import ui
 
 from worker.page.context import PageContext
+from worker.page.views.markup import escape
 from worker.page.views.style import CSS
 
 VIEWS: Final = (
@@ -32,7 +33,7 @@ class Frame:
     def every_second(self, update: Callable[[], Any]) -> None:
         """Call `update` now and once a second, until the visitor pauses or leaves. Adds the button that pauses."""
         if self._toggle is None:
-            self._toggle = ui.button("Pause updates", on_click=self._switch).props("flat no-caps")
+            self._toggle = ui.button("Pause updates", on_click=self._switch, color=None).props("flat no-caps")
         update()
 
         def tick() -> None:
@@ -63,7 +64,7 @@ def framed(context: PageContext, path: str, title: str) -> Iterator[Frame]:
                     link.props("aria-current=page")
     top = ui.element("div")
     with top:
-        ui.html(title, tag="h1", sanitize=lambda text: text)
+        ui.html(escape(title), tag="h1", sanitize=False)
     ui.skip_link(target=top)
     yield Frame()
 

@@ -44,7 +44,8 @@ table { border-collapse: collapse; width: 100%; } caption { text-align: left; co
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 td { overflow-wrap: anywhere; min-width: 4rem; }
 .spark line { stroke: var(--line); } .spark polyline { fill: none; stroke: var(--link); stroke-width: 1.5; }
-body .q-btn, body .q-btn.text-primary { background: var(--panel) !important; color: var(--ink) !important; border: 1px solid var(--quiet);
+body .q-btn, body .q-btn.text-primary {
+  background: var(--panel) !important; color: var(--ink) !important; border: 1px solid var(--quiet);
   text-transform: none; min-height: 44px; }
 .q-field__native, .q-field__label, .q-field__input { color: var(--ink) !important; opacity: 1; }
 .q-field__label { color: var(--quiet) !important; }

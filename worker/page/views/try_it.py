@@ -135,7 +135,7 @@ def _send_form(context: PageContext) -> None:
         link = f'<p><a href="{escape(stream_url(topic, stream.value))}">The stream\'s own view</a></p>'
         answer.set_content(said + link)
 
-    ui.button("Send to Kafka", on_click=send).props("no-caps flat")
+    ui.button("Send to Kafka", on_click=send, color=None).props("flat no-caps")
 
 
 async def _next_text(context: PageContext, key: tuple[str, str], before: Text | None) -> Text | None:
