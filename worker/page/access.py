@@ -35,13 +35,12 @@ class TokenGate:
         return hmac.compare_digest(given.encode("utf-8", "replace"), self._token)
 
     def _welcome(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        cookie: SimpleCookie = SimpleCookie({COOKIE: self._token.decode()})
-        cookie[COOKIE].update({"path": "/", "httponly": True, "samesite": "Strict"})
+        parts = [f"{COOKIE}={self._token.decode()}", "Path=/", "HttpOnly", "SameSite=Strict"]
         if scope["scheme"] == "https":
-            cookie[COOKIE]["secure"] = True
+            parts.append("Secure")
         # One slash only: a path of two would name another host.
         path = b"/" + scope["path"].lstrip("/").encode("ascii", "ignore")
-        return [(b"location", path), (b"set-cookie", cookie.output(header="").strip().encode())]
+        return [(b"location", path), (b"set-cookie", "; ".join(parts).encode())]
 
 
 def cookie_of(scope: Scope) -> str:

@@ -39,7 +39,8 @@ p { margin: .25rem 0; } .quiet { color: var(--quiet); }
 mark { color: inherit; border-radius: 3px; padding: 0 .15em; }
 mark.up { background: color-mix(in srgb, var(--upbg) var(--strength), transparent); }
 mark.down { background: color-mix(in srgb, var(--downbg) var(--strength), transparent); }
-.wide { overflow-x: auto; max-width: 100%; }
+.nicegui-content { width: 100%; min-width: 0; } .nicegui-content > * { min-width: 0; max-width: 100%; }
+.wide { position: relative; overflow-x: auto; max-width: 100%; } mark { position: relative; }
 table { border-collapse: collapse; width: 100%; } caption { text-align: left; color: var(--quiet); }
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 td { overflow-wrap: anywhere; min-width: 4rem; }
