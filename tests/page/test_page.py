@@ -85,7 +85,7 @@ def test_the_network_reads_word_by_word_with_two_pasts(open_view: Callable[..., 
     page.locator(".past").nth(1).wait_for()
     page.get_by_label("Your text").fill("it was not good")
     page.locator(".big").first.get_by_text("not", exact=False).first.wait_for()
-    page.get_by_text("tokens unknown").wait_for()
+    page.get_by_text("confidence").first.wait_for()
     assert page.get_by_role("img", name="Gates and cells").count() == 1
     pleased, annoyed = (
         float(page.locator(".past").nth(at).get_by_text("Its state alone").inner_text().split(": ")[1]) for at in (0, 1)

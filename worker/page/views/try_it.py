@@ -33,7 +33,7 @@ def try_view(context: PageContext, frame: Frame) -> None:
     heading("One sentence, two pasts")
     block(
         '<p class="quiet">The same text, read by two streams. Before it, one has read praise and one complaints; what '
-        "they brought along is their state. It may tip a text that is unclear, and never turns one that is clear.</p>"
+        "they brought along is their state. It may tip a text that is unclear.</p>"
     )
     pasts = block()
 
@@ -61,7 +61,7 @@ def _steps(trace: Trace) -> str:
             ("label", result.label),
             ("score", signed(result.score)),
             ("confidence", f"{result.confidence:.0%}"),
-            ("tokens unknown", f"{result.num_unknown} of {result.num_tokens}"),
+            ("words", f"{len(trace.steps)}"),
         ]
     )
     return f'<p class="big">{words}</p><p class="quiet">score after each word: {escape(scores)}</p>{figures}'
