@@ -28,7 +28,7 @@ setup: .venv/.local ## create .venv with the worker and what the local servers n
 setup-dev: .venv/.dev ## the worker and what lint and the unit tests need, without torch
 setup-test: .venv/.test ## all of this, and what the other tests, training and benchmarks need
 
-demo: setup ## real Kafka and Redis, a simulated feed, the worker on it, shown in the terminal
+demo: .venv/.page ## real Kafka and Redis, a simulated feed, the worker on it, shown in the terminal and on the live page
 	$(BIN)/sentiment demo $(ARGS)
 
 test: setup-test ## every test; make test ARGS="-m 'not slow'" leaves out those of 20 s and more
@@ -102,6 +102,10 @@ deploy-test: setup-test .venv/bin/helm ## alerts by promtool, dashboards on a li
 compose-test: setup-test ## docker-compose.yml on the Docker engine that runs here, judged by an oracle; ARGS="--make-images" makes its images of Debian packages
 	$(BIN)/python -m tests.compose $(ARGS)
 
+.PHONY: page-screenshots
+page-screenshots: setup-test ## take the README's pictures of the live page, in Chromium
+	$(BIN)/python -m tests.page.screenshots docs
+
 clean: ## remove .venv and everything else that was built; training runs stay
 	rm -f .coverage .coverage.*
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
@@ -116,6 +120,10 @@ clean: ## remove .venv and everything else that was built; training runs stay
 .venv/.local: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing the worker and its local servers into .venv (500 MB, once)"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local]'
+	@touch $@
+
+.venv/.page: .venv/.local
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,page]'
 	@touch $@
 
 .venv/.dev: .venv/bin/python pyproject.toml constraints.txt
@@ -133,4 +141,6 @@ clean: ## remove .venv and everything else that was built; training runs stay
 .venv/.test: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing what tests and training need into .venv (6.4 GB with torch, once)"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,train,bench]'
-	@touch .venv/.local .venv/.dev $@
+	@touch .venv/.local .venv/.page .venv/.dev $@
+	@command -v chromium chromium-browser >/dev/null || \
+		echo "The tests of the live page need Chromium, and there is none: apt-get install chromium" >&2

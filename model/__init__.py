@@ -29,6 +29,7 @@ from model.inference.engine import InferenceEngine, Result, Word
 from model.inference.state import OpenText, StreamState
 from model.reference import ReferenceNetwork
 from model.sentiment import Sentiment, Stream, load
+from model.trace import GATES, Trace, Tracer, TraceStep
 
 if TYPE_CHECKING:
     from model.baselines import BASELINES, Baseline, Outcome, find_baseline, run_baseline
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASELINES",
+    "GATES",
     "LABELS",
     "Baseline",
     "Behaviour",
@@ -77,6 +79,9 @@ __all__ = [
     "Stream",
     "StreamState",
     "System",
+    "Trace",
+    "TraceStep",
+    "Tracer",
     "TrainConfig",
     "UnknownWordError",
     "VectorFileError",

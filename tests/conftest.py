@@ -17,7 +17,7 @@ from worker.stack import LocalStack
 pytest_plugins = ["tests.training_packages"]
 
 TESTS = Path(__file__).parent
-KINDS = {"unit", "integration", "system", "faults", "simulation"}
+KINDS = {"unit", "integration", "system", "faults", "simulation", "page"}
 IN_CONTAINERS = os.environ.get("SENTIMENT_STACK") == "containers"
 
 # Neither the settings of the person who runs the tests nor the speed of the machine may affect the results.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
+from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -136,6 +139,14 @@ class Settings(ServerSettings):
         "127.0.0.1", description="address of /metrics, /live and /ready"
     )
     health_port: Port = Field(6066, description="port of /metrics, /live and /ready; 0 picks a free one")
+
+    # live page
+    page_host: str = Field("127.0.0.1", description="address of the live page; beyond loopback it needs page_token")
+    page_port: Port = Field(8080, description="port of the live page; 0 picks a free one")
+    page_token: SecretStr | None = Field(
+        None, description="token of 16 characters or more that the live page asks for, once, as ?token=..."
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
     log_format: Literal["text", "json"] = Field("text", description="format of the log lines")
     crash_at: str | None = Field(None, description="for fault tests: point at which the process kills itself (SIGKILL)")
@@ -192,10 +203,18 @@ class Settings(ServerSettings):
         )
         return [
             *self.server_problems(),
+            *self._page_problems(),
             *self.registry_problems(*self._registered_formats()),
             *(message for is_valid, message in checks if not is_valid),
             *payload_problems(self.payloads, self.fields),
         ]
+
+    def _page_problems(self) -> Iterator[str]:
+        if self.page_token is None:
+            if not _is_loopback(self.page_host):
+                yield f"page_host {self.page_host} lets other machines in, so that it needs page_token"
+        elif not re.fullmatch(r"[A-Za-z0-9._~-]{16,}", self.page_token.get_secret_value()):
+            yield "page_token needs 16 characters or more, of letters, digits and . _ ~ -"
 
     def _registered_formats(self) -> tuple[set[str], set[str]]:
         """The formats of inputs and of outputs that need a schema registry."""
@@ -220,6 +239,15 @@ class _TomlFile(TomlConfigSettingsSource):
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
         return tomllib.loads(file_path.read_text("utf-8-sig"))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name, which may mean any address
 
 
 _config_file: Path | None = None

@@ -23,6 +23,7 @@ from worker.settings import Settings, load_settings
 KAFKA = (*(name for name in Settings.model_fields if name.startswith("kafka")), "request_timeout_s")
 REDIS = tuple(name for name in Settings.model_fields if name.startswith("redis"))
 REGISTRY = tuple(name for name in Settings.model_fields if name.startswith("registry"))
+PAGE = tuple(name for name in Settings.model_fields if name.startswith("page"))
 TOPICS = ("topics", "events_topic", "shifts_topic", "deadletters_topic")
 NETWORK = ("checkpoint", "device", "precision", "carry", "threads")
 LOGS = ("log_level", "log_format")

@@ -1,12 +1,13 @@
-"""Commands that run the worker: demo and worker."""
+"""Commands that run the worker and show it: demo, worker and page."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from worker.cli.options import LOGS, NETWORK, examples, with_settings
+from worker.cli.options import KAFKA, LOGS, NETWORK, PAGE, REGISTRY, TOPICS, examples, with_settings
 from worker.settings import Settings
 
 commands = typer.Typer()
@@ -17,7 +18,7 @@ _PANEL = "The worker"
     rich_help_panel=_PANEL,
     epilog=examples("sentiment demo", "sentiment demo --seconds 20 --rate 300 --json"),
 )
-@with_settings(*NETWORK, *LOGS)
+@with_settings(*NETWORK, *PAGE, *LOGS)
 def demo(
     settings: Settings,
     seconds: Annotated[float | None, typer.Option(min=1, help="Duration of the feed; default: until Ctrl-C")] = None,
@@ -42,7 +43,7 @@ def demo(
     ),
 )
 @with_settings(
-    *(name for name in Settings.model_fields if name not in {"prometheus", "partitions", "replication"}),
+    *(name for name in Settings.model_fields if name not in {"prometheus", "partitions", "replication", *PAGE}),
     is_service=True,
 )
 def worker(
@@ -59,3 +60,40 @@ def worker(
     from worker.service.serve import serve
 
     serve(settings, until_end=until_end)
+
+
+@commands.command(
+    rich_help_panel=_PANEL,
+    epilog=examples(
+        "sentiment page --kafka broker:9092",
+        "SENTIMENT_PAGE_TOKEN=$(openssl rand -hex 16) sentiment page --page-host 0.0.0.0",
+    ),
+)
+@with_settings(
+    *PAGE,
+    "group",
+    *TOPICS,
+    "fields",
+    "payloads",
+    "output_format",
+    "checkpoint",
+    "health_host",
+    "health_port",
+    *KAFKA,
+    *REGISTRY,
+    *LOGS,
+)
+def page(
+    settings: Settings,
+    demo_socket: Annotated[
+        Path | None, typer.Option("--demo-socket", hidden=True, help="Socket of the demo that started the page")
+    ] = None,
+) -> None:
+    """Show the streams, the worker and the network on a live web page, until Ctrl-C.
+
+    It reads committed records only, joins no group, and leaves a worker alone: health_host and health_port are where
+    that answers. Beyond loopback it asks for page_token.
+    """
+    from worker.page.serve import serve_page
+
+    serve_page(settings, demo_socket)

@@ -18,14 +18,17 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import nullcontext
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from pydantic import SecretStr
 from rich.console import Console
 from rich.live import Live
 
+from worker.demo.control import Control
 from worker.demo.tally import Summary, Tally
 from worker.demo.view import render
 from worker.errors import EXIT_OK, DependencyError, SentimentError
@@ -45,10 +48,29 @@ MOOD_HALF_LIFE_S: Final = 20.0  # the default of a demo: short enough that moods
 MAX_PORT_TRIES: Final = 100
 FINISH_TIMEOUT_S: Final = 120.0
 READ_TIMEOUT_S: Final = 60.0
+FEED_TIMEOUT_S: Final = 60.0
 _POLL_MS = 100
 _FRAME_S = 0.25
 _PROGRESS_S = 2.0
 _ANSWER_TIMEOUT_S = 10.0
+
+
+class PageProcess(Server):
+    """The process of `sentiment page`, started once it answers."""
+
+    def __init__(self, folder: Path, settings: Settings, control: Path) -> None:
+        super().__init__("page", folder, settings.page_port)
+        self._settings = settings
+        self._control = control
+
+    def command(self) -> list[str]:
+        """As WorkerProcess.command."""
+        return [*_python_with(self._settings), "page", "--demo-socket", str(self._control)]
+
+    def answers(self) -> bool:
+        """Whether something listens: with a token, a page answers nobody else."""
+        with socket.socket() as probe:
+            return probe.connect_ex((self._settings.page_host, self.port)) == 0
 
 
 class WorkerProcess(Server):
@@ -60,8 +82,7 @@ class WorkerProcess(Server):
 
     def command(self) -> list[str]:
         """Python run by `env`, which passes the settings as environment variables."""
-        variables = [f"{name}={value}" for name, value in as_variables(self._settings).items()]
-        return ["/usr/bin/env", *variables, sys.executable, "-m", "worker.cli", "worker"]
+        return [*_python_with(self._settings), "worker"]
 
     def answers(self) -> bool:
         """Whether /ready succeeds."""
@@ -84,6 +105,12 @@ class WorkerProcess(Server):
             raise SentimentError(f"the worker ended with code {self.exit_code}; the end of its log:\n{self.tail()}")
 
 
+def _python_with(settings: Settings) -> list[str]:
+    """The program `sentiment`, run by `env` with the settings as environment variables."""
+    variables = [f"{name}={value}" for name, value in as_variables(settings).items()]
+    return ["/usr/bin/env", *variables, sys.executable, "-m", "worker.cli"]
+
+
 def run_demo(settings: Settings, seconds: float | None, rate: float, *, as_json: bool) -> None:
     """Feed `rate` records a second for `seconds`, or until Ctrl-C, and print the summary.
 
@@ -97,8 +124,9 @@ def run_demo(settings: Settings, seconds: float | None, rate: float, *, as_json:
         ensure_topics(settings)
         _say("starting the worker")
         with WorkerProcess(stack.folder / "worker", settings) as worker:
-            demo = _Demo(settings, worker, is_shown=sys.stdout.isatty() and not as_json)
-            summary = asyncio.run(demo.run(seconds, rate))
+            control = Control(settings, stack, worker)
+            demo = _Demo(settings, worker, control, is_shown=sys.stdout.isatty() and not as_json)
+            summary = asyncio.run(_run_with_page(demo, settings, stack.folder, control, seconds, rate))
         print(msgspec.json.encode(summary).decode() if as_json else _in_words(summary))
         if not summary.is_balanced:
             raise SentimentError(
@@ -107,12 +135,31 @@ def run_demo(settings: Settings, seconds: float | None, rate: float, *, as_json:
             )
 
 
+async def _run_with_page(  # noqa: PLR0913, PLR0917 - what the demo consists of
+    demo: _Demo, settings: Settings, folder: Path, control: Control, seconds: float | None, rate: float
+) -> Summary:
+    """Run the demo, with the page beside it where the extra `page` is installed."""
+    if find_spec("nicegui") is None:
+        _say("the live page needs the extra: pip install '.[page]'")
+        return await demo.run(seconds, rate)
+    path = folder / "control.sock"
+    async with control.listening(path):
+        page = PageProcess(folder / "page", settings, path)
+        try:
+            await asyncio.to_thread(page.start)
+            _say(f"live page: http://{settings.page_host}:{page.port}/")
+            return await demo.run(seconds, rate)
+        finally:
+            page.kill()
+
+
 class _Demo:
     """Steps 3 to 5, which run in one event loop."""
 
-    def __init__(self, settings: Settings, worker: WorkerProcess, *, is_shown: bool) -> None:
+    def __init__(self, settings: Settings, worker: WorkerProcess, control: Control, *, is_shown: bool) -> None:
         self._settings = settings
         self._worker = worker
+        self._control = control
         self._console = Console()
         self._live = Live(console=self._console, auto_refresh=False) if is_shown else None
         self._tally = Tally(settings)
@@ -148,14 +195,28 @@ class _Demo:
             max_text_bytes=self._settings.max_text_bytes,
         )
         records = islice(feed, None if seconds is None else round(seconds * rate))
-        return await send_feed(self._settings, self._tally.sending(records), rate, stop)
+        # A broker that a visitor restarts is back within this time.
+        patient = self._settings.model_copy(update={"request_timeout_s": FEED_TIMEOUT_S})
+        sent = self._tally.sending(self._control.with_typed(records))
+        try:
+            return await send_feed(patient, sent, rate, stop)
+        finally:
+            self._control.is_feeding = False
 
     async def _read(self, reader: Any, is_done: Callable[[], bool], timeout_s: float | None = None) -> None:
         """Read until `is_done` or the timeout. Raises SentimentError when the worker ends meanwhile."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not is_done() and (deadline is None or time.monotonic() < deadline):
             await self._take(reader)
-            self._worker.check()
+            await self._check_worker()
+
+    async def _check_worker(self) -> None:
+        """Raises SentimentError when the worker has ended; after a visitor broke something, starts it again."""
+        if self._control.is_busy:
+            return
+        if self._control.has_broken:
+            await asyncio.to_thread(self._control.restart_worker)
+        self._worker.check()
 
     async def _read_to_end(self, reader: Any) -> None:
         """Read the output topics to their current ends. Raises SentimentError after READ_TIMEOUT_S."""
@@ -205,14 +266,15 @@ def _demo_settings(settings: Settings, stack: LocalStack) -> Settings:
         "kafka": stack.kafka,
         "redis": stack.redis,
         "replication": 1,
-        "health_port": next_free_port(settings.health_host, settings.health_port),
+        "health_port": next_free_port(settings.health_host, settings.health_port, "health"),
+        "page_port": next_free_port(settings.page_host, settings.page_port, "page"),
     }
     if "mood_half_life_s" not in settings.model_fields_set:
         update["mood_half_life_s"] = MOOD_HALF_LIFE_S
     return settings.model_copy(update=update)
 
 
-def next_free_port(host: str, first: int) -> int:
+def next_free_port(host: str, first: int, what: str = "health") -> int:
     """`first`, or the next port that is free; any free port for 0. Raises SentimentError when there is none."""
     for port in range(first, first + MAX_PORT_TRIES) if first else [0]:
         with socket.socket() as probe:
@@ -222,12 +284,14 @@ def next_free_port(host: str, first: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise SentimentError(f"no free port from {first} on at {host}; choose another with --health-port")
+    raise SentimentError(f"no free port from {first} on at {host}; choose another with --{what}-port")
 
 
 def as_variables(settings: Settings) -> dict[str, str]:
     """The environment variables that give another process the settings that were set in this one."""
     values = settings.model_dump(mode="json", include=settings.model_fields_set, exclude_none=True)
+    secrets = {name: value for name in values if isinstance(value := getattr(settings, name), SecretStr)}
+    values |= {name: value.get_secret_value() for name, value in secrets.items()}
     return {ENV_PREFIX + name.upper(): _as_text(value) for name, value in values.items()}
 
 

@@ -87,6 +87,8 @@ class Tally:
             self.shifts.appendleft(msgspec.json.decode(record.value, type=ShiftEvent))
         else:
             headers = read_deadletter_headers(record.headers)
+            if headers and headers.redriven != "0":
+                return  # it answers a record that a redrive sent, not the feed
             self.reasons[headers.reason if headers else "unknown"] += 1
             self._answered()
 

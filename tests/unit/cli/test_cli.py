@@ -86,7 +86,7 @@ def test_help_imports_neither_the_network_nor_kafka() -> None:
 def test_every_setting_of_the_worker_is_a_flag() -> None:
     worker = typer.main.get_group(app).commands["worker"]
     flags = {flag for parameter in worker.params for flag in parameter.opts}
-    of_other_commands = {"prometheus", "partitions", "replication"}
+    of_other_commands = {"prometheus", "partitions", "replication", "page_host", "page_port", "page_token"}
     wanted = {"--" + name.replace("_", "-") for name in Settings.model_fields.keys() - of_other_commands}
     assert wanted | {"--config", "--until-end"} == flags
 

@@ -1,0 +1,64 @@
+"""A demo with its page, as a user starts it, and a Chromium that drives it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+CHROMIUM = "/usr/bin/chromium"
+INSTALL = "the page's tests need Chromium: apt-get install chromium (as .ci/run does), or set CHROMIUM on the PATH"
+READY_TIMEOUT_S = 180.0
+STOP_TIMEOUT_S = 60.0
+
+
+@contextmanager
+def running_demo(*flags: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The address of the page of a demo, and the demo, which Ctrl-C ends."""
+    command = [sys.executable, "-m", "worker.cli", "demo", "--page-port", "0", "--json", *flags]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
+        timer = threading.Timer(READY_TIMEOUT_S, demo.kill)
+        timer.start()
+        try:
+            yield _address(demo), demo
+        finally:
+            timer.cancel()
+            if demo.poll() is None:
+                demo.send_signal(signal.SIGINT)
+                try:
+                    demo.wait(STOP_TIMEOUT_S)
+                except subprocess.TimeoutExpired:
+                    demo.kill()
+
+
+def _address(demo: subprocess.Popen[str]) -> str:
+    """The address that the demo prints. What it prints later is read and dropped."""
+    assert demo.stderr is not None
+    said = []
+    for line in demo.stderr:
+        said.append(line)
+        if found := re.search(r"live page: (\S+)/", line):
+            threading.Thread(target=demo.stderr.read, daemon=True).start()
+            return found[1]
+    raise AssertionError(f"the demo ended before its page was ready:\n{''.join(said)}")
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser of playwright. Raises AssertionError, which says what to install, where there is none."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - the extra `test`
+
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or CHROMIUM
+    assert shutil.which(program), INSTALL
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
