@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from model.checkpoint import load_checkpoint
-from model.config import LABELS, ModelConfig, TrainConfig
+from model.config import LABELS, ModelConfig, TrainConfig, Understanding
 from model.data.corpora import Example, read_examples
 from model.data.phrases import Phrase, PhraseGrammar, make_phrases
 from model.errors import (
@@ -24,9 +24,12 @@ from model.errors import (
     VectorFileError,
 )
 from model.evaluation.evaluate import Evaluation, Row, evaluate_checkpoint
+from model.evaluation.turns import Turn
 from model.inference.batch import Request
 from model.inference.engine import InferenceEngine, Result, Word
+from model.inference.languages.identifier import Language
 from model.inference.state import OpenText, StreamState
+from model.inference.understanding import NotUnderstood
 from model.reference import ReferenceNetwork
 from model.sentiment import Sentiment, Stream, load
 from model.trace import GATES, Trace, Tracer, TraceStep
@@ -62,9 +65,11 @@ __all__ = [
     "Example",
     "InferenceEngine",
     "KindFigures",
+    "Language",
     "ModelConfig",
     "ModelError",
     "Neighbour",
+    "NotUnderstood",
     "OpenText",
     "Outcome",
     "Phrase",
@@ -83,6 +88,8 @@ __all__ = [
     "TraceStep",
     "Tracer",
     "TrainConfig",
+    "Turn",
+    "Understanding",
     "UnknownWordError",
     "VectorFileError",
     "Word",

@@ -2,8 +2,8 @@
 
     weights.safetensors   the tensors of ModelConfig.tensor_shapes, float32 or float16
     vocabulary.txt        one word per line; the line number, from 0, is the id
-    config.json           format, name, tokenizer version, sizes, and the SHA-256 of the two files above; the version of
-                          the normalising, if it is not the first
+    config.json           format, name, tokenizer version, sizes, what the network understands, and the SHA-256 of the
+                          two files above; the version of the normalising, if it is not the first
     metrics.json          the results of its evaluation
     README.md             the model card
 
@@ -18,7 +18,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from model.config import ModelConfig
+from model.config import ModelConfig, Understanding
 from model.errors import CheckpointError, ConfigError
 from model.text.plain_forms import NORMALISATIONS
 from model.text.tokenizer import TOKENIZER_VERSION
 
-FORMAT = 2
-OLD_FORMAT = 1  # one temperature for all texts
+FORMAT = 3
+UNBOUNDED_FORMAT = 2  # what a stream adds has no bound, and the network reads English
+OLD_FORMAT = 1  # nor has it here, and there is one temperature for all texts
 WEIGHTS, VOCABULARY, CONFIG, METRICS, CARD = (
     "weights.safetensors",
     "vocabulary.txt",
@@ -58,6 +59,7 @@ class Checkpoint:
     weights: Weights
     fingerprint: str
     normalisation: int = NORMALISATIONS[0]
+    understanding: Understanding = field(default_factory=Understanding)
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def fingerprint_in(self, precision: str) -> str:
@@ -72,6 +74,7 @@ def save_checkpoint(  # noqa: PLR0913 - each names something that the directory 
     config: ModelConfig,
     words: Sequence[str],
     weights: Mapping[str, NDArray[Any]],
+    understanding: Understanding | None = None,
     metrics: Mapping[str, Any] | None = None,
     card: str = "",
     half: bool = False,
@@ -91,6 +94,7 @@ def save_checkpoint(  # noqa: PLR0913 - each names something that the directory 
         "name": name,
         "tokenizer": TOKENIZER_VERSION,
         "model": config.to_dict(),
+        "understanding": asdict(understanding or Understanding()),
         "sha256": {file: _sha256(content) for file, content in data.items()},
     }
     if normalisation != NORMALISATIONS[0]:
@@ -121,9 +125,9 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
     """
     folder = find_checkpoint(named)
     description = _read_json(folder, CONFIG)
-    if (version := description.get("format")) not in {OLD_FORMAT, FORMAT}:
+    if (version := description.get("format")) not in range(OLD_FORMAT, FORMAT + 1):
         raise CheckpointError(
-            f"{folder / CONFIG}: format {version!r}, this version reads formats {OLD_FORMAT} and {FORMAT}"
+            f"{folder / CONFIG}: format {version!r}, this version reads formats {OLD_FORMAT} to {FORMAT}"
         )
     if (version := description.get("tokenizer")) != TOKENIZER_VERSION:
         raise CheckpointError(
@@ -151,6 +155,7 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
         weights={key: value.astype(np.float32) for key, value in tensors.items()},
         fingerprint=_fingerprint(description),
         normalisation=normalisation,
+        understanding=_read_understanding(folder, description),
         metrics=_read_json(folder, METRICS),
     )
 
@@ -171,8 +176,19 @@ def _read_config(folder: Path, description: dict[str, Any]) -> ModelConfig:
     sizes = description.get("model")
     if not isinstance(sizes, dict):
         raise CheckpointError(f"{folder / CONFIG}: has no sizes under 'model'")
+    if description["format"] <= UNBOUNDED_FORMAT:
+        sizes = sizes | {"stream_bound": None}
     try:
         return ModelConfig.from_dict(sizes)
+    except ConfigError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
+
+
+def _read_understanding(folder: Path, description: dict[str, Any]) -> Understanding:
+    if description["format"] <= UNBOUNDED_FORMAT:
+        return Understanding()
+    try:
+        return Understanding.from_dict(description.get("understanding"))
     except ConfigError as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from error
 

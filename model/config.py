@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
@@ -17,7 +19,7 @@ NUM_GATES = 4  # input, forget, cell, output: the order of torch.nn.LSTM
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """Sizes of the network. Raises ConfigError with every value that is out of range."""
+    """Sizes of the network, and the bound of its stream. Raises ConfigError with every value that is out of range."""
 
     num_words: int = 30_000  # words of the vocabulary
     num_buckets: int = 2048  # rows shared by unknown words, chosen by hash
@@ -25,15 +27,22 @@ class ModelConfig:
     hidden_size: int = 256  # of the word LSTM
     summary_size: int = 24  # of what the stream LSTM sees of a text
     stream_size: int = 32  # of the stream LSTM
+    stream_bound: float | None = 1.0  # most that a stream adds to a logit: see `bound.py`; None: no bound
 
     def __post_init__(self) -> None:
+        sizes = [field.name for field in fields(self) if field.name != "stream_bound"]
         _refuse(
-            [f"{field.name} must be a whole number above 0" for field in fields(self) if not self._counts(field.name)]
+            [f"{name} must be a whole number above 0" for name in sizes if not self._counts(name)]
+            + ["stream_bound must be above 0 and finite, or null"] * (not self._has_valid_bound())
         )
 
     def _counts(self, name: str) -> bool:
         value = getattr(self, name)
         return type(value) is int and value > 0
+
+    def _has_valid_bound(self) -> bool:
+        bound = self.stream_bound
+        return bound is None or (type(bound) in {int, float} and 0 < bound < math.inf)
 
     @property
     def num_rows(self) -> int:
@@ -64,7 +73,7 @@ class ModelConfig:
             "calibration.log_temperature": (2,),  # see `calibration.py`
         }
 
-    def to_dict(self) -> dict[str, int]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
         return asdict(self)
 
@@ -77,6 +86,37 @@ class ModelConfig:
             + [f"{name} is missing" for name in sorted(known - values.keys())]
         )
         return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Understanding:
+    """What a network understands: see `understanding.py`. Raises ConfigError with every value that is out of range."""
+
+    languages: tuple[str, ...] = ("en",)  # that it reads: codes of ISO 639-1
+    min_known: float = 0.7  # share of a text's tokens that it has to know
+    min_language_confidence: float = 0.5  # from which another language is a reason not to rely on it
+
+    def __post_init__(self) -> None:
+        shares = ("min_known", "min_language_confidence")
+        _refuse(
+            ["languages must be codes of two letters"]
+            * (not self.languages or not all(re.fullmatch("[a-z]{2}", str(code)) for code in self.languages))
+            + [f"{name} must be between 0 and 1" for name in shares if not self._is_share(getattr(self, name))]
+        )
+
+    @staticmethod
+    def _is_share(value: object) -> bool:
+        return type(value) in {int, float} and 0 <= float(str(value)) <= 1
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Self:
+        """From plain data. Raises ConfigError, also where a value is missing or unknown."""
+        if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
+            raise ConfigError(f"understanding must have {', '.join(field.name for field in fields(cls))}")
+        languages = values["languages"]
+        if not isinstance(languages, list):
+            raise ConfigError("languages must be a list")
+        return cls(**values | {"languages": tuple(languages)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +148,7 @@ class TrainConfig:
     stream_epochs: int = 10
     stream_learning_rate: float = 3e-3
     stream_reset: float = 0.05  # chance that a stream is reset before a text
-    stream_shuffled: float = 0.4  # share of the sequences whose texts belong to no stream
+    stream_shuffled: float = 0.3  # share of the sequences whose texts belong to no stream
     dev_share: float = 0.2  # of the films: never trained on
     all_films: bool = False  # train on the dev films as well: see `train_on_all_films`
     held_share: float = 0.1  # of the films: their labels are kept for the stream cell and the temperatures

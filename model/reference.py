@@ -19,6 +19,7 @@ from model.inference.state import OpenText, StreamState
 from model.text.tokenizer import Tokenizer, cut_piece
 
 Tensors = dict[str, Array]
+Pair = tuple[Array, Array]
 
 LSTM = CELLS["lstm"]
 
@@ -58,7 +59,7 @@ class ReferenceNetwork:
             opened = self._read_piece(opened or self._no_text(), text, final)
             z = _pooled(opened)
             text_logits = self._affine("readout", z)
-            logits = text_logits + (self.tensors["stream.readout.weight"] @ carried[0] if self._carry else 0)
+            logits = self._in_stream(text_logits, carried[0]) if self._carry else text_logits
             probabilities = softmax(logits / self._temperatures(np.array(opened.num_tokens)))
             if final:
                 u = np.concatenate([np.tanh(self._affine("stream.summary", z)), softmax(text_logits)])
@@ -68,6 +69,37 @@ class ReferenceNetwork:
             score = float(probabilities[2] - probabilities[0])
             results.append(ReferenceResult(probabilities, score, LABELS[int(probabilities.argmax())], after))
         return results
+
+    def _in_stream(self, text_logits: Array, hidden: Array) -> Array:
+        """The logits of a text alone -> in a stream whose LSTM has this hidden state."""
+        addend: Array = self.tensors["stream.readout.weight"] @ hidden
+        bound = self.config.stream_bound
+        if bound is None:
+            return text_logits + addend
+        negative, _, positive = bound * np.tanh((addend - addend.mean()) / bound)
+        tilt = (positive - negative) / 2
+        follows = max(text_logits[0] - tilt, text_logits[2] + tilt) - max(text_logits[0], text_logits[2])
+        logits: Array = text_logits + np.array([-tilt, follows, tilt])
+        return logits
+
+    def _in_stream_backward(self, text_logits: Array, hidden: Array, d_logits: Array, gradients: Tensors) -> Pair:
+        """The gradients of both arguments of `_in_stream`. Adds the readout's to `gradients`."""
+        weight, bound = self.tensors["stream.readout.weight"], self.config.stream_bound
+        addend = weight @ hidden
+        d_text, d_addend = d_logits.copy(), d_logits
+        if bound is not None:
+            bounded = np.tanh((addend - addend.mean()) / bound)
+            tilt = bound * (bounded[2] - bounded[0]) / 2
+            moved = text_logits + np.array([-tilt, 0, tilt])
+            d_moved = np.array([d_logits[0], 0, d_logits[2]])
+            d_moved[_larger(moved)] += d_logits[1]
+            d_text = np.array([d_moved[0], d_logits[1], d_moved[2]])
+            d_text[_larger(text_logits)] -= d_logits[1]
+            d_tilt = d_moved[2] - d_moved[0]
+            d_centred = np.array([-d_tilt, 0, d_tilt]) / 2 * (1 - bounded**2)
+            d_addend = d_centred - d_centred.mean()
+        gradients["stream.readout.weight"] += np.outer(d_addend, hidden)
+        return d_text, d_addend @ weight
 
     def _no_text(self) -> OpenText:
         size = self.config.hidden_size
@@ -112,7 +144,7 @@ class ReferenceNetwork:
         start = np.zeros((LSTM.num_states, self.config.stream_size))
         stream = _lstm(tensors, "stream.lstm", np.concatenate([summary, classes], axis=1), start)
         before = stream.states[:-1, 0]
-        logits = text_logits + before @ tensors["stream.readout.weight"].T
+        logits = np.stack([self._in_stream(*pair) for pair in zip(text_logits, before, strict=True)])
         num_tokens = np.array([len(ids) for ids in texts])
         temperature = self._temperatures(num_tokens)[:, None]
         probabilities = softmax(logits / temperature)
@@ -123,12 +155,13 @@ class ReferenceNetwork:
         d_log_temperature = -(d_scaled * logits / temperature).sum(axis=1)
         gradients["calibration.log_temperature"] += d_log_temperature.sum(), d_log_temperature @ np.log1p(num_tokens)
         d_logits = d_scaled / temperature
-        gradients["stream.readout.weight"] += d_logits.T @ before
-        d_before = d_logits @ tensors["stream.readout.weight"]
+        inputs = zip(text_logits, before, d_logits, strict=True)
+        d_pairs = [self._in_stream_backward(*row, gradients) for row in inputs]
+        d_text_logits, d_before = (np.stack(arrays) for arrays in zip(*d_pairs, strict=True))
         d_after = np.concatenate([d_before[1:], np.zeros_like(d_before[:1])])  # nothing reads the last state
         d_u = _lstm_backward(tensors, "stream.lstm", stream, d_after, gradients)
         d_summary, d_classes = np.split(d_u, [self.config.summary_size], axis=1)
-        d_text_logits = d_logits + classes * (d_classes - (d_classes * classes).sum(axis=1, keepdims=True))
+        d_text_logits += classes * (d_classes - (d_classes * classes).sum(axis=1, keepdims=True))
         d_z = _affine_backward(tensors, "readout", z, d_text_logits, gradients)
         d_z += _affine_backward(tensors, "stream.summary", z, d_summary * (1 - summary**2), gradients)
         for ids, read, (d_last, d_maximum, d_mean) in zip(
@@ -141,6 +174,11 @@ class ReferenceNetwork:
             d_inputs = _lstm_backward(tensors, "word.lstm", read, d_hidden, gradients)
             np.add.at(gradients["word.embedding.weight"], list(ids), d_inputs)
         return loss, gradients
+
+
+def _larger(logits: Array) -> int:
+    """The class of the larger one of the negative and the positive logit."""
+    return 2 if logits[2] > logits[0] else 0
 
 
 def softmax(logits: Array) -> Array:

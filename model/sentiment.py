@@ -61,7 +61,11 @@ class Stream:
 
 
 class Sentiment:
-    """A loaded network. Safe to share by threads."""
+    """A loaded network. Safe to share by threads.
+
+    A result also says what the network does not know of its text: `language`, `known` (the share of the tokens that it
+    knows) and `understood`; where that is false, the label is not to be relied on.
+    """
 
     def __init__(self, engine: InferenceEngine) -> None:
         self.engine = engine

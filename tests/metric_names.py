@@ -14,7 +14,7 @@ def exposed_names() -> set[str]:
     """The name of every series on a worker's /metrics."""
     metrics = Metrics(["tweets"])
     metrics.lag("tweets", 0, 0)
-    metrics.model("default", "0123456789abcdef")
+    metrics.model("default", "0123456789abcdef", ["en"])
     families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
     return {sample.name for family in families for sample in family.samples}
 

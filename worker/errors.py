@@ -123,6 +123,7 @@ class Reason(StrEnum):
     EVENT_TOO_LARGE = "event_too_large"
     UNKNOWN_SCHEMA = "unknown_schema"
     SCHEMA_MISMATCH = "schema_mismatch"
+    NOT_UNDERSTOOD = "not_understood"
 
 
 class RecordError(Exception):

@@ -70,6 +70,11 @@ class Settings(ServerSettings):
         None, description="checkpoint folder, or the name of a packaged checkpoint (default, small)"
     )
     carry: bool = Field(True, description="carry a stream's state over to its next text")
+    not_understood: Literal["score", "neutral", "deadletter"] = Field(
+        "score",
+        description="what becomes of a text in another language or of unknown words: scored all the same, called "
+        "neutral, or made a dead letter; the last two leave state and mood of its stream as they were",
+    )
     threads: PositiveInt = Field(1, description="threads that score a batch of texts")
     precision: Literal["float32", "int8", "tf32", "bf16"] = Field(
         "float32",

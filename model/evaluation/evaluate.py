@@ -1,7 +1,7 @@
 """Accuracy and calibration of a checkpoint on labelled texts, measured with the engine that serves it, without torch.
 
 Every corpus is read with each text from an empty state; corpora with streams are also read with the state carried along
-each stream, and with the streams shuffled, as a control.
+each stream, and with the streams shuffled, as a control. Beside the corpora stand the turns: see `turns.py`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from model.data.corpora import (
     split_by_stream,
     split_by_time,
 )
+from model.evaluation.turns import Turn, measure_turns
 from model.inference.batch import Request
 from model.inference.devices import Device, Precision
 from model.inference.engine import InferenceEngine
@@ -68,6 +69,7 @@ class Evaluation:
     split_seed: int
     rows: tuple[Row, ...]
     rehearsal: Evaluation | None = None
+    turns: tuple[Turn, ...] = ()
 
     def row(self, corpus: str, mode: str = RESET) -> Row:
         """The row of a corpus and mode. Raises KeyError if it was not measured."""
@@ -119,13 +121,15 @@ def evaluate_checkpoint(
         split_seed=split_seed,
         rows=tuple(rows),
         rehearsal=_read_evaluation(metrics["rehearsal"]) if metrics.get("rehearsal") else None,
+        turns=measure_turns(engine),
     )
 
 
 def _read_evaluation(values: Mapping[str, Any]) -> Evaluation:
     """The evaluation that `to_dict` made `values` of."""
     rows = (Row(**row | {"confusion": tuple(map(tuple, row["confusion"]))}) for row in values["rows"])
-    return Evaluation(**{**values, "rows": tuple(rows), "rehearsal": None})
+    turns = (Turn(**turn) for turn in values.get("turns", ()))
+    return Evaluation(**{**values, "rows": tuple(rows), "rehearsal": None, "turns": tuple(turns)})
 
 
 def held_out_split(metrics: Mapping[str, Any]) -> tuple[float, int]:

@@ -20,8 +20,10 @@ from model.config import LABELS
 from model.inference.batch import Batch, Request
 from model.inference.devices import Device, Precision, check_device, make_network
 from model.inference.kernels.cpu import WordReadouts
+from model.inference.languages.identifier import NO_LANGUAGE, Language
 from model.inference.schedule import starts_of
 from model.inference.state import FloatArray, StreamState
+from model.inference.understanding import CHANCE, NotUnderstood
 from model.text.tokenizer import Tokenizer
 
 # Limits of one batch. Larger ones are no faster, and the limits bound the memory of a call.
@@ -49,27 +51,38 @@ class Result:
     probabilities: tuple[float, float, float]  # negative, neutral, positive; calibrated
     label: str
     score: float  # -1..1: positive minus negative
-    confidence: float  # probability of the label
+    confidence: float  # probability of the label; at most CHANCE where the text is not understood
     words: list[Word]  # at most three, the largest change first
     state: StreamState  # after this request
     reset: str | None  # "not_finite" if the given state was unusable and the stream restarted from an empty one
     num_tokens: int
     num_unknown: int
+    language: Language = NO_LANGUAGE  # of the text so far
+    known: float = 1.0  # share of the tokens of the text so far that the network knows
+    not_understood: NotUnderstood | None = None  # why the text so far is not to be relied on
+
+    @property
+    def understood(self) -> bool:
+        """Whether the result can be relied on."""
+        return self.not_understood is None
 
 
 class InferenceEngine:
     """Scores texts with a checkpoint. Safe to use from several threads; the kernels release the GIL."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the checkpoint have defaults
         self,
         checkpoint: Checkpoint,
         *,
         carry: bool = True,
+        skips_not_understood: bool = False,
         threads: int = 1,
         precision: Precision = "float32",
         device: Device = "cpu",
     ) -> None:
         self.name = checkpoint.name
+        self.understanding = checkpoint.understanding
+        self._skips_not_understood = skips_not_understood
         self.fingerprint = checkpoint.fingerprint_in(precision)
         self.config = checkpoint.config
         self._carry = carry
@@ -81,18 +94,20 @@ class InferenceEngine:
         )
 
     @classmethod
-    def load(
+    def load(  # noqa: PLR0913 - all have defaults
         cls,
         path: Path | None = None,
         *,
         carry: bool = True,
+        skips_not_understood: bool = False,
         threads: int = 1,
         precision: Precision = "float32",
         device: Device = "cpu",
     ) -> Self:
         """Load the checkpoint at `path`, or the packaged default.
 
-        carry: whether a stream's state affects its next text. threads: of the pass over a batch's tokens. precision: of
+        carry: whether a stream's state affects its next text. skips_not_understood: whether a text that is not
+        understood leaves its stream's state as it was. threads: of the pass over a batch's tokens. precision: of
         the word LSTM's weights; states of one precision cannot be read in another, because their fingerprints differ.
         device: where the word LSTM runs.
 
@@ -101,7 +116,14 @@ class InferenceEngine:
         """
         check_device(device, precision)
         checkpoint = load_checkpoint(path or DEFAULT_CHECKPOINT)
-        return cls(checkpoint, carry=carry, threads=threads, precision=precision, device=device)
+        return cls(
+            checkpoint,
+            carry=carry,
+            skips_not_understood=skips_not_understood,
+            threads=threads,
+            precision=precision,
+            device=device,
+        )
 
     def warm_up(self) -> None:
         """Compile every loop, so that the first request does not wait for it."""
@@ -122,7 +144,14 @@ class InferenceEngine:
         return results
 
     def _score_batch(self, requests: Sequence[Request], latest: dict[Hashable, StreamState]) -> list[Result]:
-        batch = Batch(requests, latest, self._tokenizer, self.config)
+        batch = Batch(
+            requests,
+            latest,
+            self._tokenizer,
+            self.config,
+            self.understanding,
+            skips_not_understood=self._skips_not_understood,
+        )
         readouts = self._network.read_words(batch.plan, batch.ids, batch.word_state())
         states = self._network.step_streams(batch.plan, readouts, batch.carried)
         addend = self._network.stream_logits(batch.plan, states)
@@ -131,8 +160,6 @@ class InferenceEngine:
         probabilities = self._network.probabilities(batch.plan, readouts, addend)
         words = self._words(batch, readouts, addend)
         after = _states_after(batch, readouts, states)
-        unknown = np.concatenate([[0], np.cumsum(batch.ids >= self._tokenizer.num_words)])
-        starts = batch.plan.token_starts
         columns = zip(
             map(tuple, probabilities.tolist()),
             probabilities.argmax(axis=1).tolist(),
@@ -140,12 +167,28 @@ class InferenceEngine:
             after,
             batch.resets,
             batch.num_tokens.tolist(),
-            (unknown[starts + batch.num_tokens] - unknown[starts]).tolist(),
+            batch.num_unknown.tolist(),
+            batch.languages,
+            batch.known,
+            batch.not_understood,
             strict=True,
         )
         scored = [
-            Result(p, LABELS[label], p[2] - p[0], p[label], found, state, reset, num_tokens, num_unknown)
-            for p, label, found, state, reset, num_tokens, num_unknown in columns
+            Result(
+                p,
+                LABELS[label],
+                p[2] - p[0],
+                p[label] if reason is None else min(p[label], CHANCE),
+                found,
+                state,
+                reset,
+                num_tokens,
+                num_unknown,
+                language,
+                known,
+                reason,
+            )
+            for p, label, found, state, reset, num_tokens, num_unknown, language, known, reason in columns
         ]
         return [scored[place] for place in np.argsort(batch.requests).tolist()]
 
@@ -182,7 +225,10 @@ def _states_after(batch: Batch, readouts: WordReadouts, states: FloatArray) -> l
     for place, (stream, at, final, pending) in enumerate(
         zip(batch.stream.tolist(), plan.state_after.tolist(), plan.final.tolist(), batch.pending_after, strict=True)
     ):
-        opened = None if final else readouts.state.get(readouts.row[place], pending)
+        opened = None
+        if not final:
+            unknown, beginning = batch.text_unknown[place], batch.beginnings[place]
+            opened = readouts.state.get(readouts.row[place], pending, unknown, beginning)
         after.append(StreamState(states[at].copy(), batch.states[stream].num_texts + num_texts[place], opened))
     return after
 

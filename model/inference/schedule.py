@@ -56,13 +56,14 @@ class Schedule:
     logits_before: IntArray  # index of the logits before its tokens
     logits_after: IntArray  # index of the logits after its tokens
     final: BoolArray  # whether the request ends its text
+    steps: BoolArray  # whether it ends a text that the stream LSTM reads
     state_before: IntArray  # index of the stream's state before the text
     state_starts: IntArray  # (streams,): index of the state that each stream came with
 
     @property
     def state_after(self) -> IntArray:
         """Index of the stream's state after each request."""
-        return self.state_before + self.final
+        return self.state_before + self.steps
 
     def inner_readouts(self) -> dict[int, IntArray]:
         """Position -> requests that are read out there, before the end of their row."""
@@ -71,16 +72,19 @@ class Schedule:
         return {int(position): inner[positions == position] for position in np.unique(positions)}
 
 
-def schedule(num_tokens: IntArray, final: BoolArray, first: BoolArray) -> Schedule:
+def schedule(num_tokens: IntArray, final: BoolArray, first: BoolArray, steps: BoolArray | None = None) -> Schedule:
     """Schedule requests that are ordered by stream. All arguments are (requests,).
 
     num_tokens: tokens of the request. final: whether it ends its text. first: whether it is its stream's first request.
+    steps: whether it ends a text that the stream LSTM reads; None: every text that ends.
     """
+    if steps is None:
+        steps = final
     begins_row = first | np.concatenate([[True], final[:-1]])
     row = np.cumsum(begins_row) - 1
     lengths = np.bincount(row, num_tokens).astype(np.intp)
     stream = np.cumsum(first) - 1
-    num_texts = np.bincount(stream, final).astype(np.intp)  # per stream: texts that end
+    num_texts = np.bincount(stream, steps).astype(np.intp)  # per stream: texts that its LSTM reads
     ends = np.cumsum(num_tokens)
     starts = ends - num_tokens
     total = int(ends[-1])
@@ -96,7 +100,8 @@ def schedule(num_tokens: IntArray, final: BoolArray, first: BoolArray) -> Schedu
         logits_before=np.where(position > num_tokens, starts - 1, total + row),
         logits_after=np.where(position > 0, ends - 1, total + row),
         final=final,
-        state_before=np.cumsum(final) - final + stream,
+        steps=steps,
+        state_before=np.cumsum(steps) - steps + stream,
         state_starts=starts_of(num_texts + 1),
     )
 

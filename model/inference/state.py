@@ -1,12 +1,15 @@
 """The state of a stream between two calls, and its encoding as bytes.
 
-The encoding, format 1, little-endian; K is the stream size and H the hidden size:
+The encoding, format 2, little-endian; K is the stream size and H the hidden size:
 
     u8 format, u8 whether a text is open, u16 K, u16 H, 8 bytes fingerprint, u64 number of texts,
     f32[2, K] hidden and cell of the stream LSTM;
-    for an open text: u32 number of tokens, u16 bytes of the pending chunk, the chunk in UTF-8,
+    for an open text: u32 number of tokens, u32 number of unknown tokens, u16 bytes of the pending chunk, u16 bytes of
+        the text's beginning, both in UTF-8,
         f32[3, H] hidden, cell and maximum of the word LSTM, f64[H] sum of its hidden states;
     u32 CRC-32 of all bytes before it
+
+Format 1 has neither the number of unknown tokens nor the beginning; they are read as 0 and as empty.
 """
 
 from __future__ import annotations
@@ -22,25 +25,32 @@ from numpy.typing import NDArray
 from model.config import ModelConfig
 from model.errors import StateError
 
-STATE_FORMAT = 1
+STATE_FORMAT = 2
+OLD_STATE_FORMAT = 1
 
 FloatArray = NDArray[np.float32]
 DoubleArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 _HEAD = struct.Struct("<BBHH8sQ")
-_OPEN = struct.Struct("<IH")
+_OPEN = struct.Struct("<IIHH")
+_OLD_OPEN = struct.Struct("<IH")
 _CRC = struct.Struct("<I")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenText:
-    """An unfinished text: the word LSTM's state after its tokens so far, and its unfinished chunk."""
+    """An unfinished text: the word LSTM's state after its tokens so far, and its unfinished chunk.
+
+    beginning: its first characters, at most identifier.MAX_CHARS, which its language is identified from.
+    """
 
     pending: str
     num_tokens: int
     words: FloatArray  # (3, hidden size): hidden, cell, elementwise maximum of the hidden states so far
     total: DoubleArray  # (hidden size,): sum of the hidden states; float64 keeps the mean of a long text exact
+    num_unknown: int = 0  # of the tokens
+    beginning: str = ""
 
     def is_finite(self) -> bool:
         """Whether all numbers are finite, so that the network can go on from here."""
@@ -89,7 +99,9 @@ class StreamState:
         ]
         if opened:
             pending = opened.pending.encode("utf-8", "surrogatepass")
-            fields += [_OPEN.pack(opened.num_tokens, len(pending)), pending]
+            beginning = opened.beginning.encode("utf-8", "surrogatepass")
+            lengths = _OPEN.pack(opened.num_tokens, opened.num_unknown, len(pending), len(beginning))
+            fields += [lengths, pending, beginning]
             fields += [opened.words.astype("<f4").tobytes(), opened.total.astype("<f8").tobytes()]
         body = b"".join(fields)
         return body + _CRC.pack(crc32(body))
@@ -97,8 +109,9 @@ class StreamState:
     @classmethod
     def from_bytes(cls, data: bytes, config: ModelConfig, fingerprint: str) -> Self:
         """Decode a state. Raises StateError if `data` has another format, network or size, or is damaged."""
-        if not data or data[0] != STATE_FORMAT:
-            raise StateError(f"state has format {data[0] if data else None}, this version reads {STATE_FORMAT}")
+        if not data or data[0] not in {OLD_STATE_FORMAT, STATE_FORMAT}:
+            found = data[0] if data else None
+            raise StateError(f"state has format {found}, this version reads {OLD_STATE_FORMAT} and {STATE_FORMAT}")
         if len(data) < _HEAD.size + _CRC.size:
             raise StateError(f"state has a size of {len(data)} bytes, less than its header")
         _, is_open, stream_size, hidden_size, maker, num_texts = _HEAD.unpack_from(data)
@@ -120,20 +133,35 @@ class StreamState:
 
 def _num_bytes(data: bytes, is_open: bool, stream_size: int, hidden_size: int) -> int:
     size = _HEAD.size + 2 * 4 * stream_size + _CRC.size
-    if not is_open or len(data) < size + _OPEN.size:
+    if not is_open or len(data) < size + _lengths(data).size:
         return size
-    _, pending_bytes = _OPEN.unpack_from(data, size - _CRC.size)
-    return size + _OPEN.size + int(pending_bytes) + (3 * 4 + 8) * hidden_size
+    _, _, pending_bytes, beginning_bytes = _open_lengths(data, size - _CRC.size)
+    return size + _lengths(data).size + pending_bytes + beginning_bytes + (3 * 4 + 8) * hidden_size
+
+
+def _lengths(data: bytes) -> struct.Struct:
+    return _OLD_OPEN if data[0] == OLD_STATE_FORMAT else _OPEN
+
+
+def _open_lengths(data: bytes, at: int) -> tuple[int, int, int, int]:
+    """The numbers of tokens and of unknown ones, and the bytes of the pending chunk and of the beginning."""
+    if data[0] == OLD_STATE_FORMAT:
+        num_tokens, pending_bytes = _OLD_OPEN.unpack_from(data, at)
+        return num_tokens, 0, pending_bytes, 0
+    num_tokens, num_unknown, pending_bytes, beginning_bytes = _OPEN.unpack_from(data, at)
+    return num_tokens, num_unknown, pending_bytes, beginning_bytes
 
 
 def _open_text_from(data: bytes, at: int, hidden_size: int) -> OpenText:
-    num_tokens, pending_bytes = _OPEN.unpack_from(data, at)
-    at += _OPEN.size
+    num_tokens, num_unknown, pending_bytes, beginning_bytes = _open_lengths(data, at)
+    at += _lengths(data).size
     pending = data[at : at + pending_bytes].decode("utf-8", "surrogatepass")
     at += pending_bytes
+    beginning = data[at : at + beginning_bytes].decode("utf-8", "surrogatepass")
+    at += beginning_bytes
     words = np.frombuffer(data, "<f4", 3 * hidden_size, at).astype(np.float32).reshape(3, hidden_size)
     total = np.frombuffer(data, "<f8", hidden_size, at + words.nbytes).astype(np.float64)
-    return OpenText(pending, num_tokens, words, total)
+    return OpenText(pending, num_tokens, words, total, num_unknown, beginning)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,9 +183,10 @@ class WordState:
         """Set the state of `row` to that of `opened`."""
         self.words[:, row], self.total[row], self.num_tokens[row] = opened.words, opened.total, opened.num_tokens
 
-    def get(self, row: int, pending: str) -> OpenText:
+    def get(self, row: int, pending: str, num_unknown: int, beginning: str) -> OpenText:
         """The state of `row`, copied so that it does not keep the batch in memory."""
-        return OpenText(pending, int(self.num_tokens[row]), self.words[:, row].copy(), self.total[row].copy())
+        words, total = self.words[:, row].copy(), self.total[row].copy()
+        return OpenText(pending, int(self.num_tokens[row]), words, total, num_unknown, beginning)
 
     def copy_rows(self, rows: IntArray, source: WordState, source_rows: IntArray) -> None:
         """Overwrite `rows` with `source_rows` of `source`."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from model.config import LABELS, ModelConfig, TrainConfig
 from model.evaluation.evaluate import NUM_BINS, Evaluation, Row
+from model.evaluation.turns import Turn
 
 _CARD = """# {name}
 
@@ -15,7 +16,8 @@ of its stream, an earlier text bears on the next. Fingerprint `{fingerprint}`.
 ## Network
 One-directional word LSTM, {sizes.hidden_size} cells over word vectors of {sizes.embedding_size}; readout of the last,
 highest and mean hidden state; a stream LSTM of {sizes.stream_size} cells that steps once a text. Vocabulary of
-{sizes.num_words:,} words, and {sizes.num_buckets:,} rows that unknown words share.
+{sizes.num_words:,} words, and {sizes.num_buckets:,} rows that unknown words share. The stream moves the logits of
+positive and negative by at most {sizes.stream_bound}, against each other, and decides neither for nor against neutral.
 
 ## Training
 1. A language model: the word LSTM learnt which word comes next, in {config.language_epochs} epochs over
@@ -45,6 +47,15 @@ network chooses between the two. Calibration error is over {num_bins} bins of co
 
 {confusions}
 {rehearsal}
+
+### Turns
+Own sentences (`model/evaluation/turn_texts.py`): 30 of one kind, then one of another. Turned: right alone, and wrong
+in the stream.
+
+| 30 texts | then one | texts | right alone | turned | labelled like the 30: alone | in the stream |
+|---|---|---|---|---|---|---|
+{turns}
+
 imdb: films held out of training, split by a hash of the film. sst2_dev, semeval_dev: the published development sets.
 airlines: the later tweets of a corpus in order of time, of which the network had seen the earlier.
 topics_2point, topics_5point: SemEval 2016 tweets by topic, published development topics, as two and as three classes.
@@ -84,6 +95,7 @@ def model_card(sizes: ModelConfig, config: TrainConfig, evaluation: Evaluation) 
         rows=_rows(evaluation.rows),
         confusions=_confusions(evaluation.rows),
         rehearsal=_rehearsal(evaluation.rehearsal) if evaluation.rehearsal else "",
+        turns="\n".join(map(_turn, evaluation.turns)),
     )
 
 
@@ -99,6 +111,11 @@ def _rows(rows: Iterable[Row]) -> str:
         f"| {row.calibration_error:.3f} |"
         for row in rows
     )
+
+
+def _turn(turn: Turn) -> str:
+    figures = turn.num_texts, turn.num_right, turn.num_turned, turn.num_like_before_alone, turn.num_like_before
+    return f"| {turn.before} | {turn.then} | " + " | ".join(map(str, figures)) + " |"
 
 
 def _confusions(rows: Iterable[Row]) -> str:

@@ -24,7 +24,7 @@ from model.config import ModelConfig, TrainConfig
 from model.data.corpora import Example
 from model.training.batches import ABSENT, EncodedTexts, Indices, pad, stream_sequences
 from model.training.fit import TrainingRun, corpus_loss, read_texts
-from model.training.torch_network import StreamNetwork, merge_cells
+from model.training.torch_network import StreamNetwork, add_to_logits, merge_cells
 from model.training_loop import TrainingLoop, constant
 
 SEQUENCES_PER_BATCH = 64
@@ -51,9 +51,9 @@ def fit_stream_cell(
     """Train NUM_CELLS stream cells, the rest of the network frozen, and merge them into one.
 
     The labels of `films` and `topics` are held back; of `other_films` only the labels count. The cells differ in their
-    initial weights, in the streams resampled for them and in the order of the sequences. The loss of their mean addend
-    is at most the mean of their losses, since cross-entropy is convex in the logits. `sizes` are those of each cell.
-    Returns the sizes of the network with the merged cell.
+    initial weights, in the streams resampled for them and in the order of the sequences. Before the bound, the
+    loss of their mean addend is at most the mean of their losses, since cross-entropy is convex in the logits. `sizes`
+    are those of each cell. Returns the sizes of the network with the merged cell.
     """
     held_films, held_topics = (_read(run, texts) for texts in (films, topics))
     cells = []
@@ -105,7 +105,7 @@ def _fit_cell(run: TrainingRun, number: int, sizes: ModelConfig, read: ReadTexts
         padded, inside = batch
         addend = cell(read.z[padded], read.logits[padded])[inside]
         rows = padded[inside]
-        return corpus_loss(read.logits[rows] + addend, texts, rows)
+        return corpus_loss(add_to_logits(read.logits[rows], addend, sizes.stream_bound), texts, rows)
 
     task = run.progress.add_task(f"stream cell {number + 1} of {NUM_CELLS}, epochs", total=config.stream_epochs)
     for epoch in range(config.stream_epochs):

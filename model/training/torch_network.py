@@ -51,7 +51,7 @@ class StreamNetwork(nn.Module):
         nn.init.zeros_(self.readout.weight)  # starts as the text network alone, and adds nothing to untrained classes
 
     def forward(self, z: Tensor, text_logits: Tensor) -> Tensor:
-        """(streams, texts, 3 hidden) and (streams, texts, classes) -> (streams, texts, classes).
+        """(streams, texts, 3 hidden) and (streams, texts, classes) -> (streams, texts, classes), not yet bounded.
 
         A text's addend is read from the state before it, so it is zero for the first text of a stream.
         """
@@ -60,6 +60,17 @@ class StreamNetwork(nn.Module):
         before = torch.cat([torch.zeros_like(h[:, :1]), h[:, :-1]], dim=1)
         addend: Tensor = self.readout(before)
         return addend
+
+
+def add_to_logits(logits: Tensor, addend: Tensor, bound: float | None) -> Tensor:
+    """The logits (texts, classes) of texts in their streams, as `model/inference/bound.py` says. addend: x there."""
+    if bound is None:
+        return logits + addend
+    negative, _, positive = (bound * torch.tanh((addend - addend.mean(dim=1, keepdim=True)) / bound)).unbind(dim=1)
+    tilt = (positive - negative) / 2
+    moved = logits + torch.stack([-tilt, torch.zeros_like(tilt), tilt], dim=1)
+    follows = moved[:, ::2].amax(dim=1) - logits[:, ::2].amax(dim=1)
+    return moved + torch.stack([torch.zeros_like(follows), follows, torch.zeros_like(follows)], dim=1)
 
 
 def merge_cells(cells: Sequence[StreamNetwork]) -> dict[str, Tensor]:

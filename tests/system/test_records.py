@@ -30,6 +30,7 @@ UNSEEN = {
     Reason.EVENT_TOO_LARGE,
     Reason.UNKNOWN_SCHEMA,
     Reason.SCHEMA_MISMATCH,
+    Reason.NOT_UNDERSTOOD,
 }
 
 

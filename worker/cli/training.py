@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +18,7 @@ from worker.errors import SettingsError
 from worker.settings import Settings
 
 if TYPE_CHECKING:
-    from model import Baseline, Evaluation, Outcome
+    from model import Baseline, Evaluation, Outcome, Turn
 
 commands = typer.Typer()
 _PANEL = "The network"
@@ -115,6 +116,7 @@ def evaluate(
         print(json.dumps(evaluation.to_dict()))
     else:
         Console().print(_table(evaluation))
+        Console().print(_turns_table(evaluation.turns))
         if not evaluation.dev_share:
             print(_film_note(evaluation.rehearsal))
 
@@ -188,6 +190,16 @@ def _table(evaluation: Evaluation) -> Table:
     for row in evaluation.rows:
         figures = f"{row.accuracy:.2%}", f"{row.macro_recall:.4f}", f"{row.calibration_error:.4f}"
         table.add_row(row.corpus, row.mode, f"{row.num_texts:,}", *figures)
+    return table
+
+
+def _turns_table(turns: Sequence[Turn]) -> Table:
+    table = Table("30 texts", "then one", title="Own sentences: 30 texts of one kind, then one of another")
+    for heading in ("texts", "right alone", "turned by the stream", "labelled like the 30 alone", "in the stream"):
+        table.add_column(heading, justify="right")
+    for turn in turns:
+        counts = turn.num_texts, turn.num_right, turn.num_turned, turn.num_like_before_alone, turn.num_like_before
+        table.add_row(turn.before, turn.then, *map(str, counts))
     return table
 
 

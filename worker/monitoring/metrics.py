@@ -12,7 +12,7 @@ from typing import Final, Literal, Protocol, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
-from model import LABELS
+from model import LABELS, Language, NotUnderstood
 from worker.errors import Reason
 from worker.monitoring.histogram import BatchHistogram
 from worker.records.types import Fallback, ResetReason
@@ -43,6 +43,10 @@ class Scored(Protocol):
     def num_tokens(self) -> int: ...  # noqa: D102
     @property
     def num_unknown(self) -> int: ...  # noqa: D102
+    @property
+    def language(self) -> Language: ...  # noqa: D102
+    @property
+    def not_understood(self) -> NotUnderstood | None: ...  # noqa: D102
 
 
 class Metrics:
@@ -83,6 +87,13 @@ class Metrics:
         self._fallbacks = self._counter(
             "fallbacks", "Fields of scored records that could not be used, by what stands in.", "fallback", Fallback
         )
+        self._not_understood = self._counter(
+            "not_understood",
+            "Events whose text the network does not understand, by reason.",
+            "reason",
+            get_args(NotUnderstood),
+        )
+        self._languages = self._counter("languages", "Sentiment events committed, by the text's language.", "language")
         self._shifts = self._counter("shifts", "Mood shifts committed.")
         self._end_to_end = self._batch_histogram(
             "end_to_end_seconds", "Time from a record's timestamp in Kafka to its committed event.", _END_TO_END_S
@@ -164,6 +175,11 @@ class Metrics:
         self._records.labels(topic, "scored").inc(len(results))
         for label, count in Tally([result.label for result in results]).items():
             self._events.labels(label).inc(count)
+        for language, count in Tally([result.language.code for result in results]).items():
+            self._languages.labels(language).inc(count)
+        for reason, count in Tally([result.not_understood for result in results]).items():
+            if reason is not None:
+                self._not_understood.labels(reason).inc(count)
         self._scores.observe([result.score for result in results])
         self._confidences.observe([result.confidence for result in results])
         self._unknown.observe([result.num_unknown / max(result.num_tokens, 1) for result in results])
@@ -266,6 +282,6 @@ class Metrics:
         """The current answer of /ready."""
         self._ready.set(ready)
 
-    def model(self, name: str, fingerprint: str) -> None:
-        """The checkpoint in use."""
-        self._model.info({"name": name, "fingerprint": fingerprint})
+    def model(self, name: str, fingerprint: str, languages: Iterable[str]) -> None:
+        """The checkpoint in use, and the languages that it reads."""
+        self._model.info({"name": name, "fingerprint": fingerprint, "languages": ",".join(languages)})

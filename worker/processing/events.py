@@ -16,6 +16,7 @@ from worker.records.headers import (
 )
 from worker.records.outputs import OutputEncoder
 from worker.records.types import (
+    EventLanguage,
     EventModel,
     EventMood,
     EventState,
@@ -69,6 +70,9 @@ class EventWriter:
             final=text.final,
             latency_ms=round(age_ms(record.timestamp, now_ms), 3),
             fallbacks=text.fallbacks,
+            language=EventLanguage(*result.language),
+            known=result.known,
+            understood=result.understood,
         )
 
     def publish_event(self, event: SentimentEvent) -> OutputRecord:

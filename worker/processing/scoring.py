@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from msgspec import structs
+
 from model import InferenceEngine, Request, Result
 from worker.errors import Reason, RecordError
+from worker.network import resolve_not_understood
 from worker.ownership.partition import Partition
 from worker.processing.events import EventWriter
 from worker.processing.slices import Item, Slice
@@ -24,6 +27,7 @@ class Scorer:
     """Decodes records, plans and does the scoring, and turns results into entries and outputs."""
 
     def __init__(self, settings: Settings, engine: InferenceEngine) -> None:
+        self._settings = settings
         self._engine = engine
         self._codec = Codec(settings)
         self._tracker = MoodTracker(settings)
@@ -120,6 +124,8 @@ class Scorer:
     def conclude(self, work: Slice, now_ms: float) -> None:
         """Fill `changed` and `outputs` from the items' results, in offset order."""
         for item in work.items:
+            if item.text is not None and item.result is not None:
+                self._resolve(work, item, item.text, item.result)
             if item.error is not None:
                 if item.starts_empty:
                     work.changed[item.stream] = None
@@ -130,11 +136,24 @@ class Scorer:
             elif item.text is not None and item.result is not None:
                 work.changed[item.stream] = self._advance(work, item, item.text, item.result, now_ms)
 
+    def _resolve(self, work: Slice, item: Item, text: InputText, result: Result) -> None:
+        """What becomes of `result` under the setting `not_understood`: the item's result, or its error.
+
+        A dead letter leaves its stream as it was, without the pieces of its text that came before.
+        """
+        try:
+            item.result = resolve_not_understood(self._settings, result, final=text.final)
+        except RecordError as error:
+            item.error, item.result = error, None
+            before = _entry_before(work, item)
+            if before is not None and before.state.open_text is not None:
+                work.changed[item.stream] = structs.replace(before, state=result.state)
+
     def _advance(self, work: Slice, item: Item, text: InputText, result: Result, now_ms: float) -> StreamEntry:
         """The stream's entry after `item`, whose event and shift go to the outputs unless it is replayed."""
         before = _entry_before(work, item)
         mood, shift = before.mood if before else None, None
-        if text.final:
+        if text.final and (result.understood or self._settings.not_understood == "score"):
             mood, shift = self._tracker.update(mood, result.score, text.time_ms)
         entry = StreamEntry(
             state=result.state,

@@ -146,10 +146,19 @@ class EventModel(Struct, frozen=True, gc=False):
     fingerprint: str
 
 
+class EventLanguage(Struct, frozen=True, gc=False):
+    """The language of the text: its ISO 639-1 code, `und` where nothing tells it, and the confidence in that."""
+
+    code: str
+    confidence: UnitInterval
+
+
 class SentimentEvent(Struct, frozen=True, gc=False, omit_defaults=True):
     """The sentiment of one input record. `id` is topic-partition-offset, so a record always gives the same id.
 
-    fallbacks: what stands in for fields of the record that could not be used; left out where there are none.
+    fallbacks: what stands in for fields of the record that could not be used; left out where there are none. language,
+    known (the share of the text's tokens that the network knows) and understood (false: do not rely on the label) are
+    of the text so far; an event of before 0.2 has none of the three.
     """
 
     id: str
@@ -167,6 +176,9 @@ class SentimentEvent(Struct, frozen=True, gc=False, omit_defaults=True):
     final: bool
     latency_ms: float
     fallbacks: tuple[Fallback, ...] = ()
+    language: EventLanguage | None = None
+    known: UnitInterval | None = None
+    understood: bool | None = None
 
 
 class ShiftEvidence(Struct, frozen=True, gc=False):

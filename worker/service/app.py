@@ -50,7 +50,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     """
     engine = load_engine(settings)
     metrics = Metrics(settings.topics)
-    metrics.model(engine.name, engine.fingerprint)
+    metrics.model(engine.name, engine.fingerprint, engine.understanding.languages)
     health = Health(settings, metrics)
     server = HealthServer(settings, health, metrics)
     crash_points = CrashPoints(settings.crash_at)

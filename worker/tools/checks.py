@@ -95,4 +95,5 @@ def _check_redis(settings: Settings) -> str:
 
 def _check_checkpoint(settings: Settings) -> str:
     engine = load_engine(settings)
-    return f"{engine.name}, fingerprint {engine.fingerprint}"
+    languages = ", ".join(engine.understanding.languages)
+    return f"{engine.name}, fingerprint {engine.fingerprint}, reads {languages}"

@@ -18,8 +18,9 @@ from msgspec import Struct
 
 from model import InferenceEngine, Request, Result, StreamState
 from worker.errors import InputFileError, Reason, RecordError
+from worker.network import resolve_not_understood
 from worker.records.codec import Codec
-from worker.records.types import EventWord, Probabilities, Skipped
+from worker.records.types import EventLanguage, EventWord, Probabilities, Skipped
 from worker.settings import Settings
 
 READ_BYTES: Final = 1 << 18
@@ -42,7 +43,10 @@ class Readable(Protocol):
 
 
 class ScoredLine(Struct, frozen=True, gc=False):
-    """The sentiment of one line. `id` is the record's id or else the line number; `stream` is None if it names none."""
+    """The sentiment of one line. `id` is the record's id or else the line number; `stream` is None if it names none.
+
+    language, known and understood: as in an event.
+    """
 
     id: str
     stream: str | None
@@ -50,6 +54,9 @@ class ScoredLine(Struct, frozen=True, gc=False):
     score: float
     probabilities: Probabilities
     words: list[EventWord]
+    language: EventLanguage
+    known: float
+    understood: bool
 
 
 class RefusedLine(Struct, frozen=True, gc=False):
@@ -83,6 +90,7 @@ class LineScorer:
     """Scores lines in batches. Between batches it keeps only the states of the streams, about 1 KB each."""
 
     def __init__(self, settings: Settings, engine: InferenceEngine) -> None:
+        self._settings = settings
         self._codec = Codec(settings)
         self._engine = engine
         self._carry = settings.carry
@@ -98,9 +106,16 @@ class LineScorer:
         results = self._engine.score([line.request for line in planned])
         for line, result in zip(planned, results, strict=True):
             self._keep(line.request.stream, result.state)
-        self.num_refused += len(plan) - len(planned)
-        scored = (_scored(line, result) for line, result in zip(planned, results, strict=True))
-        return [next(scored) if isinstance(line, _Planned) else line for line in plan]
+        scored = (self._answer(line, result) for line, result in zip(planned, results, strict=True))
+        answers = [next(scored) if isinstance(line, _Planned) else line for line in plan]
+        self.num_refused += sum(isinstance(answer, RefusedLine) for answer in answers)
+        return answers
+
+    def _answer(self, line: _Planned, result: Result) -> ScoredLine | RefusedLine:
+        try:
+            return _scored(line, resolve_not_understood(self._settings, result, final=line.request.final))
+        except RecordError as error:
+            return RefusedLine(line.id, f"{error.reason}: {error}")
 
     def _plan(self, line: bytes) -> _Planned | RefusedLine:
         self.num_lines += 1
@@ -151,6 +166,9 @@ def _scored(line: _Planned, result: Result) -> ScoredLine:
         result.score,
         Probabilities(*result.probabilities),
         [EventWord(word.word, word.start, word.end, word.change) for word in result.words],
+        EventLanguage(*result.language),
+        result.known,
+        result.understood,
     )
 
 

@@ -199,6 +199,7 @@ _NOT_SIMULATED = {
     Reason.EVENT_TOO_LARGE,
     Reason.UNKNOWN_SCHEMA,
     Reason.SCHEMA_MISMATCH,
+    Reason.NOT_UNDERSTOOD,
 }
 POISONS = tuple(reason for reason in Reason if reason not in _NOT_SIMULATED)
 

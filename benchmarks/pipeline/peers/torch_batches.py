@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from model import LABELS
 from model.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from model.text.tokenizer import Tokenizer
-from model.training.torch_network import SentimentNetwork
+from model.training.torch_network import SentimentNetwork, add_to_logits
 from worker.settings import Settings, load_settings
 
 MAX_BATCH = 256
@@ -46,6 +46,7 @@ class TorchScorer:
         )
         self._network = SentimentNetwork(checkpoint.config).eval()
         self._network.load_tensors(checkpoint.weights)
+        self._stream_bound = checkpoint.config.stream_bound
         self._empty = np.zeros((2, checkpoint.config.stream_size), np.float32)
 
     @torch.inference_mode()
@@ -71,7 +72,7 @@ class TorchScorer:
             seen[name] += 1
         for indices in rounds:
             h, c = torch.stack([carried[streams[index]] for index in indices]).unbind(1)
-            logits[indices] += stream_cell.readout(h)
+            logits[indices] = add_to_logits(logits[indices], stream_cell.readout(h), self._stream_bound)
             _, (h, c) = stream_cell.lstm(u[indices][:, None], (h[None].contiguous(), c[None].contiguous()))
             after = torch.stack([h[0], c[0]], dim=1)
             carried.update((streams[index], state) for index, state in zip(indices, after, strict=True))

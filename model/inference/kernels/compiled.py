@@ -14,7 +14,7 @@ import model.processor  # noqa: F401 - before anything is compiled
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-_SOURCES = sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
+_SOURCES = sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).digest()
 
 _OPTIONS: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
 
@@ -48,7 +48,8 @@ def compiled(function: _Function) -> _Function:
     dispatcher = numba.njit(cache=True, nogil=True, **_OPTIONS)(function)
     # numba invalidates a cached function only when its own file changes. The compiled code also contains functions of
     # the other files, so a change in any of them has to invalidate it.
-    dispatcher._cache._cache_file._source_stamp = _SOURCES
+    own = Path(function.__code__.co_filename).read_bytes()
+    dispatcher._cache._cache_file._source_stamp = sha256(_SOURCES + own).hexdigest()
     return cast(_Function, dispatcher)
 
 

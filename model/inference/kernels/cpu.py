@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.config import NUM_CLASSES, NUM_GATES, NUM_POOLED, ModelConfig
+from model.inference.bound import add_to_logits, bound_addend
 from model.inference.calibration import temperatures
 from model.inference.kernels import gates, passes
 from model.inference.kernels.instruction_sets import GROUP
@@ -71,6 +72,7 @@ class CpuNetwork:
         )
         self._stream_recurrence = pack(_halve_sigmoids(weights["stream.lstm.weight_hh"].T), np.dtype(np.float32))
         self._stream_readout = np.ascontiguousarray(weights["stream.readout.weight"].T)
+        self._stream_bound = config.stream_bound
         self._log_temperature = weights["calibration.log_temperature"]
 
     def read_words(self, plan: Schedule, ids: IntArray, state: WordState) -> WordReadouts:
@@ -145,7 +147,7 @@ class CpuNetwork:
 
     def step_streams(self, plan: Schedule, readouts: WordReadouts, carried: FloatArray) -> FloatArray:
         """Run the stream LSTM from `carried` (streams, 2, K); return (states, 2, K), ordered as in `Schedule`."""
-        texts = np.flatnonzero(plan.final)
+        texts = np.flatnonzero(plan.steps)
         states = np.empty((len(carried) + len(texts), *carried.shape[1:]), np.float32)
         states[plan.state_starts] = carried
         summary = self._summarise(readouts, texts)
@@ -171,15 +173,13 @@ class CpuNetwork:
         return summary
 
     def stream_logits(self, plan: Schedule, states: FloatArray) -> FloatArray:
-        """(requests, 3): the contribution of the stream's state before a text to the text's logits."""
-        logits: FloatArray = affine(
-            states[plan.state_before, 0], self._stream_readout, np.zeros(NUM_CLASSES, np.float32)
-        )
-        return logits
+        """(requests, 3): what the stream's state before a text adds to the text's logits (`bound.py`)."""
+        addend = affine(states[plan.state_before, 0], self._stream_readout, np.zeros(NUM_CLASSES, np.float32))
+        return bound_addend(addend, self._stream_bound).astype(np.float32, copy=False)
 
     def probabilities(self, plan: Schedule, readouts: WordReadouts, addend: FloatArray) -> DoubleArray:
         """(requests, 3): calibrated class probabilities after each request. `addend`: from `stream_logits`."""
-        logits = readouts.logits[plan.logits_after] + addend
+        logits = add_to_logits(readouts.logits[plan.logits_after], addend, self._stream_bound)
         return softmax(logits / temperatures(self._log_temperature, readouts.num_tokens)[:, None])
 
     def top_changes(
@@ -197,6 +197,7 @@ class CpuNetwork:
             plan.logits_before,
             plan.token_starts,
             addend,
+            self._stream_bound is not None,
             temperatures(self._log_temperature, readouts.num_tokens),
             chunk_tokens,
             chunk_starts,

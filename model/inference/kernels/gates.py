@@ -170,6 +170,7 @@ def word_changes(
     before: IntArray,
     starts: IntArray,
     addend: FloatArray,
+    is_bounded: bool,
     temperatures: NDArray[np.float64],
     chunk_tokens: IntArray,
     chunk_starts: IntArray,
@@ -179,30 +180,32 @@ def word_changes(
     """Find the chunks that changed the running score of each request most, the largest change first.
 
     logits (tokens + rows, 3): of the text alone, after each token; logits[before] are those before a request's first
-    token. before, starts (requests,): index of those logits, and of the first token. addend (requests, 3): the stream's
-    contribution. temperatures (requests,). chunk_tokens (chunks,): tokens of each chunk. chunk_starts (requests + 1,):
-    first chunk of each request. Output: top (requests, n), the chunk numbers, -1 for none; changes (requests, n).
+    token. before, starts (requests,): index of those logits, and of the first token. addend (requests, 3): what the
+    stream adds, and is_bounded whether the neutral logit follows it (`bound.py`). temperatures (requests,).
+    chunk_tokens (chunks,): tokens of each chunk. chunk_starts (requests + 1,): first chunk of each request. Output: top
+    (requests, n), the chunk numbers, -1 for none; changes (requests, n).
     """
     for i in range(top.shape[0]):
         top[i] = -1
         changes[i] = 0
-        score = _score(logits[before[i]], addend[i], temperatures[i])
+        score = _score(logits[before[i]], addend[i], is_bounded, temperatures[i])
         at = starts[i]
         for chunk in range(chunk_starts[i], chunk_starts[i + 1]):
             if chunk_tokens[chunk] == 0:
                 continue
             at += chunk_tokens[chunk]
-            new_score = _score(logits[at - 1], addend[i], temperatures[i])
+            new_score = _score(logits[at - 1], addend[i], is_bounded, temperatures[i])
             _insert(top[i], changes[i], chunk - chunk_starts[i], new_score - score)
             score = new_score
 
 
 @compiled
-def _score(logits: Any, addend: Any, temperature: Any) -> Any:
+def _score(logits: Any, addend: Any, is_bounded: Any, temperature: Any) -> Any:
     """The probability of the last class minus that of the first."""
-    a = (logits[0] + addend[0]) / temperature
-    b = (logits[1] + addend[1]) / temperature
-    c = (logits[2] + addend[2]) / temperature
+    a, b, c = logits[0] + addend[0], logits[1] + addend[1], logits[2] + addend[2]
+    if is_bounded:
+        b += max(a, c) - max(logits[0], logits[2])
+    a, b, c = a / temperature, b / temperature, c / temperature
     highest = max(a, b, c)
     a, b, c = np.exp(a - highest), np.exp(b - highest), np.exp(c - highest)
     return (c - a) / (a + b + c)

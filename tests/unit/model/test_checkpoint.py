@@ -136,13 +136,14 @@ def _flip_a_bit(folder: Path) -> None:
         (_flip_a_bit, "weights.safetensors: its SHA-256"),
         (_replace_as_if_right("weights.safetensors", b"no tensors"), "header"),
         (_replace_as_if_right("vocabulary.txt", b"\xff"), "codec can't decode"),
-        (_edit_config(format=3), "config.json: format 3, this version reads formats 1 and 2"),
+        (_edit_config(format=4), "config.json: format 4, this version reads formats 1 to 3"),
         (_edit_config(tokenizer=9), "config.json: made for tokenizer 9"),
         (_edit_config(normalisation=9), "config.json: made for normalisation 9"),
         (_edit_config(model=None), "config.json: has no sizes"),
         (_edit_config(model={}), "config.json: embedding_size is missing"),
         (_edit_config(model=CONFIG.to_dict() | {"layers": 2}), "config.json: layers is unknown"),
         (_edit_config(model=CONFIG.to_dict() | {"hidden_size": 0}), "config.json: hidden_size must be"),
+        (_edit_config(model=CONFIG.to_dict() | {"stream_bound": 0}), "config.json: stream_bound must be"),
         (_edit_config(model=CONFIG.to_dict() | {"hidden_size": 13}), r"word.lstm.bias has shape \(48,\)"),
         (_edit_config(model=CONFIG.to_dict() | {"num_words": 3}), "vocabulary.txt: has .* words, the sizes say 3"),
         (_edit_config(sha256=None), "weights.safetensors: its SHA-256"),
@@ -155,6 +156,17 @@ def test_a_damaged_checkpoint_is_refused_with_its_reason(
     damage(folder)
     with pytest.raises(CheckpointError, match=reason):
         InferenceEngine.load(folder)
+
+
+def test_a_checkpoint_of_format_2_has_a_stream_without_bound_and_another_fingerprint(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "a")
+    bounded = load_checkpoint(folder)
+    _edit_config(format=2, model={name: size for name, size in CONFIG.to_dict().items() if name != "stream_bound"})(
+        folder
+    )
+    loaded = load_checkpoint(folder)
+    assert (bounded.config.stream_bound, loaded.config.stream_bound) == (CONFIG.stream_bound, None)
+    assert loaded.fingerprint != bounded.fingerprint
 
 
 def test_a_checkpoint_of_format_1_has_one_temperature_for_texts_of_any_length(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,8 +47,11 @@ def test_every_name_that_is_exported_exists() -> None:
         ({"num_words": 0, "hidden_size": -1}, "num_words must be .*; hidden_size must be"),
         ({"num_words": True}, "num_words must be"),
         ({"num_words": 2.0}, "num_words must be"),
+        ({"stream_bound": 0.0}, "stream_bound must be"),
+        ({"stream_bound": float("inf")}, "stream_bound must be"),
+        ({"stream_bound": True}, "stream_bound must be"),
     ],
 )
-def test_one_error_lists_all_invalid_sizes(values: dict[str, int], problems: str) -> None:
+def test_one_error_lists_all_invalid_sizes(values: dict[str, Any], problems: str) -> None:
     with pytest.raises(model.ConfigError, match=problems):
         model.ModelConfig(**values)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from model import ReferenceNetwork, StreamState
+from model.checkpoint import load_checkpoint
 from tests.unit.model.conftest import CONFIG
 
 TEXTS = [[6, 7, 8, 33, 9], [10], [11, 12, 12, 13]]
@@ -29,6 +33,23 @@ def test_a_gradient_is_the_slope_of_the_loss(reference: ReferenceNetwork, name: 
             losses.append(reference.loss(TEXTS, CLASSES))
         tensor[at] = value
         assert gradients[name][at] == pytest.approx((losses[0] - losses[1]) / (2 * STEP), rel=1e-4, abs=1e-8)
+
+
+@pytest.mark.parametrize("bound", [None, 0.2, 1.5])
+def test_the_gradients_through_the_stream_hold_for_any_bound(checkpoint: Path, bound: float | None) -> None:
+    loaded = load_checkpoint(checkpoint)
+    reference = ReferenceNetwork(replace(loaded, config=replace(loaded.config, stream_bound=bound)))
+    _, gradients = reference.loss_and_gradients(TEXTS, CLASSES)
+    for name in ("stream.readout.weight", "stream.lstm.bias", "readout.bias", "word.lstm.bias"):
+        tensor = reference.tensors[name]
+        for place in np.ndindex(tensor.shape):
+            value = tensor[place]
+            losses = []
+            for moved in (value + STEP, value - STEP):
+                tensor[place] = moved
+                losses.append(reference.loss(TEXTS, CLASSES))
+            tensor[place] = value
+            assert gradients[name][place] == pytest.approx((losses[0] - losses[1]) / (2 * STEP), rel=1e-4, abs=1e-8)
 
 
 def test_rows_of_the_embedding_that_were_not_read_have_no_gradient(reference: ReferenceNetwork) -> None:

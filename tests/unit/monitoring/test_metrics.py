@@ -10,6 +10,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from model import Language, NotUnderstood
 from worker.errors import Reason
 from worker.monitoring.histogram import BatchHistogram
 from worker.monitoring.metrics import Metrics, Outcome
@@ -45,7 +46,8 @@ PROMISED = {
     "sentiment_confidence_count": set(),
     "sentiment_rebalances_total": set(),
     "sentiment_score_bucket": {"le"},
-    "sentiment_model_info": {"name", "fingerprint"},
+    "sentiment_model_info": {"name", "fingerprint", "languages"},
+    "sentiment_not_understood_total": {"reason"},
     "sentiment_owned_partitions": set(),
     "sentiment_last_progress_timestamp_seconds": set(),
     "sentiment_ready": set(),
@@ -59,6 +61,8 @@ class Result(NamedTuple):
     num_tokens: int = 10
     num_unknown: int = 0
     confidence: float = 0.9
+    language: Language = Language("en", 0.9)
+    not_understood: NotUnderstood | None = None
 
 
 @pytest.fixture
@@ -71,7 +75,7 @@ def value(metrics, name, **labels):
 
 
 def test_every_documented_metric_is_exposed_with_its_labels(metrics):
-    metrics.model("default", "0123456789abcdef")
+    metrics.model("default", "0123456789abcdef", ["de", "en"])
     metrics.lag("tweets", 0, 0)
     samples = [sample for family in parse(generate_latest(metrics.registry).decode()) for sample in family.samples]
     labels = {sample.name: set(sample.labels) for sample in samples}
@@ -114,6 +118,15 @@ def test_a_committed_batch_is_counted_by_topic_label_score_and_latency(metrics):
     assert value(metrics, "sentiment_unknown_token_ratio_sum") == 0.25
     assert value(metrics, "sentiment_confidence_bucket", le="0.8") == 0
     assert value(metrics, "sentiment_confidence_bucket", le="0.9") == 3
+
+
+def test_events_are_counted_by_language_and_those_not_understood_by_reason(metrics):
+    other = Result("neutral", 0.1, language=Language("de", 0.9), not_understood="language")
+    metrics.committed("reviews", [Result("positive", 0.9), other, other], [])
+    assert value(metrics, "sentiment_languages_total", language="en") == 1
+    assert value(metrics, "sentiment_languages_total", language="de") == 2
+    assert value(metrics, "sentiment_not_understood_total", reason="language") == 2
+    assert value(metrics, "sentiment_not_understood_total", reason="unknown_tokens") == 0
 
 
 def test_a_dead_letter_is_counted_as_a_record_and_by_its_reason(metrics):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -15,13 +16,18 @@ from worker.errors import DependencyError
 from worker.records.codec import encode
 from worker.records.headers import EventHeaders
 from worker.records.outputs import OutputEncoder, output_reader
-from worker.records.types import EventState, Fallback, SentimentEvent, ShiftEvent
+from worker.records.schemas import make_schema
+from worker.records.schemas.avro_schemas import make_avro_schema
+from worker.records.schemas.proto_schemas import make_proto_schema
+from worker.records.types import EventLanguage, EventState, Fallback, SentimentEvent, ShiftEvent
 from worker.settings import Settings, load_settings
 
 EVENTS = (
     new_event(),
     new_event(state=EventState(1, "expired"), words=[], stream="caf\u00e9 \U0001f600"),
     new_event(fallbacks=(Fallback.TIME_ABSURD, Fallback.ID_IGNORED), final=False),
+    new_event(language=EventLanguage("de", 0.75), known=1.0, understood=True),
+    new_event(language=EventLanguage("und", 0.0), known=0.0, understood=False),
     new_shift(),
 )
 KINDS = {"avro": "AVRO", "protobuf": "PROTOBUF", "json-schema": "JSON"}
@@ -91,3 +97,33 @@ def test_the_content_type_says_the_format(registry: FakeRegistry, output_format:
 def test_the_registered_json_schema_is_the_published_one(registry: FakeRegistry) -> None:
     OutputEncoder(settings_of(registry, "json-schema")).register()
     assert json.loads(registry.text_of(1))["title"] == "event"
+
+
+NEW_FIELDS = ("language", "known", "understood")  # of 0.2
+
+
+def test_readers_of_the_avro_schema_before_and_after_the_new_fields_read_each_others_events() -> None:
+    fastavro = pytest.importorskip("fastavro")
+    new = json.loads(make_avro_schema(SentimentEvent))
+    old = new | {"fields": [field for field in new["fields"] if field["name"] not in NEW_FIELDS]}
+    new, old = fastavro.parse_schema(new), fastavro.parse_schema(old)
+    event = msgspec.to_builtins(new_event(language=EventLanguage("de", 0.5), known=0.25, understood=False))
+    for writer, reader in ((new, old), (old, new)):
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, writer, event)
+        found = fastavro.schemaless_reader(io.BytesIO(out.getvalue()), writer, reader)
+        assert found["score"] == event["score"]
+        assert [found.get(name) for name in NEW_FIELDS] == [None] * 3
+
+
+def test_the_new_fields_are_the_last_of_the_protobuf_message_and_not_required_in_the_json_schema() -> None:
+    message = make_proto_schema(SentimentEvent).split("message SentimentEvent {")[1].split("}")[0]
+    *_, language, known, understood = message.strip().splitlines()
+    assert [language.split()[-3:], known.split()[-3:], understood.split()[-3:]] == [
+        ["language", "=", "16;"],
+        ["known", "=", "17;"],
+        ["understood", "=", "18;"],
+    ]
+    schema = make_schema("event")["$defs"]["SentimentEvent"]
+    assert not {*NEW_FIELDS} & {*schema["required"]}
+    assert [schema["properties"][name]["default"] for name in NEW_FIELDS] == [None] * 3

@@ -89,7 +89,8 @@ def test_every_line_has_its_answer_in_order(make_scorer: Callable[..., LineScore
 def test_an_answer_is_a_json_line_with_offsets_into_the_text(make_scorer: Callable[..., LineScorer]) -> None:
     text = "the flight was very good today"
     answer = json.loads(encode_lines(make_scorer().score([line(id="t", stream="acme", text=text)])))
-    assert list(answer) == ["id", "stream", "label", "score", "probabilities", "words"]
+    first, new = ["id", "stream", "label", "score", "probabilities", "words"], ["language", "known", "understood"]
+    assert list(answer) == first + new
     assert (answer["id"], answer["stream"]) == ("t", "acme")
     assert answer["label"] == max(answer["probabilities"], key=answer["probabilities"].__getitem__)
     assert answer["score"] == pytest.approx(answer["probabilities"]["positive"] - answer["probabilities"]["negative"])

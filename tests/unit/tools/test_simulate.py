@@ -147,6 +147,7 @@ def test_poison_has_its_share_and_every_reason_and_the_codec_agrees_on_the_reaso
         Reason.EVENT_TOO_LARGE,
         Reason.UNKNOWN_SCHEMA,
         Reason.SCHEMA_MISMATCH,
+        Reason.NOT_UNDERSTOOD,
     }
     assert 250 < sum(counts.values()) < 450
     for record in records:

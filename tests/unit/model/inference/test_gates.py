@@ -59,6 +59,7 @@ def test_the_largest_changes_are_found_in_order(chunks: list[tuple[int, float]])
         np.array([0]),
         np.array([1]),
         np.zeros((1, 3), np.float32),
+        True,
         np.ones(1),
         np.array([count for count, _ in chunks], np.int64),
         np.array([0, len(chunks)]),

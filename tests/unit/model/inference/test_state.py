@@ -17,6 +17,7 @@ from tests.unit.model.conftest import CONFIG
 
 FINGERPRINT = "0123456789abcdef"
 GOLDEN = Path(__file__).with_name("golden_state.bin")
+OLD_GOLDEN = Path(__file__).with_name("golden_state_1.bin")  # of format 1
 
 
 def _state(seed: int = 0, pending: str | None = None, num_texts: int = 3) -> StreamState:
@@ -25,7 +26,9 @@ def _state(seed: int = 0, pending: str | None = None, num_texts: int = 3) -> Str
     if pending is None:
         return StreamState(carried, num_texts)
     words = rng.normal(size=(3, CONFIG.hidden_size)).astype(np.float32)
-    return StreamState(carried, num_texts, OpenText(pending, 17, words, rng.normal(size=CONFIG.hidden_size)))
+    return StreamState(
+        carried, num_texts, OpenText(pending, 17, words, rng.normal(size=CONFIG.hidden_size), 5, f"so {pending}")
+    )
 
 
 def _assert_same(first: StreamState, second: StreamState) -> None:
@@ -37,6 +40,8 @@ def _assert_same(first: StreamState, second: StreamState) -> None:
     if first.open_text and second.open_text:
         assert first.open_text.pending == second.open_text.pending
         assert first.open_text.num_tokens == second.open_text.num_tokens
+        assert first.open_text.num_unknown == second.open_text.num_unknown
+        assert first.open_text.beginning == second.open_text.beginning
         np.testing.assert_array_equal(first.open_text.words, second.open_text.words)
         np.testing.assert_array_equal(first.open_text.total, second.open_text.total)
 
@@ -56,10 +61,12 @@ def test_the_bytes_of_a_state_are_the_same_in_every_version() -> None:
     """Regenerate the file only together with a new STATE_FORMAT: stores hold such bytes."""
     steps = np.arange(2 * CONFIG.stream_size, dtype=np.float32).reshape(2, -1) / 8
     words = np.arange(3 * CONFIG.hidden_size, dtype=np.float32).reshape(3, -1) / -16
-    opened = OpenText("caf\u00e9", 5, words, np.arange(CONFIG.hidden_size) / 3)
+    opened = OpenText("caf\u00e9", 5, words, np.arange(CONFIG.hidden_size) / 3, 2, "un caf\u00e9")
     state = StreamState(steps, 7, opened)
     assert state.to_bytes(FINGERPRINT) == GOLDEN.read_bytes()
     _assert_same(StreamState.from_bytes(GOLDEN.read_bytes(), CONFIG, FINGERPRINT), state)
+    old = replace(opened, num_unknown=0, beginning="")
+    _assert_same(StreamState.from_bytes(OLD_GOLDEN.read_bytes(), CONFIG, FINGERPRINT), replace(state, open_text=old))
 
 
 def test_a_finished_text_leaves_a_small_state() -> None:
@@ -71,8 +78,8 @@ def test_a_finished_text_leaves_a_small_state() -> None:
     ("data", "reason"),
     [
         (b"", "format None"),
-        (b"\x02" + _state().to_bytes(FINGERPRINT)[1:], "format 2, this version reads 1"),
-        (b"\x01abc", "size of 4 bytes"),
+        (b"\x03" + _state().to_bytes(FINGERPRINT)[1:], "format 3, this version reads 1 and 2"),
+        (b"\x02abc", "size of 4 bytes"),
         (_state().to_bytes("f" * 16), f"fingerprint {'f' * 16}, the network has {FINGERPRINT}"),
         (_state().to_bytes(FINGERPRINT)[:-1], "checksum"),
         (_state(pending="x").to_bytes(FINGERPRINT)[:-1], "checksum"),
@@ -104,7 +111,7 @@ def _with_checksum(body: bytes) -> bytes:
 
 def test_lengths_that_contradict_the_bytes_are_refused_even_with_a_right_checksum() -> None:
     body = _state(pending="movie").to_bytes(FINGERPRINT)[:-4]
-    at = 22 + 2 * 4 * CONFIG.stream_size + 4  # of the length of the pending text
+    at = 22 + 2 * 4 * CONFIG.stream_size + 8  # of the length of the pending text
     lying = body[:at] + struct.pack("<H", 60_000) + body[at + 2 :]
     for data in (lying, body[:-1], body[:40], _state().to_bytes(FINGERPRINT)[:40]):
         with pytest.raises(StateError, match="contradict"):

@@ -16,7 +16,7 @@ from model.inference.engine import InferenceEngine
 from model.reference import ReferenceNetwork
 from model.text.tokenizer import Tokenizer
 from model.training.batches import pad
-from model.training.torch_network import SentimentNetwork, StreamNetwork, merge_cells
+from model.training.torch_network import SentimentNetwork, StreamNetwork, add_to_logits, merge_cells
 
 CONFIG = ModelConfig(num_words=12, num_buckets=4, embedding_size=8, hidden_size=10, summary_size=3, stream_size=5)
 WORDS = ["<url>", "<user>", "<tag>", "<number>", "<long>", "<allcaps>", "the", "film", "was", "great", "boring", "!"]
@@ -34,22 +34,24 @@ def network() -> SentimentNetwork:
     return network
 
 
-def _score_stream(network: SentimentNetwork, texts: list[str]) -> np.ndarray:
+def _score_stream(network: SentimentNetwork, texts: list[str], bound: float | None = CONFIG.stream_bound) -> np.ndarray:
     """(texts, classes) probabilities of the texts of one stream."""
     tokenizer = Tokenizer(WORDS, CONFIG.num_buckets)
     tokens, lengths = map(torch.from_numpy, pad([np.array(tokenizer.encode(text), np.int32) for text in texts]))
     with torch.no_grad():
         z = network.word(tokens, lengths)
         logits = network.readout(z)
-        logits = logits + network.stream(z[None], logits[None])[0]
+        logits = add_to_logits(logits, network.stream(z[None], logits[None])[0], bound)
         return (logits / network.temperature(lengths)).softmax(dim=-1).numpy()
 
 
+@pytest.mark.parametrize("bound", [None, 0.3, 1.5])
 def test_torch_the_reference_and_the_engine_give_the_same_probabilities(
-    network: SentimentNetwork, tmp_path: Path
+    network: SentimentNetwork, tmp_path: Path, bound: float | None
 ) -> None:
-    save_checkpoint(tmp_path / "c", name="small", config=CONFIG, words=WORDS, weights=network.tensors())
-    trained = _score_stream(network, TEXTS)
+    config = replace(CONFIG, stream_bound=bound)
+    save_checkpoint(tmp_path / "c", name="small", config=config, words=WORDS, weights=network.tensors())
+    trained = _score_stream(network, TEXTS, bound)
     reference = ReferenceNetwork.load(tmp_path / "c").read([(text, True) for text in TEXTS])
     served = InferenceEngine.load(tmp_path / "c").score([Request("a", text) for text in TEXTS])
     assert np.ptp(trained, axis=0).max() > 0.05

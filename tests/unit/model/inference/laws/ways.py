@@ -122,6 +122,8 @@ def assert_same(found: Sequence[Read], expected: Sequence[Read], bound: float) -
         np.testing.assert_allclose(one.probabilities, other.probabilities, atol=bound, rtol=0)
         np.testing.assert_allclose(one.score, other.score, atol=bound, rtol=0)
         assert has_label_of(one, other, bound)
+        if isinstance(one, Result) and isinstance(other, Result):
+            assert (one.language, one.known, one.not_understood) == (other.language, other.known, other.not_understood)
         _assert_same_state(one.state, other.state, bound)
 
 
