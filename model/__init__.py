@@ -23,6 +23,7 @@ from model.errors import (
     UnknownWordError,
     VectorFileError,
 )
+from model.evaluation.by_language import LANGUAGE_HEADINGS, rows_by_language, tweets_line
 from model.evaluation.evaluate import Evaluation, Row, evaluate_checkpoint
 from model.evaluation.turns import Turn
 from model.inference.batch import Request
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from model.evaluation.compare import Compared, compare_checkpoints
     from model.evaluation.explain import Deletion, measure_named_words
     from model.training.all_films import train_on_all_films
+    from model.training.multilingual.train_languages import train_languages
     from model.training.train import train_checkpoint
     from model.vectors.neighbours import Neighbour, neighbours, read_vocabulary
     from model.vectors.vector_files import WordVectors, load_vectors
@@ -53,6 +55,7 @@ __all__ = [
     "BASELINES",
     "GATES",
     "LABELS",
+    "LANGUAGE_HEADINGS",
     "Baseline",
     "Behaviour",
     "CheckpointError",
@@ -109,10 +112,13 @@ __all__ = [
     "read_examples",
     "read_texts",
     "read_vocabulary",
+    "rows_by_language",
     "run_baseline",
     "train_checkpoint",
+    "train_languages",
     "train_on_all_films",
     "train_vectors",
+    "tweets_line",
     "write_behaviour_corpus",
 ]
 
@@ -140,6 +146,7 @@ _LAZY = {
     "read_vocabulary": "vectors.neighbours",
     "run_baseline": "baselines",
     "train_checkpoint": "training.train",
+    "train_languages": "training.multilingual.train_languages",
     "train_on_all_films": "training.all_films",
     "train_vectors": "vectors.word2vec",
     "write_behaviour_corpus": "behaviour.corpus",

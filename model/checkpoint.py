@@ -31,7 +31,7 @@ from safetensors.numpy import save as save_tensors
 from model.config import ModelConfig, Understanding
 from model.errors import CheckpointError, ConfigError
 from model.text.plain_forms import NORMALISATIONS
-from model.text.tokenizer import TOKENIZER_VERSION
+from model.text.tokenizer import PIECES, TOKENIZER_VERSIONS, WORDS, Tokenizer
 
 FORMAT = 3
 UNBOUNDED_FORMAT = 2  # what a stream adds has no bound, and the network reads English
@@ -58,9 +58,14 @@ class Checkpoint:
     words: tuple[str, ...]
     weights: Weights
     fingerprint: str
+    tokenizer: int = WORDS  # one of TOKENIZER_VERSIONS
     normalisation: int = NORMALISATIONS[0]
     understanding: Understanding = field(default_factory=Understanding)
     metrics: dict[str, Any] = field(default_factory=dict)
+
+    def make_tokenizer(self) -> Tokenizer:
+        """The tokenizer whose ids the network learnt from."""
+        return Tokenizer(self.words, self.config.num_buckets, self.tokenizer, normalisation=self.normalisation)
 
     def fingerprint_in(self, precision: str) -> str:
         """The fingerprint of states made in this precision. Precisions do not read each other's states."""
@@ -78,10 +83,11 @@ def save_checkpoint(  # noqa: PLR0913 - each names something that the directory 
     metrics: Mapping[str, Any] | None = None,
     card: str = "",
     half: bool = False,
+    tokenizer: int = WORDS,
     normalisation: int = NORMALISATIONS[0],
 ) -> None:
-    """Write a checkpoint to `folder`, replacing it if it exists. `half` stores the weights as float16; `normalisation`
-    is the one that the network learnt with.
+    """Write a checkpoint to `folder`, replacing it if it exists. `half` stores the weights as float16; `tokenizer`
+    and `normalisation` are the versions that the network learnt with.
 
     Raises CheckpointError if words, weights and config do not match: `load_checkpoint` would refuse the checkpoint.
     """
@@ -92,7 +98,7 @@ def save_checkpoint(  # noqa: PLR0913 - each names something that the directory 
     description = {
         "format": FORMAT,
         "name": name,
-        "tokenizer": TOKENIZER_VERSION,
+        "tokenizer": tokenizer,
         "model": config.to_dict(),
         "understanding": asdict(understanding or Understanding()),
         "sha256": {file: _sha256(content) for file, content in data.items()},
@@ -129,9 +135,9 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
         raise CheckpointError(
             f"{folder / CONFIG}: format {version!r}, this version reads formats {OLD_FORMAT} to {FORMAT}"
         )
-    if (version := description.get("tokenizer")) != TOKENIZER_VERSION:
+    if (tokenizer := description.get("tokenizer")) not in TOKENIZER_VERSIONS:
         raise CheckpointError(
-            f"{folder / CONFIG}: made for tokenizer {version!r}, this version has {TOKENIZER_VERSION}"
+            f"{folder / CONFIG}: made for tokenizer {tokenizer!r}, this version has {WORDS} and {PIECES}"
         )
     if (normalisation := description.get("normalisation", NORMALISATIONS[0])) not in NORMALISATIONS:
         raise CheckpointError(
@@ -154,6 +160,7 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
         words=words,
         weights={key: value.astype(np.float32) for key, value in tensors.items()},
         fingerprint=_fingerprint(description),
+        tokenizer=tokenizer,
         normalisation=normalisation,
         understanding=_read_understanding(folder, description),
         metrics=_read_json(folder, METRICS),

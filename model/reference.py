@@ -16,7 +16,6 @@ from model.cells import CELLS, Array, LayerWeights, Pass, layer_backward, run_la
 from model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
 from model.config import LABELS, NUM_POOLED
 from model.inference.state import OpenText, StreamState
-from model.text.tokenizer import Tokenizer, cut_piece
 
 Tensors = dict[str, Array]
 Pair = tuple[Array, Array]
@@ -39,9 +38,7 @@ class ReferenceNetwork:
     def __init__(self, checkpoint: Checkpoint, *, carry: bool = True) -> None:
         self.config = checkpoint.config
         self.tensors: Tensors = {name: tensor.astype(np.float64) for name, tensor in checkpoint.weights.items()}
-        self._tokenizer = Tokenizer(
-            checkpoint.words, checkpoint.config.num_buckets, normalisation=checkpoint.normalisation
-        )
+        self._tokenizer = checkpoint.make_tokenizer()
         self._carry = carry
 
     @classmethod
@@ -107,7 +104,7 @@ class ReferenceNetwork:
         return OpenText("", 0, words, np.zeros(size))
 
     def _read_piece(self, opened: OpenText, text: str, final: bool) -> OpenText:
-        chunks, pending = cut_piece(opened.pending, text, final)
+        chunks, pending = self._tokenizer.cut_piece(opened.pending, text, final)
         ids = np.array([row for chunk in chunks for row in self._tokenizer.chunk_ids(chunk)], np.intp)
         hidden, cell, maximum = opened.words.astype(np.float64)
         inputs = self.tensors["word.embedding.weight"][ids]

@@ -17,7 +17,7 @@ from model.cells import CELLS, LayerWeights, run_layer
 from model.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from model.inference.engine import InferenceEngine, Result
 from model.sentiment import Sentiment
-from model.text.tokenizer import Tokenizer, cut
+from model.text.tokenizer import Tokenizer
 
 GATES = ("input", "forget", "candidate", "output")
 
@@ -71,7 +71,7 @@ class Tracer:
         for number, word in enumerate(words):
             is_last = number == len(words) - 1
             result = stream.read(word) if is_last else stream.feed(word if word[-1].isspace() else word + " ")
-            ids = [row for chunk in cut(word) for row in self._tokenizer.chunk_ids(chunk)]
+            ids = [row for chunk in self._tokenizer.cut(word) for row in self._tokenizer.chunk_ids(chunk)]
             if ids:
                 run = run_layer(CELLS["lstm"], self._lstm, self._embedding[ids].astype(np.float64), lstm_state)
                 lstm_state, gates = run.states[-1], run.kept[-1]

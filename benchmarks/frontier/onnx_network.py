@@ -9,7 +9,6 @@ import numpy as np
 
 from benchmarks.frontier.contestants import Read, Scores
 from model.checkpoint import Checkpoint
-from model.text.tokenizer import Tokenizer
 
 _GROUP = 32  # texts that are padded together
 _OPSET, _IR_VERSION = 17, 9
@@ -18,7 +17,7 @@ _OPSET, _IR_VERSION = 17, 9
 def onnx_network(checkpoint: Checkpoint) -> Read:
     """The network of a checkpoint, without the stream LSTM. Raises ModuleNotFoundError without ONNX and its runtime."""
     session = _session(checkpoint)
-    tokenizer = Tokenizer(checkpoint.words, checkpoint.config.num_buckets, normalisation=checkpoint.normalisation)
+    tokenizer = checkpoint.make_tokenizer()
     readout, bias = checkpoint.weights["readout.weight"].T, checkpoint.weights["readout.bias"]
 
     def read(texts: Sequence[str]) -> Scores:

@@ -9,7 +9,7 @@ held streams     films and tweet topics whose texts are read, but whose labels o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -17,6 +17,7 @@ from model.config import TrainConfig
 from model.data.corpora import Example, split_by_stream, split_by_time, stream_position
 
 _URL, _NO_WORD = re.compile(r"https?://\S+"), re.compile(r"\W+")
+_NAME = re.compile(r"@\w+|\bhttps?(?!\w)\S*|&\w+;")  # in some corpora a link is the bare word http
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,19 @@ def split_corpora(corpora: dict[str, list[Example]], config: TrainConfig) -> Spl
         unlabelled=[example.text for example in unlabelled],
         dev_films=dev_films if config.all_films else [],
     )
+
+
+def without_same_texts(examples: Sequence[Example], others: Iterable[Example]) -> list[Example]:
+    """The examples whose text no example of `others` has, but for links, names, punctuation and case.
+
+    Corpora of one language may share texts: what one would learn from, another is measured on.
+    """
+    known = {_bare_text(example.text) for example in others}
+    return [example for example in examples if _bare_text(example.text) not in known]
+
+
+def _bare_text(text: str) -> str:
+    return _NO_WORD.sub(" ", _NAME.sub(" ", text.lower())).strip()
 
 
 def _same_texts(examples: Iterable[Example]) -> set[str]:

@@ -26,6 +26,9 @@ from model.data.corpora import (
     split_by_stream,
     split_by_time,
 )
+from model.data.languages import read_language_corpora
+from model.data.splits import without_same_texts
+from model.evaluation.intervals import Interval, accuracy_interval, macro_f1, macro_f1_interval
 from model.evaluation.turns import Turn, measure_turns
 from model.inference.batch import Request
 from model.inference.devices import Device, Precision
@@ -35,6 +38,10 @@ from model.inference.state import StreamState
 TEXTS_PER_CALL = 512
 NUM_BINS = 15  # of the calibration error
 SHUFFLE_SEED = 0
+
+ENGLISH_TWEETS = "en_tweets"
+UMSAB = tuple(f"{language}_tweets" for language in ("ar", "de", "en", "es", "fr", "hi", "it", "pt"))
+"""Corpora of the benchmark of Barbieri et al. 2022, "XLM-T: Multilingual Language Models in Twitter"."""
 
 RESET, CARRIED, SHUFFLED = MODES = ("reset", "carried", "shuffled")
 """Every text from an empty state; the state carried along each stream; and the control: streams of the same lengths,
@@ -53,6 +60,10 @@ class Row:
     calibration_error: float
     confusion: tuple[tuple[int, ...], ...]  # [true class][predicted class], number of texts
     num_neutral: int  # texts whose likeliest class of all three is neutral
+    language: str = "en"
+    macro_f1: float | None = None  # None: measured by a version that did not have it
+    accuracy_interval: Interval | None = None  # 95%
+    macro_f1_interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +88,12 @@ class Evaluation:
             if (row.corpus, row.mode) == (corpus, mode):
                 return row
         raise KeyError((corpus, mode))
+
+    @property
+    def tweets_macro_f1(self) -> float | None:
+        """The mean macro-F1 of the corpora of tweets in UMSAB's eight languages; None if one was not measured."""
+        found = [row.macro_f1 for row in self.rows if row.corpus in UMSAB and row.macro_f1 is not None]
+        return float(np.mean(found)) if len(found) == len(UMSAB) else None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
@@ -108,11 +125,17 @@ def evaluate_checkpoint(
     _, corpora["airlines"] = split_by_time(corpora["airlines"])
     for name in ("topics_2point", "topics_5point"):
         corpora[name] = [example for example in corpora[name] if example.split == "dev"]
+    of_languages = read_language_corpora(data_dir)
+    corpora |= {name: corpus.dev for name, corpus in of_languages.items()}
+    if ENGLISH_TWEETS in corpora:  # many of them are SemEval's, which the text network learns from
+        learnt = read_corpora(data_dir, ("semeval",))["semeval"]
+        corpora[ENGLISH_TWEETS] = without_same_texts(corpora[ENGLISH_TWEETS], learnt)
     engine = InferenceEngine.load(checkpoint_dir, precision=precision, device=device)
     rows = []
     for name, examples in corpora.items():
+        language = of_languages[name].language if name in of_languages else "en"
         for mode in MODES if any(example.stream for example in examples) else (RESET,):
-            rows.append(evaluate_examples(engine, name, examples, mode))
+            rows.append(evaluate_examples(engine, name, examples, mode, language))
             on_row(rows[-1])
     return Evaluation(
         name=engine.name,
@@ -127,9 +150,13 @@ def evaluate_checkpoint(
 
 def _read_evaluation(values: Mapping[str, Any]) -> Evaluation:
     """The evaluation that `to_dict` made `values` of."""
-    rows = (Row(**row | {"confusion": tuple(map(tuple, row["confusion"]))}) for row in values["rows"])
-    turns = (Turn(**turn) for turn in values.get("turns", ()))
+    rows, turns = map(_read_row, values["rows"]), (Turn(**turn) for turn in values.get("turns", ()))
     return Evaluation(**{**values, "rows": tuple(rows), "rehearsal": None, "turns": tuple(turns)})
+
+
+def _read_row(values: Mapping[str, Any]) -> Row:
+    intervals = {name: tuple(values[name]) for name in ("accuracy_interval", "macro_f1_interval") if values.get(name)}
+    return Row(**{**values, **intervals, "confusion": tuple(map(tuple, values["confusion"]))})
 
 
 def held_out_split(metrics: Mapping[str, Any]) -> tuple[float, int]:
@@ -137,7 +164,9 @@ def held_out_split(metrics: Mapping[str, Any]) -> tuple[float, int]:
     return metrics.get("dev_share", DEV_SHARE), metrics.get("split_seed", SPLIT_SEED)
 
 
-def evaluate_examples(engine: InferenceEngine, corpus: str, examples: Sequence[Example], mode: str = RESET) -> Row:
+def evaluate_examples(
+    engine: InferenceEngine, corpus: str, examples: Sequence[Example], mode: str = RESET, language: str = "en"
+) -> Row:
     """The figures of labelled examples, which the engine reads in order.
 
     Raises DataError if fewer than two classes occur.
@@ -155,6 +184,10 @@ def evaluate_examples(engine: InferenceEngine, corpus: str, examples: Sequence[E
         calibration_error=calibration_error(labels, probabilities, classes),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         num_neutral=int((probabilities.argmax(axis=1) == NEUTRAL).sum()),
+        language=language,
+        macro_f1=macro_f1(confusion, classes),
+        accuracy_interval=accuracy_interval(int(confusion.trace()), len(examples)),
+        macro_f1_interval=macro_f1_interval(confusion, classes),
     )
 
 

@@ -24,7 +24,6 @@ from model.errors import DataError
 from model.evaluation.evaluate import held_out_split
 from model.inference.batch import Request
 from model.inference.engine import InferenceEngine, Result, Word
-from model.text.tokenizer import cut
 
 MAX_REVIEWS = 500  # drawn from those that training held out
 SEED = 0  # of the drawn reviews and the random words
@@ -112,7 +111,7 @@ def measure_texts(engine: InferenceEngine, corpus: str, texts: Sequence[str], se
 def _deletions(engine: InferenceEngine, texts: Sequence[str], random: Random) -> Iterator[_Deleted]:
     """Every text with named words and at least one other, without either."""
     for text, result in zip(texts, _read(engine, texts), strict=True):
-        chunks = cut(text)
+        chunks = engine.cut(text)
         named = named_chunks(text, chunks, result.words)
         if named and len(chunks) > len(named):
             drawn = set(random.sample(range(len(chunks)), len(named)))

@@ -14,7 +14,7 @@ from model.inference.languages.identifier import MAX_CHARS, shared_identifier
 from model.inference.schedule import BoolArray, IntArray, Schedule, schedule, starts_of
 from model.inference.state import FloatArray, StreamState, WordState
 from model.inference.understanding import known_share, not_understood
-from model.text.tokenizer import Tokenizer, cut_piece
+from model.text.tokenizer import Tokenizer
 
 NOT_FINITE = "not_finite"
 ENGLISH = Understanding()
@@ -73,7 +73,7 @@ class Batch:
                 self.beginnings.append(beginning)
                 self.num_pending.append(len(pending))
                 text = pending + text
-                pending = "" if final else cut_piece("", text, final=False)[1]
+                pending = "" if final else tokenizer.cut_piece("", text, final=False)[1]
                 self.texts.append(text[: len(text) - len(pending)])
                 self.pending_after.append(pending)
                 beginning = "" if final else beginning

@@ -24,7 +24,6 @@ from model.inference.languages.identifier import NO_LANGUAGE, Language
 from model.inference.schedule import starts_of
 from model.inference.state import FloatArray, StreamState
 from model.inference.understanding import CHANCE, NotUnderstood
-from model.text.tokenizer import Tokenizer
 
 # Limits of one batch. Larger ones are no faster, and the limits bound the memory of a call.
 MAX_BATCH_REQUESTS = 512
@@ -86,9 +85,7 @@ class InferenceEngine:
         self.fingerprint = checkpoint.fingerprint_in(precision)
         self.config = checkpoint.config
         self._carry = carry
-        self._tokenizer = Tokenizer(
-            checkpoint.words, checkpoint.config.num_buckets, normalisation=checkpoint.normalisation
-        )
+        self._tokenizer = checkpoint.make_tokenizer()
         self._network = make_network(
             checkpoint.config, checkpoint.weights, device=device, precision=precision, threads=threads
         )
@@ -128,6 +125,10 @@ class InferenceEngine:
     def warm_up(self) -> None:
         """Compile every loop, so that the first request does not wait for it."""
         self.score([Request("warm-up", "a b")])
+
+    def cut(self, text: str) -> list[str]:
+        """The chunks of a whole text: words with the signs around them, or pieces of scripts without spaces."""
+        return self._tokenizer.cut(text)
 
     def has_words(self, text: str) -> bool:
         """Whether `text` has any tokens after normalising."""

@@ -1,13 +1,13 @@
 """Compiled loops of the tokenizer: cut texts into chunks and look up their ids, without a Python object for any.
 
 A chunk that is an ordinary ASCII word, a user name or a URL, with common punctuation around it, is encoded from the
-vocabulary. Any other one is looked up in a table of chunks that were met before. What is in neither is left to
-`normalise.py`.
+vocabulary, and so is a piece of a script that is cut by longest match. Any other one is looked up in a table of chunks
+that were met before. What is in neither is left to `normalise.py`.
 
 One file, though a long one: these loops call each other, and numba's cache notices a change of a loop's own file alone.
 """
 
-# ruff: noqa: PLR0912, PLR0913, PLR0917, PLR1714, SIM110 - compiled loops take plain arrays; a set is slow there
+# ruff: noqa: PLR0912, PLR0913, PLR0915, PLR0917, PLR1714, SIM110 - compiled loops take plain arrays; a set is slow there
 
 from __future__ import annotations
 
@@ -31,8 +31,13 @@ CJK_RANGES = (
     (0xF900, 0xFAFF),
     (0x20000, 0x3FFFF),
 )
-_FIRST_CJK = CJK_RANGES[0][0]
-_CJK = np.array(CJK_RANGES, np.uint32)
+PIECE_RANGES = (
+    (0x0600, 0x077F),  # Arabic
+    (0x0900, 0x109F),  # Devanagari to Myanmar, with Thai and Lao
+    (0x1780, 0x17FF),  # Khmer
+    *CJK_RANGES,
+)
+CONTINUED = "##"  # begins a vocabulary word that continues a word, as in WordPiece
 
 _MAX_PROBES = 64  # bounds the time of a look-up, also for texts that are made to collide
 HASH, CHARS, IDS, WAS_USED = range(4)  # columns of a table's entries
@@ -113,6 +118,9 @@ class Vocabulary(NamedTuple):
     url: int
     user: int
     all_caps: int
+    ranges: NDArray[np.uint32]  # (ranges, 2): first and last character of the scripts that are cut by longest match
+    max_piece_chars: int  # of a word in these scripts
+    has_pieces: bool  # whether unknown words are cut into pieces, too
 
 
 @_compiled
@@ -126,10 +134,10 @@ def _is_space(char: Any) -> Any:
 
 
 @_compiled
-def _is_cjk(char: Any) -> Any:
-    if char >= _FIRST_CJK:
-        for at in range(_CJK.shape[0]):
-            if _CJK[at, 0] <= char <= _CJK[at, 1]:
+def _is_in(ranges: Any, char: Any) -> Any:
+    if char >= ranges[0, 0]:
+        for at in range(ranges.shape[0]):
+            if ranges[at, 0] <= char <= ranges[at, 1]:
                 return True
     return False
 
@@ -143,7 +151,7 @@ def _hash(chars: Any, begin: int, end: int) -> Any:
 
 
 @_compiled
-def _slot_of(slots: Any, entries: Any, inside: Any, chars: Any, begin: int, end: int, value: int) -> Any:
+def _slot_of(slots: Any, entries: Any, inside: Any, chars: Any, begin: int, end: int, value: Any) -> Any:
     """The slot of the entry with these characters and this hash, or the free one that it would get; -1 if it is far."""
     mask = slots.shape[0] - 1
     for probe in range(_MAX_PROBES):
@@ -286,13 +294,53 @@ def _split_plain(chars: Any, begin: int, end: int) -> tuple[int, int]:
 
 
 @_compiled
-def _chunk_end(chars: Any, begin: int, text_end: int) -> int:
+def _longest_match(slots: Any, entries: Any, inside: Any, chars: Any, begin: int, limit: int, max_chars: int) -> Any:
+    """Where the longest vocabulary word ends that begins at `begin` and ends at most at `limit`; `begin` for none."""
+    longest: Any = begin
+    value = _FNV_OFFSET
+    for at in range(begin, min(limit, begin + max_chars)):
+        value = (value ^ np.uint64(chars[at])) * _FNV_PRIME  # the hash of each prefix goes on from the one before
+        slot = _slot_of(slots, entries, inside, chars, begin, at + 1, np.int64(value ^ (value >> np.uint64(32))))
+        if slot >= 0 and slots[slot] > 0:
+            longest = at + 1
+    return longest
+
+
+@_compiled
+def _chunk_end(
+    ranges: Any, slots: Any, entries: Any, inside: Any, max_piece_chars: int, chars: Any, begin: int, text_end: int
+) -> int:
     end = begin + 1
-    if not _is_cjk(chars[begin]):
+    if _is_in(ranges, chars[begin]):
+        if max_piece_chars > 1:
+            limit = min(text_end, begin + max_piece_chars)
+            while end < limit and _is_in(ranges, chars[end]):
+                end += 1
+            end = max(begin + 1, _longest_match(slots, entries, inside, chars, begin, end, max_piece_chars))
+    else:
         limit = min(text_end, begin + MAX_CHUNK_CHARS)
-        while end < limit and not _is_space(chars[end]) and not _is_cjk(chars[end]):
+        while end < limit and not _is_space(chars[end]) and not _is_in(ranges, chars[end]):
             end += 1
     return end
+
+
+@_compiled
+def _write_pieces(
+    slots: Any, entries: Any, inside: Any, row_ids: Any, word: Any, length: int, piece: Any, ids: Any, at: int
+) -> int:
+    """Write the ids of the longest pieces of a word, from left to right; -1 if the vocabulary lacks one of them."""
+    piece[0] = piece[1] = ord("#")
+    place, first = 0, 2
+    while place < length:
+        for rest in range(place, length):
+            piece[2 + rest - place] = word[rest]
+        end = _longest_match(slots, entries, inside, piece, first, 2 + length - place, 2 + MAX_TABLE_CHARS)
+        if end <= 2:
+            return -1
+        at = _write(row_ids[_find(slots, entries, inside, piece, first, end)], ids, at)
+        place += end - 2
+        first = 0
+    return at
 
 
 @_compiled
@@ -308,7 +356,7 @@ def encode_texts(
     text_ends: Any,
     vocabulary: Any,
     known: Any,
-    word: Any,
+    buffers: Any,
     ids: Any,
     num_chunks: Any,
     chunk_starts: Any,
@@ -317,8 +365,8 @@ def encode_texts(
 ) -> tuple[int, int]:
     """Cut the texts, whose characters are chars (characters,), into chunks, and encode those.
 
-    Returns the number of chunks and of ids, which may be more than there is room for. word: a buffer for
-    MAX_TABLE_CHARS characters. Output: num_chunks (texts,);
+    Returns the number of chunks and of ids, which may be more than there is room for. buffers
+    (2, MAX_TABLE_CHARS + 2): room for a word and for a piece of it. Output: num_chunks (texts,);
     chunk_starts, chunk_ends (characters,): places in the chunk's text; chunk_tokens (characters,), -1 if the chunk's
     ids are unknown; ids (any,).
     """
@@ -327,6 +375,8 @@ def encode_texts(
     words = vocabulary.words
     word_slots, word_entries, word_chars, word_ids = words.slots, words.entries, words.chars, words.ids
     num_words, num_buckets = vocabulary.num_words, vocabulary.num_buckets
+    ranges, max_piece_chars, has_pieces = vocabulary.ranges, vocabulary.max_piece_chars, vocabulary.has_pieces
+    word, piece = buffers[0], buffers[1]
     number: Any = np.int64(0)
     at: Any = np.int64(0)
     begin: Any = np.int64(0)
@@ -337,9 +387,12 @@ def encode_texts(
             if _is_space(chars[place]):
                 place += 1
                 continue
-            end = _chunk_end(chars, place, text_end)
+            end = _chunk_end(ranges, word_slots, word_entries, word_chars, max_piece_chars, chars, place, text_end)
             id_end: Any = np.int64(-1)
-            if _is_url(chars, place, end):
+            if has_pieces and _is_in(ranges, chars[place]):
+                row = _find(word_slots, word_entries, word_chars, chars, place, end)
+                id_end = _write(word_ids[row], ids, at) if row >= 0 else id_end
+            elif _is_url(chars, place, end):
                 id_end = _write(vocabulary.url, ids, at)
             elif end - place <= MAX_TABLE_CHARS:
                 first, last = _split_plain(chars, place, end)
@@ -355,17 +408,26 @@ def encode_texts(
                         else:
                             length = last - first
                             row = _find(word_slots, word_entries, word_chars, word, zero, length)
-                            found = word_ids[row] if row >= 0 else num_words + _bucket(word, length, num_buckets)
-                            is_plain = row >= 0 or vocabulary.hashes_unknown
-                            id_end = _write(found, ids, id_end) if is_plain else np.int64(-1)
-                            if is_plain and length > 2 and num_capitals == length:
+                            if row >= 0:
+                                id_end = _write(word_ids[row], ids, id_end)
+                            elif not vocabulary.hashes_unknown:
+                                id_end = np.int64(-1)
+                            else:
+                                piece_end: Any = np.int64(-1)
+                                if has_pieces:
+                                    piece_end = _write_pieces(
+                                        word_slots, word_entries, word_chars, word_ids, word, length, piece, ids, id_end
+                                    )
+                                bucket = num_words + _bucket(word, length, num_buckets)
+                                id_end = piece_end if piece_end >= 0 else _write(bucket, ids, id_end)
+                            if id_end >= 0 and length > 2 and num_capitals == length:
                                 id_end = _write(vocabulary.all_caps, ids, id_end)
                         if closing >= 0 and id_end >= 0:
                             id_end = _write_entry(entries, entry_ids, closing, ids, id_end)
-                if id_end < 0:
-                    entry = _find(slots, entries, inside, chars, place, end)
-                    if entry >= 0:
-                        id_end = _write_entry(entries, entry_ids, entry, ids, at)
+            if id_end < 0 and end - place <= MAX_TABLE_CHARS:
+                entry = _find(slots, entries, inside, chars, place, end)
+                if entry >= 0:
+                    id_end = _write_entry(entries, entry_ids, entry, ids, at)
             chunk_starts[number], chunk_ends[number] = place - begin, end - begin
             chunk_tokens[number] = id_end - at if id_end >= 0 else -1
             at = max(at, id_end)

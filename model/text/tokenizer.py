@@ -1,17 +1,20 @@
 """Turns text into token ids. A text gives the same ids whole and in pieces, wherever it is split.
 
-A text is cut into chunks: runs of characters other than whitespace, at most MAX_CHUNK_CHARS long; each CJK character is
-a chunk of its own. All further steps are pure functions of one chunk (`normalise.py`, `plain_forms.py`), so ordinary
-words are looked up by compiled loops (`encoding.py`), which also keep the ids of other chunks. The last chunk of a
-piece may be unfinished: it stays `pending` until the next piece arrives.
+A text is cut into chunks (`chunks.py`). All further steps are pure functions of one chunk (`normalise.py`,
+`plain_forms.py`), so ordinary words are looked up by compiled loops (`encoding.py`), which also keep the ids of other
+chunks. The last chunk of a piece may be unfinished: it stays `pending` until the next piece arrives.
 
 The id of a word is its line number in the vocabulary, from 0. An unknown word gets one of `num_buckets` ids after
-those, chosen by CRC-32.
+those, chosen by CRC-32. There are two kinds of vocabulary:
+
+WORDS    words alone; each CJK character is a chunk
+PIECES   words of scripts with spaces, and pieces of the others, which are cut by longest match (Wu et al. 2016,
+         "Google's Neural Machine Translation System", for words). An unknown word is cut into known ones: a word,
+         then pieces that begin with `##`. It gets a bucket only where one of these is missing.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -20,12 +23,14 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from model.text.chunks import BY_CHARACTER, Chunker
 from model.text.encoding import (
     CHARS,
     CJK_RANGES,
+    CONTINUED,
     IDS,
-    MAX_CHUNK_CHARS,
     MAX_TABLE_CHARS,
+    PIECE_RANGES,
     WAS_USED,
     Table,
     Vocabulary,
@@ -37,34 +42,13 @@ from model.text.plain_forms import NORMALISATIONS, PlainForms
 
 IntArray = NDArray[np.intp]
 
-TOKENIZER_VERSION = 1
+WORDS, PIECES = TOKENIZER_VERSIONS = (1, 2)
+"""The kinds of vocabulary, by the number that a checkpoint has for them."""
 
 _MAX_CACHED_CHUNKS = 1 << 16  # about 8 MB
 _CHUNK_CHARS, _CHUNK_IDS = 16, 4  # room in the cache for so many on average
 
-_CJK = "".join(f"{chr(first)}-{chr(last)}" for first, last in CJK_RANGES)
-_CHUNK = re.compile(rf"[{_CJK}]|[^\s{_CJK}]{{1,{MAX_CHUNK_CHARS}}}")
-_CJK_CHAR, _BEYOND_ASCII = re.compile(f"[{_CJK}]"), re.compile(r"[^\x00-\x7f]+")
 _BEFORE, _AFTER = "\"'(", ".,!?\"')"  # punctuation around a word, which `encoding.py` looks up apart
-
-
-def cut(text: str) -> list[str]:
-    """The chunks of `text`, in order."""
-    return text.split() if _is_cut_by_spaces(text) else _CHUNK.findall(text)
-
-
-def _is_cut_by_spaces(text: str) -> bool:
-    """Whether `str.split` finds the same chunks as the pattern; it is three times as fast."""
-    if len(text) > MAX_CHUNK_CHARS:
-        return False
-    return text.isascii() or not _CJK_CHAR.search("".join(_BEYOND_ASCII.findall(text)))
-
-
-def cut_piece(pending: str, text: str, final: bool) -> tuple[list[str], str]:
-    """The chunks that are complete after `pending + text`, and the new pending chunk (empty if `final`)."""
-    whole = pending + text
-    chunks = cut(whole)
-    return (chunks, "") if final or not chunks or whole[-1].isspace() else (chunks, chunks.pop())
 
 
 class EncodedTexts(NamedTuple):
@@ -80,22 +64,42 @@ class EncodedTexts(NamedTuple):
 class Tokenizer:
     """Maps text to token ids. Safe to use from several threads."""
 
-    def __init__(self, words: Sequence[str], num_buckets: int, *, normalisation: int = NORMALISATIONS[0]) -> None:
-        """normalisation: one of NORMALISATIONS. A network reads the tokens of the one that it learnt from."""
+    def __init__(
+        self, words: Sequence[str], num_buckets: int, version: int = WORDS, *, normalisation: int = NORMALISATIONS[0]
+    ) -> None:
+        """version: one of TOKENIZER_VERSIONS; normalisation: one of NORMALISATIONS.
+
+        A network reads the tokens of those that it learnt from.
+        """
         is_first = normalisation == NORMALISATIONS[0]
         self.num_words = len(words)
+        self.version = version
+        self.normalisation = normalisation
         self._num_buckets = num_buckets
+        self._has_pieces = version == PIECES
+        ranges = PIECE_RANGES if self._has_pieces else CJK_RANGES
+        self._chunker = Chunker(ranges, words) if self._has_pieces else BY_CHARACTER
+        self.cut, self.cut_piece = self._chunker.cut, self._chunker.cut_piece
         self._ids = {word: row for row, word in enumerate(words)}
         self._split_chunk = split_chunk if is_first else PlainForms(self._ids).split_chunk
         self._vocabulary = Vocabulary(
-            _table_of(words), self.num_words, num_buckets, is_first, *map(self.word_id, (URL, USER, ALLCAPS))
+            _table_of(words),
+            self.num_words,
+            num_buckets,
+            hashes_unknown=is_first,
+            url=self.word_id(URL),
+            user=self.word_id(USER),
+            all_caps=self.word_id(ALLCAPS),
+            ranges=np.array(ranges, np.uint32),
+            max_piece_chars=self._chunker.max_piece_chars,
+            has_pieces=self._has_pieces,
         )
         self._known = _empty_cache()
 
     @staticmethod
     def split(text: str) -> list[str]:
         """The tokens of a whole text as words. Vocabularies and word vectors are built from them."""
-        return [token for chunk in cut(text) for token in split_chunk(chunk)]
+        return [token for chunk in BY_CHARACTER.cut(text) for token in split_chunk(chunk)]
 
     def encode(self, text: str) -> list[int]:
         """The ids of a whole text."""
@@ -116,7 +120,7 @@ class Tokenizer:
                 text_ends,
                 self._vocabulary,
                 self._known,
-                np.empty(MAX_TABLE_CHARS, np.uint32),
+                np.empty((2, len(CONTINUED) + MAX_TABLE_CHARS), np.uint32),
                 ids,
                 num_chunks,
                 chunk_starts,
@@ -157,11 +161,32 @@ class Tokenizer:
 
     def chunk_ids(self, chunk: str) -> list[int]:
         """The ids of one chunk, computed without the compiled loops."""
-        return list(map(self.word_id, self._split_chunk(chunk)))
+        if not self._has_pieces:
+            return list(map(self.word_id, self._split_chunk(chunk)))
+        if self._chunker.has(chunk):
+            return [self.word_id(chunk)]
+        return [row for word in self._split_chunk(chunk) for row in self._piece_ids(word)]
 
     def has_tokens(self, text: str) -> bool:
         """Whether `text` has any tokens after normalising."""
-        return any((chunk.isascii() and chunk.isalnum()) or self._split_chunk(chunk) for chunk in cut(text))
+        return any((chunk.isascii() and chunk.isalnum()) or self.chunk_ids(chunk) for chunk in self.cut(text))
+
+    def _piece_ids(self, word: str) -> list[int]:
+        """The id of a known word, those of an unknown one's longest pieces, or its bucket if a piece is missing."""
+        if word in self._ids or not word.isalpha():
+            return [self.word_id(word)]
+        found: list[int] = []
+        rest, before = word, ""
+        while rest:
+            ends = range(len(rest), 0, -1)
+            end = next(
+                (end for end in ends if len(before) + end <= MAX_TABLE_CHARS and before + rest[:end] in self._ids), 0
+            )
+            if not end:
+                return [self.word_id(word)]
+            found.append(self._ids[before + rest[:end]])
+            rest, before = rest[end:], CONTINUED
+        return found
 
     def word_id(self, word: str) -> int:
         """The id of `word`: its line number in the vocabulary, or its bucket if it is unknown."""

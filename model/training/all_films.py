@@ -17,7 +17,6 @@ from model.data.corpora import FILES, read_corpora
 from model.data.splits import split_corpora
 from model.evaluation.plots import check_plot_file
 from model.files import read_settings
-from model.text.tokenizer import Tokenizer
 from model.training.batches import encode_labelled
 from model.training.distillation.soft_targets import calibrate, labelled_texts, load_teacher_logits, make_soft_targets
 from model.training.fit import TrainingRun, fit_text_network
@@ -47,11 +46,12 @@ def train_on_all_films(
     folder = RunFolder(run, sizes, config)
     check_plot_file(run / "curve.svg")
     with shown_progress(show_progress) as progress:
-        tokenizer = Tokenizer(checkpoint.words, sizes.num_buckets, normalisation=checkpoint.normalisation)
+        tokenizer = checkpoint.make_tokenizer()
         training = TrainingRun(_text_network(checkpoint, sizes, config), config, folder, progress)
         targets = make_soft_targets(splits, calibrate(training, splits, teacher_logits, tokenizer), tokenizer, config)
         targets.append(encode_labelled("imdb", splits.dev_films, tokenizer, config.max_tokens))
-        prepared = PreparedData(checkpoint.words, tokenizer, splits, encode_held(splits, tokenizer))
+        held = encode_held(splits, tokenizer)
+        prepared = PreparedData(checkpoint.words, tokenizer, splits, held, checkpoint.understanding)
         once_more = replace(config, epochs=1, learning_rate=RATE_SHARE * config.learning_rate)
         fit_text_network(replace(training, config=once_more), targets, prepared.held)
         metrics = {"dev_share": 0.0, "split_seed": config.split_seed, "rehearsal": checkpoint.metrics}

@@ -39,8 +39,10 @@ def fast_arithmetic() -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, enabled=bool(native.get("amx_bf16") or native.get("avx512_bf16")))
 
 
-def fit_text_network(run: TrainingRun, corpora: Sequence[EncodedTexts], held: dict[str, EncodedTexts]) -> None:
-    """Train the word network and the readout, from the last saved step on. Held texts are only measured."""
+def fit_text_network(
+    run: TrainingRun, corpora: Sequence[EncodedTexts], held: dict[str, EncodedTexts], stage: str = "text"
+) -> None:
+    """Train the word network and the readout, from the last saved step of `stage` on. Held texts are only measured."""
     config = run.config
     texts = reduce(operator.add, corpora)
     plan: list[Indices] = []
@@ -50,7 +52,7 @@ def fit_text_network(run: TrainingRun, corpora: Sequence[EncodedTexts], held: di
     parameters = [*run.network.word.parameters(), *run.network.readout.parameters()]
     optimizer = torch.optim.Adam(parameters, config.learning_rate, betas=(0.9, 0.99), fused=True)
     loop = TrainingLoop(run.network.state_dict(), optimizer, clipping=config.clipping, seed=config.seed)
-    run.folder.load_step("text", loop)
+    run.folder.load_step(stage, loop)
 
     def loss_of(rows: Indices) -> Tensor:
         tokens, lengths = pad([texts.ids[i] for i in rows])
@@ -64,8 +66,8 @@ def fit_text_network(run: TrainingRun, corpora: Sequence[EncodedTexts], held: di
         losses.append(loss)
         run.progress.update(task, advance=1, description=f"text network, loss {np.mean(losses[-100:]):.3f}; steps")
         if loop.num_done % SAVE_EVERY == 0 or loop.num_done == len(plan):
-            run.folder.save_step("text", loop)
-            run.folder.log("text", loop.num_done, loss=float(np.mean(losses)), **_accuracies(run.network, held))
+            run.folder.save_step(stage, loop)
+            run.folder.log(stage, loop.num_done, loss=float(np.mean(losses)), **_accuracies(run.network, held))
             losses.clear()
 
 

@@ -92,7 +92,7 @@ def model_card(sizes: ModelConfig, config: TrainConfig, evaluation: Evaluation) 
         evaluation=evaluation,
         num_bins=NUM_BINS,
         films=_HELD_OUT.format(evaluation.dev_share) if evaluation.dev_share else _ALL_FILMS,
-        rows=_rows(evaluation.rows),
+        rows=figure_rows(evaluation.rows),
         confusions=_confusions(evaluation.rows),
         rehearsal=_rehearsal(evaluation.rehearsal) if evaluation.rehearsal else "",
         turns="\n".join(map(_turn, evaluation.turns)),
@@ -101,11 +101,12 @@ def model_card(sizes: ModelConfig, config: TrainConfig, evaluation: Evaluation) 
 
 def _rehearsal(rehearsal: Evaluation) -> str:
     rows = [row for row in rehearsal.rows if row.corpus == "imdb"]
-    section = _REHEARSAL.format(rehearsal=rehearsal, rows=_rows(rows), confusions=_confusions(rows))
+    section = _REHEARSAL.format(rehearsal=rehearsal, rows=figure_rows(rows), confusions=_confusions(rows))
     return f"\n{section}"
 
 
-def _rows(rows: Iterable[Row]) -> str:
+def figure_rows(rows: Iterable[Row]) -> str:
+    """The lines of a table of figures, in Markdown."""
     return "\n".join(
         f"| {row.corpus} | {row.mode} | {row.num_texts:,} | {row.accuracy:.1%} | {row.macro_recall:.3f} "
         f"| {row.calibration_error:.3f} |"

@@ -58,5 +58,9 @@ class RunFolder:
         """Let `loop` continue from the last saved step, if any."""
         loop.load(self._file(stage))
 
+    def remove_step(self, stage: str) -> None:
+        """Remove the snapshot of a stage that is finished: beside its result it only takes room."""
+        self._file(stage).unlink(missing_ok=True)
+
     def _file(self, name: str) -> Path:
         return self.path / f"{name}.safetensors"

@@ -13,9 +13,9 @@ Every stage leaves its result in the run folder, from which an interrupted run r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from model.checkpoint import save_checkpoint
-from model.config import ModelConfig, TrainConfig
+from model.config import ModelConfig, TrainConfig, Understanding
 from model.data.corpora import FILES, read_corpora
 from model.data.splits import Splits, split_corpora
-from model.evaluation.evaluate import evaluate_checkpoint
+from model.evaluation.evaluate import Evaluation, evaluate_checkpoint
 from model.evaluation.plots import check_plot_file, draw_run
 from model.text.tokenizer import Tokenizer
 from model.training.batches import EncodedTexts, encode, encode_labelled
@@ -86,16 +86,23 @@ def train_checkpoint(  # noqa: PLR0913 - three say what to do, four have default
 
 @dataclass(frozen=True, slots=True)
 class PreparedData:
-    """The vocabulary and tokenizer of a network, and the texts that its later stages learn from."""
+    """A network's vocabulary and tokenizer, the texts that its later stages learn from, and what it understands."""
 
     words: Sequence[str]
     tokenizer: Tokenizer
     splits: Splits
     held: dict[str, EncodedTexts]
+    understanding: Understanding = field(default_factory=Understanding)
 
 
 def finish(  # noqa: PLR0913, PLR0917 - a checkpoint has that many parts
-    run: TrainingRun, prepared: PreparedData, sizes: ModelConfig, data: Path, name: str, metrics: Mapping[str, Any]
+    run: TrainingRun,
+    prepared: PreparedData,
+    sizes: ModelConfig,
+    data: Path,
+    name: str,
+    metrics: Mapping[str, Any],
+    write_card: Callable[[ModelConfig, TrainConfig, Evaluation], str] = model_card,
 ) -> None:
     """Run the stages after the text network. `metrics` tell the evaluation which films were held out."""
     words, splits, tokenizer, held = prepared.words, prepared.splits, prepared.tokenizer, prepared.held
@@ -106,12 +113,21 @@ def finish(  # noqa: PLR0913, PLR0917 - a checkpoint has that many parts
 
     weights = run.network.tensors()
     save = partial(
-        save_checkpoint, run.folder.checkpoint, name=name, config=sizes, words=words, weights=weights, half=True
+        save_checkpoint,
+        run.folder.checkpoint,
+        name=name,
+        config=sizes,
+        words=words,
+        weights=weights,
+        understanding=prepared.understanding,
+        half=True,
+        tokenizer=tokenizer.version,
+        normalisation=tokenizer.normalisation,
     )
     save(metrics=metrics)
     with _shown(run.progress, "evaluation"):
         evaluation = evaluate_checkpoint(run.folder.checkpoint, data)
-    save(metrics=evaluation.to_dict(), card=model_card(sizes, run.config, evaluation))
+    save(metrics=evaluation.to_dict(), card=write_card(sizes, run.config, evaluation))
     draw_run(run.folder.path)
 
 

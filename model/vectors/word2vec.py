@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from model.config import ModelConfig
 from model.data.corpora import DEV_SHARE, SPLIT_SEED, read_corpora, read_examples, split_by_stream
 from model.errors import DataError, ModelError
+from model.text.chunks import BY_CHARACTER
 from model.text.normalise import split_chunk
-from model.text.tokenizer import Tokenizer, build_vocabulary, cut
+from model.text.tokenizer import Tokenizer, build_vocabulary
 
 VECTOR_STD = 0.35  # of all entries: large enough for the LSTM's gates to respond
 NUM_BUCKETS = 2048  # for words outside the vocabulary, so that they keep their places in the context windows
@@ -99,7 +100,7 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
     """Token -> number of its occurrences."""
     chunks: Counter[str] = Counter()
     for text in texts:
-        chunks.update(cut(text))
+        chunks.update(BY_CHARACTER.cut(text))
     words: Counter[str] = Counter()
     for chunk, count in chunks.items():
         for word in split_chunk(chunk):

@@ -24,7 +24,9 @@ commands = typer.Typer()
 _PANEL = "The network"
 _SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
-DataDirectory = Annotated[Path, typer.Option("--data", help="Directory of the labelled corpora (reviews/, tweets/)")]
+DataDirectory = Annotated[
+    Path, typer.Option("--data", help="Directory of the labelled corpora (reviews/, tweets/, languages/)")
+]
 
 
 @commands.command(
@@ -33,6 +35,7 @@ DataDirectory = Annotated[Path, typer.Option("--data", help="Directory of the la
         "sentiment train --data data --run runs/large --set hidden_size=256 --set epochs=4",
         "sentiment worker --checkpoint runs/large/checkpoint",
         "sentiment train --data data --run runs/all --all-films runs/large",
+        "sentiment train --data data --run runs/languages --languages runs/large --rounds 8",
         "sentiment train --preset imdb-lstm --data data --run runs/imdb-lstm --set clip=global-norm",
         "sentiment train --preset imdb-lstm --quick --run runs/try",
     ),
@@ -43,6 +46,15 @@ def train(
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Directory of the labelled corpora")] = None,
     name: Annotated[str, typer.Option(help="Name of the checkpoint, as shown in events")] = "default",
+    english: Annotated[
+        Path | None,
+        typer.Option(
+            "--languages",
+            metavar="RUN",
+            help="Continue training this run's network, or this checkpoint, on texts of many languages",
+        ),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of --languages; a finished run takes more")] = 8,
     finished_run: Annotated[
         Path | None,
         typer.Option(
@@ -72,6 +84,8 @@ def train(
             raise SettingsError(
                 "--all-films continues a checkpoint's run with its settings and takes neither --preset nor --set"
             )
+        if english is not None and (preset is not None or finished_run is not None):
+            raise SettingsError("--languages continues a network by itself and takes neither --preset nor --all-films")
         if preset == "help":
             _list_baselines()
         elif run is None:
@@ -80,6 +94,8 @@ def train(
             _train_baseline(preset, data, run, overrides or [], quick=quick)
         elif data is None or quick:
             raise SettingsError("without --preset, train makes a checkpoint: it needs --data and takes no --quick")
+        elif english is not None:
+            _train_languages(english, data, run, name, overrides or [], rounds)
         elif finished_run is not None:
             from model import train_on_all_films
 
@@ -117,6 +133,8 @@ def evaluate(
     else:
         Console().print(_table(evaluation))
         Console().print(_turns_table(evaluation.turns))
+        if any(row.language != "en" for row in evaluation.rows):
+            Console().print(_language_table(evaluation))
         if not evaluation.dev_share:
             print(_film_note(evaluation.rehearsal))
 
@@ -132,6 +150,13 @@ def _train_checkpoint(data: Path, run: Path, name: str, overrides: list[str]) ->
     from model import train_checkpoint  # imports torch, so after the check of the overrides
 
     print(train_checkpoint(config, data, run, sizes=sizes, name=name))
+
+
+def _train_languages(english: Path, data: Path, run: Path, name: str, overrides: list[str], rounds: int) -> None:
+    from model import TrainConfig, train_languages
+
+    given = _parse_overrides(overrides, _field_types(TrainConfig))
+    print(train_languages(english, data, run, changes=given, num_rounds=rounds, name=name))
 
 
 def _list_baselines() -> None:
@@ -183,8 +208,7 @@ def _parse_overrides(overrides: list[str], types: dict[str, type]) -> dict[str, 
 
 
 def _table(evaluation: Evaluation) -> Table:
-    title = f"{evaluation.name} ({evaluation.fingerprint})"
-    table = Table("corpus", "read", title=title)
+    table = Table("corpus", "read", title=f"{evaluation.name} ({evaluation.fingerprint})")
     for heading in ("texts", "accuracy", "macro recall", "calibration error"):
         table.add_column(heading, justify="right")
     for row in evaluation.rows:
@@ -200,6 +224,15 @@ def _turns_table(turns: Sequence[Turn]) -> Table:
     for turn in turns:
         counts = turn.num_texts, turn.num_right, turn.num_turned, turn.num_like_before_alone, turn.num_like_before
         table.add_row(turn.before, turn.then, *map(str, counts))
+    return table
+
+
+def _language_table(evaluation: Evaluation) -> Table:
+    from model import LANGUAGE_HEADINGS, rows_by_language, tweets_line
+
+    table = Table(*LANGUAGE_HEADINGS, title="by language, from empty states", caption=tweets_line(evaluation))
+    for cells in rows_by_language(evaluation):
+        table.add_row(*cells)
     return table
 
 

@@ -79,7 +79,7 @@ def _tokenising(
 ) -> BenchRow:
     fresh, again = [], []
     for _ in range(num_rounds):
-        tokenizer = Tokenizer(checkpoint.words, checkpoint.config.num_buckets, normalisation=checkpoint.normalisation)
+        tokenizer = checkpoint.make_tokenizer()
         tokenise(tokenizer, before, batch)
         fresh.append(cpu_seconds(partial(tokenise, tokenizer, timed, batch)))
         again.append(cpu_seconds(partial(tokenise, tokenizer, timed, batch)))

@@ -28,7 +28,6 @@ from torch import Tensor, nn
 
 from model import LABELS
 from model.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
-from model.text.tokenizer import Tokenizer
 from model.training.torch_network import SentimentNetwork, add_to_logits
 from worker.settings import Settings, load_settings
 
@@ -41,9 +40,7 @@ class TorchScorer:
 
     def __init__(self, settings: Settings) -> None:
         checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
-        self._tokenizer = Tokenizer(
-            checkpoint.words, checkpoint.config.num_buckets, normalisation=checkpoint.normalisation
-        )
+        self._tokenizer = checkpoint.make_tokenizer()
         self._network = SentimentNetwork(checkpoint.config).eval()
         self._network.load_tensors(checkpoint.weights)
         self._stream_bound = checkpoint.config.stream_bound

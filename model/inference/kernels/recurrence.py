@@ -1,8 +1,9 @@
 """The word LSTM's weights in the precision and layout of its compiled pass.
 
 In int8, recurrent weights are integers of -127..127 times a scale per column, hidden values are multiples of 1/127, and
-their products are exact in 32 bits. The table holds 16-bit integers times a scale per column. Cells, pools, readouts
-and the stream LSTM stay float32.
+their products are exact in 32 bits. The table holds 16-bit integers times a scale per column; in float32 it does so
+where it has more than MAX_FLOAT_ROWS rows, since a row of floats takes eight times the memory of its vector in the
+checkpoint. Cells, pools, readouts and the stream LSTM stay float32.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ CpuPrecision = Literal["float32", "int8"]
 CPU_PRECISIONS: tuple[CpuPrecision, ...] = ("float32", "int8")
 
 _MAX_INT8, _MAX_INT16 = 127, 32767
+MAX_FLOAT_ROWS = 40_000
 _ROWS_AT_ONCE = 256  # of the table, while it is computed
 
 
@@ -84,7 +86,9 @@ class Recurrence:
         """The recurrence with recurrent weights (H, 4H) in this precision."""
         if precision == "float32":
             packed, none = pack(weights, FLOATS), np.empty((0, 0), np.float32)
-            return cls(table.as_floats(), none, packed, none, np.zeros(padded_shape(packed), np.float32), FLOATS)
+            is_large = len(table.embedding) > MAX_FLOAT_ROWS
+            rows, row_scale = table.as_integers() if is_large else (table.as_floats(), none)
+            return cls(rows, row_scale, packed, none, np.zeros(padded_shape(packed), np.float32), FLOATS)
         operand: np.dtype[Any] = np.dtype(np.uint8 if HAS_VNNI else np.int16)
         scale = _scale(np.abs(weights).max(axis=0), _MAX_INT8)
         whole = np.rint(weights / scale).astype(np.int8 if HAS_VNNI else np.int16)

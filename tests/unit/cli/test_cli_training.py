@@ -43,6 +43,10 @@ def test_a_quick_run_shows_its_figures_beside_the_published_one_and_its_notes(tm
         (("--preset", "imdb-lstm", "--quick", "--set", "clip=hard", "--set", "dropout=1"), "clip must be one of none"),
         ((), "needs --data"),
         (("--quick", "--data", "x"), "takes no --quick"),
+        (("--languages", "x", "--preset", "lm"), "takes neither --preset nor --all-films"),
+        (("--languages", "x", "--all-films", "y"), "takes neither --preset nor --all-films"),
+        (("--languages", "x"), "needs --data"),
+        (("--languages", "x", "--data", "x", "--set", "epoch=3"), "there is no 'epoch'"),
     ],
 )
 def test_misuse_is_explained_before_anything_is_written(

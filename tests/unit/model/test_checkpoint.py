@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,32 @@ def test_a_network_reads_with_the_normalisation_that_it_learnt_with(tmp_path: Pa
     for loaded, result in zip(saved.values(), (first, second), strict=True):
         [expected] = ReferenceNetwork(loaded).read([(text, True)])
         assert result.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
+
+
+def test_tokenizer_and_normalisation_are_kept_apart_from_each_other(tmp_path: Path) -> None:
+    words, weights = [*WORDS[:-1], "##s"], random_weights(CONFIG)
+    fingerprints = set()
+    for number, (tokenizer, normalisation) in enumerate(product((1, 2), (1, 2))):
+        folder = tmp_path / str(number)
+        save_checkpoint(
+            folder,
+            name="a",
+            config=CONFIG,
+            words=words,
+            weights=weights,
+            tokenizer=tokenizer,
+            normalisation=normalisation,
+        )
+        loaded = load_checkpoint(folder)
+        assert (loaded.tokenizer, loaded.normalisation) == (tokenizer, normalisation)
+        fingerprints.add(loaded.fingerprint)
+        text = f"{WORDS[0]}s #goodmovie \U0001f602 lovvvve"
+        [result], [expected] = (
+            InferenceEngine(loaded).score([Request(0, text)]),
+            ReferenceNetwork(loaded).read([(text, True)]),
+        )
+        assert result.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
+    assert len(fingerprints) == 4
 
 
 def test_saving_again_replaces_the_folder_whole(tmp_path: Path) -> None:

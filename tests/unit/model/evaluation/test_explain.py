@@ -7,7 +7,7 @@ from hypothesis import given
 
 from model import DataError, InferenceEngine, Request, make_phrases
 from model.evaluation.explain import measure_texts, named_chunks
-from model.text.tokenizer import cut
+from model.text.chunks import BY_CHARACTER
 from tests.unit.model.conftest import TEXTS
 
 
@@ -43,7 +43,7 @@ def test_texts_without_a_word_besides_the_named_ones_are_left_out(packaged: Infe
 @given(TEXTS)
 def test_the_named_words_are_found_in_the_chunks_that_contain_them(engine: InferenceEngine, text: str) -> None:
     [result] = engine.score([Request("a", text)])
-    chunks = cut(text)
+    chunks = BY_CHARACTER.cut(text)
     named = named_chunks(text, chunks, result.words)
     assert len(named) == len(result.words)
     assert all(any(word.word in chunks[number] for number in named) for word in result.words)

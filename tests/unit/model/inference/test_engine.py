@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from model import InferenceEngine, ReferenceNetwork, Request, Result, StreamState
 from model.inference import engine as engine_module
 from model.inference.calibration import temperatures
+from model.inference.kernels import recurrence
 from model.inference.kernels.recurrence import CPU_PRECISIONS, CpuPrecision
-from model.text.tokenizer import cut
+from model.text.chunks import BY_CHARACTER
 from tests.unit.model.conftest import TEXTS
 
 BOUND = 1e-5
@@ -94,7 +95,9 @@ def test_words_are_those_that_change_the_running_score_of_the_oracle_most(
     engine: InferenceEngine, reference: ReferenceNetwork, text: str
 ) -> None:
     [result] = engine.score([Request("s", text)])
-    prefixes = reference.read([("", False)]) + reference.read([(chunk + " ", False) for chunk in cut(text)])
+    prefixes = reference.read([("", False)]) + reference.read(
+        [(chunk + " ", False) for chunk in BY_CHARACTER.cut(text)]
+    )
     num_tokens = np.array([read.state.open_text.num_tokens if read.state.open_text else 0 for read in prefixes])
     # The oracle scales a prefix by the temperature of its own length, the engine by that of the whole text.
     warmth = temperatures(reference.tensors["calibration.log_temperature"], num_tokens)
@@ -157,3 +160,18 @@ def test_a_whole_text_gives_the_same_bits_alone_and_in_any_batch(checkpoint: Pat
         [alone] = engine.score([Request("s", text)])
         assert (alone.probabilities, alone.words) == (among.probabilities, among.words)
         np.testing.assert_array_equal(alone.state.carried, among.state.carried)
+
+
+def test_a_large_vocabulary_takes_half_the_memory_and_changes_no_result_visibly(
+    checkpoint: Path, engine: InferenceEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recurrence, "MAX_FLOAT_ROWS", 10)
+    large = InferenceEngine.load(checkpoint)
+    table = large._network._recurrence.table  # type: ignore[union-attr]
+    assert (table.dtype, table.shape[0]) == (np.int16, large.config.num_rows)
+    texts = ["good movie", "not good at all , so late", "I hate the flight !"]
+    for text in texts:
+        [result], [expected] = (each.score([Request("s", text)]) for each in (large, engine))
+        np.testing.assert_allclose(result.probabilities, expected.probabilities, atol=2e-4, rtol=0)
+        assert result.probabilities != expected.probabilities, "the integers are used"
+        assert result.label == expected.label

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import html
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
+from zlib import crc32
 
 from model.text.normalise import ALLCAPS, LONG, NUMBER, TAG, URL, USER
 from tests.unit.model.text.plain_emoticons import Found, face, is_word_char, other_emoticon, reversed_face, run
 
-MAX_CHUNK_CHARS = 512
+MAX_CHUNK_CHARS, MAX_TABLE_CHARS = 512, 64
 CJK = [(0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF)]
+BY_PIECES = [(0x0600, 0x077F), (0x0900, 0x109F), (0x1780, 0x17FF), *CJK]
 EMOJI = [(0x2600, 0x27BF), (0x2B00, 0x2BFF), (0x3030, 0x3030), (0x303D, 0x303D), (0x1F000, 0x1FAFF)]
 INVISIBLE = [(0xAD, 0xAD), (0x200B, 0x200F), (0x2060, 0x2060), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF)]
 INVISIBLE += [(0x1F3FB, 0x1F3FF), (0xE0000, 0xE01EF)]
@@ -216,3 +218,62 @@ KINDS = (
     _stress,
     _other,
 )
+
+
+def piece_ids_of(text: str, words: list[str], num_buckets: int) -> list[int]:
+    """The ids by a vocabulary of pieces."""
+    return written_piece_ids_of(text, words, num_buckets, lambda chunk: _tokens(_clean(chunk)))
+
+
+def written_piece_ids_of(
+    text: str, words: list[str], num_buckets: int, split_chunk: Callable[[str], list[str]]
+) -> list[int]:
+    """The ids by a vocabulary of pieces, of the words that `split_chunk` writes for a chunk."""
+    ids: list[int] = []
+    chunk = at = 0
+    while at < len(text):
+        if _is_in(text[at], BY_PIECES):
+            length = _longest([text[at : at + n] for n in range(1, 1 + _run_length(text[at:]))], words) or 1
+            ids += _id(text[at : at + length], words, num_buckets)
+            at += length
+            continue
+        chunk = at
+        while (
+            at < len(text)
+            and at - chunk < MAX_CHUNK_CHARS
+            and not text[at].isspace()
+            and not _is_in(text[at], BY_PIECES)
+        ):
+            at += 1
+        for token in split_chunk(text[chunk:at]):
+            ids += _word_ids(token, words, num_buckets)
+        at += at == chunk  # a space
+    return ids
+
+
+def _run_length(text: str) -> int:
+    return next((n for n, char in enumerate(text) if not _is_in(char, BY_PIECES)), len(text))
+
+
+def _longest(candidates: list[str], words: list[str]) -> int:
+    """The number of the last candidate that is a word of at most MAX_TABLE_CHARS, from 1; 0 if none is."""
+    return max(
+        (n + 1 for n, word in enumerate(candidates) if len(word) <= MAX_TABLE_CHARS and word in words), default=0
+    )
+
+
+def _word_ids(token: str, words: list[str], num_buckets: int) -> list[int]:
+    if token in words or not token.isalpha():
+        return _id(token, words, num_buckets)
+    ids, rest, begin = [], token, ""
+    while rest:
+        length = _longest([begin + rest[:n] for n in range(1, 1 + len(rest))], words)
+        if not length:
+            return _id(token, words, num_buckets)
+        ids.append(words.index(begin + rest[:length]))
+        rest, begin = rest[length:], "##"
+    return ids
+
+
+def _id(word: str, words: list[str], num_buckets: int) -> list[int]:
+    return [words.index(word) if word in words else len(words) + crc32(word.encode()) % num_buckets]

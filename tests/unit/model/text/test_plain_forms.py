@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model.text.emoji import NAMES_FILE, emoji_words
 from model.text.normalise import SPECIAL_TOKENS
 from model.text.plain_forms import MAX_WORD_CHARS, PlainForms
-from model.text.tokenizer import Tokenizer, cut_piece
+from model.text.tokenizer import Tokenizer
 from tests.unit.model.conftest import TEXTS
 
 KNOWN = (
@@ -93,7 +93,7 @@ def test_a_word_with_a_letter_repeated_any_number_of_times_is_known(word: str, d
 def encoded_in_pieces(tokenizer: Tokenizer, pieces: Sequence[str]) -> Iterator[int]:
     pending = ""
     for number, piece in enumerate(pieces):
-        chunks, pending = cut_piece(pending, piece, final=number == len(pieces) - 1)
+        chunks, pending = tokenizer.cut_piece(pending, piece, final=number == len(pieces) - 1)
         for chunk in chunks:
             yield from tokenizer.encode(chunk)
 
@@ -111,7 +111,7 @@ def test_any_split_of_a_text_gives_the_ids_of_the_whole(text: str, splits: list[
 @given(ANY_TEXT)
 def test_the_compiled_loops_give_the_ids_of_the_plain_forms(text: str) -> None:
     tokenizer = Tokenizer(WORDS, 50, normalisation=2)
-    chunks, _ = cut_piece("", text, final=True)
+    chunks, _ = tokenizer.cut_piece("", text, final=True)
     expected = [row for chunk in chunks for row in tokenizer.chunk_ids(chunk)]
     assert tokenizer.encode(text) == expected
     assert tokenizer.encode(text) == expected, "cached chunks have the same ids"

@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.text import tokenizer
-from model.text.tokenizer import MAX_CHUNK_CHARS, SPECIAL_TOKENS, Tokenizer, build_vocabulary, cut, cut_piece
+from model.text.chunks import BY_CHARACTER, MAX_CHUNK_CHARS
+from model.text.tokenizer import SPECIAL_TOKENS, Tokenizer, build_vocabulary
 from tests.unit.model.conftest import FRAGMENTS, TEXTS, WORDS
 from tests.unit.model.text.plain_tokenizer import chunks_of, tokens_of
+
+cut, cut_piece = BY_CHARACTER.cut, BY_CHARACTER.cut_piece
 
 TRICKY = (
     "x X xD XDDD o D : ; = - ' '' \" ( (( [ ) . .. , ! ? http https http: https:// www www. pic.twitter.com/a me@b.co "
@@ -102,7 +105,7 @@ def test_the_pending_text_is_bounded_and_nothing_is_lost(text: str, data: st.Dat
 
 @given(ANY_TEXT)
 def test_the_fast_path_of_cut_gives_the_same_chunks(text: str) -> None:
-    assert cut(text) == tokenizer._CHUNK.findall(text) == list(chunks_of(text))
+    assert cut(text) == list(BY_CHARACTER.cut_by_pattern(text)) == list(chunks_of(text))
 
 
 @given(ANY_TEXT)
