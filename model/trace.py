@@ -17,7 +17,6 @@ from model.cells import CELLS, LayerWeights, run_layer
 from model.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from model.inference.engine import InferenceEngine, Result
 from model.sentiment import Sentiment
-from model.text.tokenizer import Tokenizer
 
 GATES = ("input", "forget", "candidate", "output")
 
@@ -54,7 +53,7 @@ class Tracer:
         bias = weights["word.lstm.bias"]
         lstm = weights["word.lstm.weight_ih"], weights["word.lstm.weight_hh"]
         self._lstm = LayerWeights(*lstm, bias, np.zeros_like(bias))
-        self._tokenizer = Tokenizer(checkpoint.words, checkpoint.config.num_buckets)
+        self._tokenizer = checkpoint.make_tokenizer()
 
     def read(self, text: str, state: bytes | None = None) -> Trace:
         """Read a whole text on a stream in `state` (None: one that has read nothing).
