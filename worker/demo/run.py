@@ -10,12 +10,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
-import socket
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from contextlib import nullcontext
 from importlib.util import find_spec
@@ -24,19 +21,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from pydantic import SecretStr
 from rich.console import Console
 from rich.live import Live
 
 from worker.demo.control import Control
+from worker.demo.processes import PageProcess, WorkerProcess, next_free_port
 from worker.demo.tally import Summary, Tally
 from worker.demo.view import render
-from worker.errors import EXIT_OK, DependencyError, SentimentError
+from worker.errors import EXIT_OK, SentimentError
 from worker.kafka.topics import ensure_topics
 from worker.process import stop_on_signals
 from worker.servers.fields import ServerSettings
-from worker.settings import ENV_PREFIX, Settings
-from worker.stack import LocalStack, Server
+from worker.settings import Settings
+from worker.stack import LocalStack
 from worker.tools.feed import send_feed
 from worker.tools.simulate import Feed
 from worker.tools.tail import open_reader
@@ -45,70 +42,12 @@ SEED: Final = 1
 NUM_STREAMS: Final = 12  # as many as fit on a screen
 POISON_SHARE: Final = 0.005
 MOOD_HALF_LIFE_S: Final = 20.0  # the default of a demo: short enough that moods visibly move within a minute
-MAX_PORT_TRIES: Final = 100
 FINISH_TIMEOUT_S: Final = 120.0
 READ_TIMEOUT_S: Final = 60.0
 FEED_TIMEOUT_S: Final = 60.0
 _POLL_MS = 100
 _FRAME_S = 0.25
 _PROGRESS_S = 2.0
-_ANSWER_TIMEOUT_S = 10.0
-
-
-class PageProcess(Server):
-    """The process of `sentiment page`, started once it answers."""
-
-    def __init__(self, folder: Path, settings: Settings, control: Path) -> None:
-        super().__init__("page", folder, settings.page_port)
-        self._settings = settings
-        self._control = control
-
-    def command(self) -> list[str]:
-        """As WorkerProcess.command."""
-        return [*_python_with(self._settings), "page", "--demo-socket", str(self._control)]
-
-    def answers(self) -> bool:
-        """Whether something listens: with a token, a page answers nobody else."""
-        with socket.socket() as probe:
-            return probe.connect_ex((self._settings.page_host, self.port)) == 0
-
-
-class WorkerProcess(Server):
-    """The process of `sentiment worker` with `settings`. It is started once /ready succeeds; its log is in `folder`."""
-
-    def __init__(self, folder: Path, settings: Settings) -> None:
-        super().__init__("worker", folder, settings.health_port)
-        self._settings = settings
-
-    def command(self) -> list[str]:
-        """Python run by `env`, which passes the settings as environment variables."""
-        return [*_python_with(self._settings), "worker"]
-
-    def answers(self) -> bool:
-        """Whether /ready succeeds."""
-        try:
-            with urllib.request.urlopen(f"http://{self.address}/ready", timeout=_ANSWER_TIMEOUT_S):
-                return True
-        except OSError:
-            return False
-
-    def start(self) -> None:
-        """See Server; raises SentimentError, because the worker is not a dependency."""
-        try:
-            super().start()
-        except DependencyError as error:
-            raise SentimentError(str(error)) from error
-
-    def check(self, expected: int | None = None) -> None:
-        """Raises SentimentError, with the end of the log, unless the exit code is `expected` (None: still running)."""
-        if self.exit_code != expected:
-            raise SentimentError(f"the worker ended with code {self.exit_code}; the end of its log:\n{self.tail()}")
-
-
-def _python_with(settings: Settings) -> list[str]:
-    """The program `sentiment`, run by `env` with the settings as environment variables."""
-    variables = [f"{name}={value}" for name, value in as_variables(settings).items()]
-    return ["/usr/bin/env", *variables, sys.executable, "-m", "worker.cli"]
 
 
 def run_demo(settings: Settings, seconds: float | None, rate: float, *, as_json: bool) -> None:
@@ -272,33 +211,6 @@ def _demo_settings(settings: Settings, stack: LocalStack) -> Settings:
     if "mood_half_life_s" not in settings.model_fields_set:
         update["mood_half_life_s"] = MOOD_HALF_LIFE_S
     return settings.model_copy(update=update)
-
-
-def next_free_port(host: str, first: int, what: str = "health") -> int:
-    """`first`, or the next port that is free; any free port for 0. Raises SentimentError when there is none."""
-    for port in range(first, first + MAX_PORT_TRIES) if first else [0]:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise SentimentError(f"no free port from {first} on at {host}; choose another with --{what}-port")
-
-
-def as_variables(settings: Settings) -> dict[str, str]:
-    """The environment variables that give another process the settings that were set in this one."""
-    values = settings.model_dump(mode="json", include=settings.model_fields_set, exclude_none=True)
-    secrets = {name: value for name in values if isinstance(value := getattr(settings, name), SecretStr)}
-    values |= {name: value.get_secret_value() for name, value in secrets.items()}
-    return {ENV_PREFIX + name.upper(): _as_text(value) for name, value in values.items()}
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, list):
-        return ",".join(value)
-    return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def _in_words(summary: Summary) -> str:

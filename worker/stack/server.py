@@ -123,6 +123,10 @@ class Server(ABC):
     def command(self) -> list[str]:
         """The absolute path of the program and its arguments. May prepare the folder."""
 
+    def environment(self) -> dict[str, str]:
+        """The variables that the process gets beside those of this one."""
+        return {}
+
     @abstractmethod
     def answers(self) -> bool:
         """Whether this process (not another on its port) answers a request; returns within a few seconds."""
@@ -149,6 +153,7 @@ class Server(ABC):
             return subprocess.Popen(
                 launcher + command,
                 cwd=self.folder,
+                env=os.environ | self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

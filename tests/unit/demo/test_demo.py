@@ -16,7 +16,8 @@ import pytest
 from rich.console import Console
 
 from tests.factories import Record, new_event, new_shift
-from worker.demo.run import MAX_PORT_TRIES, _demo_settings, as_variables, next_free_port
+from worker.demo.processes import MAX_PORT_TRIES, as_variables, next_free_port
+from worker.demo.run import _demo_settings
 from worker.demo.tally import Summary, Tally, percentiles
 from worker.demo.view import render
 from worker.errors import Reason
