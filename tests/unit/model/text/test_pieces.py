@@ -97,6 +97,7 @@ def test_the_compiled_loops_give_the_ids_of_the_plain_tokenizer(words: Tokenizer
         ("unbelievable ZEBRA", "un ##believ ##able ? <allcaps>"),
         ("UNBELIEVABLE movies!", "un ##believ ##able <allcaps> movie ##s ?"),
         ("greaaat", "great <long>"),
+        ("Greatt! GREATT", "great ? great <allcaps>"),
         ("gr8 #greatmovie", "great <tag> great movie"),
         ("\u7535\u5f71greaaat", "\u7535\u5f71 great <long>"),
     ],
@@ -105,7 +106,7 @@ def test_an_unknown_word_is_looked_up_in_its_plain_form_before_it_is_cut_into_pi
     plain_words: Tokenizer, text: str, tokens: str
 ) -> None:
     for _ in range(2):
-        assert _written(plain_words, text) == tokens.split(" "), "also from the cache"
+        assert _written(plain_words, text) == tokens.split(" "), "the same from the cache"
 
 
 @settings(max_examples=500)
