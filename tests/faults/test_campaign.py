@@ -17,6 +17,7 @@ from worker.stack import LocalStack
 
 NUM_FAULTS = 6
 NUM_RECORDS, FEW_RECORDS = 900, 500
+MAX_SEEDS = 4
 RESULT = Result(
     commit="abc1234",
     fault="kill",
@@ -57,9 +58,14 @@ def test_a_fault_in_a_commit_or_a_rebalance_loses_duplicates_and_falsifies_nothi
 @pytest.mark.parametrize("bug", ["offset_outside_of_the_transaction", "flush_under_another_lineage"])
 def test_a_fault_finds_what_is_planted_in_the_workers(stack: LocalStack, tmp_path: Path, bug: str) -> None:
     checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint")
-    place = Place(stack, checkpoint, tmp_path / "run", planted=bug)
-    result = run_seed(place, FAULTS[FINDERS[bug]], 1, FEW_RECORDS)
-    assert result.differences.keys() & {"lost", "wrong_score", "wrong_state"}, result
+    results = []
+    for seed in range(1, MAX_SEEDS + 1):
+        # What a seed does depends on the speed of the machine, too.
+        place = Place(stack, checkpoint, tmp_path / f"run-{seed}", planted=bug)
+        results.append(run_seed(place, FAULTS[FINDERS[bug]], seed, FEW_RECORDS))
+        if results[-1].differences.keys() & {"lost", "wrong_score", "wrong_state"}:
+            return
+    pytest.fail(f"not found: {results}")
 
 
 def test_each_planted_bug_has_a_fault_that_finds_it() -> None:
