@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,17 @@ CLASSES = [0, 2, 1]
 STEP = 1e-5
 
 
+def check_gradient(reference: ReferenceNetwork, tensor: Any, place: tuple[int, ...], gradient: Any) -> None:
+    """Hold one element of a gradient to the difference of two losses."""
+    value = tensor[place]
+    losses = []
+    for moved in (value + STEP, value - STEP):
+        tensor[place] = moved
+        losses.append(reference.loss(TEXTS, CLASSES))
+    tensor[place] = value
+    assert gradient[place] == pytest.approx((losses[0] - losses[1]) / (2 * STEP), rel=1e-4, abs=1e-8)
+
+
 @pytest.mark.parametrize("name", sorted(CONFIG.tensor_shapes()))
 def test_a_gradient_is_the_slope_of_the_loss(reference: ReferenceNetwork, name: str) -> None:
     _, gradients = reference.loss_and_gradients(TEXTS, CLASSES)
@@ -25,14 +37,7 @@ def test_a_gradient_is_the_slope_of_the_loss(reference: ReferenceNetwork, name: 
     places = [tuple(place) for place in np.argwhere(gradients[name])]
     assert places, "every tensor affects the loss"
     for place in rng.permutation(places)[:20]:
-        at = tuple(place)
-        value = tensor[at]
-        losses = []
-        for moved in (value + STEP, value - STEP):
-            tensor[at] = moved
-            losses.append(reference.loss(TEXTS, CLASSES))
-        tensor[at] = value
-        assert gradients[name][at] == pytest.approx((losses[0] - losses[1]) / (2 * STEP), rel=1e-4, abs=1e-8)
+        check_gradient(reference, tensor, tuple(place), gradients[name])
 
 
 @pytest.mark.parametrize("bound", [None, 0.2, 1.5])
@@ -43,13 +48,7 @@ def test_the_gradients_through_the_stream_hold_for_any_bound(checkpoint: Path, b
     for name in ("stream.readout.weight", "stream.lstm.bias", "readout.bias", "word.lstm.bias"):
         tensor = reference.tensors[name]
         for place in np.ndindex(tensor.shape):
-            value = tensor[place]
-            losses = []
-            for moved in (value + STEP, value - STEP):
-                tensor[place] = moved
-                losses.append(reference.loss(TEXTS, CLASSES))
-            tensor[place] = value
-            assert gradients[name][place] == pytest.approx((losses[0] - losses[1]) / (2 * STEP), rel=1e-4, abs=1e-8)
+            check_gradient(reference, tensor, place, gradients[name])
 
 
 def test_rows_of_the_embedding_that_were_not_read_have_no_gradient(reference: ReferenceNetwork) -> None:
