@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from model.behaviour.phrases import phrase_in, phrase_languages
 from model.checkpoint import load_checkpoint
 from model.config import LABELS, ModelConfig, TrainConfig, Understanding
 from model.data.corpora import Example, read_examples
@@ -109,6 +110,8 @@ __all__ = [
     "measure_behaviour",
     "measure_named_words",
     "neighbours",
+    "phrase_in",
+    "phrase_languages",
     "read_examples",
     "read_texts",
     "read_vocabulary",

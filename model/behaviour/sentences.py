@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -27,13 +27,16 @@ class Sentence(NamedTuple):
     member: str = ""
 
 
-def make_sentences(half: str, seed: int, *, num_fillings: int) -> Iterator[Sentence]:
+def make_sentences(
+    half: str, seed: int, *, num_fillings: int, of_languages: Sequence[str] | None = None
+) -> Iterator[Sentence]:
     """The sentences of a half: every template, filled with up to `num_fillings` different choices of words.
 
-    An exchange is made of every word, once. No text occurs twice, whatever its template.
+    An exchange is made of every word, once. No text occurs twice, whatever its template. `of_languages`: all, unless
+    given.
     """
     labels: dict[str, str] = {}  # of the texts so far
-    for language in languages():
+    for language in languages() if of_languages is None else of_languages:
         rules = read_half(language, half)
         for number, template in enumerate(rules.templates):
             random = Random(f"{seed} {half} {language} {number}")

@@ -152,13 +152,20 @@ async def _feed_files(
 
 
 async def _feed_simulated(settings: Settings, rate: float, seconds: float | None, seed: int) -> int:
+    from model import phrase_languages
     from worker.kafka.access.rights import Rights, require_rights
     from worker.process import stop_on_signals
     from worker.tools.feed import send_feed
     from worker.tools.simulate import Feed
 
     await require_rights(settings, Rights(writes=settings.topics))
-    feed = Feed(seed, rate=rate, topics=(settings.topics[0], settings.topics[-1]), start_ms=int(time.time() * 1000))
+    feed = Feed(
+        seed,
+        rate=rate,
+        topics=(settings.topics[0], settings.topics[-1]),
+        start_ms=int(time.time() * 1000),
+        languages=phrase_languages(),
+    )
     records = islice(feed, None if seconds is None else round(seconds * rate))
     return await send_feed(settings, records, rate, stop_on_signals())
 

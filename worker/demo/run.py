@@ -24,6 +24,7 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
+from model import phrase_languages
 from worker.demo.control import Control
 from worker.demo.processes import PageProcess, WorkerProcess, next_free_port
 from worker.demo.tally import Summary, Tally
@@ -132,6 +133,7 @@ class _Demo:
             start_ms=int(time.time() * 1000),
             poison_share=POISON_SHARE,
             max_text_bytes=self._settings.max_text_bytes,
+            languages=phrase_languages(),
         )
         records = islice(feed, None if seconds is None else round(seconds * rate))
         # A broker that a visitor restarts is back within this time.

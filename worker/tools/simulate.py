@@ -1,7 +1,8 @@
 """A simulated feed of tweets and reviews. The mood of each stream is known, so that demos and tests can check it.
 
 A third of the streams turn once, from pleased to annoyed or the reverse, at a text that `Feed.turns` names; a third
-drift slowly between pleased and mixed; a third are steady. The seed determines every record, including its time.
+drift slowly between pleased and mixed; a third are steady. A stream writes in one language. The seed determines every
+record, including its time.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from model import LABELS, PhraseGrammar
+from model import LABELS, PhraseGrammar, phrase_in
 from worker.errors import Reason
 from worker.records.codec import format_time
 
 START_MS = 1_790_000_000_000  # the default start of a feed
+ENGLISH = "en"
 DRIFT_PERIOD_TEXTS = 1500
 MIN_TEXTS_BEFORE_TURN, MAX_TEXTS_BEFORE_TURN = 40, 70
 PIECES_SHARE = 0.2  # share of reviews that are sent in pieces
@@ -74,10 +76,10 @@ class Turn(NamedTuple):
 class _Stream:
     """One account or product: generates the texts about it, with a mood of the given kind."""
 
-    def __init__(self, seed: int, index: int, topic: str, *, reviews: bool) -> None:
+    def __init__(self, seed: int, index: int, topic: str, *, reviews: bool, language: str) -> None:
         self.random = Random(f"{seed}:{index}")
         self.kind = tuple(Kind)[index % len(Kind)]
-        self.topic, self.reviews = topic, reviews
+        self.topic, self.reviews, self.language = topic, reviews, language
         domain = self.random.choice(("film", "hotel") if reviews else ("airline", "phone", "shop"))
         self.name = f"{_brand(index)} {domain}" if reviews else f"@{_brand(index)}"
         self.domain = domain
@@ -123,8 +125,9 @@ class _Stream:
     def _tweet(self, label: str) -> str:
         """A phrase with the noise of real tweets: mentions, hashtags, emoji, links, drawn-out vowels."""
         random = self.random
-        text = self.grammar.phrase(label).text
-        if random.random() < 0.15:
+        is_english = self.language == ENGLISH
+        text = self.grammar.phrase(label).text if is_english else phrase_in(self.language, label, random)
+        if is_english and random.random() < 0.15:
             text = _elongate(random, text)
         if random.random() < 0.10:
             text = text.upper()
@@ -147,7 +150,8 @@ class Feed:
 
     rate: records per second of event time. topics: the topic of the tweets and that of the reviews. poison_share: share
     of records that the worker must refuse, for every reason that a record itself can give; max_text_bytes: the limit
-    that its overlong texts exceed.
+    that its overlong texts exceed. languages: of the accounts that tweet; every second writes in another one than
+    English. Reviews are in English.
     """
 
     def __init__(  # noqa: PLR0913 - all but the seed have a default
@@ -160,10 +164,12 @@ class Feed:
         start_ms: int = START_MS,
         poison_share: float = 0.0,
         max_text_bytes: int = 64 << 10,
+        languages: Sequence[str] = (ENGLISH,),
     ) -> None:
         self._seed, self._num_streams, self._topics = seed, num_streams, topics
         self._start_ms, self._interval_ms = start_ms, 1000 / rate
         self._poison_share, self._max_text_bytes = poison_share, max_text_bytes
+        self._others = [language for language in languages if language != ENGLISH]
         streams = self._make_streams()
         self.kinds: dict[str, Kind] = {stream.name: stream.kind for stream in streams}
         self.turns: tuple[Turn, ...] = tuple(stream.turn() for stream in streams if stream.kind == Kind.TURNING)
@@ -188,9 +194,13 @@ class Feed:
         """Kinds take turns; after two rounds of tweet streams comes one of review streams."""
         reviews = [index // len(Kind) % 3 == 2 for index in range(self._num_streams)]
         return [
-            _Stream(self._seed, index, self._topics[is_review], reviews=is_review)
+            _Stream(self._seed, index, self._topics[is_review], reviews=is_review, language=self._language(index))
             for index, is_review in enumerate(reviews)
         ]
+
+    def _language(self, index: int) -> str:
+        """English for even indices, for odd ones the other languages in turn."""
+        return self._others[index // 2 % len(self._others)] if self._others and index % 2 else ENGLISH
 
 
 _NOT_SIMULATED = {

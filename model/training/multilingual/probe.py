@@ -1,8 +1,7 @@
-"""The teacher of other languages: logistic regression on the encoder's vectors of labelled texts.
+"""The teacher of other languages: logistic regression on the encoder's vectors of labelled tweets.
 
 Hinton et al. 2015, "Distilling the Knowledge in a Neural Network". Tweets of all languages are one problem, since their
-three classes mean the same; every other corpus is a problem of its own. The soft target of a labelled text comes from a
-regression that has not seen its label.
+three classes mean the same. The soft target of a labelled text comes from a regression that has not seen its label.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from model.training.batches import ABSENT
 
 NUM_FOLDS = 4
 REGULARISATION = 20.0  # C, for vectors of length 1
-TEACHER_SHARE = 0.5  # of the soft target of a labelled text; the rest is its label
 
 Logits = NDArray[np.float32]
 Labels = NDArray[np.intp]
@@ -39,22 +37,16 @@ class Probe:
         return found
 
 
-def cross_fitted(vectors: NDArray[np.float32], labels: Labels, seed: int) -> Logits:
-    """The logits of each text by a probe of the other folds."""
-    folds = np.random.default_rng(seed).permutation(len(labels)) % NUM_FOLDS
-    found = np.empty((len(labels), NUM_CLASSES), np.float32)
-    for fold in range(NUM_FOLDS):
-        found[folds == fold] = Probe(vectors[folds != fold], labels[folds != fold]).logits(vectors[folds == fold])
-    return found
-
-
-def cross_fitted_together(
+def cross_fitted(
     vectors: Mapping[str, NDArray[np.float32]], labels: Mapping[str, Labels], seed: int
 ) -> dict[str, Logits]:
-    """`cross_fitted` of several corpora as one problem."""
+    """The logits of each text of all corpora, which are one problem, by a probe of the other folds."""
     names: Sequence[str] = list(vectors)
-    together = cross_fitted(
-        np.concatenate([vectors[name] for name in names]), np.concatenate([labels[name] for name in names]), seed
-    )
+    x = np.concatenate([vectors[name] for name in names])
+    y = np.concatenate([labels[name] for name in names])
+    folds = np.random.default_rng(seed).permutation(len(y)) % NUM_FOLDS
+    found = np.empty((len(y), NUM_CLASSES), np.float32)
+    for fold in range(NUM_FOLDS):
+        found[folds == fold] = Probe(x[folds != fold], y[folds != fold]).logits(x[folds == fold])
     ends = np.cumsum([len(labels[name]) for name in names])
-    return dict(zip(names, np.split(together, ends[:-1]), strict=True))
+    return dict(zip(names, np.split(found, ends[:-1]), strict=True))

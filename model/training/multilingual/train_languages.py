@@ -32,6 +32,7 @@ from model.evaluation.evaluate import Evaluation
 from model.evaluation.plots import check_plot_file
 from model.files import write_whole
 from model.inference.engine import InferenceEngine
+from model.text.plain_forms import NORMALISATIONS
 from model.text.tokenizer import PIECES, Tokenizer
 from model.training.batches import EncodedTexts, encode_labelled
 from model.training.distillation.soft_targets import make_soft_targets
@@ -85,7 +86,7 @@ def train_languages(  # noqa: PLR0913 - three say what to do, the others have de
         splits, languages = _apart(split_corpora(corpora, config), corpora, languages)
         kept, held_texts = held_languages(languages, config)
         words = _vocabulary(folder, begin, kept, encoder, sizes)
-        tokenizer = Tokenizer(words, begin.config.num_buckets, PIECES, normalisation=begin.normalisation)
+        tokenizer = Tokenizer(words, begin.config.num_buckets, PIECES, normalisation=NORMALISATIONS[-1])
         held = encode_held(splits, tokenizer) | {HELD: _held(held_texts, tokenizer)}
         cache = VectorCache(run / "vectors.e5", encoder)
         source = Sources(splits, kept, emoji_tweets, emoji_of(words), InferenceEngine(begin), cache, config, folder)

@@ -1,7 +1,8 @@
 """What a round of the multilingual training reads: sets of texts with the logits of their teachers.
 
 English texts are judged by the English network, which reads thousands of them a second. Texts of other languages have
-labels; from the second round on, the probe judges `probe_texts` more of each corpus in every round.
+labels; from the second round on, the probe judges PROBE_TEXTS more tweets of each language in every round. Sentences of
+the grammar's training half are drawn again for every round.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.config import NUM_CLASSES, TrainConfig
+from model.behaviour.corpus import training_streams
+from model.config import LABELS, NUM_CLASSES, TrainConfig
 from model.data.corpora import Example, split_by_stream
 from model.data.languages import TWEETS, LanguageCorpus
 from model.data.splits import Splits
@@ -24,13 +26,15 @@ from model.inference.engine import InferenceEngine
 from model.training.batches import ABSENT
 from model.training.distillation.augmentation import sentences, variants
 from model.training.distillation.soft_targets import Logits, TeacherLogits
-from model.training.multilingual.probe import Probe, cross_fitted, cross_fitted_together
+from model.training.multilingual.probe import Probe, cross_fitted
 from model.training.multilingual.vector_cache import VectorCache
 from model.training.run_folder import RunFolder
 
 MAX_REVIEWS = 8_000  # of a round: a review is as long as ten tweets
 MAX_EMOJI_TWEETS = 20_000
-PROBE_TEXTS = 2_000  # more of each corpus in every round after the first
+PROBE_TEXTS = 2_000  # more tweets of each language in every round after the first
+GRAMMAR_DRAWS, GRAMMAR_FILLINGS = 2, 120  # of the grammar in a round; of each template in a draw
+GRAMMAR_PROBABILITY = 0.94  # of the label of a sentence of the grammar
 REPEATED_UP_TO, MAX_REPEATS = 8_000, 4  # a smaller corpus is read several times, each time with other words dropped
 LEAST_PROBABILITY = 1e-6
 EMOJI_VARIANTS = ("{0}", "{0}{0}{0}", "{0} {0}")
@@ -78,6 +82,7 @@ def round_sets(sources: Sources, number: int, on_text: OnText) -> tuple[Splits, 
         found[name] = list(chain(texts, *more)), np.tile(logits, (repeats, 1))
     if number > 1:
         found["emoji"] = _emoji_set(sources, on_text)
+    found["grammar"] = _grammar_set(sources.config.seed + 1000 * number)
     return replace(sources.splits, labelled=labelled), found
 
 
@@ -133,18 +138,14 @@ def _label_logits(examples: Sequence[Example], config: TrainConfig) -> Logits:
 
 
 def _probed_sets(sources: Sources, number: int, on_text: OnText) -> dict[str, Logits]:
-    """The cross-fitted logits of the first texts of each corpus that is not English."""
+    """The cross-fitted logits of the first tweets of each language but English."""
     vectors, labels = {}, {}
     for name, corpus in sources.languages.items():
-        if corpus.language != "en":
+        if corpus.kind == TWEETS and corpus.language != "en":
             examples = corpus.train[: PROBE_TEXTS * (number - 1)]
             vectors[name] = _read(sources, name, [example.text for example in examples], on_text)
             labels[name] = np.array([example.label for example in examples], np.intp)
-    tweets = [name for name in vectors if sources.languages[name].kind == TWEETS]
-    seed = sources.config.seed
-    together = {name: vectors[name] for name in tweets}, {name: labels[name] for name in tweets}
-    found = cross_fitted_together(*together, seed) if tweets else {}
-    return found | {name: cross_fitted(vectors[name], labels[name], seed) for name in vectors if name not in tweets}
+    return cross_fitted(vectors, labels, sources.config.seed) if vectors else {}
 
 
 def _emoji_set(sources: Sources, on_text: OnText) -> tuple[list[str], Logits]:
@@ -156,6 +157,16 @@ def _emoji_set(sources: Sources, on_text: OnText) -> tuple[list[str], Logits]:
     logits = probe.logits(_read(sources, "emoji", list(sources.emoji), on_text))
     texts = [variant.format(emoji) for variant in EMOJI_VARIANTS for emoji in sources.emoji]
     return texts, np.tile(logits, (len(EMOJI_VARIANTS), 1))
+
+
+def _grammar_set(seed: int) -> tuple[list[str], Logits]:
+    """Sentences of the grammar, whose labels are nearly certain."""
+    draws = (training_streams(seed=seed + n, num_fillings=GRAMMAR_FILLINGS) for n in range(GRAMMAR_DRAWS))
+    sentences = [sentence for _, sentence in chain.from_iterable(draws)]
+    labels = np.array([LABELS.index(sentence.label) for sentence in sentences], np.intp)
+    others = (1 - GRAMMAR_PROBABILITY) / (NUM_CLASSES - 1)
+    probabilities = np.where(np.eye(NUM_CLASSES, dtype=bool)[labels], GRAMMAR_PROBABILITY, others)
+    return [sentence.text for sentence in sentences], np.log(probabilities).astype(np.float32)
 
 
 def _read(sources: Sources, name: str, texts: Sequence[str], on_text: OnText) -> NDArray[np.float32]:

@@ -1,4 +1,5 @@
 import json
+import re
 from collections import Counter, defaultdict
 from itertools import islice
 
@@ -111,6 +112,18 @@ def test_tweets_look_like_tweets() -> None:
         assert 20 < sum(sign in tweet for tweet in tweets) < len(tweets)
     assert sum(any(vowel * 4 in tweet for vowel in "aeiou") for tweet in tweets) > 20
     assert len(set(tweets)) > 0.8 * len(tweets)
+
+
+def test_every_second_account_writes_in_a_language_of_its_own() -> None:
+    records = take(Feed(0, languages=["en", "ja", "de"]), 3000)
+    texts = defaultdict(list)
+    for record in records:
+        if record.topic == "tweets":
+            texts[record.key].append(decode(record).text)
+    japanese = [name for name, of_stream in texts.items() if all(re.search("[ぁ-龯]", text) for text in of_stream)]
+    assert len(texts) // 5 <= len(japanese) <= len(texts) // 3
+    english = {decode(record).text for record in take(Feed(0), 3000)}
+    assert len(english & {text for of_stream in texts.values() for text in of_stream}) > 50
 
 
 def test_pieces_of_a_review_follow_each_other_in_their_stream_and_only_the_last_is_final() -> None:

@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 from zlib import crc32
@@ -24,6 +25,7 @@ from model.evaluation.evaluate import evaluate_checkpoint
 from model.inference.batch import Request
 from model.inference.engine import InferenceEngine
 from model.text.normalise import SPECIAL_TOKENS
+from model.text.plain_forms import NORMALISATIONS
 from model.text.tokenizer import PIECES
 from model.training import fit
 from model.training.multilingual import transfer_sets
@@ -118,9 +120,16 @@ def _english(tmp_path_factory: pytest.TempPathFactory) -> Path:
         weights=weights,
         metrics={"dev_share": 0.2},
         understanding=Understanding(min_known=0.6),
-        normalisation=2,
     )
     return folder.parent
+
+
+@pytest.fixture(autouse=True)
+def _small_grammar(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = transfer_sets.training_streams
+    monkeypatch.setattr(
+        transfer_sets, "training_streams", lambda seed, **_: islice(whole(seed=seed, num_fillings=1), 20)
+    )
 
 
 def _train(english: Path, data: Path, run: Path, **changes: object) -> Path:
@@ -134,7 +143,7 @@ def test_a_network_learns_languages_that_its_english_one_did_not_know(
     checkpoint = _train(english, data, tmp_path / "run")
     loaded = load_checkpoint(checkpoint)
     assert loaded.tokenizer == PIECES
-    assert loaded.normalisation == 2, "it goes on with the tokens that the English network learnt from"
+    assert loaded.normalisation == NORMALISATIONS[-1]
     assert loaded.understanding == Understanding(languages=("de", "en", "zh"), min_known=0.6)
     [read] = InferenceEngine(loaded).score([Request(0, "der film war wunderbar und sch\u00f6n")])
     assert read.not_understood is None
@@ -228,7 +237,16 @@ def test_data_without_other_languages_and_a_run_with_other_settings_are_refused(
         _train(english, data, tmp_path / "run")
 
 
-def test_the_probe_reads_more_texts_of_each_corpus_in_every_round(
+def test_sentences_of_the_grammar_are_learnt_with_their_labels_and_are_others_in_every_round() -> None:
+    texts, logits = transfer_sets._grammar_set(1)
+    labels = {sentence.text: sentence.label for _, sentence in transfer_sets.training_streams(seed=1)}
+    assert 20 < len(texts) == len(logits)
+    assert {text: CLASSES[row.argmax()] for text, row in zip(texts[:20], logits[:20], strict=True)} == labels
+    assert np.allclose(np.exp(logits).sum(axis=1), 1)
+    assert set(texts) != set(transfer_sets._grammar_set(1001)[0])
+
+
+def test_the_probe_reads_more_tweets_of_each_language_in_every_round(
     english: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer_sets, "PROBE_TEXTS", 50)
