@@ -33,7 +33,7 @@ from model.training.run_folder import RunFolder
 MAX_REVIEWS = 8_000  # of a round: a review is as long as ten tweets
 MAX_EMOJI_TWEETS = 20_000
 PROBE_TEXTS = 2_000  # more tweets of each language in every round after the first
-GRAMMAR_DRAWS, GRAMMAR_FILLINGS = 2, 120  # of the grammar in a round; of each template in a draw
+GRAMMAR_DRAWS, GRAMMAR_FILLINGS = 2, 60  # of the grammar in a round; of each template in a draw
 GRAMMAR_PROBABILITY = 0.94  # of the label of a sentence of the grammar
 REPEATED_UP_TO, MAX_REPEATS = 8_000, 4  # a smaller corpus is read several times, each time with other words dropped
 LEAST_PROBABILITY = 1e-6
