@@ -141,7 +141,7 @@ otelcol: .venv/bin/otelcol ## build OpenTelemetry's Collector by go; the tests o
 
 .venv/bin/otelcol: .venv/bin/python tests/servers/otelcol.yaml
 	@command -v go >/dev/null || { echo "there is no go that could build it" >&2; exit 1; }
-	go run $(COLLECTOR_BUILDER) --config tests/servers/otelcol.yaml --set dist.output_path="$(CURDIR)/build/otelcol"
+	go run $(COLLECTOR_BUILDER) --config tests/servers/otelcol.yaml
 	cp build/otelcol/otelcol $@
 
 .venv/bin/uv: .venv/bin/python
