@@ -79,9 +79,11 @@ def _flow() -> list[PanelBuilder]:
         ),
         lines(
             "End to end",
-            "From a record's timestamp in Kafka to its committed event; the objective is one second.",
+            "From a record's timestamp in Kafka to its committed event; the objective is one second. With traces on, a "
+            "point is the trace of one record.",
             {"p50": quantile(0.5, _END_TO_END), "p99": quantile(0.99, _END_TO_END)},
             "s",
+            exemplars=True,
         ),
     ]
 

@@ -301,4 +301,7 @@ class Metrics:
 
     def model(self, name: str, fingerprint: str, languages: Iterable[str]) -> None:
         """The checkpoint in use, and the languages that it reads."""
-        self._model.info({"name": name, "fingerprint": fingerprint, "languages": ",".join(languages)})
+        codes = list(languages)
+        self._model.info({"name": name, "fingerprint": fingerprint, "languages": ",".join(codes)})
+        for code in codes:
+            self._languages.labels(code)
