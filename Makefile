@@ -29,6 +29,10 @@ setup: .venv/.local ## create .venv with the worker and what the local servers n
 setup-dev: .venv/.dev ## the worker and what lint and the unit tests need, without torch
 setup-test: .venv/.test ## all of this, and what the other tests, training and benchmarks need
 
+.PHONY: demo-traces
+demo-traces: setup-test ## a short demo with traces on, whose slowest micro-batch is shown as a tree of spans
+	$(BIN)/python -m tests.trace_demo $(ARGS)
+
 demo: .venv/.page ## real Kafka and Redis, a simulated feed, the worker on it, shown in the terminal and on the live page
 	$(BIN)/sentiment demo $(ARGS)
 

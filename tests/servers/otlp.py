@@ -41,6 +41,8 @@ class ReceivedSpan(NamedTuple):
     attributes: dict[str, Any]
     links: list[str]
     resource: dict[str, Any]
+    began_ns: int
+    ended_ns: int
 
 
 class OtlpReceiver(Server):
@@ -117,6 +119,8 @@ def _received(span: dict[str, Any], resource: dict[str, Any]) -> ReceivedSpan:
         _plain(span.get("attributes", [])),
         [link["traceId"] for link in span.get("links", [])],
         _plain(resource.get("attributes", [])),
+        int(span["startTimeUnixNano"]),
+        int(span["endTimeUnixNano"]),
     )
 
 
