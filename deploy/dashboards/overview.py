@@ -136,4 +136,11 @@ def _results() -> list[PanelBuilder]:
             {"{{instance}}": 'process_resident_memory_bytes{job="sentiment"}'},
             "bytes",
         ),
+        figure(
+            "Spans dropped in an hour",
+            "With traces on. Nothing else is affected: see the receiver of traces, or sample fewer (OTEL_TRACES_SAMPLER).",
+            "sum(increase(sentiment_spans_dropped_total[1h]))",
+            above=1,
+            width=24,
+        ),
     ]

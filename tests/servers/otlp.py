@@ -128,7 +128,7 @@ def _plain(attributes: list[dict[str, Any]]) -> dict[str, Any]:
     return {one["key"]: next(iter(one["value"].values())) for one in attributes}
 
 
-class _Receiver(service.TraceServiceServicer):  # type: ignore[misc]
+class _Receiver(service.TraceServiceServicer):
     """Writes requests to `file`."""
 
     def __init__(self, file: Path) -> None:
@@ -167,7 +167,8 @@ def _serve(http_port: int, grpc_port: int, file: Path) -> None:
             self.wfile.write(answer)
 
     by_grpc = grpc.server(ThreadPoolExecutor(1))
-    service.add_TraceServiceServicer_to_server(receiver, by_grpc)
+    add_to_server: Any = service.add_TraceServiceServicer_to_server
+    add_to_server(receiver, by_grpc)
     by_grpc.add_insecure_port(f"{HOST}:{grpc_port}")
     by_grpc.start()
     HTTPServer((HOST, http_port), Handler).serve_forever()

@@ -56,6 +56,9 @@ class BatchHistogram(Collector):
         yield HistogramMetricFamily(
             self._name,
             self._documentation,
-            buckets=list(zip(bounds, counts, exemplars, strict=True)),
+            buckets=[
+                (bound, count) if exemplar is None else (bound, count, exemplar)
+                for bound, count, exemplar in zip(bounds, counts, exemplars, strict=True)
+            ],
             sum_value=total,
         )

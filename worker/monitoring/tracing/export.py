@@ -124,7 +124,7 @@ class BoundedProcessor(SpanProcessor):
 
     def shutdown(self) -> None:
         """See SpanProcessor."""
-        self._batches.shutdown()
+        self._batches.shutdown()  # type: ignore[no-untyped-call]
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """See SpanProcessor."""

@@ -81,7 +81,7 @@ class OtelTracing:
         sampled = (context._replace(tracestate=b"") for context in contexts.values() if context.sampled)
         links = [_remote(context) for context in islice(dict.fromkeys(sampled), self._max_links)]
         topics = {tp.topic for tp in records}
-        attributes = {"messaging.batch.message_count": sum(map(len, records.values()))}
+        attributes: dict[str, Any] = {"messaging.batch.message_count": sum(map(len, records.values()))}
         if len(records) == 1:
             attributes |= {_PARTITION: str(next(iter(records)).partition)}
         root = self.operation("process", "process", SpanKind.CONSUMER, topics, attributes, began_ns, links)
