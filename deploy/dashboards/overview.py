@@ -138,7 +138,7 @@ def _results() -> list[PanelBuilder]:
         ),
         figure(
             "Spans dropped in an hour",
-            "With traces on. Nothing else is affected: see the receiver of traces, or sample fewer (OTEL_TRACES_SAMPLER).",
+            "With traces on. Nothing else is affected: see the receiver of traces, or sample fewer traces.",
             "sum(increase(sentiment_spans_dropped_total[1h]))",
             above=1,
             width=24,
