@@ -14,6 +14,7 @@ ISA := native
 # Without torch its classes and decorators have no types: mypy is strict about them where it is installed.
 WITHOUT_TORCH := --allow-subclassing-any --allow-untyped-decorators --no-warn-return-any --no-warn-unused-ignores
 
+COLLECTOR_BUILDER := go.opentelemetry.io/collector/cmd/builder@v0.161.0
 HELM := helm.sh/helm/v3/cmd/helm@v3.19.0
 DEPLOY_TESTS := tests/unit/monitoring/test_alert_rules.py tests/system/test_dashboard.py tests/system/test_helm_chart.py \
 	tests/system/test_compose.py tests/system/test_rolling_restart.py
@@ -27,6 +28,10 @@ help: ## this list
 setup: .venv/.local ## create .venv with the worker and what the local servers need
 setup-dev: .venv/.dev ## the worker and what lint and the unit tests need, without torch
 setup-test: .venv/.test ## all of this, and what the other tests, training and benchmarks need
+
+.PHONY: demo-traces
+demo-traces: setup-test ## a short demo with traces on, whose slowest micro-batch is shown as a tree of spans
+	$(BIN)/python -m tests.trace_demo $(ARGS)
 
 demo: .venv/.page ## real Kafka and Redis, a simulated feed, the worker on it, shown in the terminal and on the live page
 	$(BIN)/sentiment demo $(ARGS)
@@ -134,6 +139,14 @@ clean: ## remove .venv and everything else that was built; training runs stay
 .venv/bin/helm: .venv/bin/python
 	@command -v helm >/dev/null || command -v go >/dev/null || { echo "there is neither helm nor a go that could build it" >&2; exit 1; }
 	@if command -v helm >/dev/null; then ln -sf "$$(command -v helm)" $@; else GOBIN="$(CURDIR)/$(BIN)" go install $(HELM); fi
+
+.PHONY: otelcol
+otelcol: .venv/bin/otelcol ## build OpenTelemetry's Collector by go; the tests of traces use it from then on (five minutes)
+
+.venv/bin/otelcol: .venv/bin/python tests/servers/otelcol.yaml
+	@command -v go >/dev/null || { echo "there is no go that could build it" >&2; exit 1; }
+	go run $(COLLECTOR_BUILDER) --config tests/servers/otelcol.yaml
+	cp build/otelcol/otelcol $@
 
 .venv/bin/uv: .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv

@@ -7,9 +7,10 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
@@ -29,6 +30,11 @@ from worker.setting_problems import find_problems, unknown_variables
 from worker.setting_types import Port, PositiveInt, ProtocolSeconds, Seconds, TopicName
 
 ENV_PREFIX = "SENTIMENT_"
+_OTLP_MODULES: Final = (
+    "opentelemetry.sdk.trace",
+    "opentelemetry.exporter.otlp.proto.grpc",
+    "opentelemetry.exporter.otlp.proto.http",
+)
 
 
 class Settings(ServerSettings):
@@ -152,6 +158,10 @@ class Settings(ServerSettings):
         None, description="token of 16 characters or more that the live page asks for, once, as ?token=..."
     )
 
+    traces: Literal["off", "otlp"] = Field(
+        "off", description="where spans of the worker's steps go; otlp needs the extra otel, and takes OTEL_* variables"
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
     log_format: Literal["text", "json"] = Field("text", description="format of the log lines")
     crash_at: str | None = Field(None, description="for fault tests: point at which the process kills itself (SIGKILL)")
@@ -209,6 +219,7 @@ class Settings(ServerSettings):
         return [
             *self.server_problems(),
             *self._page_problems(),
+            *self._trace_problems(),
             *self.registry_problems(*self._registered_formats()),
             *(message for is_valid, message in checks if not is_valid),
             *payload_problems(self.payloads, self.fields),
@@ -220,6 +231,10 @@ class Settings(ServerSettings):
                 yield f"page_host {self.page_host} lets other machines in, so that it needs page_token"
         elif not re.fullmatch(r"[A-Za-z0-9._~-]{16,}", self.page_token.get_secret_value()):
             yield "page_token needs 16 characters or more, of letters, digits and . _ ~ -"
+
+    def _trace_problems(self) -> Iterator[str]:
+        if self.traces != "off" and not all(map(_is_installed, _OTLP_MODULES)):
+            yield f"traces {self.traces} needs OpenTelemetry: pip install 'streaming-sentiment[otel]'"
 
     def _registered_formats(self) -> tuple[set[str], set[str]]:
         """The formats of inputs and of outputs that need a schema registry."""
@@ -244,6 +259,13 @@ class _TomlFile(TomlConfigSettingsSource):
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
         return tomllib.loads(file_path.read_text("utf-8-sig"))
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False  # not even the package that it would be in
 
 
 def _is_loopback(host: str) -> bool:

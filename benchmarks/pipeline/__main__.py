@@ -25,6 +25,7 @@ from benchmarks.pipeline.measurements.idle import measure_idle
 from benchmarks.pipeline.measurements.paced import measure_paced
 from benchmarks.pipeline.measurements.partitions import measure_partitions
 from benchmarks.pipeline.measurements.takeover import measure_takeover
+from benchmarks.pipeline.measurements.traces import measure_traces
 from benchmarks.pipeline.programs import earlier
 from benchmarks.pipeline.report import TABLE_WIDTH, Report, print_report
 from model.checkpoint import DEFAULT_CHECKPOINT
@@ -39,6 +40,7 @@ MEASUREMENTS = {
     "idle": measure_idle,
     "takeover": measure_takeover,
     "flat": measure_flat,
+    "traces": measure_traces,
 }
 MIN_RECORDS = 100
 DEFAULT = Amounts()
@@ -87,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         "--records",
         type=int,
         default=argparse.SUPPRESS,
-        help="tweets of backlog (default 100,000), flat (1,000,000)",
+        help="tweets of backlog and traces (default 100,000), flat (1,000,000)",
     )
     parser.add_argument(
         "--rounds", type=int, default=DEFAULT.rounds, help="of the programs of backlog; the fastest run counts"

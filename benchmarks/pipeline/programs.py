@@ -25,6 +25,7 @@ class Program:
     guarantee: str
     arguments: Callable[[int], tuple[str, ...]]  # number of records -> arguments of Python
     settings: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)  # beside that of the settings
     is_ours: bool = True
     needs: str | None = None
     root: Path = ROOT
@@ -88,7 +89,7 @@ class ProgramProcess(WorkerProcess):
         arguments: tuple[str, ...] = PROGRAM,
         suffix: str = "",
     ) -> None:
-        environment = {"PYTHONPATH": str(program.root)} | workplace.environment()
+        environment = {"PYTHONPATH": str(program.root)} | dict(program.environment) | workplace.environment()
         if checkpoint is not None:
             environment[ENV_PREFIX + "CHECKPOINT"] = str(checkpoint)
         name = f"{program.name.replace(' ', '-')}-{workplace.settings.group}{suffix}"

@@ -7,9 +7,10 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 
 from tests import kafka_tools
+from worker.monitoring.tracing.context import TraceContext
 from worker.settings import load_settings
 from worker.stack import LocalStack
 from worker.tools.feed import send_feed
@@ -34,6 +35,21 @@ def produce(stack: LocalStack, num_records: int, num_streams: int) -> Backlog:
     kafka_tools.create_topics(stack.kafka, {topic: NUM_PARTITIONS})
     produce_to(stack, topic, num_records, num_streams)
     return Backlog(topic, num_records)
+
+
+def produce_with_contexts(stack: LocalStack, num_records: int, num_streams: int) -> Backlog:
+    """The same tweets, each with a trace context of its own that is sampled."""
+    topic = f"tweets.{uuid.uuid4().hex[:8]}"
+    kafka_tools.create_topics(stack.kafka, {topic: NUM_PARTITIONS})
+    records = islice(tweets(topic, num_streams, time.time() - num_records / EVENT_RATE), num_records)
+    kafka_tools.produce(stack.kafka, topic, map(_with_context, count(1), records))
+    return Backlog(topic, num_records)
+
+
+def _with_context(number: int, record: FeedRecord) -> kafka_tools.Keyed:
+    context = TraceContext(f"{number:032x}", f"{number:016x}", sampled=True)
+    headers = tuple((name, value or b"") for name, value in context.headers())
+    return kafka_tools.Keyed(record.key, record.value, headers=headers)
 
 
 def produce_to(stack: LocalStack, topic: str, num_records: int, num_streams: int) -> None:

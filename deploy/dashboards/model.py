@@ -5,6 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from deploy.dashboards.panels import INTERVAL, PanelBuilder, board, buckets, figure, lines, mean, quantile, rate
 
 _CONFIDENCE, _UNKNOWN = "sentiment_confidence", "sentiment_unknown_token_ratio"
+_NOT_UNDERSTOOD, _LANGUAGES = "sentiment_not_understood_total", "sentiment_languages_total"
 _SCORING = 'sentiment_stage_seconds_sum{stage="score"}'
 _USUAL = "7d"  # what the last values are compared with
 
@@ -14,8 +15,8 @@ def dashboard() -> Dashboard:
     return board(
         "model",
         "Sentiment: model",
-        "Scores, confidence and unknown words, now and over the last week: apart for long, it is drift.",
-        [*_now(), *_distributions(), *_drift(), *_cost()],
+        "Scores, confidence, unknown words and languages, now and over the last week: apart for long, it is drift.",
+        [*_now(), *_distributions(), *_drift(), *_cost(), *_languages()],
     )
 
 
@@ -116,6 +117,41 @@ def _cost() -> list[PanelBuilder]:
             {"{{name}} {{fingerprint}}": "count by (name, fingerprint) (sentiment_model_info)"},
         ),
     ]
+
+
+def _languages() -> list[PanelBuilder]:
+    return [
+        lines(
+            "Not understood, by reason",
+            "Share of the events whose text the network does not understand. language: one that it does not read, see "
+            "Languages; unknown_tokens: words that it does not know. High: see the setting not_understood.",
+            {"{{reason}}": f"{rate(_NOT_UNDERSTOOD, 'reason')} / scalar({rate('sentiment_events_total')})"},
+            "percentunit",
+            stacked=True,
+        ),
+        lines(
+            "Not understood, now and usually",
+            "Share of the interval and of the last week. Rising: a producer writes in another language, or of other "
+            "things.",
+            {"now": _share_not_understood(), "last week": _share_not_understood(_USUAL)},
+            "percentunit",
+        ),
+        lines(
+            "Languages",
+            "Share of each language in the events; und: nothing tells it. If one grows that the checkpoint does not "
+            "read (label languages of sentiment_model_info), do not rely on its events.",
+            {"{{language}}": f"{rate(_LANGUAGES, 'language')} / scalar({rate('sentiment_events_total')})"},
+            "percentunit",
+            stacked=True,
+        ),
+    ]
+
+
+def _share_not_understood(interval: str = INTERVAL) -> str:
+    not_understood, events = (
+        f"sum(rate({metric}[{interval}]))" for metric in (_NOT_UNDERSTOOD, "sentiment_events_total")
+    )
+    return f"{not_understood} / {events}"
 
 
 def _balance(interval: str = INTERVAL) -> str:

@@ -79,9 +79,11 @@ def _flow() -> list[PanelBuilder]:
         ),
         lines(
             "End to end",
-            "From a record's timestamp in Kafka to its committed event; the objective is one second.",
+            "From a record's timestamp in Kafka to its committed event; the objective is one second. With traces on, a "
+            "point is the trace of one record.",
             {"p50": quantile(0.5, _END_TO_END), "p99": quantile(0.99, _END_TO_END)},
             "s",
+            exemplars=True,
         ),
     ]
 
@@ -133,5 +135,12 @@ def _results() -> list[PanelBuilder]:
             "Resident memory; 350 MB and 2 KB for each cached stream. Near its limit: lower max_cached_streams.",
             {"{{instance}}": 'process_resident_memory_bytes{job="sentiment"}'},
             "bytes",
+        ),
+        figure(
+            "Spans dropped in an hour",
+            "With traces on. Nothing else is affected: see the receiver of traces, or sample fewer traces.",
+            "sum(increase(sentiment_spans_dropped_total[1h]))",
+            above=1,
+            width=24,
         ),
     ]

@@ -77,8 +77,12 @@ def lines(  # noqa: PLR0913
     stacked: bool = False,
     width: int = 8,
     least: float | None = 0,
+    exemplars: bool = False,
 ) -> PanelBuilder:
-    """Lines over time: `queries` maps a legend, which may name labels as in `{{topic}}`, to its expression."""
+    """Lines over time: `queries` maps a legend, which may name labels as in `{{topic}}`, to its expression.
+
+    exemplars: whether to show traces of values that the first query counts.
+    """
     panel = (
         timeseries.Panel()
         .title(title)
@@ -95,7 +99,8 @@ def lines(  # noqa: PLR0913
     if stacked:
         panel.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL))
     for letter, (legend, expression) in zip(_LETTERS, queries.items(), strict=False):
-        panel.with_target(_query(letter, expression, legend))
+        query = _query(letter, expression, legend)
+        panel.with_target(query.exemplar(True) if exemplars and letter == _LETTERS[0] else query)
     return panel
 
 

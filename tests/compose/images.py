@@ -91,7 +91,7 @@ def _redis(context: Path) -> str:
 
 def _prometheus(_: Path) -> str:
     options = '"--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"'
-    return f'{INSTALL} prometheus wget\nENTRYPOINT ["prometheus", {options}]'
+    return f'{INSTALL} prometheus wget\nENTRYPOINT ["prometheus"]\nCMD [{options}]'
 
 
 def _write_program(path: Path, content: str) -> None:

@@ -38,6 +38,7 @@ class Input:
     key: bytes | None = None
     timestamp_ms: int | None = None
     record_id: str | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
     def keyed(self, num_partitions: int) -> Keyed:
         """The record to produce; the stream decides the partition."""
@@ -48,7 +49,8 @@ class Input:
             fields |= {"id": self.record_id} if self.record_id else {}
             value = json.dumps(fields).encode()
         key = self.key if self.key is not None else self.stream.encode()
-        return Keyed(key, value, partition_of(self.stream, num_partitions), self.timestamp_ms or self.time_ms)
+        timestamp_ms = self.timestamp_ms or self.time_ms
+        return Keyed(key, value, partition_of(self.stream, num_partitions), timestamp_ms, self.headers)
 
 
 class Sent(NamedTuple):

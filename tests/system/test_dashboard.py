@@ -53,6 +53,8 @@ SHOWN = {
     "sentiment_rebalances_total",
     "sentiment_log_changes_total",
     "sentiment_model_info",
+    "sentiment_not_understood_total",
+    "sentiment_languages_total",
 }
 
 # The queries that `_a_bit_of_everything` must make true.
@@ -113,6 +115,18 @@ def test_the_files_are_what_the_code_writes():
 def test_the_dashboards_show_the_key_metrics():
     shown = set().union(*(names_in(query.expression) for query in dashboard_queries()))
     assert SHOWN - shown == set()
+
+
+def test_the_panel_of_latencies_alone_shows_exemplars():
+    shown = [
+        (panel["title"], names_in(target["expr"]))
+        for panel in all_panels()
+        for target in panel["targets"]
+        if target.get("exemplar")
+    ]
+    assert shown == [("End to end", {"sentiment_end_to_end_seconds_bucket"})]
+    service = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]["prometheus"]
+    assert "--enable-feature=exemplar-storage" in service["command"]
 
 
 def test_every_panel_has_a_title_a_description_a_unit_and_the_provisioned_data_source():

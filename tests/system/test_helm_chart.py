@@ -193,6 +193,12 @@ def test_secrets_are_referred_to_and_never_rendered():
     assert of_kind("Secret", "ci/secure-values.yaml") == []
 
 
+def test_workers_get_the_variables_of_opentelemetry_beside_their_settings():
+    worker, topics = map(environment, containers("ci/secure-values.yaml"))
+    assert (worker[f"{ENV_PREFIX}TRACES"], worker["OTEL_EXPORTER_OTLP_ENDPOINT"]) == ("otlp", "http://collector:4318")
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in topics
+
+
 def test_a_gpu_worker_has_its_image_its_device_and_its_gpu():
     (workers,) = of_kind("StatefulSet", "ci/gpu-values.yaml")
     pod = workers["spec"]["template"]["spec"]
@@ -254,6 +260,7 @@ def test_the_topics_are_created_before_an_installation_or_an_upgrade():
         "image.tag=latest",
         "replicas=-1",
         "networkPolicy.egressPorts={70000}",
+        "env[0].name=SENTIMENT_TRACES",
         "replica=3",
     ],
 )

@@ -16,6 +16,7 @@ from benchmarks.pipeline.measurements.idle import measure_idle
 from benchmarks.pipeline.measurements.paced import measure_paced
 from benchmarks.pipeline.measurements.partitions import measure_partitions
 from benchmarks.pipeline.measurements.takeover import SPANS, measure_takeover
+from benchmarks.pipeline.measurements.traces import measure_traces
 from benchmarks.pipeline.programs import PROGRAMS, earlier
 from benchmarks.pipeline.records import Backlog, produce
 from benchmarks.pipeline.report import Report, print_report
@@ -130,3 +131,13 @@ def test_memory_is_followed_over_the_quarters_of_a_backlog(bench: Bench) -> None
     [row] = checked(measure_flat(bench))
     assert row["events"] == row["records"] == NUM_RECORDS
     assert row["growth"] > 0
+
+
+@pytest.mark.slow
+def test_traces_are_compared_with_none_on_records_with_and_without_contexts(bench: Bench) -> None:
+    report = measure_traces(bench)
+    off, on, other_off, other_on, again = checked(report)
+    assert all(row["events"] == row["records"] == NUM_RECORDS for row in report.rows)
+    assert off["spans"] == other_off["spans"] == again["spans"] == 0
+    assert 0 < on["spans"] < other_on["spans"]
+    assert [set(ratio.ratios) for ratio in report.ratios] == [{"records_per_s", "cpu_us"}] * 3

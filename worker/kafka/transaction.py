@@ -37,6 +37,7 @@ from worker.kafka.protocol.codes import (
     refusal,
 )
 from worker.kafka.protocol.offsets import NO_MEMBER, Membership, TxnOffsetCommitRequest
+from worker.monitoring.tracing.tracing import NO_TRACING, Tracing
 from worker.process import CrashPoints
 from worker.records.types import TopicPartition
 from worker.settings import Settings
@@ -63,8 +64,16 @@ class TransactionalProducer(BatchProducer):
 
     transactional_id: str
 
-    def __init__(self, settings: Settings, brokers: Brokers, transactional_id: str, crash_points: CrashPoints) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        brokers: Brokers,
+        transactional_id: str,
+        crash_points: CrashPoints,
+        tracing: Tracing = NO_TRACING,
+    ) -> None:
         super().__init__(settings, brokers, transactional_id)
+        self._tracing = tracing
         self._crash = crash_points.reach
         self._num_unanswered = 0
         self._committed: set[TopicPartition] = set()  # the partitions of the transactions since the last abort
@@ -101,10 +110,12 @@ class TransactionalProducer(BatchProducer):
         written = list(records)
         try:
             async with asyncio.timeout(self._settings.commit_timeout_s):
-                while not await self._prepare_or_abort(written, offsets, group, membership):
-                    pass
+                with self._tracing.sending(written):
+                    while not await self._prepare_or_abort(written, offsets, group, membership):
+                        pass
                 self._crash("offsets_sent")
-                await self._end(commit=True)
+                with self._tracing.committing():
+                    await self._end(commit=True)
         except (KafkaError, TimeoutError) as error:
             raise UndecidedCommitError.of(offsets, error) from error
 

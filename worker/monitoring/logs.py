@@ -19,9 +19,20 @@ from worker.settings import Settings
 FIELDS: Final = ("action", "topic", "partition", "offset")
 # Faust's services log their start and stop under the name of the module that subclasses them.
 SUBCLASSED: Final = ("worker.kafka.consumer", "worker.kafka.fetch_thread")
-LIBRARIES: Final = ("aiohttp", "aiokafka", "asyncio", "faust", "mode", "numba", "py.warnings", *SUBCLASSED)
-# kafka-python logs every attempt to connect at length, and raises the final error anyway.
-SILENT: Final = ("kafka",)
+LIBRARIES: Final = (
+    "aiohttp",
+    "aiokafka",
+    "asyncio",
+    "faust",
+    "mode",
+    "numba",
+    "opentelemetry",
+    "py.warnings",
+    *SUBCLASSED,
+)
+# kafka-python logs every attempt to connect at length, and raises the final error anyway. What an exporter of spans
+# logs of each failure, the worker says once.
+SILENT: Final = ("kafka", "opentelemetry.exporter")
 REPEAT_S: Final = 10.0
 MAX_REMEMBERED_LINES: Final = 1000
 

@@ -14,12 +14,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from model import LABELS, Language, NotUnderstood
 from worker.errors import Reason
-from worker.monitoring.histogram import BatchHistogram
+from worker.monitoring.histogram import BatchHistogram, Exemplar
 from worker.records.types import Fallback, ResetReason
 
 Outcome = Literal["scored", "dead_letter", "erased", "skipped"]
 FencedBy = Literal["kafka", "redis"]
 LogChange = Literal["topic_recreated", "log_truncated", "records_gone", "states_of_another_log"]
+SpansDropped = Literal["export_failed", "queue_full"]
 Stage = Literal["decode", "load", "score", "commit"]
 
 _STEP_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -159,6 +160,9 @@ class Metrics:
         self._rebalances = self._counter("rebalances", "Assignments of partitions that the group gave this worker.")
         self._last_progress = self._gauge("last_progress_timestamp_seconds", "When the worker last made progress.")
         self._ready = self._gauge("ready", "1 while /ready reports ready, else 0.")
+        self._spans_dropped = self._counter(
+            "spans_dropped", "Spans that were not exported, by reason.", "reason", get_args(SpansDropped)
+        )
         self._model = Info("sentiment_model", "The checkpoint in use.", registry=self.registry)
 
     def batch(self, num_records: int, waited_s: float) -> None:
@@ -170,8 +174,17 @@ class Metrics:
         """Times one stage of a micro-batch: `with metrics.stage("score"):`."""
         return self._stages[stage].time()
 
-    def committed(self, topic: str, results: Sequence[Scored], latencies_s: Sequence[float]) -> None:
-        """The events of `results` are committed; `latencies_s` are measured from the records' timestamps."""
+    def committed(
+        self,
+        topic: str,
+        results: Sequence[Scored],
+        latencies_s: Sequence[float],
+        exemplars: Sequence[Exemplar] = (),
+    ) -> None:
+        """The events of `results` are committed.
+
+        latencies_s: measured from the records' timestamps. exemplars: traces of some of them.
+        """
         self._records.labels(topic, "scored").inc(len(results))
         for label, count in Tally([result.label for result in results]).items():
             self._events.labels(label).inc(count)
@@ -183,7 +196,7 @@ class Metrics:
         self._scores.observe([result.score for result in results])
         self._confidences.observe([result.confidence for result in results])
         self._unknown.observe([result.num_unknown / max(result.num_tokens, 1) for result in results])
-        self._end_to_end.observe(latencies_s)
+        self._end_to_end.observe(latencies_s, exemplars)
 
     def dead_letters(self, topic: str, reasons: Iterable[Reason]) -> None:
         """Dead letters with these reasons are committed."""
@@ -274,6 +287,10 @@ class Metrics:
         """The group gave this worker an assignment, possibly an empty one."""
         self._rebalances.inc()
 
+    def spans_dropped(self, reason: SpansDropped, count: int) -> None:
+        """`count` spans will not reach the receiver of traces."""
+        self._spans_dropped.labels(reason).inc(count)
+
     def progress(self) -> None:
         """The pipeline completed a round, even if there was nothing to do."""
         self._last_progress.set_to_current_time()
@@ -284,4 +301,7 @@ class Metrics:
 
     def model(self, name: str, fingerprint: str, languages: Iterable[str]) -> None:
         """The checkpoint in use, and the languages that it reads."""
-        self._model.info({"name": name, "fingerprint": fingerprint, "languages": ",".join(languages)})
+        codes = list(languages)
+        self._model.info({"name": name, "fingerprint": fingerprint, "languages": ",".join(codes)})
+        for code in codes:
+            self._languages.labels(code)

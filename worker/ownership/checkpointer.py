@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
+from worker.monitoring.tracing.tracing import NO_TRACING, Tracing
 from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
 from worker.ownership.takeover import TakeOver
@@ -48,6 +49,7 @@ class Checkpointer:
         metrics: Metrics,
         health: Health,
         crash_points: CrashPoints,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -56,6 +58,7 @@ class Checkpointer:
         self._metrics = metrics
         self._health = health
         self._crash_points = crash_points
+        self._tracing = tracing
         self._checked_at: dict[TopicPartition, float] = {}
 
     async def read(self, partition: Partition, streams: Sequence[str]) -> tuple[Verdict, list[StreamEntry | None]]:
@@ -83,7 +86,7 @@ class Checkpointer:
         if not partition.owned or partition.lost or (partition.is_flushed and was_checked):
             return
         try:
-            with self._metrics.flushing():
+            with self._metrics.flushing(), self._tracing.flushing(partition.tp):
                 verdict = await self._flush(partition)
         except REDIS_ERRORS as error:
             self._redis_failed(error)

@@ -16,6 +16,7 @@ from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.producer import BatchProducer, ProducerRecord
 from worker.kafka.protocol.offsets import Membership
 from worker.kafka.transaction import TransactionalProducer
+from worker.monitoring.tracing.tracing import NO_TRACING, Tracing
 from worker.process import CrashPoints
 from worker.records.types import OutputRecord, TopicPartition
 from worker.settings import Settings
@@ -54,15 +55,21 @@ class ExactlyOncePublisher:
     Nobody who is alive and assigned uses an earlier one, so that ending what an earlier one has open hurts nobody.
     """
 
-    def __init__(
-        self, settings: Settings, brokers: Brokers, membership: Membership, number: int, crash_points: CrashPoints
+    def __init__(  # noqa: PLR0913, PLR0917 - an assignment and what every publisher is made with
+        self,
+        settings: Settings,
+        brokers: Brokers,
+        membership: Membership,
+        number: int,
+        crash_points: CrashPoints,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         """`number` differs for each publisher of this process."""
         # A colon ends the group's name, which cannot have one: the ids of group a-2 are not those of group a.
         self.membership = membership
         self.transactional_id = f"{settings.group}:{membership.generation}:{membership.member_id}:{number}"
         self._group = settings.group
-        self._producer = TransactionalProducer(settings, brokers, self.transactional_id, crash_points)
+        self._producer = TransactionalProducer(settings, brokers, self.transactional_id, crash_points, tracing)
 
     @property
     def is_disturbed(self) -> bool:
@@ -84,10 +91,18 @@ class AtLeastOncePublisher:
     transactional_id = ""
     is_disturbed = False
 
-    def __init__(self, settings: Settings, brokers: Brokers, membership: Membership, crash_points: CrashPoints) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        brokers: Brokers,
+        membership: Membership,
+        crash_points: CrashPoints,
+        tracing: Tracing = NO_TRACING,
+    ) -> None:
         self.membership = membership
         self._settings = settings
         self._crash = crash_points.reach
+        self._tracing = tracing
         self._producer = BatchProducer(settings, brokers)
         self._group = Group(settings, brokers, settings.group)
 
@@ -99,23 +114,26 @@ class AtLeastOncePublisher:
         """See Publisher."""
         try:
             async with asyncio.timeout(self._settings.commit_timeout_s):
-                await self._producer.send(_routed(outputs))
+                records = list(_routed(outputs))
+                with self._tracing.sending(records):
+                    await self._producer.send(records)
                 self._crash("produced")
-                await self._group.commit(offsets, self.membership)
+                with self._tracing.committing():
+                    await self._group.commit(offsets, self.membership)
         except (KafkaError, TimeoutError) as error:
             raise UndecidedCommitError.of(offsets, error) from error
 
 
 def publisher_factory(
-    settings: Settings, brokers: Brokers, crash_points: CrashPoints
+    settings: Settings, brokers: Brokers, crash_points: CrashPoints, tracing: Tracing = NO_TRACING
 ) -> Callable[[Membership], Publisher]:
     """Makes the publisher of each assignment, as `delivery` says."""
     numbers = itertools.count()
 
     def new_publisher(membership: Membership) -> Publisher:
         if settings.delivery == "exactly_once":
-            return ExactlyOncePublisher(settings, brokers, membership, next(numbers), crash_points)
-        return AtLeastOncePublisher(settings, brokers, membership, crash_points)
+            return ExactlyOncePublisher(settings, brokers, membership, next(numbers), crash_points, tracing)
+        return AtLeastOncePublisher(settings, brokers, membership, crash_points, tracing)
 
     return new_publisher
 

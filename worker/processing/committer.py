@@ -11,6 +11,7 @@ from worker.kafka.microbatch import Pacing, Records
 from worker.kafka.producer import FencedError, TooLargeError
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
+from worker.monitoring.tracing.tracing import BatchTrace
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
@@ -66,13 +67,13 @@ class Committer:
         """The timestamp of the last record that is done; None before the first."""
         return self._last_timestamp_ms
 
-    async def commit(self, slices: list[Slice], records: Records) -> None:
+    async def commit(self, slices: list[Slice], records: Records, trace: BatchTrace) -> None:
         """Step 5. An error other than a refusal leaves a commit undecided: the process ends and takes over again."""
         began_s = time.monotonic()
         self._source.pacing.commit_began(began_s)
         try:
             with self._metrics.stage("commit"):
-                await self._commit(slices)
+                await self._commit(slices, trace)
         except BaseException as error:
             die(error)
         ended_s = time.monotonic()
@@ -80,7 +81,7 @@ class Committer:
         self._health.progress()
         self._source.done(records)
 
-    async def _commit(self, slices: list[Slice]) -> None:
+    async def _commit(self, slices: list[Slice], trace: BatchTrace) -> None:
         new = [work for work in slices if work.next_offset > work.partition.committed]
         if new:
             offsets = {work.partition: work.next_offset for work in new}
@@ -90,8 +91,9 @@ class Committer:
             self._crash("replayed")
         done = [work for work in slices if work.partition.owned]
         for work in done:
-            self._count(work)
+            self._count(work, trace)
             work.partition.apply(work.changed, work.next_offset)
+        trace.end([work.partition.tp for work in done])
         self._crash("applied")
         if self._settings.flush_interval_s == 0:
             await self._checkpointer.flush_all([work.partition for work in done])
@@ -144,7 +146,7 @@ class Committer:
             if partition.owned:
                 partition.skip_to(offset)
 
-    def _count(self, work: Slice) -> None:
+    def _count(self, work: Slice, trace: BatchTrace) -> None:
         """Into the metrics, what this slice did."""
         metrics, topic = self._metrics, work.partition.tp.topic
         now_ms = time.time() * 1000
@@ -154,6 +156,7 @@ class Committer:
             topic,
             [result for _, result in scored],
             [(now_ms - at_ms) / 1000 for item, _ in scored if has_timestamp(at_ms := item.record.timestamp)],
+            trace.exemplars((item.record for item, _ in scored), now_ms),
         )
         metrics.fallbacks([one for item, _ in scored if item.text is not None for one in item.text.fallbacks])
         self._last_timestamp_ms = now_ms - age_ms(work.items[-1].record.timestamp, now_ms)

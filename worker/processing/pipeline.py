@@ -30,6 +30,7 @@ from worker.kafka.group_offsets import ExpelledError
 from worker.kafka.microbatch import MicroBatch, Records
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
+from worker.monitoring.tracing.tracing import NO_TRACING, BatchTrace, Tracing
 from worker.ownership.checkpointer import Checkpointer, RedisAwayError
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
@@ -59,6 +60,7 @@ class Pipeline:
         metrics: Metrics,
         health: Health,
         crash_points: CrashPoints,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._settings = settings
         self._source = source
@@ -68,6 +70,7 @@ class Pipeline:
         self._metrics = metrics
         self._health = health
         self._crash = crash_points.reach
+        self._tracing = tracing
         self._pacing = source.pacing
         self._scorer = Scorer(settings, engine)
         self._scoring = ThreadPoolExecutor(max_workers=1, thread_name_prefix="score")
@@ -93,9 +96,10 @@ class Pipeline:
                 # Not before: a rebuild has dropped what was fetched ahead of it, and goes back to earlier records.
                 records = batch.take()
                 self._metrics.batch(batch.num_records, time.monotonic() - batch.created_s)
-                slices = await self._score_records(records)
-                await self._lock.settled()
-                self._lock.start_commit(self._committer.commit(slices, records))
+                with self._tracing.micro_batch(records, batch.created_s) as trace:
+                    slices = await self._score_records(records, trace)
+                    await self._lock.settled()
+                    self._lock.start_commit(self._committer.commit(slices, records, trace))
             except (RedisAwayError, ExpelledError) as error:
                 if isinstance(error, ExpelledError):
                     self._manager.on_refused(error, "redis")
@@ -118,23 +122,24 @@ class Pipeline:
         if await self._checkpointer.recover_lost(list(self._manager.partitions.values())):
             await self._source.reseek()
 
-    async def _score_records(self, records: Records) -> list[Slice]:
+    async def _score_records(self, records: Records, trace: BatchTrace) -> list[Slice]:
         """Steps 2 to 4."""
         self._crash("taken")
-        with self._metrics.stage("decode"):
+        with self._metrics.stage("decode"), self._tracing.step("decode"):
             await self._fetch_schemas(records)
             slices = self._decode(records)
         self._crash("decoded")
-        with self._metrics.stage("load"):
+        with self._metrics.stage("load"), self._tracing.step("load"):
             await asyncio.gather(*(self._load(work) for work in slices))
         slices = [work for work in slices if work.items]
         self._crash("loaded")
-        with self._metrics.stage("score"):
+        with self._metrics.stage("score"), self._tracing.step("score"):
             await self._score(slices)
         self._crash("scored")
         now_ms = time.time() * 1000
         for work in slices:
             self._scorer.conclude(work, now_ms)
+            trace.inject(work)
             work.partition.stage(work.changed)
             # Here, where no step is between knowing a stream and using its state.
             work.partition.evict(self._settings.max_cached_streams // len(self._manager.partitions))

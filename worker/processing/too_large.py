@@ -6,6 +6,7 @@ import logging
 
 from worker.errors import Reason, RecordError
 from worker.kafka.producer import TooLargeError
+from worker.monitoring.tracing.context import without_context
 from worker.processing.events import EventWriter
 from worker.processing.slices import Item, Slice
 from worker.records.types import OutputRecord, content_bytes
@@ -24,8 +25,9 @@ class TooLargeReplacer:
     def replace(self, work: Slice, error: TooLargeError) -> None:
         """Replace the outputs that a topic does not take, and leave out those that brokers have for good.
 
-        An event becomes the dead letter of its record, whose state stays: a rebuild, which publishes nothing, computes
-        the same one. A shift is left out. A dead letter is cut. Raises `error` where nothing is left to cut.
+        What has a trace context is tried without it first. An event becomes the dead letter of its record, whose state
+        stays: a rebuild, which publishes nothing, computes the same one. A shift is left out. A dead letter is cut.
+        Raises `error` where nothing is left to cut.
         """
         refused, left = ({one.identity for one in ones} for ones in (error.refused, error.undelivered))
         published = list(zip(work.origins, work.outputs, strict=True))
@@ -37,6 +39,11 @@ class TooLargeReplacer:
                 work.publish(item, output)
 
     def _replace(self, work: Slice, item: Item, output: OutputRecord, error: TooLargeError) -> None:
+        bare = without_context(output.headers)
+        if output.topic != self._settings.deadletters_topic and len(bare) < len(output.headers):
+            # It is refused again if that was not the reason: tracing turns no event into a dead letter.
+            work.publish(item, output._replace(headers=bare))
+            return
         num_bytes = content_bytes(*output[1:])
         logger.warning(
             "%s does not take %d bytes of %s-%d offset %d: raise its max.message.bytes",

@@ -15,6 +15,7 @@ from worker.settings import Settings
 
 ASYNCAPI_VERSION: Final = "3.0.0"
 _CLOUD_EVENT: Final = ("ce_specversion", "ce_type", "ce_source", "ce_id", "ce_time", "content-type")
+_TRACE_CONTEXT: Final = ("traceparent", "tracestate")  # of those records that came with one
 _TYPES: Final = (InputRecord, SentimentEvent, ShiftEvent, DeadLetterHeaders)
 
 
@@ -73,7 +74,8 @@ def _input(settings: Settings, topic: str, schema: dict[str, Any]) -> dict[str, 
 
 
 def _event(name: str, schema: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    headers = {"type": "object", "properties": {header: {"type": "string"} for header in _CLOUD_EVENT}}
+    names = (*_CLOUD_EVENT, *(_TRACE_CONTEXT if settings.traces != "off" else ()))
+    headers = {"type": "object", "properties": {header: {"type": "string"} for header in names}}
     message = _message(name, "the key is the stream", payload=schema, headers=headers)
     message["contentType"] = CONTENT_TYPES[settings.output_format].decode()
     if settings.output_format != "json":

@@ -21,6 +21,7 @@ from worker.kafka.microbatch import Pacing
 from worker.kafka.topics import check_topics
 from worker.monitoring.health import Health, HealthServer
 from worker.monitoring.metrics import Metrics
+from worker.monitoring.tracing.tracing import Tracing, start_tracing
 from worker.network import load_engine
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager
@@ -46,11 +47,13 @@ _METADATA_AGE_MS = 10_000
 def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     """The worker as a Faust app. `until_end`: stop well once the records that were there at the start are done.
 
-    Raises CheckpointError here; a server that is away or topics that do not fit end the process when it starts.
+    Raises CheckpointError and SettingsError here; a server that is away or topics that do not fit end the process when
+    it starts.
     """
     engine = load_engine(settings)
     metrics = Metrics(settings.topics)
     metrics.model(engine.name, engine.fingerprint, engine.understanding.languages)
+    tracing = start_tracing(settings, metrics)
     health = Health(settings, metrics)
     server = HealthServer(settings, health, metrics)
     crash_points = CrashPoints(settings.crash_at)
@@ -58,11 +61,11 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     lock = ProcessingLock()
     brokers = Brokers(settings)
     takeover = TakeOver(settings, brokers, store, metrics, crash_points)
-    checkpointer = Checkpointer(settings, store, takeover, lock, metrics, health, crash_points)
+    checkpointer = Checkpointer(settings, store, takeover, lock, metrics, health, crash_points, tracing)
     manager = PartitionManager(
         settings,
         Group(settings, brokers, settings.group),
-        publisher_factory(settings, brokers, crash_points),
+        publisher_factory(settings, brokers, crash_points, tracing),
         takeover,
         checkpointer,
         lock,
@@ -82,7 +85,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
         calm_garbage_collector()
 
     app = _new_app(settings, manager, preflight)
-    pipeline = Pipeline(settings, engine, app, manager, checkpointer, lock, metrics, health, crash_points)
+    pipeline = Pipeline(settings, engine, app, manager, checkpointer, lock, metrics, health, crash_points, tracing)
     monitor = Monitor(settings, app, brokers, manager, pipeline, store, metrics, health)
 
     async def flush() -> None:
@@ -107,7 +110,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     app.agent(app.topic(*settings.topics, value_serializer="raw", key_serializer="raw"), name="sentiment")(process)
     app.task(partial(_or_die, flush))
     app.task(partial(_or_die, look))
-    app.on_before_shutdown.connect(_closing(store, server), weak=False)
+    app.on_before_shutdown.connect(_closing(store, server, tracing), weak=False)
     return app
 
 
@@ -149,10 +152,11 @@ async def _or_die(call: Callable[[], Awaitable[None]]) -> None:
         die(error)
 
 
-def _closing(store: StateStore, server: HealthServer) -> Callable[..., Awaitable[None]]:
+def _closing(store: StateStore, server: HealthServer, tracing: Tracing) -> Callable[..., Awaitable[None]]:
     async def close(*_: Any, **__: Any) -> None:
         await server.close()
         # The drain that follows still needs Kafka, and connects to Redis again.
         await store.close()
+        await tracing.close()
 
     return close

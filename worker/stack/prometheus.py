@@ -51,6 +51,7 @@ class PrometheusServer(Server):
             f"--config.file={self.config.resolve()}",
             f"--storage.tsdb.path={self._data}",
             f"--web.listen-address={self.address}",
+            "--enable-feature=exemplar-storage",
         ]
 
     def answers(self) -> bool:

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from worker.errors import EXIT_FAILED, ListenError
 from worker.monitoring.health import Health, HealthServer
+from worker.monitoring.histogram import Exemplar
 from worker.monitoring.metrics import Metrics
 from worker.settings import Settings
 
@@ -161,6 +162,15 @@ def test_the_metrics_say_whether_the_worker_is_ready():
 def test_a_scraper_that_asks_for_openmetrics_gets_it():
     content_type = Worker().get("/metrics", Accept="application/openmetrics-text; version=1.0.0")[1]
     assert content_type.startswith("application/openmetrics-text")
+
+
+def test_the_trace_of_a_latency_is_served_where_openmetrics_is_asked_for_and_nowhere_else():
+    worker = Worker()
+    worker.metrics.committed("tweets", [], [0.1], [Exemplar(0.1, "1" * 32, "2" * 16)])
+    exemplar = f'# {{span_id="{"2" * 16}",trace_id="{"1" * 32}"}} 0.1'
+    assert exemplar in worker.get("/metrics", Accept="application/openmetrics-text; version=1.0.0")[2]
+    for accept in ("text/plain", "*/*", ""):
+        assert "trace_id" not in worker.get("/metrics", Accept=accept)[2]
 
 
 def test_other_paths_are_not_found():

@@ -1,5 +1,6 @@
 """The metrics that a worker exposes, and how events are counted."""
 
+import time
 from typing import NamedTuple, get_args
 
 import pytest
@@ -12,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from model import Language, NotUnderstood
 from worker.errors import Reason
-from worker.monitoring.histogram import BatchHistogram
+from worker.monitoring.histogram import BatchHistogram, Exemplar
 from worker.monitoring.metrics import Metrics, Outcome
 from worker.records.types import Fallback, ResetReason
 
@@ -30,6 +31,7 @@ PROMISED = {
     "sentiment_flush_seconds_count": set(),
     "sentiment_flush_lag_records": set(),
     "sentiment_flush_lost_total": set(),
+    "sentiment_spans_dropped_total": {"reason"},
     "sentiment_fenced_total": {"by"},
     "sentiment_rebuilt_records_total": set(),
     "sentiment_state_resets_total": {"reason"},
@@ -207,3 +209,18 @@ def test_a_batch_histogram_has_the_sum_and_the_count_of_its_values(batches):
         histogram.observe(batch)
     assert registry.get_sample_value("h_count") == sum(map(len, batches))
     assert registry.get_sample_value("h_sum") == pytest.approx(sum(map(sum, batches)))
+
+
+def test_a_bucket_shows_the_last_trace_of_its_own_values_to_scrapers_that_ask_for_openmetrics(metrics):
+    metrics.committed("tweets", [], [0.1, 0.2, 9.0], [Exemplar(0.1, "1" * 32, "1" * 16)])
+    metrics.committed("tweets", [], [0.1], [Exemplar(0.1, "2" * 32, "2" * 16), Exemplar(9e9, "3" * 32, "3" * 16)])
+    text = openmetrics.generate_latest(metrics.registry).decode()
+    samples = [sample for family in parse_openmetrics(text) for sample in family.samples if sample.exemplar]
+    found = {sample.labels["le"]: (sample.exemplar.labels, sample.exemplar.value) for sample in samples}
+    assert {sample.name for sample in samples} == {"sentiment_end_to_end_seconds_bucket"}
+    assert found == {
+        "0.1": ({"trace_id": "2" * 32, "span_id": "2" * 16}, 0.1),
+        "+Inf": ({"trace_id": "3" * 32, "span_id": "3" * 16}, 9e9),
+    }
+    assert all(abs(float(sample.exemplar.timestamp) - time.time()) < 600 for sample in samples)
+    assert "trace_id" not in generate_latest(metrics.registry).decode()

@@ -31,6 +31,7 @@ from worker.kafka.assignment import Assignment
 from worker.kafka.group_offsets import ExpelledError, GoneError, GroupOffset
 from worker.kafka.microbatch import MicroBatch, Pacing, Records
 from worker.kafka.producer import FencedError
+from worker.monitoring.tracing.tracing import NO_TRACING, Tracing
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
@@ -109,7 +110,12 @@ class Scene:
     """A pipeline that owns `partitions`."""
 
     def __init__(
-        self, engine: InferenceEngine, *partitions: Partition, store: FakeStore | None = None, **flags: Any
+        self,
+        engine: InferenceEngine,
+        *partitions: Partition,
+        store: FakeStore | None = None,
+        tracing: Tracing = NO_TRACING,
+        **flags: Any,
     ) -> None:
         settings = load_settings(max_wait_ms=0, **flags)
         self.metrics, health = new_observers()
@@ -124,7 +130,7 @@ class Scene:
         group: Any = FakeGroup()
         self.group = group
         observers = (self.metrics, health)
-        checkpointer = Checkpointer(settings, any_store, takeover, self.lock, *observers, crash_points)
+        checkpointer = Checkpointer(settings, any_store, takeover, self.lock, *observers, crash_points, tracing)
         self.manager = PartitionManager(
             settings,
             group,
@@ -136,7 +142,7 @@ class Scene:
             crash_points,
         )
         self.pipeline = Pipeline(
-            settings, engine, self.source, self.manager, checkpointer, self.lock, *observers, crash_points
+            settings, engine, self.source, self.manager, checkpointer, self.lock, *observers, crash_points, tracing
         )
 
     async def assign(self) -> None:

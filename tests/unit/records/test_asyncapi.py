@@ -36,6 +36,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "kafka_security": "SSL",
         "registry": "http://localhost:8081",
         "output_format": "avro",
+        "traces": "otlp",
     },
 }
 
@@ -58,6 +59,8 @@ def test_every_topic_has_a_channel_and_an_operation() -> None:
         "application/avro",
         "confluent",
     )
+    assert {"ce_id", "traceparent", "tracestate"} <= set(event["headers"]["properties"])
+    assert "traceparent" not in json.dumps(make_asyncapi(load_settings()))
     assert document["servers"]["kafka"] == {"host": "one:9093", "protocol": "kafka-secure"}
 
 
