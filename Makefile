@@ -11,6 +11,7 @@ BIN := .venv/bin
 ARGS :=
 THREADS := 2
 ISA := native
+FUZZ_S := 3600
 # Without torch its classes and decorators have no types: mypy is strict about them where it is installed.
 WITHOUT_TORCH := --allow-subclassing-any --allow-untyped-decorators --no-warn-return-any --no-warn-unused-ignores
 
@@ -18,7 +19,7 @@ HELM := helm.sh/helm/v3/cmd/helm@v3.19.0
 DEPLOY_TESTS := tests/unit/monitoring/test_alert_rules.py tests/system/test_dashboard.py tests/system/test_helm_chart.py \
 	tests/system/test_compose.py tests/system/test_rolling_restart.py
 
-.PHONY: setup-dev coverage format lock frontier gpu-check dist-test deploy-test compose-test
+.PHONY: setup-dev coverage format lock frontier gpu-check dist-test deploy-test compose-test fuzz
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -59,6 +60,9 @@ lock: .venv/bin/uv ## pin what pyproject.toml asks for; ARGS="--upgrade" takes n
 
 faults: setup-test ## each of many faults on real servers, 20 seeds, judged by an oracle (hours; goes on when cut off)
 	$(BIN)/python -m tests.faults $(ARGS)
+
+fuzz: setup-test .venv/.fuzz ## arbitrary bytes for everything that reads what others write, FUZZ_S seconds each of 12 targets; goes on with its corpus
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S) $(ARGS)
 
 simulate: setup-test ## the worker on a model of Kafka and Redis in virtual time, judged by an oracle; a seed repeats to the same bytes
 	$(BIN)/python -m tests.simulation $(ARGS)
@@ -134,6 +138,10 @@ clean: ## remove .venv and everything else that was built; training runs stay
 .venv/bin/helm: .venv/bin/python
 	@command -v helm >/dev/null || command -v go >/dev/null || { echo "there is neither helm nor a go that could build it" >&2; exit 1; }
 	@if command -v helm >/dev/null; then ln -sf "$$(command -v helm)" $@; else GOBIN="$(CURDIR)/$(BIN)" go install $(HELM); fi
+
+.venv/.fuzz: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	@touch $@
 
 .venv/bin/uv: .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv
