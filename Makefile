@@ -15,11 +15,13 @@ FUZZ_S := 3600
 # Without torch its classes and decorators have no types: mypy is strict about them where it is installed.
 WITHOUT_TORCH := --allow-subclassing-any --allow-untyped-decorators --no-warn-return-any --no-warn-unused-ignores
 
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url
+
 HELM := helm.sh/helm/v3/cmd/helm@v3.19.0
 DEPLOY_TESTS := tests/unit/monitoring/test_alert_rules.py tests/system/test_dashboard.py tests/system/test_helm_chart.py \
 	tests/system/test_compose.py tests/system/test_rolling_restart.py
 
-.PHONY: setup-dev coverage format lock frontier gpu-check dist-test deploy-test compose-test fuzz
+.PHONY: setup-dev coverage format lock frontier gpu-check dist-test deploy-test compose-test fuzz sbom
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -54,9 +56,11 @@ format: setup-dev ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: .venv/bin/uv ## pin what pyproject.toml asks for; ARGS="--upgrade" takes newer versions
-	$(BIN)/uv pip compile --quiet --universal --all-extras --python-version 3.11 \
-		--no-header --no-annotate --no-emit-index-url --output-file constraints.txt $(ARGS) pyproject.toml
+lock: .venv/bin/uv ## pin what pyproject.toml asks for, for the images by hash; ARGS="--upgrade" takes newer versions
+	$(COMPILE) --all-extras --output-file constraints.txt $(ARGS) pyproject.toml
+	$(COMPILE) --generate-hashes --constraint constraints.txt --output-file deploy/requirements/cpu.txt pyproject.toml
+	$(COMPILE) --generate-hashes --constraint constraints.txt --output-file deploy/requirements/gpu.txt --extra gpu pyproject.toml
+	echo 'setuptools>=77' | $(COMPILE) --generate-hashes --output-file deploy/requirements/build.txt $(ARGS) -
 
 faults: setup-test ## each of many faults on real servers, 20 seeds, judged by an oracle (hours; goes on when cut off)
 	$(BIN)/python -m tests.faults $(ARGS)
@@ -103,6 +107,13 @@ deploy-test: setup-test .venv/bin/helm ## alerts by promtool, dashboards on a li
 	@for program in promtool prometheus docker-compose go; do command -v $$program >/dev/null || { echo "$$program is not on the PATH" >&2; exit 1; }; done
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(DEPLOY_TESTS) $(ARGS)
 
+sbom: .venv/.sbom ## what the CPU image holds, as CycloneDX: installs it by hash in a fresh environment, writes dist/sbom.json
+	rm -rf dist/sbom-env && "$(BIN)/python" -m venv --without-pip dist/sbom-env
+	$(BIN)/pip --python dist/sbom-env/bin/python install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r deploy/requirements/cpu.txt
+	$(BIN)/pip --python dist/sbom-env/bin/python install --quiet --disable-pip-version-check --no-deps .
+	$(BIN)/cyclonedx-py environment --validate --output-reproducible --pyproject pyproject.toml --output-file dist/sbom.json dist/sbom-env/bin/python
+	rm -rf dist/sbom-env
+
 compose-test: setup-test ## docker-compose.yml on the Docker engine that runs here, judged by an oracle; ARGS="--make-images" makes its images of Debian packages
 	$(BIN)/python -m tests.compose $(ARGS)
 
@@ -141,6 +152,10 @@ clean: ## remove .venv and everything else that was built; training runs stay
 
 .venv/.fuzz: .venv/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	@touch $@
+
+.venv/.sbom: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sbom]'
 	@touch $@
 
 .venv/bin/uv: .venv/bin/python

@@ -133,8 +133,10 @@ class StreamState:
 
 def _num_bytes(data: bytes, is_open: bool, stream_size: int, hidden_size: int) -> int:
     size = _HEAD.size + 2 * 4 * stream_size + _CRC.size
-    if not is_open or len(data) < size + _lengths(data).size:
+    if not is_open:
         return size
+    if len(data) < size + _lengths(data).size:
+        return size + _lengths(data).size
     _, _, pending_bytes, beginning_bytes = _open_lengths(data, size - _CRC.size)
     return size + _lengths(data).size + pending_bytes + beginning_bytes + (3 * 4 + 8) * hidden_size
 

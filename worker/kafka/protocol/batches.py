@@ -21,7 +21,8 @@ from worker.kafka.protocol.unpacking import bound_unpacking
 tolerate_header_names()
 bound_unpacking()
 
-# What aiokafka's codecs and its parser of batches raise; IndexError to OverflowError come of what decompresses to junk.
+# What aiokafka's codecs and its parser of batches raise; IndexError to OverflowError come of what decompresses to junk,
+# SystemError of lengths that become negative in its compiled parser.
 _CAUSES = (
     UnsupportedCodecError,
     CorruptRecordException,
@@ -33,6 +34,7 @@ _CAUSES = (
     IndexError,
     ValueError,
     OverflowError,
+    SystemError,
 )
 
 

@@ -11,10 +11,7 @@ from itertools import islice
 from typing import Any
 
 from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException
 from aiokafka.record import default_records, memory_records
-
-_MAGIC_AT, _BATCH_MAGIC, _HEADER_BYTES = 16, 2, 61
 
 
 class _Bytes(bytearray):
@@ -63,10 +60,8 @@ class TolerantRecords(memory_records._MemoryRecordsPy):
     """The batches of a fetch."""
 
     def next_batch(self, *args: Any) -> Any:
-        """The next batch, or None. Raises CorruptRecordException where it is shorter than its header."""
+        """The next batch, or None."""
         data = self._next_slice
-        if data is not None and len(data) < _HEADER_BYTES and data[_MAGIC_AT] >= _BATCH_MAGIC:
-            raise CorruptRecordException(f"a batch of {len(data)} bytes, less than its header")
         batch = super().next_batch(*args)
         return batch if batch is None or data is None else _Batch(batch, data)
 

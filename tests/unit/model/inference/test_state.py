@@ -132,3 +132,11 @@ def test_a_text_with_more_unknown_tokens_than_tokens_is_refused() -> None:
     opened = replace(state.open_text, num_unknown=state.open_text.num_tokens + 1)
     with pytest.raises(StateError, match="unknown tokens"):
         StreamState.from_bytes(replace(state, open_text=opened).to_bytes(FINGERPRINT), CONFIG, FINGERPRINT)
+
+
+def test_an_open_text_without_its_lengths_is_refused_even_with_a_right_checksum() -> None:
+    body = bytearray(_state().to_bytes(FINGERPRINT)[:-4])
+    body[1] = 1  # a text is open
+    body[4:6] = struct.pack("<H", CONFIG.hidden_size)
+    with pytest.raises(StateError, match="contradict"):
+        StreamState.from_bytes(_with_checksum(bytes(body)), CONFIG, FINGERPRINT)
