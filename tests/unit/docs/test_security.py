@@ -14,7 +14,8 @@ NAMED = sorted(set(re.findall(r"`(tests/\S+\.py)::(\w+)`", PAGE)))
 
 
 def test_the_page_names_tests_of_every_line_that_does_not_say_can() -> None:
-    lines = [line for line in PAGE.splitlines() if line.startswith("| ") and line.count(" | ") >= 2]
+    who = PAGE.partition("## Fuzzing")[0]
+    lines = [line for line in who.splitlines() if line.startswith("| ") and line.count(" | ") >= 2]
     rows = [line for line in lines if not line.startswith("| somebody")]
     assert len(NAMED) >= 30
     assert [line for line in rows if "::test_" not in line and "**can**" not in line] == []

@@ -95,7 +95,7 @@ def cpu_s(work: Callable[[str], None], text: str) -> float:
 def assert_linear(work: Callable[[str], None], unit: str) -> None:
     small = unit * (SMALL_CHARS // len(unit))
     work(small)  # whatever is done once
-    floor_s = 0.001
+    floor_s = 0.0005
     growth = cpu_s(work, small * FACTOR) / max(cpu_s(work, small), floor_s)
     assert growth < MAX_GROWTH, f"{FACTOR} times the size took {growth:.0f} times as long"
 
@@ -105,15 +105,15 @@ def test_a_text_is_read_in_time_that_grows_with_its_length(unit: str) -> None:
     assert_linear(read_text, unit)
 
 
-@pytest.mark.parametrize("unit", (TEXTS | PAYLOADS).values(), ids=TEXTS | PAYLOADS)
+@pytest.mark.parametrize("unit", PAYLOADS.values(), ids=PAYLOADS)
 def test_a_payload_is_decoded_in_time_that_grows_with_its_length(unit: str) -> None:
     assert_linear(decode, unit)
 
 
 def test_the_measure_finds_what_grows_with_the_square() -> None:
     def slow(text: str) -> None:
-        for end in range(0, len(text), 8):
-            text[:end].count("b")
+        for end in range(0, len(text), 16):
+            list(text[:end])
 
     with pytest.raises(AssertionError, match="times as long"):
         assert_linear(slow, "a")
