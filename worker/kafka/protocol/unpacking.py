@@ -27,7 +27,7 @@ _XERIAL_BYTES: Final = 16
 _XERIAL_LENGTH: Final = struct.Struct("!i")
 
 
-class TooLargeBatchError(CorruptRecordException):  # type: ignore[misc]  # aiokafka has no types
+class TooLargeBatchError(CorruptRecordException):
     """The records of a batch need more memory than a batch is given."""
 
     def __init__(self, max_bytes: int) -> None:
@@ -60,7 +60,7 @@ def _unpack(payload: Any, make: Callable[[], Any], max_bytes: int) -> bytes:
 def lz4_decode(payload: Any, max_bytes: int = MAX_UNPACKED_BYTES) -> bytes:
     """The frame of `payload`. Raises TooLargeBatchError, cramjam.DecompressionError."""
     if len(payload) * _MAX_LZ4_RATIO <= max_bytes:
-        return codec.lz4_decode(payload)
+        return bytes(codec.lz4_decode(payload))
     unpacked = bytearray(max_bytes)
     try:
         num_bytes = cramjam.lz4.decompress_into(payload, unpacked)
@@ -79,7 +79,7 @@ def snappy_decode(payload: Any, max_bytes: int = MAX_UNPACKED_BYTES) -> bytes:
     data = bytes(payload)
     if sum(cramjam.snappy.decompress_raw_len(block) for block in _snappy_blocks(data)) > max_bytes:
         raise TooLargeBatchError(max_bytes)
-    return codec.snappy_decode(data)
+    return bytes(codec.snappy_decode(data))
 
 
 def _snappy_blocks(data: bytes) -> list[bytes]:
