@@ -134,7 +134,7 @@ class StateStore:
     async def _claim_all(self, claims: Sequence[dict[str, Any]]) -> Sequence[Sequence[bytes]]:
         if self._is_cluster:
             # Each to its node; a cluster's pipeline does not load the script where a new master lacks it.
-            return await asyncio.gather(*(self._claim_script(**claim) for claim in claims))
+            return list(await asyncio.gather(*(self._claim_script(**claim) for claim in claims)))
         async with self._pipeline(transaction=False) as pipeline:
             for claim in claims:
                 await self._claim_script(**claim, client=pipeline)
