@@ -11,15 +11,18 @@ BIN := .venv/bin
 ARGS :=
 THREADS := 2
 ISA := native
+FUZZ_S := 3600
 # Without torch its classes and decorators have no types: mypy is strict about them where it is installed.
 WITHOUT_TORCH := --allow-subclassing-any --allow-untyped-decorators --no-warn-return-any --no-warn-unused-ignores
 
 COLLECTOR_BUILDER := go.opentelemetry.io/collector/cmd/builder@v0.161.0
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url
+
 HELM := helm.sh/helm/v3/cmd/helm@v3.19.0
 DEPLOY_TESTS := tests/unit/monitoring/test_alert_rules.py tests/system/test_dashboard.py tests/system/test_helm_chart.py \
 	tests/system/test_compose.py tests/system/test_rolling_restart.py
 
-.PHONY: setup-dev coverage format lock frontier gpu-check dist-test deploy-test compose-test
+.PHONY: setup-dev coverage format lock frontier gpu-check dist-test deploy-test compose-test fuzz sbom
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -58,12 +61,18 @@ format: setup-dev ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: .venv/bin/uv ## pin what pyproject.toml asks for; ARGS="--upgrade" takes newer versions
-	$(BIN)/uv pip compile --quiet --universal --all-extras --python-version 3.11 \
-		--no-header --no-annotate --no-emit-index-url --output-file constraints.txt $(ARGS) pyproject.toml
+lock: .venv/bin/uv ## pin what pyproject.toml asks for, for the images by hash; ARGS="--upgrade" takes newer versions
+	$(COMPILE) --all-extras --output-file constraints.txt $(ARGS) pyproject.toml
+	$(COMPILE) --generate-hashes --constraint constraints.txt --output-file deploy/requirements/cpu.txt pyproject.toml
+	for extra in gpu otel; do $(COMPILE) --generate-hashes --constraint constraints.txt \
+		--output-file deploy/requirements/$$extra.txt --extra $$extra pyproject.toml; done
+	echo 'setuptools>=77' | $(COMPILE) --generate-hashes --output-file deploy/requirements/build.txt $(ARGS) -
 
 faults: setup-test ## each of many faults on real servers, 20 seeds, judged by an oracle (hours; goes on when cut off)
 	$(BIN)/python -m tests.faults $(ARGS)
+
+fuzz: setup-test .venv/.fuzz ## arbitrary bytes for everything that reads what others write, FUZZ_S seconds each of 12 targets; goes on with its corpus
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S) $(ARGS)
 
 simulate: setup-test ## the worker on a model of Kafka and Redis in virtual time, judged by an oracle; a seed repeats to the same bytes
 	$(BIN)/python -m tests.simulation $(ARGS)
@@ -103,6 +112,13 @@ dist-test: setup-test ## the wheel and the sdist, each installed in a clean envi
 deploy-test: setup-test .venv/bin/helm ## alerts by promtool, dashboards on a live Prometheus, the Helm chart, a rolling restart (three minutes)
 	@for program in promtool prometheus docker-compose go; do command -v $$program >/dev/null || { echo "$$program is not on the PATH" >&2; exit 1; }; done
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(DEPLOY_TESTS) $(ARGS)
+
+sbom: .venv/.sbom ## what the CPU image holds, as CycloneDX: installs it by hash in a fresh environment, writes dist/sbom.json
+	rm -rf dist/sbom-env && "$(BIN)/python" -m venv --without-pip dist/sbom-env
+	$(BIN)/pip --python dist/sbom-env/bin/python install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r deploy/requirements/cpu.txt
+	$(BIN)/pip --python dist/sbom-env/bin/python install --quiet --disable-pip-version-check --no-deps .
+	$(BIN)/cyclonedx-py environment --validate --output-reproducible --pyproject pyproject.toml --output-file dist/sbom.json dist/sbom-env/bin/python
+	rm -rf dist/sbom-env
 
 compose-test: setup-test ## docker-compose.yml on the Docker engine that runs here, judged by an oracle; ARGS="--make-images" makes its images of Debian packages
 	$(BIN)/python -m tests.compose $(ARGS)
@@ -147,6 +163,13 @@ otelcol: .venv/bin/otelcol ## build OpenTelemetry's Collector by go; the tests o
 	@command -v go >/dev/null || { echo "there is no go that could build it" >&2; exit 1; }
 	go run $(COLLECTOR_BUILDER) --config tests/servers/otelcol.yaml
 	cp build/otelcol/otelcol $@
+.venv/.fuzz: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	@touch $@
+
+.venv/.sbom: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sbom]'
+	@touch $@
 
 .venv/bin/uv: .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv

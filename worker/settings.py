@@ -40,7 +40,7 @@ _OTLP_MODULES: Final = (
 class Settings(ServerSettings):
     """Immutable settings. The command line loads them and passes them on; no other code reads the environment."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     # topics and group
     group: TopicName = Field("sentiment", description="consumer group; also the prefix of the keys in Redis")

@@ -133,8 +133,10 @@ class StreamState:
 
 def _num_bytes(data: bytes, is_open: bool, stream_size: int, hidden_size: int) -> int:
     size = _HEAD.size + 2 * 4 * stream_size + _CRC.size
-    if not is_open or len(data) < size + _lengths(data).size:
+    if not is_open:
         return size
+    if len(data) < size + _lengths(data).size:
+        return size + _lengths(data).size
     _, _, pending_bytes, beginning_bytes = _open_lengths(data, size - _CRC.size)
     return size + _lengths(data).size + pending_bytes + beginning_bytes + (3 * 4 + 8) * hidden_size
 
@@ -155,9 +157,14 @@ def _open_lengths(data: bytes, at: int) -> tuple[int, int, int, int]:
 def _open_text_from(data: bytes, at: int, hidden_size: int) -> OpenText:
     num_tokens, num_unknown, pending_bytes, beginning_bytes = _open_lengths(data, at)
     at += _lengths(data).size
-    pending = data[at : at + pending_bytes].decode("utf-8", "surrogatepass")
-    at += pending_bytes
-    beginning = data[at : at + beginning_bytes].decode("utf-8", "surrogatepass")
+    try:
+        pending = data[at : at + pending_bytes].decode("utf-8", "surrogatepass")
+        at += pending_bytes
+        beginning = data[at : at + beginning_bytes].decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise StateError(f"state of {len(data)} bytes: its text is not UTF-8") from error
+    if num_unknown > num_tokens:
+        raise StateError(f"state has {num_unknown} unknown tokens of {num_tokens}")
     at += beginning_bytes
     words = np.frombuffer(data, "<f4", 3 * hidden_size, at).astype(np.float32).reshape(3, hidden_size)
     total = np.frombuffer(data, "<f8", hidden_size, at + words.nbytes).astype(np.float64)

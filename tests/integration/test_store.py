@@ -285,7 +285,7 @@ def test_a_claim_of_version_0_1_takes_the_states_away_from_nobody_unnoticed(
     run(scenario)
 
 
-def test_bytes_that_this_version_cannot_read_count_as_changed(
+def test_bytes_that_this_version_cannot_read_are_told_from_a_claim_that_does_not_stand(
     run: Callable[[Scenario], None], workplace: Workplace, redis: Redis
 ) -> None:
     async def scenario(store: StateStore) -> None:
@@ -293,7 +293,59 @@ def test_bytes_that_this_version_cannot_read_count_as_changed(
         await flush(store, partition, 1, a=new_entry(1))
         (key,) = redis.scan_iter(f"{{{workplace.settings.group}:tweets:0}}*:a", count=1000)
         redis.set(key, b"\x63 from another version")
+        assert (await store.read(TWEETS, partition.fence, ["a"]))[0] is Verdict.UNREADABLE
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"position": "x"},
+        {"position": "-1"},
+        {"position": "9" * 5000},
+        {"position": b"\xff"},
+        {"lineage": b"\xff"},
+        {"flushed_ms": "x"},
+        {"flushed_ms": "nan"},
+    ],
+    ids=str,
+)
+def test_a_meta_key_with_values_of_somebody_else_is_as_if_redis_had_forgotten(
+    run: Callable[[Scenario], None], workplace: Workplace, redis: Redis, fields: dict[str, str | bytes]
+) -> None:
+    async def scenario(store: StateStore) -> None:
+        partition = await own(store)
+        await flush(store, partition, 1, a=new_entry(1))
+        redis.hset(meta_key(workplace), mapping=fields)
+        others = {"partitions": "many", "topic_id": b"\xff", "transactional_id": b"\xff"}
+        redis.hset(meta_key(workplace), mapping=others)
+        if "flushed_ms" not in fields:
+            assert (await store.read(TWEETS, partition.fence, ["a"]))[0] is Verdict.CHANGED
+            assert await flush(store, partition, 2, a=new_entry(2)) is Verdict.CHANGED
+        assert await store.first_partition_counts(["tweets"]) == {}
+        found = await claim(store, "two")
+        assert found.position is None
+        assert (found.predecessor, found.topic) == ("", TopicInfo("", TOPIC.num_partitions))
+        new = Fence("two", "two", None)
+        assert await store.begin(TWEETS, "two", new, TOPIC) is Verdict.OK
+        assert await store.read(TWEETS, new, ["a"]) == (Verdict.OK, [None])
+
+    run(scenario)
+
+
+def test_a_meta_key_of_another_type_is_as_if_redis_had_forgotten(
+    run: Callable[[Scenario], None], workplace: Workplace, redis: Redis
+) -> None:
+    async def scenario(store: StateStore) -> None:
+        partition = await own(store)
+        await flush(store, partition, 1, a=new_entry(1))
+        redis.delete(meta_key(workplace))
+        redis.rpush(meta_key(workplace), "a list")
         assert (await store.read(TWEETS, partition.fence, ["a"]))[0] is Verdict.CHANGED
+        assert await flush(store, partition, 2, a=new_entry(2)) is Verdict.CHANGED
+        assert await store.first_partition_counts(["tweets"]) == {}
+        assert await claim(store, "two") == Claim("two", None, None, "", TOPIC)
 
     run(scenario)
 

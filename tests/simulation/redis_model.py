@@ -212,6 +212,6 @@ class _Pipeline:
         """Any command."""
         self.add((name.lower(), arguments))
 
-    async def execute(self) -> list[Any]:
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
         """The answers."""
         return await self._redis.ask(self._commands)

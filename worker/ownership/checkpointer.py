@@ -121,8 +121,8 @@ class Checkpointer:
         recovered = [await self.recover(partition) for partition in partitions if partition.lost]
         return any(recovered)
 
-    async def recover(self, partition: Partition) -> bool:
-        """Redis does not hold what was last written: mend that, or rebuild the states (8).
+    async def recover(self, partition: Partition, verdict: Verdict = Verdict.CHANGED) -> bool:
+        """Redis does not hold what was last written, as `verdict` says: mend that, or rebuild the states (8).
 
         Call it with the processing lock held. Answers whether the partition went back in its log, so that the consumer
         must seek before the lock is released. Raises RedisAwayError at a revocation, ExpelledError when the group goes
@@ -134,7 +134,8 @@ class Checkpointer:
         self._metrics.flush_lost()
         extra = {"action": "redis_lost", "topic": partition.tp.topic, "partition": partition.tp.partition}
         logger.warning("%s: Redis does not hold what was last written there", partition, extra=extra)
-        return await self._ask_redis(lambda: self._takeover.recover(partition))
+        unreadable = verdict is Verdict.UNREADABLE
+        return await self._ask_redis(lambda: self._takeover.recover(partition, unreadable=unreadable))
 
     async def _ask_redis(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask until Redis answers; nothing is consumed meanwhile. Raises RedisAwayError at a revocation."""

@@ -22,7 +22,9 @@ def lineage_name(token: str, reset: ResetReason | None) -> str:
 def lineage_reset(lineage: str) -> ResetReason | None:
     """See `lineage_name`."""
     _, mark, reason = lineage.partition(_RESET_MARK)
-    return ResetReason(reason or ResetReason.HISTORY_LOST) if mark else None
+    if not mark:
+        return None
+    return ResetReason(reason) if reason in set(ResetReason) else ResetReason.HISTORY_LOST
 
 
 def has_moved(key: bytes | None, partition: int, num_partitions_before: int, topic: TopicInfo) -> bool:

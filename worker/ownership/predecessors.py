@@ -32,7 +32,9 @@ class Predecessors:
         self._group = group
         self._publisher = publisher
         # A claim that is made again names ourselves, and ending our own transaction would fence us.
-        self._known = {claim.predecessor for claim in claims.values()} - {"", publisher.transactional_id}
+        known = {claim.predecessor for claim in claims.values()} - {"", publisher.transactional_id}
+        # Who can write to Redis must not have a worker fence the producers of other programs.
+        self._known = {one for one in known if self._is_of_group(one, claims)}
         self._ended: set[str] = set()
         self._ended_again: set[str] = set()
         self._held_since: float | None = None
@@ -95,12 +97,21 @@ class Predecessors:
         await asyncio.gather(*(self._group.end_transaction(transactional_id) for transactional_id in due))
         self._ended.update(due)
 
+    def _is_of_group(self, transactional_id: str, tps: Collection[TopicPartition]) -> bool:
+        return self._is_of_version_0_1(transactional_id, tps) or self._match(transactional_id) is not None
+
+    def _is_of_version_0_1(self, transactional_id: str, tps: Collection[TopicPartition]) -> bool:
+        return any(transactional_id == f"{self._settings.group}-{topic}-{number}" for topic, number in tps)
+
+    def _match(self, transactional_id: str) -> re.Match[str] | None:
+        """Generation and member id of an id of this group."""
+        return re.fullmatch(rf"{re.escape(self._settings.group)}:(\d+):(.*):\d+", transactional_id)
+
     def _is_earlier(self, transactional_id: str, tps: Collection[TopicPartition]) -> bool:
         """Whether an id is of an earlier assignment of this group, or of version 0.1 for one of `tps`."""
-        group = self._settings.group
-        if any(transactional_id == f"{group}-{topic}-{number}" for topic, number in tps):
+        if self._is_of_version_0_1(transactional_id, tps):
             return True
-        found = re.fullmatch(rf"{re.escape(group)}:(\d+):(.*):\d+", transactional_id)
+        found = self._match(transactional_id)
         if found is None:
             return False
         generation, member_id = found.groups()

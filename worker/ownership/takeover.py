@@ -177,8 +177,10 @@ class TakeOver:
             raise ExpelledError(f"another worker has claimed {tp.topic}-{tp.partition}")
         return (await self._store.claim(self._claimant(publisher), {tp: topic}))[tp]
 
-    async def recover(self, partition: Partition) -> bool:
+    async def recover(self, partition: Partition, *, unreadable: bool = False) -> bool:
         """Mend what Redis lost or another worker wrote; answers whether the partition went back in its log.
+
+        unreadable: an entry cannot be decoded, so that states are rebuilt although the claim stands.
 
         What is in memory is kept where it is whole, to be written under a new lineage. Raises REDIS_ERRORS,
         and what take_over raises.
@@ -186,7 +188,9 @@ class TakeOver:
         async with partition.redis_lock:
             while True:
                 claim = await self._claim_again(partition.tp, partition.publisher, partition.topic)
-                if (claim.lineage, claim.position) == (partition.fence.lineage, partition.fence.position):
+                if unreadable:
+                    claim = claim._replace(lineage=None, position=None)
+                elif (claim.lineage, claim.position) == (partition.fence.lineage, partition.fence.position):
                     partition.renew(claim.token)
                     return False
                 plan = await self._plan_again(partition, claim)

@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 from worker.errors import DependencyError, ListenError
 from worker.settings import Settings
@@ -55,7 +54,7 @@ def _run(settings: Settings, demo_socket: Path | None, listening: socket.socket)
     from fastapi import FastAPI  # noqa: PLC0415
     from nicegui import ui  # noqa: PLC0415
 
-    from worker.page.access import TokenGate  # noqa: PLC0415
+    from worker.page.access import LocalGate, NoFrames, TokenGate  # noqa: PLC0415
     from worker.page.context import PageContext  # noqa: PLC0415
     from worker.page.views.routes import add_views  # noqa: PLC0415
 
@@ -78,11 +77,10 @@ def _run(settings: Settings, demo_socket: Path | None, listening: socket.socket)
     ui.run_with(
         app, title="Streaming sentiment", dark=None, language="en-US", tailwind=False, show_welcome_message=False
     )
-    served: Any = app
-    if settings.page_token:
-        served = TokenGate(app, settings.page_token.get_secret_value())
+    token = settings.page_token
+    gated = TokenGate(app, token.get_secret_value()) if token else LocalGate(app, settings.page_host)
     config = uvicorn.Config(
-        served, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_S, server_header=False
+        NoFrames(gated), log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_S, server_header=False
     )
     server = uvicorn.Server(config)
     asyncio.run(server.serve(sockets=[listening]))

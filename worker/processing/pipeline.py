@@ -170,14 +170,14 @@ class Pipeline:
             if verdict is Verdict.OK:
                 partition.remember(zip(unknown, entries, strict=True))
                 return
-            if await self._recover(partition) or not partition.owned:
+            if await self._recover(partition, verdict) or not partition.owned:
                 work.items.clear()
                 return
             unknown = [stream for stream in streams if not partition.knows(stream)]
 
-    async def _recover(self, partition: Partition) -> bool:
+    async def _recover(self, partition: Partition, verdict: Verdict) -> bool:
         """Answers whether the partition went back in its log."""
-        goes_back = await self._checkpointer.recover(partition)
+        goes_back = await self._checkpointer.recover(partition, verdict)
         if goes_back:
             await self._source.reseek()
         return goes_back

@@ -56,7 +56,10 @@ def _run_compiler(texts: Mapping[str, str]) -> bytes:
     bundled = importlib.resources.files("grpc_tools") / "_proto"
     with _lock, tempfile.TemporaryDirectory() as folder:
         sources, descriptors, output = (Path(folder, name) for name in ("sources", "in", "out"))
-        _write(texts, sources.resolve(), descriptors)
+        try:
+            _write(texts, sources.resolve(), descriptors)
+        except (OSError, ValueError) as error:  # names and texts that are those of no file
+            raise ProtoError(f"{type(error).__name__}: {error}") from error
         flags = [f"-I{sources}", f"-I{bundled}", f"--descriptor_set_in={descriptors}", "--include_imports"]
         if protoc.main(["protoc", *flags, f"--descriptor_set_out={output}", _NAME]) != 0:
             raise ProtoError("the compiler's message is on standard error")

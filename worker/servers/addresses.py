@@ -82,6 +82,8 @@ def check_host(text: str) -> str:
 
 def parse_kafka_servers(text: str) -> tuple[HostPort, ...]:
     """Bootstrap servers, comma-separated. Raises ValueError."""
+    if "@" in text:
+        raise ValueError("name servers as host:port, without a login; kafka_username and kafka_password are for that")
     if "://" in text:
         raise ValueError("name servers as host:port, without a scheme; kafka_security chooses encryption and login")
     return tuple(parse_host_port(server.strip(), KAFKA_PORT) for server in text.split(","))
@@ -98,7 +100,7 @@ def check_http_url(text: str) -> str:
     match = re.fullmatch(r"https?://([^\s/?#]+)\S*", text)
     if match is None:
         raise ValueError("it must be a URL such as https://host/path")
-    if "@" in match[1]:
+    if "@" in text:
         raise ValueError("it must not hold a user and a password, since messages show it; settings have names for them")
     parse_host_port(match[1], 80)
     return text
@@ -124,8 +126,10 @@ def parse_redis_url(text: str) -> RedisAddress:
             "redis+cluster:// or rediss+cluster://"
         )
     kind = RedisKind(match[2] or "single")
+    login, at, rest = match[3].rpartition("@")
+    if not at and "@" in (match[4] or ""):
+        raise ValueError("a question mark in the user or password has to be written as %3F")
     options = _redis_options(match[4] or "")
-    login, _, rest = match[3].rpartition("@")
     username, password = _login(login)
     if match[1] == "unix":
         if not rest.startswith("/"):

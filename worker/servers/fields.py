@@ -41,6 +41,7 @@ class ServerSettings(BaseSettings):
     )
     redis: Annotated[str, AfterValidator(check_redis_url)] = Field(
         "redis://127.0.0.1:6379/0",
+        repr=False,  # it may hold a password
         description="Redis URL: redis://, rediss:// (TLS), unix://, redis+sentinel://HOST,HOST/MASTER or "
         "redis+cluster://HOST,HOST",
     )

@@ -96,7 +96,7 @@ class KafkaBroker(Server):
 
     def _format(self, command: list[str]) -> None:
         with self.log.open("ab") as output:
-            completed = subprocess.run(
+            completed = subprocess.run(  # noqa: S603 - a fixed program, without a shell
                 command, stdout=output, stderr=subprocess.STDOUT, timeout=FORMAT_TIMEOUT_S, check=False
             )
         if completed.returncode != 0:

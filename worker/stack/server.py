@@ -150,7 +150,7 @@ class Server(ABC):
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         launcher = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
         with self.log.open("ab") as output:
-            return subprocess.Popen(
+            return subprocess.Popen(  # noqa: S603 - a program of the stack, without a shell
                 launcher + command,
                 cwd=self.folder,
                 env=os.environ | self.environment(),

@@ -10,7 +10,10 @@ local now = redis.call('TIME')
 local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
 local stored = redis.call('HMGET', KEYS[1], 'position', 'lineage', 'transactional_id', 'flushed_ms')
 local position = stored[1] or ''
-if stored[4] and now_ms - tonumber(stored[4]) > tonumber(ARGV[5]) then position = '' end
+if stored[4] then
+  local flushed_ms = tonumber(stored[4])
+  if not (flushed_ms and now_ms - flushed_ms <= tonumber(ARGV[5])) then position = '' end
+end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'transactional_id', ARGV[2])
 -- Version 0.1 fences by these: without them it finds its states lost, instead of writing beside the new owner.
 redis.call('HDEL', KEYS[1], 'producer_id', 'producer_epoch')

@@ -72,6 +72,8 @@ class StreamEntry(Struct, frozen=True, gc=False):
         else:
             found = data[0] if data else None
             raise StateError(f"stream entry of version {found}, {len(data)} bytes; this is version {FORMAT_VERSION}")
+        if not 0 <= reason < len(_RESET_REASONS) or num_records < 0:
+            raise StateError(f"stream entry: reset reason {reason} after {num_records} records")
         mood_end = mood_at + mood_bytes
         return cls(
             state=StreamState.from_bytes(data[mood_end:], config, fingerprint),
@@ -87,6 +89,4 @@ def _decode_integers(data: bytes) -> tuple[int, int, int]:
         reason, num_records, time_ms = _INTEGERS.decode(data)
     except (msgspec.DecodeError, ValueError) as error:
         raise StateError(f"stream entry: header of {len(data)} bytes, truncated or altered") from error
-    if not 0 <= reason < len(_RESET_REASONS):
-        raise StateError(f"stream entry: unknown reset reason {reason}")
     return reason, num_records, time_ms

@@ -19,7 +19,7 @@ False alarms and delays: `python -m tests.mood_rates`.
 
 from __future__ import annotations
 
-from math import exp2, sqrt
+from math import exp2, inf, sqrt
 from struct import Struct as Layout
 from struct import error as LayoutError  # noqa: N812 - it is a class
 from typing import Final
@@ -35,6 +35,8 @@ MIN_REFERENCE_RECORDS: Final = 20  # no test until the reference has this many r
 MAX_REFERENCE_RECORDS: Final = 200  # from here on the reference forgets: each new record weighs 1/200
 MIN_DEVIATION: Final = 0.25  # floor of the standard deviation, in scores
 MAX_DEVIATION: Final = 2.5  # a single score counts for at most this many standard deviations
+
+_SCORE_BOUND: Final = 1.0 + 1e-9  # of means and sums of scores, which rounding may carry past 1
 
 _VERSION: Final = 2
 _MEANS: Final = Layout("<5d")  # score, magnitude, weight, reference mean and variance
@@ -111,7 +113,7 @@ class MoodState(Struct, frozen=True, gc=False):
         if len(data) != end or of_sides:
             raise StateError(f"mood state: {len(data)} bytes, its own lengths say {end}")
         reference = (MAX_REFERENCE_RECORDS - num_lacking, mean, variance)
-        return cls(score, magnitude, weight, num_records, origin_ms - age_ms, *reference, *sides)
+        return cls(score, magnitude, weight, num_records, origin_ms - age_ms, *reference, *sides)._checked()
 
     @classmethod
     def _from_old_bytes(cls, data: bytes) -> MoodState:
@@ -119,7 +121,24 @@ class MoodState(Struct, frozen=True, gc=False):
             raise StateError(f"mood state: {len(data)} bytes, version {_OLD_VERSION} has {_OLD_LAYOUT.size}")
         _, *fields = _OLD_LAYOUT.unpack(data)
         sides = [Cusum(*fields[8:13]), Cusum(*fields[13:])]
-        return cls(*fields[:8], *sides)
+        return cls(*fields[:8], *sides)._checked()
+
+    def _checked(self) -> MoodState:
+        """The state itself. Raises StateError for numbers that no records give: NaN, and what is out of bounds."""
+        means = (self.score, self.reference_mean, *(side.before for side in (self.up, self.down)))
+        unsigned = (self.weight, self.reference_variance, self.up.statistic, self.down.statistic)
+        counts = (self.num_records, self.reference_records, self.up.num_records, self.down.num_records)
+        is_possible = (
+            all(-_SCORE_BOUND <= mean <= _SCORE_BOUND for mean in means)
+            and 0.0 <= self.magnitude <= _SCORE_BOUND
+            and all(0.0 <= number < inf for number in unsigned)
+            and all(count >= 0 for count in counts)
+            and self.reference_records <= MAX_REFERENCE_RECORDS
+            and all(abs(side.score_sum) <= _SCORE_BOUND * side.num_records for side in (self.up, self.down))
+        )
+        if not is_possible:
+            raise StateError("mood state: its numbers are none that records give")
+        return self
 
 
 def _decode_side(data: bytes, at: int, integers: list[int], origin_ms: int) -> tuple[Cusum, int]:

@@ -14,11 +14,14 @@ before (Redis rolled back, a stream erased since) is never read; its keys expire
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from importlib.resources import files
 from typing import Any, NamedTuple
+
+from redis.exceptions import ResponseError
 
 from model import ModelConfig, StateError
 from worker.records.types import TopicPartition
@@ -29,13 +32,17 @@ from worker.state.entry import StreamEntry
 
 _PROBE_TTL_MS = 60_000
 _FENCE_FIELDS = ("owner", "lineage", "position")
+_WHOLE_NUMBER = re.compile(rb"[0-9]{1,18}")
 
 
 class Verdict(StrEnum):
-    """Whether Redis still holds what the asker last wrote for a partition."""
+    """Whether Redis still holds what the asker last wrote for a partition. UNREADABLE: all of it, but not every entry
+    can be decoded.
+    """
 
     OK = "ok"
     CHANGED = "changed"
+    UNREADABLE = "unreadable"
 
 
 class Fence(NamedTuple):
@@ -108,21 +115,38 @@ class StateStore:
     ) -> dict[TopicPartition, Claim]:
         """Own the partitions in `topics`, in one round trip to each server, and learn where their states stand.
 
-        Earlier owners are refused from here on.
+        Earlier owners are refused from here on. What no worker would have written there counts as forgotten.
         """
         claims: list[dict[str, Any]] = [
             {"keys": [self._meta_key(tp)], "args": [*claimant, *topic, self._garbage_after_ms]}
             for tp, topic in topics.items()
         ]
+        try:
+            answers = await self._claim_all(claims)
+        except ResponseError as error:
+            if not _is_of_another_type(error):
+                raise
+            await self._delete_other_types(map(self._meta_key, topics))
+            answers = await self._claim_all(claims)
+        found = zip(topics.items(), answers, strict=True)
+        return {tp: _claim(claimant.token, answer, topic) for (tp, topic), answer in found}
+
+    async def _claim_all(self, claims: Sequence[dict[str, Any]]) -> Sequence[Sequence[bytes]]:
         if self._is_cluster:
             # Each to its node; a cluster's pipeline does not load the script where a new master lacks it.
-            answers = await asyncio.gather(*(self._claim_script(**claim) for claim in claims))
-        else:
-            async with self._pipeline(transaction=False) as pipeline:
-                for claim in claims:
-                    await self._claim_script(**claim, client=pipeline)
-                answers = await pipeline.execute()
-        return {tp: _claim(claimant.token, answer) for tp, answer in zip(topics, answers, strict=True)}
+            return list(await asyncio.gather(*(self._claim_script(**claim) for claim in claims)))
+        async with self._pipeline(transaction=False) as pipeline:
+            for claim in claims:
+                await self._claim_script(**claim, client=pipeline)
+            answers: Sequence[Sequence[bytes]] = await pipeline.execute()
+            return answers
+
+    async def _delete_other_types(self, meta_keys: Iterable[str]) -> None:
+        for key in meta_keys:
+            try:
+                await self._redis.hget(key, "owner")
+            except ResponseError:
+                await self._redis.delete(key)
 
     async def begin(self, tp: TopicPartition, token: str, successor: Fence, topic: TopicInfo) -> Verdict:
         """Begin the lineage of `successor`, without states, in place of what the owner of `token` has."""
@@ -139,44 +163,55 @@ class StateStore:
         async with self._pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.hget(key, "partitions")
-            answers = await pipeline.execute()
-        return {name: int(answer) for name, answer in zip(names, answers, strict=True) if answer is not None}
+            answers = await pipeline.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, Exception) and not _is_of_another_type(answer):
+                raise answer
+        counts = zip(names, map(_whole_number, answers), strict=True)
+        return {name: count for name, count in counts if count is not None}
 
     async def read(
         self, tp: TopicPartition, fence: Fence, streams: Sequence[str]
     ) -> tuple[Verdict, list[StreamEntry | None]]:
         """Entries of `streams`, in order, read in one transaction with the proof that `fence` still stands.
 
-        Bytes that this version cannot decode count as changed: the log has what they stood for.
+        UNREADABLE where an entry's bytes cannot be decoded: the log has what they stood for.
         """
         keys = [self._stream_key(tp, fence.lineage, stream) for stream in streams]
         async with self._pipeline(transaction=True) as transaction:
             transaction.hmget(self._meta_key(tp), *_FENCE_FIELDS)
             # Not mget(): a cluster's pipeline refuses it, not knowing that the keys are of one slot.
             transaction.execute_command("MGET", *keys)
-            stored, values = await transaction.execute()
-        if _stored_fence(stored) != fence:
+            stored, values = await transaction.execute(raise_on_error=False)
+        for answer in (stored, values):
+            if isinstance(answer, Exception) and not _is_of_another_type(answer):
+                raise answer
+        if isinstance(stored, Exception) or _stored_fence(stored) != fence:
             return Verdict.CHANGED, []
         try:
             return Verdict.OK, [self._decode(value) for value in values]
         except StateError:
-            return Verdict.CHANGED, []
+            return Verdict.UNREADABLE, []
 
     async def flush(
         self, tp: TopicPartition, fence: Fence, entries: Mapping[str, StreamEntry | None], position: int
     ) -> Verdict:
         """Write `entries` (None deletes) and the `position` that they stand for, if `fence` still stands."""
-        answer = await self._flush_script(
-            keys=[self._meta_key(tp), *(self._stream_key(tp, fence.lineage, stream) for stream in entries)],
-            args=[
-                fence.owner,
-                fence.lineage,
-                "" if fence.position is None else fence.position,
-                position,
-                self._garbage_after_ms,
-                *(entry.to_bytes(self._fingerprint) if entry else b"" for entry in entries.values()),
-            ],
-        )
+        keys = [self._meta_key(tp), *(self._stream_key(tp, fence.lineage, stream) for stream in entries)]
+        args = [
+            fence.owner,
+            fence.lineage,
+            "" if fence.position is None else fence.position,
+            position,
+            self._garbage_after_ms,
+            *(entry.to_bytes(self._fingerprint) if entry else b"" for entry in entries.values()),
+        ]
+        try:
+            answer = await self._flush_script(keys=keys, args=args)
+        except ResponseError as error:
+            if _is_of_another_type(error):
+                return Verdict.CHANGED
+            raise
         return Verdict(answer.decode())
 
     async def find(self, tp: TopicPartition, stream: str) -> FlushedEntry | None:
@@ -224,14 +259,16 @@ def _script(name: str) -> str:
     return (files("worker.state") / name).read_text(encoding="utf-8")
 
 
-def _claim(token: str, answer: Sequence[bytes]) -> Claim:
-    position, lineage, predecessor, topic_id, num_partitions = (value.decode() for value in answer)
+def _claim(token: str, answer: Sequence[bytes], topic: TopicInfo) -> Claim:
+    position, lineage, predecessor, topic_id, num_partitions = answer
+    name = _text(lineage)
+    count = _whole_number(num_partitions)
     return Claim(
         token,
-        int(position) if position and lineage else None,
-        lineage or None,
-        predecessor,
-        TopicInfo(topic_id, int(num_partitions)),
+        _whole_number(position) if name else None,
+        name or None,
+        _text(predecessor),
+        TopicInfo(_text(topic_id), topic.num_partitions if count is None else count),
     )
 
 
@@ -241,4 +278,22 @@ def _stored_fence(values: Sequence[bytes | None]) -> Fence | None:
     if lineage is None:
         return None
     # Version 0.1 wrote no owner.
-    return Fence((owner or b"").decode(), lineage.decode(), None if position is None else int(position))
+    return Fence(_text(owner), _text(lineage), _whole_number(position))
+
+
+def _text(value: bytes | None) -> str:
+    """What a worker wrote; '' for bytes that none would write."""
+    try:
+        return (value or b"").decode()
+    except UnicodeDecodeError:
+        return ""
+
+
+def _whole_number(value: Any) -> int | None:
+    """The number that a worker wrote; None for anything else."""
+    return int(value) if isinstance(value, bytes) and _WHOLE_NUMBER.fullmatch(value) else None
+
+
+def _is_of_another_type(error: Exception) -> bool:
+    """Whether somebody else has put a value of another type at a key of ours."""
+    return "WRONGTYPE" in str(error)

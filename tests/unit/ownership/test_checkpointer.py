@@ -31,7 +31,7 @@ class FakeTakeOver:
         self.error = error
         self.calls: list[Partition] = []
 
-    async def recover(self, partition: Partition) -> bool:
+    async def recover(self, partition: Partition, **_: Any) -> bool:
         self.calls.append(partition)
         if self.error is not None:
             raise self.error
@@ -169,7 +169,7 @@ def test_a_dropped_partition_is_not_recovered() -> None:
 
 def test_a_recovery_waits_for_a_redis_that_is_away() -> None:
     class Away(FakeTakeOver):
-        async def recover(self, partition: Partition) -> bool:
+        async def recover(self, partition: Partition, **_: Any) -> bool:
             if not self.calls:
                 self.calls.append(partition)
                 raise AWAY

@@ -27,6 +27,10 @@ def test_names_of_version_0_1_are_read_and_those_that_it_knew_are_written_as_it_
     assert lineage_name("5.0.1", ResetReason.HISTORY_LOST) == "5.0.1~"
 
 
+def test_a_reason_that_no_worker_writes_counts_as_a_lost_history() -> None:
+    assert lineage_reset("0a1b~<b>") is ResetReason.HISTORY_LOST
+
+
 def partition_of(key: bytes, num_partitions: int) -> int:
     """As Kafka's clients choose it."""
     every = list(range(num_partitions))

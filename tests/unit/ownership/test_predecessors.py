@@ -161,3 +161,8 @@ def test_only_the_owner_of_the_first_held_partition_writes_markers_again() -> No
 
 def test_markers_that_are_on_their_way_are_waited_for() -> None:
     assert ended_again(FakeGroup(over={"sentiment:6:dead:0": "CompleteCommit"})) == []
+
+
+@pytest.mark.parametrize("stranger", ["payments-1", "other:6:member:0", "sentiment:6:member:x", "sentiment-orders-0"])
+def test_an_id_in_redis_that_is_none_of_this_group_is_never_ended(stranger: str) -> None:
+    assert ended(FakeGroup(stranger), stranger) == []

@@ -407,6 +407,17 @@ def test_a_redis_that_was_rolled_back_is_caught_up_with_from_where_it_stands(kaf
     assert not partition.complete
 
 
+def test_states_of_which_one_cannot_be_decoded_are_rebuilt_although_the_claim_stands(kafka: SimpleNamespace) -> None:
+    store = FakeStore()
+    store.metas[TWEETS] = Meta("one", "", TOPIC.topic_id, 1, "one", 7)
+    partition = new_partition(position=7, start=7, committed=7)
+    bounded = asyncio.wait_for(Scenario(store).takeover.recover(partition, unreadable=True), BOUND_S)
+    assert asyncio.run(bounded)
+    assert (partition.taken, partition.committed, partition.position) == (0, 7, None)
+    assert partition.fence == store.fence
+    assert partition.fence.lineage != "one"
+
+
 def test_a_recovery_claims_nothing_once_the_group_goes_on_without_us(kafka: SimpleNamespace) -> None:
     kafka.group.memberships = [False]
     store, partition = FakeStore(), new_partition()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from worker.errors import DependencyError, ListenError, SettingsError
-from worker.page.access import COOKIE, TokenGate
+from worker.page.access import COOKIE, LocalGate, NoFrames, TokenGate
 from worker.page.serve import serve_page
 from worker.settings import load_settings
 
@@ -75,3 +75,51 @@ def test_a_missing_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(DependencyError, match=r"nicegui .* pip install '\.\[page\]'"):
         serve_page(load_settings())
+
+
+def ask_local(kind: str = "http", **headers: str) -> list[dict[str, Any]]:
+    """What is sent for a request to a page without a token, which listens on 127.0.0.1."""
+    sent: list[dict[str, Any]] = []
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    named = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": kind, "path": "/", "query_string": b"", "headers": named, "scheme": "http"}
+    asyncio.run(NoFrames(LocalGate(app, "127.0.0.1"))(scope, None, send))
+    return sent
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080", "[::1]:8080", "127.0.0.1"])
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_without_a_token_the_page_answers_to_this_machine_s_names(kind: str, host: str) -> None:
+    assert ask_local(kind, host=host)[0]["status"] == 200
+    assert ask_local(kind, host=host, origin=f"http://{host}")[0]["status"] == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example:8080"},  # a name that was made to point here (DNS rebinding)
+        {"host": "127.0.0.1.evil.example"},
+        {"host": ""},
+        {"host": "[::1"},
+        {"host": "127.0.0.1:8080", "origin": "http://evil.example"},  # another site in the same browser
+        {"host": "127.0.0.1:8080", "origin": "null"},
+        {"host": "127.0.0.1:8080", "origin": "http://127.0.0.1:9999"},
+    ],
+    ids=str,
+)
+def test_another_site_in_the_same_browser_reaches_no_page_without_a_token(headers: dict[str, str]) -> None:
+    assert ask_local(**headers)[0]["status"] == 403
+    assert ask_local("websocket", **headers) == [{"type": "websocket.close", "code": 1008}]
+
+
+def test_no_other_site_shows_the_page_within_its_own() -> None:
+    (start,) = ask_local(host="localhost")
+    headers = dict(start["headers"])
+    assert headers[b"x-frame-options"] == b"DENY"
+    assert headers[b"content-security-policy"] == b"frame-ancestors 'none'"

@@ -79,13 +79,15 @@ class FakeTakeOver:
     def __init__(self, partitions: Sequence[Partition]) -> None:
         self.partitions = partitions
         self.error: Exception | None = None
+        self.unreadable: list[bool] = []
 
     async def take_over(
         self, tps: Collection[TopicPartition], _: Any
     ) -> AsyncIterator[dict[TopicPartition, Partition]]:
         yield {one.tp: one for one in self.partitions if one.tp in tps}
 
-    async def recover(self, partition: Partition) -> bool:
+    async def recover(self, partition: Partition, *, unreadable: bool = False) -> bool:
+        self.unreadable.append(unreadable)
         if self.error is not None:
             raise self.error
         fence = Fence("two", "two", None)
@@ -329,6 +331,18 @@ def test_where_redis_lost_the_states_the_records_wait_for_the_rebuild(tiny_engin
     scene.run(texts(2, start=4))
     assert publisher.published == []
     assert scene.source.num_seeks == 1
+    assert (partition.taken, partition.committed) == (0, 4)
+
+
+def test_where_an_entry_in_redis_cannot_be_decoded_the_records_wait_for_the_rebuild(
+    tiny_engine: InferenceEngine,
+) -> None:
+    publisher = FakePublisher()
+    partition = new_partition(publisher=publisher, position=4, start=4, committed=4)
+    scene = Scene(tiny_engine, partition, store=FakeStore(Verdict.UNREADABLE))
+    scene.run(texts(2, start=4))
+    assert publisher.published == []
+    assert scene.takeover.unreadable == [True]
     assert (partition.taken, partition.committed) == (0, 4)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from model import ModelConfig, StateError, StreamState
 from worker.records.types import ResetReason
 from worker.settings import load_settings
 from worker.state.entry import StreamEntry
-from worker.state.mood import MoodTracker
+from worker.state.mood import Cusum, MoodTracker
 
 CONFIG = ModelConfig(num_words=1, num_buckets=1, embedding_size=1, hidden_size=1, summary_size=1, stream_size=2)
 FINGERPRINT = "0123456789abcdef"
@@ -125,3 +128,30 @@ def test_the_state_of_another_model_is_refused() -> None:
 
 def test_a_reset_is_reported_once() -> None:
     assert new_entry(ResetReason.EXPIRED).reported().reset is None
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({name: value} for name in ("score", "magnitude", "weight", "reference_mean") for value in (NAN, INF, -2.0)),
+        {"reference_variance": -1.0},
+        {"num_records": -1},
+        {"reference_records": 201},
+        {"up": Cusum(NAN, 1, 0.0, 0, 0.0)},
+        {"down": Cusum(1.0, 1, 5.0, 0, 0.0)},
+    ],
+)
+def test_a_mood_that_no_records_give_is_refused(changes: dict[str, Any]) -> None:
+    entry = new_entry()
+    assert entry.mood is not None
+    data = replace(entry, mood=replace(entry.mood, **changes)).to_bytes(FINGERPRINT)
+    with pytest.raises(StateError, match="none that records give"):
+        StreamEntry.from_bytes(data, CONFIG, FINGERPRINT)
+
+
+def test_a_negative_number_of_records_is_refused() -> None:
+    with pytest.raises(StateError, match="-1 records"):
+        StreamEntry.from_bytes(replace(new_entry(), num_records=-1).to_bytes(FINGERPRINT), CONFIG, FINGERPRINT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import struct
 import traceback
 import zlib
@@ -13,24 +12,29 @@ from typing import Any
 import cramjam
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from backports.zstd import ZstdError
 
 from worker.errors import UnreadableBatchError
 from worker.kafka.protocol.header_names import tolerate_header_names
+from worker.kafka.protocol.unpacking import bound_unpacking
 
 tolerate_header_names()
+bound_unpacking()
 
-# What aiokafka's codecs and its parser of batches raise; IndexError to OverflowError come of what decompresses to junk.
+# What aiokafka's codecs and its parser of batches raise; IndexError to OverflowError come of what decompresses to junk,
+# SystemError of lengths that become negative in its compiled parser.
 _CAUSES = (
     UnsupportedCodecError,
     CorruptRecordException,
     cramjam.DecompressionError,
-    gzip.BadGzipFile,
+    ZstdError,
     EOFError,
     zlib.error,
     struct.error,
     IndexError,
     ValueError,
     OverflowError,
+    SystemError,
 )
 
 

@@ -102,7 +102,7 @@ class Reader:
 
     async def _ask_for_health(self) -> None:
         host = self._settings.health_host
-        host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host
+        host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
         timeout = aiohttp.ClientTimeout(total=RETRY_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:

@@ -10,6 +10,7 @@ from worker.records.proto_compiler import ProtoError, compile_proto, message_cla
 from worker.records.registry import RegisteredSchema, Registry
 
 _MAX_DEPTH = 32
+_MAX_VARINT_BITS = 70
 
 
 class ProtobufDecoder:
@@ -67,5 +68,7 @@ def _read_zigzag(data: bytes, place: int) -> tuple[int, int]:
         byte = data[place]
         number |= (byte & 0x7F) << shift
         place, shift = place + 1, shift + 7
+        if shift > _MAX_VARINT_BITS:
+            raise ValueError("a message index of more than ten bytes")
         if byte < 0x80:
             return number >> 1 ^ -(number & 1), place

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType
 from typing import Any
 
@@ -87,3 +89,31 @@ def test_credentials_that_aws_does_not_find_are_named(monkeypatch: pytest.Monkey
     pretend_signer(monkeypatch, generate_auth_token)
     with pytest.raises(TokenError, match="Unable to locate credentials"):
         MskSignature("eu-west-1").token()
+
+
+def test_a_secret_is_not_sent_along_to_where_an_endpoint_redirects_to() -> None:
+    asked: list[str] = []
+
+    class Redirecting(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{server.server_port}/elsewhere")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            asked.append(self.path)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with pytest.raises(TokenError, match="HTTP status 302"):
+                token_source(oidc(kafka_oauth_token_url=f"http://127.0.0.1:{server.server_port}/token")).token()
+        finally:
+            server.shutdown()
+            thread.join()
+    assert asked == ["/token"]

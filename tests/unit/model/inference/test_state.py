@@ -116,3 +116,27 @@ def test_lengths_that_contradict_the_bytes_are_refused_even_with_a_right_checksu
     for data in (lying, body[:-1], body[:40], _state().to_bytes(FINGERPRINT)[:40]):
         with pytest.raises(StateError, match="contradict"):
             StreamState.from_bytes(_with_checksum(data), CONFIG, FINGERPRINT)
+
+
+def test_a_text_that_is_not_utf8_is_refused_even_with_a_right_checksum() -> None:
+    body = bytearray(_state(pending="movie").to_bytes(FINGERPRINT)[:-4])
+    at = body.index(b"movie")
+    body[at] = 0xFF
+    with pytest.raises(StateError, match="not UTF-8"):
+        StreamState.from_bytes(_with_checksum(bytes(body)), CONFIG, FINGERPRINT)
+
+
+def test_a_text_with_more_unknown_tokens_than_tokens_is_refused() -> None:
+    state = _state(pending="movie")
+    assert state.open_text is not None
+    opened = replace(state.open_text, num_unknown=state.open_text.num_tokens + 1)
+    with pytest.raises(StateError, match="unknown tokens"):
+        StreamState.from_bytes(replace(state, open_text=opened).to_bytes(FINGERPRINT), CONFIG, FINGERPRINT)
+
+
+def test_an_open_text_without_its_lengths_is_refused_even_with_a_right_checksum() -> None:
+    body = bytearray(_state().to_bytes(FINGERPRINT)[:-4])
+    body[1] = 1  # a text is open
+    body[4:6] = struct.pack("<H", CONFIG.hidden_size)
+    with pytest.raises(StateError, match="contradict"):
+        StreamState.from_bytes(_with_checksum(bytes(body)), CONFIG, FINGERPRINT)

@@ -1,0 +1,1 @@
+"""Arbitrary bytes for everything that reads what others write: `make fuzz`, and in short with the unit tests."""
