@@ -102,6 +102,11 @@ deploy-test: setup-test .venv/bin/helm ## alerts by promtool, dashboards on a li
 compose-test: setup-test ## docker-compose.yml on the Docker engine that runs here, judged by an oracle; ARGS="--make-images" makes its images of Debian packages
 	$(BIN)/python -m tests.compose $(ARGS)
 
+.PHONY: docs
+docs: .venv/.docs ## the documentation as a site in build/site; a dead link or anchor fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet -f deploy/site/mkdocs.yml
+	@echo "build/site: $(BIN)/python -m http.server -d build/site"
+
 .PHONY: page-screenshots
 page-screenshots: setup-test ## take the README's pictures of the live page, in Chromium
 	$(BIN)/python -m tests.page.screenshots docs
@@ -126,6 +131,10 @@ clean: ## remove .venv and everything else that was built; training runs stay
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,page]'
 	@touch $@
 
+.venv/.docs: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
 .venv/.dev: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing the worker and what lint and the unit tests need into .venv (600 MB, once)"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
@@ -141,6 +150,6 @@ clean: ## remove .venv and everything else that was built; training runs stay
 .venv/.test: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing what tests and training need into .venv (6.4 GB with torch, once)"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,train,bench]'
-	@touch .venv/.local .venv/.page .venv/.dev $@
+	@touch .venv/.local .venv/.page .venv/.dev .venv/.docs $@
 	@command -v chromium chromium-browser >/dev/null || \
 		echo "The tests of the live page need Chromium, and there is none: apt-get install chromium" >&2
