@@ -107,6 +107,10 @@ docs: .venv/.docs ## the documentation as a site in build/site; a dead link or a
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet -f deploy/site/mkdocs.yml
 	@echo "build/site: $(BIN)/python -m http.server -d build/site"
 
+.PHONY: page-load
+page-load: setup-test ## 5,000 records a second for a minute, while a browser goes through the live page
+	$(BIN)/python -m tests.page.load $(ARGS)
+
 .PHONY: page-screenshots
 page-screenshots: setup-test ## take the README's pictures of the live page, in Chromium
 	$(BIN)/python -m tests.page.screenshots docs

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.page.browser import chromium
+from tests.page.browser import chromium, page_address
 from tests.page.test_page import WAIT_MS
 from worker.stack.server import free_port
 
@@ -46,16 +44,9 @@ def address(checkpoint: Path) -> Iterator[str]:
         stderr=subprocess.PIPE,
         text=True,
     ) as page:
-        timer = threading.Timer(120, page.kill)
-        timer.start()
         try:
-            assert page.stderr is not None
-            found = next(re.search(r"page: http://0\.0\.0\.0:(\d+)/", line) for line in page.stderr if "page: " in line)
-            assert found is not None
-            threading.Thread(target=page.stderr.read, daemon=True).start()
-            yield f"http://127.0.0.1:{found[1]}"
+            yield page_address(page)
         finally:
-            timer.cancel()
             page.kill()
 
 
