@@ -64,7 +64,7 @@ format: setup-dev ## rewrite the code in the project's style
 lock: .venv/bin/uv ## pin what pyproject.toml asks for, for the images by hash; ARGS="--upgrade" takes newer versions
 	$(COMPILE) --all-extras --output-file constraints.txt $(ARGS) pyproject.toml
 	$(COMPILE) --generate-hashes --constraint constraints.txt --output-file deploy/requirements/cpu.txt pyproject.toml
-	for extra in gpu otel; do $(COMPILE) --generate-hashes --constraint constraints.txt \
+	for extra in gpu otel page; do $(COMPILE) --generate-hashes --constraint constraints.txt \
 		--output-file deploy/requirements/$$extra.txt --extra $$extra pyproject.toml; done
 	echo 'setuptools>=77' | $(COMPILE) --generate-hashes --output-file deploy/requirements/build.txt $(ARGS) -
 
@@ -123,6 +123,15 @@ sbom: .venv/.sbom ## what the CPU image holds, as CycloneDX: installs it by hash
 compose-test: setup-test ## docker-compose.yml on the Docker engine that runs here, judged by an oracle; ARGS="--make-images" makes its images of Debian packages
 	$(BIN)/python -m tests.compose $(ARGS)
 
+.PHONY: docs
+docs: .venv/.docs ## the documentation as a site in build/site; a dead link or anchor fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet -f deploy/site/mkdocs.yml
+	@echo "build/site: $(BIN)/python -m http.server -d build/site"
+
+.PHONY: page-load
+page-load: setup-test ## 5,000 records a second for a minute, while a browser goes through the live page
+	$(BIN)/python -m tests.page.load $(ARGS)
+
 .PHONY: page-screenshots
 page-screenshots: setup-test ## take the README's pictures of the live page, in Chromium
 	$(BIN)/python -m tests.page.screenshots docs
@@ -145,6 +154,10 @@ clean: ## remove .venv and everything else that was built; training runs stay
 
 .venv/.page: .venv/.local
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,page]'
+	@touch $@
+
+.venv/.docs: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
 .venv/.dev: .venv/bin/python pyproject.toml constraints.txt
@@ -177,6 +190,6 @@ otelcol: .venv/bin/otelcol ## build OpenTelemetry's Collector by go; the tests o
 .venv/.test: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing what tests and training need into .venv (6.4 GB with torch, once)"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,train,bench]'
-	@touch .venv/.local .venv/.page .venv/.dev $@
+	@touch .venv/.local .venv/.page .venv/.dev .venv/.docs $@
 	@command -v chromium chromium-browser >/dev/null || \
 		echo "The tests of the live page need Chromium, and there is none: apt-get install chromium" >&2

@@ -38,15 +38,25 @@ def running_demo(*flags: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 
 def _address(demo: subprocess.Popen[str]) -> str:
-    """The address that the demo prints. What it prints later is read and dropped."""
-    assert demo.stderr is not None
+    return _printed(demo, r"live page: (\S+)/")[1]
+
+
+def page_address(page: subprocess.Popen[str]) -> str:
+    """Where the page of `sentiment page` answers on this machine."""
+    port = _printed(page, r"page: http://\S+:(\d+)/")[1]
+    return f"http://127.0.0.1:{port}"
+
+
+def _printed(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
+    """The first line of standard error that has `pattern`. What is printed later is read and dropped."""
+    assert process.stderr is not None
     said = []
-    for line in demo.stderr:
+    for line in process.stderr:
         said.append(line)
-        if found := re.search(r"live page: (\S+)/", line):
-            threading.Thread(target=demo.stderr.read, daemon=True).start()
-            return found[1]
-    raise AssertionError(f"the demo ended before its page was ready:\n{''.join(said)}")
+        if found := re.search(pattern, line):
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            return found
+    raise AssertionError(f"ended before its page was ready:\n{''.join(said)}")
 
 
 @contextmanager

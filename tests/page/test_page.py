@@ -137,6 +137,7 @@ def test_dead_letters_have_reasons_and_are_redriven(open_view: Callable[..., Any
 def test_the_model_shows_calibration_and_confusion(open_view: Callable[..., Any]) -> None:
     text = open_view("/model").locator("main").inner_text()
     assert "Calibration error" in text and "rows are the texts' labels" in text
+    assert "By language" in text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from worker.settings import ENV_PREFIX, Settings
+from worker.errors import SettingsError
+from worker.settings import ENV_PREFIX, Settings, load_settings
 
 PROJECT = Path(__file__).parents[2]
 COMPOSE_FILE = PROJECT / "docker-compose.yml"
@@ -67,6 +68,20 @@ def test_our_own_services_use_only_existing_settings(services):
     for name in ("topics", "worker", "worker-gpu", "feed"):
         given = {key.removeprefix(ENV_PREFIX).lower(): value for key, value in services[name]["environment"].items()}
         assert Settings(**given).kafka == "kafka:9092"
+
+
+def test_the_page_is_an_image_of_its_own_that_finds_the_worker_and_asks_for_a_token(services):
+    page, content = services["page"], (PROJECT / "deploy" / "Dockerfile").read_text()
+    stage = content.split("FROM base AS page")[1].partition("\nFROM ")[0]
+    assert page["build"]["target"] == "page"
+    assert content.rindex("FROM base AS worker") > content.index("FROM base AS page"), "the image without a target"
+    variables = dict(re.findall(rf"{ENV_PREFIX}(\w+)=(\S+)", stage))
+    token = re.fullmatch(r"\$\{PAGE_TOKEN:-(\S+)\}", page["environment"]["SENTIMENT_PAGE_TOKEN"])
+    settings = load_settings(**{name.lower(): value for name, value in variables.items()}, page_token=token[1])
+    assert (settings.page_host, settings.page_port, settings.health_host) == ("0.0.0.0", 8080, "worker")
+    assert "HEALTHCHECK" in stage and "8080" in stage
+    with pytest.raises(SettingsError, match="page_token"):
+        load_settings(page_host=settings.page_host)
 
 
 def test_the_worker_has_time_to_drain_before_it_is_killed(services):

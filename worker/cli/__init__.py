@@ -3,7 +3,20 @@
 Exit codes: 0 success, 1 failure, 2 misuse, 3 a server does not answer (worker/errors.py).
 """
 
+# ruff: noqa: E402 - what follows the hook takes a second to import
 from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+
+def _hide_interrupt(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Ctrl-C before a command runs ends the process as SIGINT does, which needs no traceback."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _hide_interrupt
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Commands about the records in the topics: feed, tail and deadletters."""
+"""Commands about the records in the topics: feed and tail."""
 
 from __future__ import annotations
 
@@ -9,31 +9,20 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import msgspec
 import typer
 
 from worker.cli.options import KAFKA, LOGS, REGISTRY, TOPICS, examples, with_settings
-from worker.errors import EXIT_FAILED, Reason
+from worker.errors import EXIT_FAILED
 from worker.settings import Settings
 
 if TYPE_CHECKING:
-    from worker.tools.deadletter_filter import Where
-    from worker.tools.feed import FeedSummary, FileOptions
+    from worker.tools.feed import FeedSummary, FileOptions, OnSent
 
 FileFormat = Literal["jsonl", "json", "csv", "tsv", "parquet"]
 LayoutName = Literal["sentiment140", "airline"]
 
 commands = typer.Typer()
-deadletters = typer.Typer(no_args_is_help=True, help="List the records that could not be scored, or send them back.")
 _PANEL = "Streams and records"
-
-Reasons = Annotated[
-    list[Reason] | None, typer.Option("--reason", help="Only dead letters of this reason; may be repeated")
-]
-Topic = Annotated[str | None, typer.Option("--topic", help="Only of records of this input topic")]
-Stream = Annotated[str | None, typer.Option("--stream", help="Only of records with this key")]
-Since = Annotated[str | None, typer.Option("--since", help="Only dead letters from this time on (RFC 3339)")]
-Until = Annotated[str | None, typer.Option("--until", help="Only dead letters before this time (RFC 3339)")]
 
 
 @commands.command(
@@ -105,12 +94,7 @@ def feed(
     if topic in {settings.events_topic, settings.shifts_topic, settings.deadletters_topic}:
         raise typer.BadParameter(f"{topic} is written by the worker; --topic names one of its inputs")
     options = _file_options(format_, columns, layout, delimiter, encoding)
-    if dry_run:
-        from worker.tools.feed import try_files
-
-        summary, interrupted = try_files(settings, files or [], topic, options), False
-    else:
-        summary, interrupted = asyncio.run(_feed_files(settings, files or [], topic, rate, options))
+    summary, interrupted = _feed_files(settings, files or [], topic, rate, options, dry_run=dry_run)
     what = "would be sent" if dry_run else "sent"
     print(f"{summary.num_sent} records {what} to {topic}, {summary.num_refused} refused")
     if interrupted:
@@ -139,16 +123,24 @@ def _file_options(
     return FileOptions(format_, encoding, delimiter, names, LAYOUTS[layout] if layout else None)
 
 
-async def _feed_files(
-    settings: Settings, files: list[Path], topic: str, rate: float | None, options: FileOptions
+def _feed_files(
+    settings: Settings, files: list[Path], topic: str, rate: float | None, options: FileOptions, *, dry_run: bool
 ) -> tuple[FeedSummary, bool]:
     """The summary, and whether Ctrl-C ended the feed."""
     from worker.process import stop_on_signals
-    from worker.tools.feed import feed_files
+    from worker.tools.feed import feed_files, try_files
+    from worker.tools.terminal.progress import is_progress_shown, shown_progress
 
-    stop = stop_on_signals()
-    summary = await feed_files(settings, files, topic, rate, stop, options)
-    return summary, stop.signal is signal.SIGINT
+    async def send(on_sent: OnSent | None) -> tuple[FeedSummary, bool]:
+        stop = stop_on_signals()
+        summary = await feed_files(settings, files, topic, rate, stop, options, on_sent)
+        return summary, stop.signal is signal.SIGINT
+
+    with shown_progress("reading" if dry_run else f"to {topic}") as advance:
+        on_sent = advance if is_progress_shown() else None
+        if dry_run:
+            return try_files(settings, files, topic, options, on_sent), False
+        return asyncio.run(send(on_sent))
 
 
 async def _feed_simulated(settings: Settings, rate: float, seconds: float | None, seed: int) -> int:
@@ -157,6 +149,7 @@ async def _feed_simulated(settings: Settings, rate: float, seconds: float | None
     from worker.process import stop_on_signals
     from worker.tools.feed import send_feed
     from worker.tools.simulate import Feed
+    from worker.tools.terminal.progress import shown_progress
 
     await require_rights(settings, Rights(writes=settings.topics))
     feed = Feed(
@@ -166,14 +159,15 @@ async def _feed_simulated(settings: Settings, rate: float, seconds: float | None
         start_ms=int(time.time() * 1000),
         languages=phrase_languages(),
     )
-    records = islice(feed, None if seconds is None else round(seconds * rate))
-    return await send_feed(settings, records, rate, stop_on_signals())
+    number = None if seconds is None else round(seconds * rate)
+    with shown_progress("simulated", number) as advance:
+        return await send_feed(settings, islice(feed, number), rate, stop_on_signals(), advance)
 
 
 @commands.command(
     rich_help_panel=_PANEL, epilog=examples("sentiment tail", "sentiment tail --from-start --json | jq .label")
 )
-@with_settings("events_topic", "shifts_topic", "output_format", *REGISTRY, *KAFKA, *LOGS, is_service=True)
+@with_settings(*TOPICS[1:], "output_format", *REGISTRY, *KAFKA, *LOGS, is_service=True)
 def tail(
     settings: Settings,
     shifts: Annotated[bool, typer.Option("--shifts", help="Mood shifts instead of sentiment events")] = False,
@@ -182,83 +176,19 @@ def tail(
         bool, typer.Option("--json", help="One JSON line for each record; unchanged where they are JSON")
     ] = False,
 ) -> None:
-    """Show events as they are committed, until Ctrl-C."""
+    """Show events as they are committed, until Ctrl-C.
+
+    On a terminal, shifts and dead letters stand between the events. Into a pipe or a file go the events alone.
+    """
     from rich.console import Console
 
-    from worker.tools.tail import follow, show_event, show_json, show_shift
+    from worker.tools.tail import follow, follow_outputs, show_event, show_json, show_shift
 
+    console = Console()
+    if console.is_terminal and not (as_json or shifts):
+        from worker.tools.terminal.tail_view import TailView
+
+        asyncio.run(follow_outputs(settings, TailView(settings, console).show, from_start=from_start))
+        return
     topic, show = (settings.shifts_topic, show_shift) if shifts else (settings.events_topic, show_event)
-    asyncio.run(follow(settings, topic, show_json if as_json else show(Console()), from_start=from_start))
-
-
-@deadletters.command(
-    "list", epilog=examples("sentiment deadletters list", "sentiment deadletters list --reason poison --topic tweets")
-)
-@with_settings("deadletters_topic", "group", "max_redrives", *KAFKA)
-def list_(
-    settings: Settings,
-    reasons: Reasons = None,
-    topic: Topic = None,
-    stream: Stream = None,
-    since: Since = None,
-    until: Until = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON line for each dead letter")] = False,
-) -> None:
-    """List the current dead letters, oldest first in each partition.
-
-    Each is pending, redriven, cut (only its beginning was kept, a redrive cannot send it), given_up (it failed again
-    after max_redrives redrives), or foreign (no worker wrote it).
-    """
-    from worker.tools.tail import show_json
-
-    where = _where(topic, stream, since, until)
-
-    async def show_all() -> None:
-        from worker.tools.deadletters import list_deadletters
-
-        async for letter in list_deadletters(settings, reasons or [], where):
-            if as_json:
-                show_json(msgspec.json.encode(letter))
-            else:
-                print(f"{letter.time}  {letter.id}  {letter.reason or 'foreign'}  {letter.status}  {letter.error}")
-
-    asyncio.run(show_all())
-
-
-@deadletters.command(
-    epilog=examples(
-        "sentiment deadletters redrive --reason text_too_long   # after max_text_bytes was raised",
-        "sentiment deadletters redrive --topic tweets --since 2026-11-21T05:00:00Z --dry-run",
-    )
-)
-@with_settings("group", *TOPICS, *KAFKA, "compression", "max_redrives", "transaction_timeout_s", "commit_timeout_s")
-def redrive(
-    settings: Settings,
-    reasons: Reasons = None,
-    topic: Topic = None,
-    stream: Stream = None,
-    since: Since = None,
-    until: Until = None,
-    number: Annotated[int | None, typer.Option(min=1, help="Send so many at most")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count them, send nothing")] = False,
-) -> None:
-    """Send the original records of dead letters back to their input topics, each exactly once."""
-    from worker.tools.deadletters import redrive as redrive_all
-
-    where = _where(topic, stream, since, until)
-    num_redriven, num_foreign = asyncio.run(redrive_all(settings, reasons or [], where, number=number, dry_run=dry_run))
-    print(f"{num_redriven} records {'would be sent' if dry_run else 'sent'} back")
-    if num_foreign:
-        print(f"{num_foreign} records in {settings.deadletters_topic} are not dead letters of a worker and stay there")
-
-
-def _where(topic: str | None, stream: str | None, since: str | None, until: str | None) -> Where:
-    from worker.tools.deadletter_filter import choose
-
-    try:
-        return choose(topic, stream, since, until)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-commands.add_typer(deadletters, name="deadletters", rich_help_panel=_PANEL)
+    asyncio.run(follow(settings, topic, show_json if as_json else show(console), from_start=from_start))

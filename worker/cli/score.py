@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli.options import NETWORK, REGISTRY, examples, with_settings
 from worker.errors import EXIT_FAILED
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from worker.tools.score_file import LineScorer, Readable
 
 commands = typer.Typer()
 payloads = typer.Typer(help="List the presets for payloads of public sources, or try records.")
@@ -32,23 +37,49 @@ def score(
         str,
         typer.Argument(help="JSON lines in the format of an input topic's records, or plain lines; -: standard input"),
     ] = "-",
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines on a terminal, too")] = False,
 ) -> None:
     """Score each line of FILE and print one JSON line for it, in the same order.
 
     Each line of a stream continues the lines before it (--carry); a line without a stream is scored on its own.
-    For a line that cannot be scored, the output gives its number and the error.
+    For a line that cannot be scored, the output gives its number and the error. On a terminal, the text is shown with
+    each word coloured by how far it moved the score, and label, score, confidence and language below it.
     """
+    from rich.console import Console
+
     from worker.network import load_engine
-    from worker.tools.score_file import LineScorer, encode_lines, open_lines, read_lines
+    from worker.tools.score_file import LineScorer, open_lines
 
     engine = load_engine(settings)
-    scorer = LineScorer(settings, engine)
+    scorer, console = LineScorer(settings, engine), Console()
     with open_lines(file) as lines:
+        if console.is_terminal and not as_json:
+            _show_lines(scorer, lines, console)
+        else:
+            _write_lines(scorer, lines)
+    if scorer.num_refused:
+        print(f"sentiment: {scorer.num_refused} of {scorer.num_lines} lines could not be scored", file=sys.stderr)
+
+
+def _show_lines(scorer: LineScorer, lines: Readable, console: Console) -> None:
+    from worker.tools.score_file import read_lines
+    from worker.tools.terminal.scored_text import show_scored
+
+    for batch in read_lines(lines):
+        for text, answer in scorer.score_texts(batch):
+            show_scored(console, text, answer)
+
+
+def _write_lines(scorer: LineScorer, lines: Readable) -> None:
+    from worker.tools.score_file import encode_lines, read_lines
+    from worker.tools.terminal.progress import is_file, shown_progress
+
+    # What a pipe leads to may write to the same terminal.
+    with shown_progress("scoring", unit="lines", is_shown=is_file(sys.stdout)) as advance:
         for batch in read_lines(lines):
             sys.stdout.buffer.write(encode_lines(scorer.score(batch)))
             sys.stdout.buffer.flush()
-    if scorer.num_refused:
-        print(f"sentiment: {scorer.num_refused} of {scorer.num_lines} lines could not be scored", file=sys.stderr)
+            advance(len(batch))
 
 
 @payloads.callback(

@@ -46,6 +46,13 @@ MOOD_HALF_LIFE_S: Final = 20.0  # the default of a demo: short enough that moods
 FINISH_TIMEOUT_S: Final = 120.0
 READ_TIMEOUT_S: Final = 60.0
 FEED_TIMEOUT_S: Final = 60.0
+WHAT_NEXT: Final = """
+What to look at next:
+  the page while a demo runs    http://127.0.0.1:8080/, its views: docs/page.md
+  a text of your own            echo 'not bad at all' | sentiment score -
+  servers that stay             sentiment stack, then in other terminals: sentiment worker, sentiment tail
+  one text from bytes to event  docs/tutorial.md
+  your own topics               docs/connect.md"""
 _POLL_MS = 100
 _FRAME_S = 0.25
 _PROGRESS_S = 2.0
@@ -67,7 +74,7 @@ def run_demo(settings: Settings, seconds: float | None, rate: float, *, as_json:
             control = Control(settings, stack, worker)
             demo = _Demo(settings, worker, control, is_shown=sys.stdout.isatty() and not as_json)
             summary = asyncio.run(_run_with_page(demo, settings, stack.folder, control, seconds, rate))
-        print(msgspec.json.encode(summary).decode() if as_json else _in_words(summary))
+        print(msgspec.json.encode(summary).decode() if as_json else _in_words(summary) + "\n" + WHAT_NEXT)
         if not summary.is_balanced:
             raise SentimentError(
                 f"{summary.records} records, but {summary.events} events and {summary.dead_letters} dead letters; "

@@ -10,10 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.demo.tally import Tally, percentiles
-from worker.records.types import ShiftEvent
-from worker.tools.tail import COLORS
+from worker.records.unicode import printable
+from worker.tools.terminal.marks import BAR_CELLS, label_mark, score_bar, shift_mark
 
-_BAR_CELLS = 6  # on either side of neutral
 _NUM_RECENT = 1000  # number of latest latencies that the percentiles are taken from
 _WIDE_COLUMNS = 100  # wide enough for all columns
 _NUM_OTHER_LINES = 14  # lines of the screen that show no stream
@@ -24,7 +23,7 @@ def render(tally: Tally, addresses: Sequence[str], hint: str, console: Console) 
     return Group(
         Text("  ".join(addresses), "dim"),
         _streams(tally, max(1, console.height - _NUM_OTHER_LINES), is_wide=console.width >= _WIDE_COLUMNS),
-        *(_shift(shift) for shift in tally.shifts),
+        *(shift_mark(shift) for shift in tally.shifts),
         _figures(tally),
         Text(hint, "dim"),
     )
@@ -33,45 +32,18 @@ def render(tally: Tally, addresses: Sequence[str], hint: str, console: Console) 
 def _streams(tally: Tally, max_rows: int, *, is_wide: bool) -> Table:
     table = Table(expand=True, box=None, padding=(0, 1))
     table.add_column("stream", no_wrap=True, min_width=13)
-    table.add_column("mood", no_wrap=True, min_width=2 * _BAR_CELLS + 7)
+    table.add_column("mood", no_wrap=True, min_width=2 * BAR_CELLS + 7)
     table.add_column("sentiment", no_wrap=True, min_width=14)
     table.add_column("latest text", no_wrap=True, overflow="ellipsis", ratio=1)
     if is_wide:
         table.add_column("topic", no_wrap=True)
         table.add_column("records", no_wrap=True, justify="right")
     for name, line in islice(sorted(tally.streams.items()), max_rows):
-        verdict = Text(f"{line.label:<8} {line.score:+.2f}", COLORS[line.label])
         more = (line.topic, f"{line.num_records:,}") if is_wide else ()
-        table.add_row(Text(name), _mood_bar(line.mood), verdict, Text(line.text), *more)
+        mood = score_bar(line.mood).append(f" {line.mood:+.2f}")
+        text = Text(printable(line.text))
+        table.add_row(Text(printable(name)), mood, label_mark(line.label, line.score), text, *more)
     return table
-
-
-def _mood_bar(mood: float) -> Text:
-    """A bar from the middle: red to the left for negative moods, green to the right for positive ones."""
-    num_cells = round(abs(mood) * _BAR_CELLS)
-    left, right = (num_cells, 0) if mood < 0 else (0, num_cells)
-    return Text.assemble(
-        ("·" * (_BAR_CELLS - left), "dim"),
-        ("█" * left, COLORS["negative"]),
-        "│",
-        ("█" * right, COLORS["positive"]),
-        ("·" * (_BAR_CELLS - right), "dim"),
-        f" {mood:+.2f}",
-    )
-
-
-def _shift(shift: ShiftEvent) -> Text:
-    before, after = shift.from_level, shift.to_level
-    return Text.assemble(
-        (" shift ", "bold reverse"),
-        f" {shift.stream} turned ",
-        (f"{before.label} {before.score:+.2f}", COLORS[before.label]),
-        " to ",
-        (f"{after.label} {after.score:+.2f}", COLORS[after.label]),
-        f" since {shift.since[11:19]} ({shift.evidence.num_records} records)",
-        no_wrap=True,
-        overflow="ellipsis",
-    )
 
 
 def _figures(tally: Tally) -> Text:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TextIO
 
 from worker.settings import Settings
 
@@ -86,13 +86,25 @@ class RepeatFilter(logging.Filter):
         return True
 
 
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what sys.stderr is at the time, which is above a progress bar while one is shown."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """Standard error."""
+        return sys.stderr
+
+
 def configure_logs(settings: Settings, *, is_service: bool = False) -> None:
     """Send every logger of this process to stderr, with the format and level in the settings.
 
     Libraries log warnings if `is_service`; otherwise they are silent, because the command reports errors itself. At
     level debug, they log at level info.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StderrHandler()
     handler.addFilter(RepeatFilter())
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)

@@ -17,6 +17,7 @@ from worker.settings import Settings
 logger = logging.getLogger(__name__)
 
 _SHUTDOWN_S = 2
+_RECONNECT_S = 30.0  # a browser that is away for less, on a phone or a busy machine, goes on where it was
 
 
 def serve_page(settings: Settings, demo_socket: Path | None = None) -> None:
@@ -75,7 +76,13 @@ def _run(settings: Settings, demo_socket: Path | None, listening: socket.socket)
     app = FastAPI(lifespan=reading, docs_url=None, redoc_url=None, openapi_url=None)
     add_views(context)
     ui.run_with(
-        app, title="Streaming sentiment", dark=None, language="en-US", tailwind=False, show_welcome_message=False
+        app,
+        title="Streaming sentiment",
+        dark=None,
+        language="en-US",
+        tailwind=False,
+        show_welcome_message=False,
+        reconnect_timeout=_RECONNECT_S,
     )
     token = settings.page_token
     gated = TokenGate(app, token.get_secret_value()) if token else LocalGate(app, settings.page_host)

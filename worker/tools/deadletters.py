@@ -15,7 +15,7 @@ it has fenced the earlier one.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -105,19 +105,21 @@ async def list_deadletters(
                         yield _describe(record, ours, progress[_partition_of(record)], settings.max_redrives)
 
 
-async def redrive(
+async def redrive(  # noqa: PLR0913 - what the command line may say
     settings: Settings,
     reasons: Collection[Reason] = (),
     where: Where = EVERYWHERE,
     *,
     number: int | None = None,
     dry_run: bool = False,
+    on_read: Callable[[int, int], None] = lambda number, total: None,
 ) -> RedriveSummary:
     """Send the originals of the pending dead letters of `reasons` (of all, if empty) and `where` back.
 
-    number: the most to send. dry_run: only count them. Raises TopicsError when a source partition no longer exists,
-    SentimentError when another redrive has taken over or the filter leaves too many gaps, DependencyError when Kafka
-    does not answer, UndecidedCommitError when the outcome of a commit is unknown. After any of these, another call
+    number: the most to send. dry_run: only count them. on_read: called with the offsets read since the last
+    call, and with all. Raises TopicsError when a source partition no longer exists, SentimentError when another redrive
+    has taken over or the filter leaves too many gaps, DependencyError when Kafka does not answer, UndecidedCommitError
+    when the outcome of a commit is unknown. After any of these, another call
     continues where this one stopped.
     """
     choice = _Choice(frozenset(reasons or Reason), where, settings.max_redrives)
@@ -132,8 +134,11 @@ async def redrive(
             ends = await log.ends()
             progress = await log.progress(ends)
             starts = {tp: min(progress[tp][reason] for reason in choice.reasons) for tp in ends}
+            reached, total = dict(starts), sum(ends.values()) - sum(starts.values())
             async for chunk in log.chunks(starts, ends):
                 tp = _partition_of(chunk[-1])
+                on_read(chunk[-1].offset + 1 - reached[tp], total)
+                reached[tp] = chunk[-1].offset + 1
                 due, progress[tp], foreign = choice.take(chunk, progress[tp], left)
                 if due and not dry_run:
                     await redriver.send_back(due, tp, progress[tp])

@@ -101,14 +101,20 @@ class LineScorer:
 
     def score(self, lines: Iterable[bytes]) -> list[ScoredLine | RefusedLine]:
         """Score a batch; returns one answer for each line, in order."""
+        return [answer for _, answer in self.score_texts(lines)]
+
+    def score_texts(self, lines: Iterable[bytes]) -> list[tuple[str, ScoredLine | RefusedLine]]:
+        """The same, each answer with the text that its line holds; "" where that cannot be read."""
         plan = [self._plan(line) for line in lines]
         planned = [line for line in plan if isinstance(line, _Planned)]
         results = self._engine.score([line.request for line in planned])
         for line, result in zip(planned, results, strict=True):
             self._keep(line.request.stream, result.state)
-        scored = (self._answer(line, result) for line, result in zip(planned, results, strict=True))
-        answers = [next(scored) if isinstance(line, _Planned) else line for line in plan]
-        self.num_refused += sum(isinstance(answer, RefusedLine) for answer in answers)
+        scored = (
+            (line.request.text, self._answer(line, result)) for line, result in zip(planned, results, strict=True)
+        )
+        answers = [next(scored) if isinstance(line, _Planned) else ("", line) for line in plan]
+        self.num_refused += sum(isinstance(answer, RefusedLine) for _, answer in answers)
         return answers
 
     def _answer(self, line: _Planned, result: Result) -> ScoredLine | RefusedLine:

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from tests.factories import Record, new_event, new_shift
 from worker.demo.processes import MAX_PORT_TRIES, as_variables, next_free_port
-from worker.demo.run import _demo_settings
+from worker.demo.run import WHAT_NEXT, _demo_settings
 from worker.demo.tally import Summary, Tally, percentiles
 from worker.demo.view import render
 from worker.errors import Reason
@@ -176,3 +176,11 @@ def test_a_demo_uses_nothing_of_what_the_user_s_own_servers_need() -> None:
     assert (variables["SENTIMENT_KAFKA"], variables["SENTIMENT_REDIS"]) == (stack.kafka, stack.redis)
     assert variables["SENTIMENT_KAFKA_SECURITY"] == "PLAINTEXT"
     assert not any("PASSWORD" in name or "USERNAME" in name for name in variables)
+
+
+def test_a_demo_ends_with_commands_and_pages_that_there_are() -> None:
+    pages = re.findall(r"docs/\S+\.md", WHAT_NEXT)
+    assert len(pages) == 3
+    assert all((Path(__file__).parents[3] / page).exists() for page in pages)
+    commands = set(re.findall(r"sentiment (\w+)", WHAT_NEXT))
+    assert commands == {"score", "stack", "worker", "tail"}

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from worker.page.live.streams import KeptStream, Text
+from worker.tools.terminal.spans import split_at_words
 
 MAX_TEXT_CHARS: Final = 400
 _SPARK_WIDTH, _SPARK_HEIGHT = 120, 28
@@ -39,15 +40,11 @@ def word_span(word: str, change: float) -> str:
 
 def coloured(text: str, words: Iterable[dict[str, Any]]) -> str:
     """The text, with the words of its event coloured."""
-    out, at = [], 0
-    for word in sorted(words, key=lambda word: int(word["start"])):
-        start, end = int(word["start"]), int(word["end"])
-        if at <= start < end <= len(text):
-            out += [escape(text[at:start]), word_span(text[start:end], float(word["change"]))]
-            at = end
-    rest = text[at:]
-    cut = "\u2026" if len(rest) > MAX_TEXT_CHARS else ""
-    return "".join([*out, escape(rest[:MAX_TEXT_CHARS]), cut])
+    spans = [(int(word["start"]), int(word["end"]), float(word["change"])) for word in words]
+    last = max((end for start, end, _ in spans if 0 <= start < end <= len(text)), default=0)
+    shown = text[: last + MAX_TEXT_CHARS]
+    pieces = (word_span(piece, change) for piece, change in split_at_words(shown, spans))
+    return "".join([*pieces, "\u2026" if len(shown) < len(text) else ""])
 
 
 def label_badge(label: str, score: float) -> str:

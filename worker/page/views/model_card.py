@@ -6,6 +6,7 @@ from typing import Any
 
 from model import LABELS, ModelError, load_checkpoint
 from worker.page.context import PageContext
+from worker.page.languages import language_markup
 from worker.page.views.layout import Frame, block, heading
 from worker.page.views.markup import definitions, escape, table
 
@@ -25,6 +26,8 @@ def model_view(context: PageContext, frame: Frame) -> None:
     heading("Accuracy and calibration")
     head = ("Corpus", "State", "Texts", "Accuracy", "Macro recall", "Calibration error")
     block(table("Measured on texts that training held out", head, map(_row, rows)))
+    heading("By language")
+    block(language_markup(rows))
     heading("Confusion")
     for row in rows:
         name = f"{row['corpus']}, state {row['mode']}"

@@ -2,6 +2,6 @@
 
 from worker.tools.feed.files import FileOptions
 from worker.tools.feed.reader import read_files
-from worker.tools.feed.sender import FeedSummary, feed_files, send_feed, try_files
+from worker.tools.feed.sender import FeedSummary, OnSent, feed_files, send_feed, try_files
 
-__all__ = ["FeedSummary", "FileOptions", "feed_files", "read_files", "send_feed", "try_files"]
+__all__ = ["FeedSummary", "FileOptions", "OnSent", "feed_files", "read_files", "send_feed", "try_files"]

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -26,18 +25,16 @@ from worker.settings import Settings
 from worker.tools.feed.background import Background
 from worker.tools.feed.files import FileOptions
 from worker.tools.feed.reader import BY_NAME, FileReader, Refuse
+from worker.tools.feed.reports import Placed, Refusals, log_how_far, log_skipped, reporting
 from worker.tools.simulate import FeedRecord
-
-logger = logging.getLogger(__name__)
 
 MAX_UNSENT_RECORDS = 2000
 MAX_UNSENT_BYTES = 4 << 20
-REPORT_INTERVAL_S = 2.0
 _MAX_CACHED_KEYS = 50_000
 _TOPIC_TRIES, _TOPIC_WAIT_S = 5, 0.2
 
-Placed = tuple[FeedRecord, str]
-"""A record and where it came from: file and line, or nothing."""
+OnSent = Callable[[int], None]
+"""Called with each further number of records that are sent."""
 
 
 class FeedSummary(NamedTuple):
@@ -47,23 +44,21 @@ class FeedSummary(NamedTuple):
     num_refused: int
 
 
-class _Refusals:
-    """Logs what is refused, and counts it."""
-
-    def __init__(self, topic: str) -> None:
-        self._topic = topic
-        self.number = 0
-
-    def __call__(self, message: str) -> None:
-        self.number += 1
-        logger.error("%s", message, extra={"action": "feed_refused", "topic": self._topic})
-
-
-def try_files(settings: Settings, paths: Iterable[Path], topic: str, options: FileOptions = BY_NAME) -> FeedSummary:
+def try_files(
+    settings: Settings,
+    paths: Iterable[Path],
+    topic: str,
+    options: FileOptions = BY_NAME,
+    on_read: OnSent | None = None,
+) -> FeedSummary:
     """Read the files as `feed_files` does, send nothing and ask no server. Raises InputFileError, SettingsError."""
-    refusals, reader = _Refusals(topic), FileReader(topic, settings, options)
-    num_read = sum(1 for _ in _reporting(reader.read(paths, refusals), topic))
-    _log_skipped(reader, topic)
+    refusals, reader = Refusals(topic), FileReader(topic, settings, options)
+    num_read = 0
+    for _ in reporting(reader.read(paths, refusals), topic, is_quiet=on_read is not None):
+        num_read += 1
+        if on_read and num_read % MAX_UNSENT_RECORDS == 0:
+            on_read(MAX_UNSENT_RECORDS)
+    log_skipped(reader.num_skipped, topic)
     return FeedSummary(num_read, refusals.number)
 
 
@@ -74,21 +69,23 @@ async def feed_files(  # noqa: PLR0913, PLR0917 - what the command line may say
     rate: float | None,
     stop: asyncio.Event,
     options: FileOptions = BY_NAME,
+    on_sent: OnSent | None = None,
 ) -> FeedSummary:
     """Send the records of `paths` to `topic` until `stop`: `rate` per second, or None: as fast as Kafka accepts them.
 
     A line that the worker would refuse, or that is larger than the topic takes, is not sent but logged, with its file
-    and line number. Progress is logged too, and after a stop or an error how far it came.
+    and line number. Progress is logged too, where no `on_sent` shows it, and after a stop or an error how far it came.
     Raises InputFileError when a file cannot be read (before anything is sent where that shows at once), TopicsError
     when a topic is missing, DependencyError when Kafka does not answer.
     """
     paths = list(paths)
-    in_files, too_large = _Refusals(topic), _Refusals(topic)  # each is counted in a thread of its own
+    in_files, too_large = Refusals(topic), Refusals(topic)  # each is counted in a thread of its own
     reader = FileReader(topic, settings, options)
     reader.check(paths)
     await require_rights(settings, Rights(writes=(topic,)))
-    sender = _Sender(settings, rate, stop, too_large)
-    reading = Background(_reporting(reader.read(paths, in_files), topic))
+    sender = _Sender(settings, rate, stop, too_large, on_sent)
+    is_quiet = on_sent is not None
+    reading = Background(reporting(reader.read(paths, in_files), topic, is_quiet=is_quiet))
     is_through = False
     try:
         await sender.run(reading.items(stop))
@@ -96,18 +93,24 @@ async def feed_files(  # noqa: PLR0913, PLR0917 - what the command line may say
     finally:
         reading.close()
         if not is_through:
-            _log_how_far(sender, topic)
-    _log_skipped(reader, topic)
+            log_how_far(sender.num_sent, sender.last_place, topic)
+    log_skipped(reader.num_skipped, topic)
     return FeedSummary(sender.num_sent, in_files.number + too_large.number)
 
 
-async def send_feed(settings: Settings, records: Iterable[FeedRecord], rate: float | None, stop: asyncio.Event) -> int:
+async def send_feed(
+    settings: Settings,
+    records: Iterable[FeedRecord],
+    rate: float | None,
+    stop: asyncio.Event,
+    on_sent: OnSent | None = None,
+) -> int:
     """Send `records`, `rate` per second, until they end or `stop` is set; returns the number that Kafka acknowledged.
 
     The order within a stream is kept, and no record is written twice.
     Raises TopicsError when a topic is missing, DependencyError when Kafka does not answer.
     """
-    sender = _Sender(settings, rate, stop)
+    sender = _Sender(settings, rate, stop, on_sent=on_sent)
     await sender.run(_one_by_one(records))
     return sender.num_sent
 
@@ -117,28 +120,22 @@ async def _one_by_one(records: Iterable[FeedRecord]) -> AsyncIterator[Placed]:
         yield record, ""
 
 
-def _log_skipped(reader: FileReader, topic: str) -> None:
-    if reader.num_skipped:
-        extra = {"action": "feed_skipped", "topic": topic}
-        logger.warning("%d records were left out, as the rules of %s skip them", reader.num_skipped, topic, extra=extra)
-
-
-def _log_how_far(sender: _Sender, topic: str) -> None:
-    where = f", the last of them {sender.last_place}" if sender.last_place else ""
-    extra = {"action": "feed_stopped", "topic": topic}
-    logger.warning("stopped early: Kafka has %d records%s", sender.num_sent, where, extra=extra)
-
-
 class _Sender:
     """Sends records in the order in which they come; `refuse` is called with each that a topic does not take."""
 
     def __init__(
-        self, settings: Settings, rate: float | None, stop: asyncio.Event, refuse: Refuse | None = None
+        self,
+        settings: Settings,
+        rate: float | None,
+        stop: asyncio.Event,
+        refuse: Refuse | None = None,
+        on_sent: OnSent | None = None,
     ) -> None:
         self._settings = settings
         self._rate = rate
         self._stop = stop
         self._refuse = refuse
+        self._on_sent = on_sent
         self._partitions: dict[str, Callable[[bytes | None], int]] = {}
         self._unsent: list[tuple[ProducerRecord, str]] = []
         self._unsent_bytes = 0
@@ -181,6 +178,7 @@ class _Sender:
     async def _flush(self, producer: BatchProducer) -> None:
         """Send what has not been sent; what a topic does not take is refused, and the rest sent."""
         while unsent := self._unsent:
+            num_before = self.num_sent
             try:
                 async with asyncio.timeout(self._settings.request_timeout_s):
                     await producer.send([record for record, _ in unsent])
@@ -197,6 +195,8 @@ class _Sender:
             self.num_sent += len(unsent) - len(left)
             self.last_place = unsent[-1][1] if not left else self.last_place
             self._unsent = left
+            if self._on_sent:
+                self._on_sent(self.num_sent - num_before)
         self._unsent_bytes = 0
 
 
@@ -225,15 +225,3 @@ async def _wait_until(due: float, stop: asyncio.Event) -> None:
     """Sleep until the monotonic clock reaches `due`, or until `stop`."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), max(0.0, due - time.monotonic()))
-
-
-def _reporting(records: Iterable[Placed], topic: str) -> Iterator[Placed]:
-    """Pass the records through, and log their number every REPORT_INTERVAL_S and at the end."""
-    reported = time.monotonic()
-    num_read = 0
-    for num_read, placed in enumerate(records, start=1):
-        yield placed
-        if time.monotonic() - reported >= REPORT_INTERVAL_S:
-            reported = time.monotonic()
-            logger.info("fed %d records to %s", num_read, topic, extra={"action": "feed", "topic": topic})
-    logger.info("fed %d records to %s, the end", num_read, topic, extra={"action": "feed", "topic": topic})
