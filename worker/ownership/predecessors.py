@@ -31,8 +31,11 @@ class Predecessors:
         self._settings = settings
         self._group = group
         self._publisher = publisher
+        # A worker has nothing to end of the shadow whose states it takes, nor a shadow of the workers that it follows.
+        of_group = f"{settings.group}:"
+        known = {one for claim in claims.values() for one in (claim.predecessor, claim.last_worker)}
         # A claim that is made again names ourselves, and ending our own transaction would fence us.
-        self._known = {claim.predecessor for claim in claims.values()} - {"", publisher.transactional_id}
+        self._known = {one for one in known if one.startswith(of_group)} - {publisher.transactional_id}
         self._ended: set[str] = set()
         self._ended_again: set[str] = set()
         self._held_since: float | None = None

@@ -23,6 +23,7 @@ from worker.monitoring.health import Health, HealthServer
 from worker.monitoring.metrics import Metrics
 from worker.network import load_engine
 from worker.ownership.checkpointer import Checkpointer
+from worker.ownership.leader import Leader
 from worker.ownership.manager import PartitionManager
 from worker.ownership.processing_lock import ProcessingLock
 from worker.ownership.publisher import publisher_factory
@@ -37,6 +38,7 @@ from worker.state.store import StateStore
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
+_FOLLOW_S = 0.1
 _FETCH_BYTES = 1 << 20
 # A broker that has just come up may not know the topics yet. A group leader that asked it then has assigned nothing
 # to anybody, and assigns again only when it sees them.
@@ -49,14 +51,17 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     Raises CheckpointError here; a server that is away or topics that do not fit end the process when it starts.
     """
     engine = load_engine(settings)
+    store = StateStore(settings, engine.config, engine.fingerprint)
     metrics = Metrics(settings.topics)
+    brokers, given = Brokers(settings), settings
+    leader = Leader(Group(given, brokers, given.group), metrics) if given.shadow else None
+    if given.shadow:
+        settings = given.of_shadow(engine.fingerprint)
     metrics.model(engine.name, engine.fingerprint, engine.understanding.languages)
     health = Health(settings, metrics)
     server = HealthServer(settings, health, metrics)
     crash_points = CrashPoints(settings.crash_at)
-    store = StateStore(settings, engine.config, engine.fingerprint)
     lock = ProcessingLock()
-    brokers = Brokers(settings)
     takeover = TakeOver(settings, brokers, store, metrics, crash_points)
     checkpointer = Checkpointer(settings, store, takeover, lock, metrics, health, crash_points)
     manager = PartitionManager(
@@ -69,13 +74,14 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
         metrics,
         health,
         crash_points,
+        leader,
     )
 
     async def preflight() -> None:
         engine.warm_up()
         await brokers.start()
         await check_kafka(settings, brokers)
-        await check_redis(settings)
+        await check_redis(given)
         await asyncio.to_thread(check_topics, settings)
         await pipeline.register_schemas()
         await server.start()
@@ -107,8 +113,16 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     app.agent(app.topic(*settings.topics, value_serializer="raw", key_serializer="raw"), name="sentiment")(process)
     app.task(partial(_or_die, flush))
     app.task(partial(_or_die, look))
+    if leader is not None:
+        app.task(partial(_or_die, partial(_follow, app, monitor, leader)))
     app.on_before_shutdown.connect(_closing(store, server), weak=False)
     return app
+
+
+async def _follow(app: BatchApp, monitor: Monitor, leader: Leader) -> None:
+    while not app.should_stop:
+        await app.sleep(_FOLLOW_S)
+        await monitor.follow(leader)
 
 
 def _new_app(settings: Settings, handler: PartitionHandler, preflight: Callable[[], Awaitable[None]]) -> BatchApp:

@@ -5,6 +5,9 @@ fingerprint, so that no state of one model is ever fed to another:
 
     {group:topic:partition}:fingerprint:meta                  hash, see claim.lua
     {group:topic:partition}:fingerprint:LINEAGE:STREAM        a stream's entry
+    {group:topic:partition}:serving                           hash, see claim.lua
+
+A shadow writes under the group that it follows, so that a worker of its model finds its states by claiming them.
 
 Every claim writes a random token, and what is read or written under another token is refused. A lineage is one unbroken
 history of states, named after the token that began it. A rebuild begins a new one, so that a state left over from
@@ -50,10 +53,14 @@ class Fence(NamedTuple):
 
 
 class Claimant(NamedTuple):
-    """Who claims partitions: a random token of this claim, and the transactional id ('' without transactions)."""
+    """Who claims partitions: a random token of this claim, and the transactional id ('' without transactions).
+
+    is_shadow: refused where a worker of the same model claimed last.
+    """
 
     token: str
     transactional_id: str
+    is_shadow: bool = False
 
 
 class TopicInfo(NamedTuple):
@@ -66,7 +73,8 @@ class TopicInfo(NamedTuple):
 class Claim(NamedTuple):
     """Answer to a claim: where the states in Redis stand (position and lineage None: there are none), and of whom.
 
-    predecessor: the transactional id of the owner before. topic: the topic when the lineage began.
+    predecessor: the transactional id of the owner before, of the same model. topic: the topic when the lineage began.
+    last_worker: the transactional id of the last owner of any model, shadows aside. Ids are '' where there is none.
     """
 
     token: str
@@ -74,6 +82,7 @@ class Claim(NamedTuple):
     lineage: str | None
     predecessor: str
     topic: TopicInfo
+    last_worker: str = ""
 
 
 class FlushedEntry(NamedTuple):
@@ -108,10 +117,14 @@ class StateStore:
     ) -> dict[TopicPartition, Claim]:
         """Own the partitions in `topics`, in one round trip to each server, and learn where their states stand.
 
-        Earlier owners are refused from here on.
+        Earlier owners are refused from here on. Partitions that a shadow must not claim are left out.
         """
+        model = self._fingerprint, "shadow" if claimant.is_shadow else ""
         claims: list[dict[str, Any]] = [
-            {"keys": [self._meta_key(tp)], "args": [*claimant, *topic, self._garbage_after_ms]}
+            {
+                "keys": [self._meta_key(tp), self._serving_key(tp)],
+                "args": [claimant.token, claimant.transactional_id, *topic, self._garbage_after_ms, *model],
+            }
             for tp, topic in topics.items()
         ]
         if self._is_cluster:
@@ -122,7 +135,7 @@ class StateStore:
                 for claim in claims:
                     await self._claim_script(**claim, client=pipeline)
                 answers = await pipeline.execute()
-        return {tp: _claim(claimant.token, answer) for tp, answer in zip(topics, answers, strict=True)}
+        return {tp: _claim(claimant.token, answer) for tp, answer in zip(topics, answers, strict=True) if answer}
 
     async def begin(self, tp: TopicPartition, token: str, successor: Fence, topic: TopicInfo) -> Verdict:
         """Begin the lineage of `successor`, without states, in place of what the owner of `token` has."""
@@ -211,7 +224,13 @@ class StateStore:
         return None if value is None else StreamEntry.from_bytes(value, self._config, self._fingerprint)
 
     def _prefix(self, tp: TopicPartition) -> str:
-        return f"{{{self._settings.group}:{tp.topic}:{tp.partition}}}:{self._fingerprint}"
+        return f"{self._slot(tp)}:{self._fingerprint}"
+
+    def _slot(self, tp: TopicPartition) -> str:
+        return f"{{{self._settings.group}:{tp.topic}:{tp.partition}}}"
+
+    def _serving_key(self, tp: TopicPartition) -> str:
+        return f"{self._slot(tp)}:serving"
 
     def _meta_key(self, tp: TopicPartition) -> str:
         return f"{self._prefix(tp)}:meta"
@@ -225,13 +244,14 @@ def _script(name: str) -> str:
 
 
 def _claim(token: str, answer: Sequence[bytes]) -> Claim:
-    position, lineage, predecessor, topic_id, num_partitions = (value.decode() for value in answer)
+    position, lineage, predecessor, topic_id, num_partitions, last_worker = (value.decode() for value in answer)
     return Claim(
         token,
         int(position) if position and lineage else None,
         lineage or None,
         predecessor,
         TopicInfo(topic_id, int(num_partitions)),
+        last_worker,
     )
 
 
