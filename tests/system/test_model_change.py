@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-from collections import defaultdict
+import subprocess
+import sys
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +24,10 @@ from tests.system.verifier import Report, verify
 from tests.system.worker_process import WorkerProcess
 from tests.workplace import Workplace
 from worker.kafka.topics import ensure_topics
+from worker.settings import ENV_PREFIX
 
 NUM_RECORDS = 300
+MAX_UNDECIDED = 3
 
 
 class ModelChange:
@@ -54,6 +60,13 @@ class ModelChange:
         settings = self.scene.workplace.settings
         group = f"{settings.group}.shadow.{self.oracles[model].fingerprint}"
         return dict(kafka_tools.committed(settings.kafka, group))
+
+    def compare(self) -> list[dict[str, Any]]:
+        """What `sentiment models compare --json` prints."""
+        environment = self.scene.workplace.environment() | {ENV_PREFIX + "SHADOW_TOPIC": self.shadow_topic}
+        command = [sys.executable, "-m", "worker.cli", "models", "compare", "--json"]
+        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     def models(self) -> dict[str, str]:
         """The model of each event, in the order of the events."""
@@ -112,6 +125,7 @@ def test_a_shadow_builds_states_beside_the_group_publishes_to_its_own_topic_and_
     scene.wait_until_flushed()
     scene.wait_until(lambda: change.shadow_offsets("new") == change.offsets())
     assert shadow.metric("shadow_lag_records") == 0
+    assert 0 <= shadow.metric("shadow_agreement_ratio") <= 1
     report = scene.finish()
     assert report.exact, report
     # The group's dead letters and shifts are the old model's.
@@ -122,6 +136,19 @@ def test_a_shadow_builds_states_beside_the_group_publishes_to_its_own_topic_and_
     )
     report = verify(seen, change.oracles["new"], expected)
     assert report.exact, report
+    served = scene.oracle.expect(scene.sent).events
+    (compared,) = change.compare()
+    assert (compared["served"]["name"], compared["shadow"]["name"]) == ("tiny-1", "tiny-2")
+    assert compared["num_compared"] == len(served)
+    moves = Counter(
+        f"{served[one].label}>{event.label}"
+        for one, event in expected.events.items()
+        if served[one].label != event.label
+    )
+    # Where two labels are as good as equal, either is right.
+    assert sum((moves - Counter(compared["moved"])).values()) <= MAX_UNDECIDED
+    assert compared["num_agreeing"] == len(served) - sum(compared["moved"].values())
+    assert sum(one["num_compared"] for one in compared["languages"].values()) == len(served)
 
 
 def test_workers_go_on_with_a_shadows_states_at_one_offset_a_partition_under_load_and_back_again(

@@ -30,6 +30,7 @@ from worker.ownership.publisher import publisher_factory
 from worker.ownership.takeover import TakeOver
 from worker.process import CrashPoints, calm_garbage_collector, die
 from worker.processing.pipeline import Pipeline
+from worker.service.agreement import report_agreement
 from worker.service.monitor import Monitor
 from worker.settings import Settings
 from worker.state.rehearsal import check_redis
@@ -115,6 +116,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     app.task(partial(_or_die, look))
     if leader is not None:
         app.task(partial(_or_die, partial(_follow, app, monitor, leader)))
+        app.task(partial(report_agreement, given, metrics))
     app.on_before_shutdown.connect(_closing(store, server), weak=False)
     return app
 
