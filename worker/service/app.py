@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from worker.kafka.access.preflight import check_kafka
+from worker.kafka.access.rights import check_rights, rights_of_follower
 from worker.kafka.access.security import faust_credentials
 from worker.kafka.assignment import PartitionHandler
 from worker.kafka.brokers import Brokers
@@ -81,9 +82,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     async def preflight() -> None:
         engine.warm_up()
         await brokers.start()
-        await check_kafka(settings, brokers)
-        await check_redis(given)
-        await asyncio.to_thread(check_topics, settings)
+        await _check_servers(settings, brokers, given)
         await pipeline.register_schemas()
         await server.start()
         calm_garbage_collector()
@@ -119,6 +118,15 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
         app.task(partial(report_agreement, given, metrics))
     app.on_before_shutdown.connect(_closing(store, server), weak=False)
     return app
+
+
+async def _check_servers(settings: Settings, brokers: Brokers, given: Settings) -> None:
+    """`given`: of a shadow, the settings of the group that it follows; else the same settings."""
+    if given.shadow:
+        await check_rights(given, brokers, rights_of_follower(given))
+    await check_kafka(settings, brokers)
+    await check_redis(given)
+    await asyncio.to_thread(check_topics, settings)
 
 
 async def _follow(app: BatchApp, monitor: Monitor, leader: Leader) -> None:

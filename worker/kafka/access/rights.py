@@ -50,6 +50,11 @@ def rights_of_worker(settings: Settings) -> Rights:
     )
 
 
+def rights_of_follower(settings: Settings) -> Rights:
+    """What a shadow needs of the group that it follows, whose settings these are; beside those of a worker."""
+    return Rights(reads=(settings.events_topic, settings.shadow_topic), group=settings.group)
+
+
 async def check_rights(settings: Settings, brokers: Brokers, rights: Rights) -> None:
     """Raises DependencyError, which names every right that is missing.
 
