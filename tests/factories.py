@@ -220,6 +220,7 @@ class FakeStore:
         self.answers = list(answers)
         self.metas: dict[TopicPartition, Meta] = {}
         self.entries: dict[tuple[TopicPartition, str, str], StreamEntry] = {}
+        self.served: set[TopicPartition] = set()  # by workers of the asker's model
 
     @property
     def fence(self) -> Fence | None:
@@ -245,12 +246,13 @@ class FakeStore:
     ) -> dict[TopicPartition, Claim]:
         """As claim.lua does."""
         self._next_answer()
-        return {tp: self._claim(claimant, tp, topic) for tp, topic in topics.items()}
+        refused = self.served if claimant.is_shadow else set()
+        return {tp: self._claim(claimant, tp, topic) for tp, topic in topics.items() if tp not in refused}
 
     def _claim(self, claimant: Claimant, tp: TopicPartition, topic: TopicInfo) -> Claim:
         meta = self.metas.setdefault(tp, Meta())
         predecessor = meta.transactional_id
-        meta.owner, meta.transactional_id = claimant
+        meta.owner, meta.transactional_id, _ = claimant
         meta.topic_id = meta.topic_id or topic.topic_id
         meta.num_partitions = meta.num_partitions or topic.num_partitions
         position = None if meta.expired or meta.lineage is None else meta.position

@@ -94,7 +94,7 @@ class FakeBrokers:
     def _of_whole(self, _: Any, code: Any, __: int) -> Any:
         return SimpleNamespace(error_code=code)
 
-    _AddOffsetsToTxn = _EndTxn = _Heartbeat = _of_whole
+    _AddOffsetsToTxn = _EndTxn = _Heartbeat = _SyncGroup = _of_whole
 
     def _TxnOffsetCommit(self, request: Any, code: Any, _: int) -> Any:
         topics: list[Any] = [

@@ -50,6 +50,12 @@ class Settings(ServerSettings):
     events_topic: TopicName = Field("sentiment.events", description="topic of the sentiment events")
     shifts_topic: TopicName = Field("sentiment.shifts", description="topic of the mood shifts")
     deadletters_topic: TopicName = Field("sentiment.deadletters", description="topic of the dead letters")
+    shadow: bool = Field(
+        False,
+        description="follow the running group with another model: build its states, and publish its events to "
+        "shadow_topic alone",
+    )
+    shadow_topic: TopicName = Field("sentiment.shadow", description="topic of the events of shadows")
     partitions: PositiveInt = Field(4, description="partitions of each topic that `sentiment topics` creates")
     replication: Annotated[int, Field(gt=0, lt=1 << 15)] = Field(
         1, description="replicas of each topic that `sentiment topics` creates"
@@ -181,6 +187,24 @@ class Settings(ServerSettings):
         """How the records of `topic` are read, with everything that its preset sets."""
         return resolve(self.payloads.get(topic, Payload()), self.fields.get(topic, FieldPaths()))
 
+    @property
+    def output_topics(self) -> tuple[str, ...]:
+        """The topics that a worker with these settings writes."""
+        return (self.events_topic,) if self.shadow else (self.events_topic, self.shifts_topic, self.deadletters_topic)
+
+    def of_shadow(self, fingerprint: str) -> Self:
+        """The settings of a shadow that runs the model of `fingerprint`: a group and an output of its own.
+
+        Keys in Redis stay those of the group that it follows.
+        """
+        return self.model_copy(
+            update={
+                "shadow": True,
+                "group": f"{self.group}.shadow.{fingerprint}",
+                "events_topic": self.shadow_topic,
+            }
+        )
+
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         problems = list(self._problems())
@@ -190,7 +214,7 @@ class Settings(ServerSettings):
 
     def _problems(self) -> list[str]:
         outputs = (self.events_topic, self.shifts_topic, self.deadletters_topic)
-        named = self.topics + outputs
+        named = self.topics + outputs + ((self.shadow_topic,) if self.shadow else ())
         checks = (
             (
                 len({name.replace(".", "_") for name in named}) == len(named),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.faults import logs, servers, workers
+from tests.faults import logs, model_changes, servers, workers
 from tests.faults.run import Action, Run
 from tests.system.inputs import mixed
 from worker.stack import LocalStack
@@ -130,6 +130,12 @@ _ALL = (
         "rebalance_twice",
         "two workers join 0.3 s apart, and leave 0.3 s apart",
         while_feeding(workers.rebalance_twice),
+    ),
+    Fault(
+        "cut_over",
+        "workers of another model take the places of static members, after a shadow; SIGKILL to them and to the shadow",
+        model_changes.cut_over,
+        static=True,
     ),
     Fault("expired_id", "idle until the broker forgets the transactional ids", servers.expired_id, FORGETFUL_BROKER),
     Fault(

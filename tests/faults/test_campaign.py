@@ -55,6 +55,16 @@ def test_a_fault_in_a_commit_or_a_rebalance_loses_duplicates_and_falsifies_nothi
 
 
 @pytest.mark.slow
+def test_a_change_of_the_model_with_kills_loses_duplicates_and_falsifies_nothing(
+    stack: LocalStack, tmp_path: Path
+) -> None:
+    checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint")
+    result = run_seed(Place(stack, checkpoint, tmp_path / "run"), FAULTS["cut_over"], 1, NUM_RECORDS)
+    assert not result.differences, result
+    assert result.injected == {"cut_over": 2}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", ["offset_outside_of_the_transaction", "flush_under_another_lineage"])
 def test_a_fault_finds_what_is_planted_in_the_workers(stack: LocalStack, tmp_path: Path, bug: str) -> None:
     checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint")

@@ -20,6 +20,7 @@ from worker.state.rehearsal import check_redis
 from worker.state.store import Claim, Claimant, Fence, StateStore, TopicInfo, Verdict
 
 FINGERPRINT = "0123456789abcdef"
+OTHER_FINGERPRINT = "00000000000000ff"
 BOUND_S = 120
 
 Scenario = Callable[[StateStore], Awaitable[None]]
@@ -92,9 +93,34 @@ def test_a_claim_names_the_owner_before_and_the_topic_of_the_states(run: Callabl
     async def scenario(store: StateStore) -> None:
         assert await claim(store, "one", "g-1-a-0") == Claim("one", None, None, "", TOPIC)
         later = TopicInfo("cluster/2", 8)
-        assert await claim(store, "two", "g-2-b-0", later) == Claim("two", None, None, "g-1-a-0", TOPIC)
+        assert await claim(store, "two", "g-2-b-0", later) == Claim("two", None, None, "g-1-a-0", TOPIC, "g-1-a-0")
         assert await store.begin(TWEETS, "two", Fence("three", "three", None), later) is Verdict.OK
-        assert await claim(store, "four", "g-3-c-0") == Claim("four", None, "three", "g-2-b-0", later)
+        assert await claim(store, "four", "g-3-c-0") == Claim("four", None, "three", "g-2-b-0", later, "g-2-b-0")
+
+    run(scenario)
+
+
+def test_a_worker_takes_a_shadows_states_which_the_shadow_may_claim_once_another_model_serves(
+    workplace: Workplace, run: Callable[[Scenario], None]
+) -> None:
+    async def scenario(store: StateStore) -> None:
+        old = StateStore(workplace.settings, CONFIG, OTHER_FINGERPRINT)
+        shadow = Claimant("shadow", "g.shadow:1:a:0", is_shadow=True)
+        topics = {TWEETS: TOPIC}
+        await old.claim(Claimant("old", "g:1:a:0"), topics)
+        # The worker's id is no shadow's to end, but it is told.
+        assert (await store.claim(shadow, topics))[TWEETS].last_worker == "g:1:a:0"
+        assert await store.begin(TWEETS, "shadow", Fence("shadow", "one", None), TOPIC) is Verdict.OK
+        assert await store.flush(TWEETS, Fence("shadow", "one", None), {"a": new_entry(2)}, 3) is Verdict.OK
+        found = await claim(store, "new", "g:2:b:0")
+        assert found == Claim("new", 3, "one", "g.shadow:1:a:0", TOPIC, "g:1:a:0")
+        verdict, (entry,) = await store.read(TWEETS, Fence("new", "one", 3), ["a"])
+        assert (verdict, entry and entry.num_records) == (Verdict.OK, 2)
+        assert await store.flush(TWEETS, Fence("shadow", "one", 3), {"a": None}, 4) is Verdict.CHANGED
+        assert await store.claim(shadow, topics) == {}
+        assert (await old.claim(Claimant("old", "g:3:a:0"), topics))[TWEETS].last_worker == "g:2:b:0"
+        assert (await store.claim(shadow, topics))[TWEETS].position == 3
+        await old.close()
 
     run(scenario)
 
@@ -193,7 +219,7 @@ def test_states_and_position_expire_in_redis_only_after_twice_the_time_to_live(
 
     run(scenario)
     keys = list(redis.scan_iter(f"{{{workplace.settings.group}:*", count=1000))
-    assert len(keys) == 2
+    assert len(keys) == 3
     assert all(redis.ttl(key) > 1.9 * workplace.settings.state_ttl_s for key in keys)
 
 

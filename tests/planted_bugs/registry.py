@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from tests.planted_bugs import commit_bugs, flush_bugs, takeover_bugs
+from tests.planted_bugs import commit_bugs, flush_bugs, model_change_bugs, takeover_bugs
 
 Planted = Callable[[], AbstractContextManager[Any]]
 
@@ -32,6 +32,8 @@ WORKER_BUGS: dict[str, Planted] = {
         takeover_bugs.topic_ids_ignored,
         takeover_bugs.group_offset_ignored,
         takeover_bugs.rebuild_over_markers_never_ends,
+        model_change_bugs.shadow_not_bound,
+        model_change_bugs.events_of_a_shadow_published,
     )
 }
 

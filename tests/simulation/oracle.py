@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from typing import Any
 
-from tests.simulation.worker.engine import EMPTY, POISON, Chain, ChainEngine, chain_of, chain_score, extend
+from tests.simulation.worker.engine import EMPTY, MODELS, POISON, Chain, ChainEngine, chain_of, chain_score
 from tests.simulation.worker.worker_process import GROUP
 from tests.simulation.world.input_feed import InputRecord
 from tests.simulation.world.world import World
@@ -14,6 +14,7 @@ from worker.records.types import TopicPartition
 from worker.state.entry import StreamEntry
 
 _ALL = 10**9
+_BY_FINGERPRINT = {model.fingerprint: model for model in MODELS}
 
 
 def differences(world: World) -> list[str]:
@@ -64,29 +65,35 @@ def _check_partition(
 ) -> list[str]:
     """The events of a log in their order, and the states that follow from it."""
     found = []
-    chains: dict[str, Chain] = defaultdict(lambda: EMPTY)
+    chains: dict[str, dict[str, Chain]] = {model.name: defaultdict(lambda: EMPTY) for model in MODELS}
     for record_id, record in _surviving(world, tp).items():
         stream = (record.key or b"").decode()
         where = f"{tp.topic}-{tp.partition} {record_id}"
         wants_event, is_dead = _wanted(record)
-        if record.value is None:
-            chains.pop(stream, None)
-        elif wants_event:
-            chains[stream] = extend(chains[stream], json.loads(record.value)["text"])
+        for model in MODELS:
+            of_model = chains[model.name]
+            if record.value is None:
+                of_model.pop(stream, None)
+            elif wants_event:
+                of_model[stream] = model.after(of_model[stream], json.loads(record.value)["text"])
         num_events, num_dead = len(events[record_id]), deadletters[record_id]
         if (num_events, num_dead) != (int(wants_event), int(is_dead)) and not (
             record.may_be_repeated and num_events >= wants_event and num_dead >= is_dead
         ):
             found.append(f"{where}: {num_events} events and {num_dead} dead letters")
         elif wants_event and not record.may_be_repeated:
-            score, number = events[record_id][0]["score"], events[record_id][0]["state"]["num_records"]
-            expected = chain_score(chains[stream]), chains[stream][1]
+            event = events[record_id][0]
+            score, number = event["score"], event["state"]["num_records"]
+            chain = chains[_BY_FINGERPRINT[event["model"]["fingerprint"]].name][stream]
+            expected = chain_score(chain), chain[1]
             if (score, number) != expected:
                 found.append(f"{where}: score and record number {score, number}, not {expected}")
     offset = world.cluster.group(GROUP).offsets.committed.get(tp)
     if world.log(tp).offset and (offset is None or offset.offset != world.log(tp).offset):
         found.append(f"{tp.topic}-{tp.partition}: the group's offset is {offset}, the end {world.log(tp).offset}")
-    return found + _check_states(world, tp, chains)
+    for model in {slot.model.name: slot.model for slot in world.slots if slot.wanted}.values():
+        found += _check_states(world, tp, model, chains[model.name])
+    return found
 
 
 def _wanted(record: InputRecord) -> tuple[bool, bool]:
@@ -97,14 +104,14 @@ def _wanted(record: InputRecord) -> tuple[bool, bool]:
     return not is_dead, is_dead
 
 
-def _check_states(world: World, tp: TopicPartition, chains: dict[str, Chain]) -> list[str]:
-    """The states in Redis, under the lineage in force."""
-    prefix = f"{{{GROUP}:{tp.topic}:{tp.partition}}}:{ChainEngine.fingerprint}"
+def _check_states(world: World, tp: TopicPartition, model: ChainEngine, chains: dict[str, Chain]) -> list[str]:
+    """The states of a model in Redis, under the lineage in force."""
+    prefix = f"{{{GROUP}:{tp.topic}:{tp.partition}}}:{model.fingerprint}"
     meta = world.redis.data.get(f"{prefix}:meta".encode(), {})
     lineage = meta.get(b"lineage", b"").decode()
     start = f"{prefix}:{lineage}:".encode()
     stored = {
-        key.removeprefix(start).decode(): StreamEntry.from_bytes(value, ChainEngine.config, ChainEngine.fingerprint)
+        key.removeprefix(start).decode(): StreamEntry.from_bytes(value, model.config, model.fingerprint)
         for key, value in world.redis.data.items()
         if key.startswith(start) and key != f"{prefix}:meta".encode()
     }
@@ -114,4 +121,4 @@ def _check_states(world: World, tp: TopicPartition, chains: dict[str, Chain]) ->
         return []
     wrong = sorted(s for s in {*actual, *expected} if actual.get(s) != expected.get(s))
     shown = [f"{s} has {actual.get(s, ('', 0))[1]} records of {expected.get(s, ('', 0))[1]}" for s in wrong]
-    return [f"{tp.topic}-{tp.partition}: the states in Redis differ: {', '.join(shown)}"]
+    return [f"{tp.topic}-{tp.partition}: the states of {model.name} in Redis differ: {', '.join(shown)}"]

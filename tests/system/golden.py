@@ -143,7 +143,9 @@ def _value(data: bytes | None) -> Any:
 def _states(settings: Settings) -> dict[str, Any]:
     """The bytes of every state, by key; without the lineage, because it contains the producer's id."""
     with redis.Redis.from_url(settings.redis) as client:
-        keys = sorted(key for key in client.keys(f"{{{settings.group}:*") if not key.endswith((b":meta", b":probe}")))
+        keys = sorted(
+            key for key in client.keys(f"{{{settings.group}:*") if not key.endswith((b":meta", b":probe}", b":serving"))
+        )
         states = {}
         for key in keys:
             prefix, fingerprint, _, stream = key.decode().rsplit(":", 3)

@@ -58,7 +58,7 @@ class Scene:
         self.oracle = Oracle(workplace.settings, checkpoint)
         self.sent: list[Sent] = []
         self.workers: list[WorkerProcess] = []
-        self._folder = folder
+        self.folder = folder
 
     def send(self, inputs: Iterable[Input], topic: str | None = None) -> list[Sent]:
         """Produce the inputs to `topic`, by default the first input topic."""
@@ -91,7 +91,7 @@ class Scene:
         environment = self.workplace.environment() | {ENV_PREFIX + "CHECKPOINT": str(self.checkpoint)}
         environment |= {ENV_PREFIX + name.upper(): str(value) for name, value in flags.items()}
         name = f"worker-{len(self.workers)}"
-        self.workers.append(WorkerProcess(name, self._folder, environment, (*(program or self.program), *more)))
+        self.workers.append(WorkerProcess(name, self.folder, environment, (*(program or self.program), *more)))
         return self.workers[-1]
 
     def start_worker(self, **flags: Any) -> WorkerProcess:

@@ -23,7 +23,7 @@ from typing import Annotated
 import typer
 
 from worker import __version__
-from worker.cli import behaviour, insight, networks, records, score, servers, serving, states, training, vectors
+from worker.cli import behaviour, insight, models, networks, records, score, servers, serving, states, training, vectors
 
 app = typer.Typer(
     name="sentiment",
@@ -33,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (serving, servers, records, states, score, training, networks, behaviour, insight, vectors):
+for group in (serving, models, servers, records, states, score, training, networks, behaviour, insight, vectors):
     app.add_typer(group.commands)
 
 

@@ -50,11 +50,13 @@ def stack(
 @commands.command(
     rich_help_panel=_PANEL, epilog=examples("sentiment topics", "sentiment topics --partitions 12 --replication 3")
 )
-@with_settings(*TOPICS, "partitions", "replication", *KAFKA)
+@with_settings(*TOPICS, "shadow", "shadow_topic", "partitions", "replication", *KAFKA)
 def topics(settings: Settings) -> None:
-    """Create the topics that are missing. Existing topics are not changed."""
+    """Create the topics that are missing. Existing topics are not changed. With --shadow, those of a shadow."""
     from worker.kafka.topics import check_topics, ensure_topics
 
+    if settings.shadow:
+        settings = settings.of_shadow("")
     created = ensure_topics(settings)
     check_topics(settings)
     print(f"created {', '.join(created)}" if created else "all topics exist")

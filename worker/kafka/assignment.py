@@ -26,6 +26,9 @@ class PartitionHandler(Protocol):
     async def on_revoked(self) -> None:
         """Finish or give up what is in flight, within a bound, and let go of every partition (eager protocol)."""
 
+    async def on_rejoining(self) -> None:
+        """The group is about to be joined again, once everything is let go of."""
+
     def on_assigned(self, assignment: Assignment) -> None:
         """Begin to take the partitions over. No heartbeat is sent until this returns, so nothing is awaited in it."""
 
@@ -34,3 +37,6 @@ class PartitionHandler(Protocol):
 
     def positions(self) -> Mapping[TopicPartition, int]:
         """For every owned partition, the next offset to fetch."""
+
+    def bound(self, tp: TopicPartition) -> int | None:
+        """The first offset of which nothing may be processed yet; None where there is no such bound."""

@@ -26,7 +26,7 @@ from faust.types import TP
 from worker.errors import DependencyError, UnreadableBatchError
 from worker.kafka.assignment import Assignment, PartitionHandler
 from worker.kafka.fetch_thread import BatchConsumerThread, Fetched
-from worker.kafka.microbatch import BatchLimits, InFlight, MicroBatch, Pacing, Records
+from worker.kafka.microbatch import BatchLimits, HeldRecords, InFlight, MicroBatch, Pacing, Records
 from worker.kafka.protocol.offsets import Membership
 from worker.process import die, end_within
 from worker.records.types import TopicPartition
@@ -52,6 +52,7 @@ class BatchConsumer(driver.Consumer):
         self._handler = self.app.handler
         self._seek_number = 0
         self._waiting: list[MicroBatch] = []
+        self._held = HeldRecords()
         self.in_flight = InFlight(self._limits)
         self._positions: dict[TopicPartition, tuple[int, int]] = {}
 
@@ -72,8 +73,19 @@ class BatchConsumer(driver.Consumer):
         return 0.0 if has_batch else self.app.pacing.fetch_wait_s()
 
     def idle_positions(self) -> dict[TopicPartition, int]:
-        """The positions of the partitions of which nothing is in flight."""
-        return {tp: position for tp, (position, _) in self._positions.items() if not self.in_flight.has(tp)}
+        """The positions of the partitions of which nothing is in flight, where nothing before them has to wait."""
+        return {
+            tp: position
+            for tp, (position, _) in self._positions.items()
+            if not self.in_flight.has(tp) and ((bound := self._handler.bound(tp)) is None or position <= bound)
+        }
+
+    def release(self) -> bool:
+        """Deliver what had to wait and need not any more; answers whether all that is in flight has to wait still."""
+        # While the flow is stopped, Faust empties the agents' queues.
+        for tp in self._held if self.flow_active else ():
+            self._queue(tp, self._held.release(tp, self._handler.bound(tp)))
+        return 0 < self.in_flight.num_records == self._held.num_records
 
     async def _drain_messages(self, fetcher: Any) -> None:
         def stopped() -> bool:
@@ -105,6 +117,10 @@ class BatchConsumer(driver.Consumer):
 
     def _deliver(self, tp: TopicPartition, records: list[Any]) -> None:
         self.in_flight.add(tp, records)
+        self._held.hold(tp, records)
+        self._queue(tp, self._held.release(tp, self._handler.bound(tp)))
+
+    def _queue(self, tp: TopicPartition, records: list[Any]) -> None:
         while records:
             self._waiting = [batch for batch in self._waiting if not batch.closed]
             if not self._waiting or self._waiting[-1].full:
@@ -130,6 +146,7 @@ class BatchConsumer(driver.Consumer):
             if not batch.closed:
                 self.done(batch.take())
         self._waiting = []
+        self.done(self._held.take())
 
     async def reseek(self) -> None:
         """Go to the handler's positions; what was fetched before and not taken is dropped, and fetched again."""
@@ -145,6 +162,7 @@ class BatchConsumer(driver.Consumer):
         self.stop_flow()
         self._drop_fetched()
         await self._handler.on_revoked()
+        await self._handler.on_rejoining()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:

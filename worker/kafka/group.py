@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TransactionalIdAuthorizationFailed
 from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest
-from aiokafka.protocol.group import HeartbeatRequest
+from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from worker.kafka.access.causes import kafka_away
@@ -123,6 +123,18 @@ class Group:
             return False
         raise refusal(f"Heartbeat of group {self._group}", response.error_code)
 
+    async def is_replaced(self, membership: Membership) -> bool:
+        """Whether another process has joined as the same static member.
+
+        Asked with SyncGroup: the client's Heartbeat names no instance id, and is told of a replaced member what it is
+        told of one whose session is over. A member of an earlier or the current generation changes nothing by it.
+        """
+        if membership.instance_id is None:
+            return False
+        request = SyncGroupRequest(self._group, membership.generation, membership.member_id, membership.instance_id, [])
+        response = await self._bounded(self._brokers.ask_coordinator(GROUP, self._group, request, codes_of))
+        return bool(response.error_code == ErrorCode.FENCED_INSTANCE_ID)
+
     async def end_transaction(self, transactional_id: str) -> None:
         """End what a producer of this id has open, committed if it had come that far, and fence the producer."""
         timeout_ms = int(self._settings.transaction_timeout_s * 1000)
@@ -148,8 +160,8 @@ class Group:
         """
         producer = TransactionalProducer(self._settings, self._brokers, transactional_id, CrashPoints(None))
         await producer.start()
-        topics = self._settings.events_topic, self._settings.shifts_topic, self._settings.deadletters_topic
-        await self._bounded(producer.end_empty(await self._partitions(topics), commit=commit, group=self._group))
+        written = await self._partitions(self._settings.output_topics)
+        await self._bounded(producer.end_empty(written, commit=commit, group=self._group))
 
     async def unstable(self, topics: Collection[str]) -> set[TopicPartition]:
         """The partitions of `topics` whose offsets an open transaction may still move."""

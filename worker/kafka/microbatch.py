@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from worker.records.types import TopicPartition
@@ -118,6 +118,39 @@ class InFlight:
             self._room.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._room.wait(), _FULL_POLL_S)
+
+
+class HeldRecords:
+    """Records that were fetched before they may be processed."""
+
+    def __init__(self) -> None:
+        self._records: Records = {}
+
+    @property
+    def num_records(self) -> int:
+        """All of them."""
+        return sum(map(len, self._records.values()))
+
+    def hold(self, tp: TopicPartition, records: list[Any]) -> None:
+        """Keep records, behind those of the partition that are kept already."""
+        if records:
+            self._records.setdefault(tp, []).extend(records)
+
+    def release(self, tp: TopicPartition, bound: int | None) -> list[Any]:
+        """The kept records of a partition that lie before `bound`."""
+        records = self._records.pop(tp, [])
+        num_due = len(records) if bound is None else sum(record.offset < bound for record in records)
+        self.hold(tp, records[num_due:])
+        return records[:num_due]
+
+    def take(self) -> Records:
+        """All of them, which are kept no longer."""
+        records, self._records = self._records, {}
+        return records
+
+    def __iter__(self) -> Iterator[TopicPartition]:
+        """The partitions that have some."""
+        return iter(list(self._records))
 
 
 class Pacing:

@@ -5,8 +5,9 @@ A label is a topic, a partition or a word from a fixed list, never a stream, so 
 
 from __future__ import annotations
 
+import math
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final, Literal, Protocol, get_args
 
@@ -156,6 +157,15 @@ class Metrics:
     def _init_progress(self) -> None:
         self._lag_records = self._gauge("lag_records", "Records not yet committed.", ("topic", "partition"))
         self._lag_seconds = self._gauge("lag_seconds", "Age of the oldest record not yet committed.")
+        self._behind_leader = self._gauge(
+            "shadow_lag_records",
+            "Of a shadow: records that the group which it follows has committed, and it has not.",
+            ("topic", "partition"),
+        )
+        self._agreement = self._gauge(
+            "shadow_agreement_ratio", "Of a shadow: share of the latest records to which both models give one label."
+        )
+        self._agreement.set(math.nan)
         self._owned = self._gauge("owned_partitions", "Partitions that this worker owns.")
         self._rebalances = self._counter("rebalances", "Assignments of partitions that the group gave this worker.")
         self._last_progress = self._gauge("last_progress_timestamp_seconds", "When the worker last made progress.")
@@ -278,6 +288,16 @@ class Metrics:
     def lag_seconds(self, age_s: float) -> None:
         """The age of the oldest record not yet committed; 0 when there is none."""
         self._lag_seconds.set(age_s)
+
+    def behind_leader(self, lags: Mapping[tuple[str, int], int]) -> None:
+        """The records of each owned partition that a shadow has not processed, and the group that it follows has."""
+        self._behind_leader.clear()
+        for (topic, partition), num_records in lags.items():
+            self._behind_leader.labels(topic, str(partition)).set(num_records)
+
+    def agreement(self, ratio: float) -> None:
+        """The share of the latest records to which a shadow and the group that it follows give the same label."""
+        self._agreement.set(ratio)
 
     def owned(self, count: int) -> None:
         """The number of partitions that this worker owns."""

@@ -7,14 +7,15 @@ import contextlib
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from worker.errors import SentimentError
+from worker.errors import DependencyError, SentimentError
 from worker.kafka.assignment import Assignment
 from worker.kafka.group import Group
 from worker.kafka.producer import FencedError
-from worker.kafka.protocol.offsets import Membership
+from worker.kafka.protocol.offsets import NO_MEMBER, Membership
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import FencedBy, Metrics
 from worker.ownership.checkpointer import Checkpointer
+from worker.ownership.leader import Leader
 from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
 from worker.ownership.publisher import Publisher
@@ -40,9 +41,12 @@ class PartitionManager:
         metrics: Metrics,
         health: Health,
         crash_points: CrashPoints,
+        leader: Leader | None = None,
     ) -> None:
+        """`leader`: the group that this worker, a shadow, follows."""
         self._settings = settings
         self._group = group
+        self._leader = leader
         self._crash = crash_points.reach
         self._new_publisher = new_publisher
         self._takeover = takeover
@@ -51,6 +55,7 @@ class PartitionManager:
         self._metrics = metrics
         self._health = health
         self._assignment: Assignment | None = None
+        self._last_membership = NO_MEMBER
         self._publisher: Publisher | None = None
         self._taking: asyncio.Task[None] | None = None
         self._expelled_timer: asyncio.TimerHandle | None = None
@@ -64,6 +69,13 @@ class PartitionManager:
     def positions(self) -> Mapping[TopicPartition, int]:
         """See PartitionHandler."""
         return {tp: partition.taken for tp, partition in self._partitions.items() if partition.owned}
+
+    def bound(self, tp: TopicPartition) -> int | None:
+        """See PartitionHandler."""
+        partition = self._partitions.get(tp)
+        if self._leader is None or partition is None or not partition.owned:
+            return None
+        return self._leader.bound(partition)
 
     def on_assigned(self, assignment: Assignment) -> None:
         """Step 7, beside the heartbeats; see PartitionHandler. An error in it ends the process."""
@@ -116,6 +128,8 @@ class PartitionManager:
 
     async def on_revoked(self) -> None:
         """Finish what is in flight, flush, let go. Work that does not end in time ends the process instead."""
+        if self._assignment is not None:
+            self._last_membership = self._assignment.membership
         self._assignment = None
         self._lock.revoke()
         self._health.assigned(None)
@@ -133,6 +147,13 @@ class PartitionManager:
             # The next owner computes again what is not flushed in time.
             async with asyncio.timeout(bound_s / 2):
                 await asyncio.gather(*(self._checkpointer.flush(partition) for partition in partitions.values()))
+
+    async def on_rejoining(self) -> None:
+        """See PartitionHandler. A static member whose place another process has taken would take it back: it ends."""
+        with contextlib.suppress(DependencyError):
+            if await self._group.is_replaced(self._last_membership):
+                name = self._settings.instance_id
+                die(SentimentError(f"another worker has taken the place of instance_id {name!r} in the group"))
 
     async def _stop_taking(self) -> None:
         taking, self._taking = self._taking, None

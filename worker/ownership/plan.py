@@ -63,7 +63,7 @@ class Plan(NamedTuple):
 def plan_takeover(claim: Claim, offset: GroupOffset | None, log: LogBounds) -> Plan:
     """Decide where a partition begins. `offset` is the group's, C; None where it has none."""
     position = claim.position if _is_same(claim.topic.topic_id, log.topic_id) else None
-    committed = offset.offset if offset is not None and not _is_stale(offset.metadata, log.topic_id) else None
+    committed = offset.offset if offset is not None and not is_stale(offset.metadata, log.topic_id) else None
     if position is None and committed is None and (claim.position is not None or offset is not None):
         message = f"the topic was deleted and created again; beginning at its first record, {log.start}"
         rebuild = Rebuild(log.start, ResetReason.TOPIC_RECREATED)
@@ -95,6 +95,17 @@ def plan_takeover(claim: Claim, offset: GroupOffset | None, log: LogBounds) -> P
     return Plan(rebuild.start, committed, rebuild, tuple(warnings))
 
 
+def offset_of_shadow(claim: Claim, offset: GroupOffset | None) -> GroupOffset | None:
+    """Where a shadow goes on: its own group's offset, or P where the states are ahead of it.
+
+    They are after a worker of its model has gone on with them; its events are those of the records in between.
+    """
+    position = claim.position
+    if position is None or (offset is not None and offset.offset >= position):
+        return offset
+    return GroupOffset(position, claim.topic.topic_id)
+
+
 def plan_rebuild(committed: int, log: LogBounds, reset: ResetReason | None = None) -> Rebuild:
     """Decide how far below `committed` (C) states are rebuilt from: what the log holds, within the lookback.
 
@@ -110,6 +121,6 @@ def _is_same(topic_id: str, current: str) -> bool:
     return not topic_id or not current or topic_id == current
 
 
-def _is_stale(topic_id: str, current: str) -> bool:
+def is_stale(topic_id: str, current: str) -> bool:
     """Whether an id is that of an earlier topic of this name, on the same cluster."""
     return not _is_same(topic_id, current) and topic_id.partition("/")[0] == current.partition("/")[0]

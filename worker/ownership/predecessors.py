@@ -31,10 +31,11 @@ class Predecessors:
         self._settings = settings
         self._group = group
         self._publisher = publisher
+        # A worker has nothing to end of the shadow whose states it takes, nor a shadow of the workers that it follows.
+        known = {one for claim in claims.values() for one in (claim.predecessor, claim.last_worker)}
         # A claim that is made again names ourselves, and ending our own transaction would fence us.
-        known = {claim.predecessor for claim in claims.values()} - {"", publisher.transactional_id}
         # Who can write to Redis must not have a worker fence the producers of other programs.
-        self._known = {one for one in known if self._is_of_group(one, claims)}
+        self._known = {one for one in known - {"", publisher.transactional_id} if self._is_of_group(one, claims)}
         self._ended: set[str] = set()
         self._ended_again: set[str] = set()
         self._held_since: float | None = None

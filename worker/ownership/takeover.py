@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Set
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -28,7 +28,7 @@ from worker.kafka.log import Log, LogBounds
 from worker.monitoring.metrics import Metrics
 from worker.ownership.lineage import lineage_name, lineage_reset
 from worker.ownership.partition import Partition
-from worker.ownership.plan import Plan, PlanWarning, Rebuild, plan_takeover
+from worker.ownership.plan import Plan, PlanWarning, Rebuild, offset_of_shadow, plan_takeover
 from worker.ownership.predecessors import Predecessors
 from worker.ownership.publisher import Publisher
 from worker.process import CrashPoints
@@ -80,22 +80,26 @@ class TakeOver:
         self._metrics = metrics
         self._crash = crash_points.reach
         self._new_token = new_token
+        self._refused: Set[TopicPartition] = frozenset()
 
     async def take_over(
         self, tps: Collection[TopicPartition], publisher: Publisher
     ) -> AsyncIterator[dict[TopicPartition, Partition]]:
         """Own partitions, and yield them as they become ready; those of topics that do not exist are left out.
 
+        So are those that a worker of the same model has taken from a shadow.
+
         Raises DependencyError when a server does not answer, ExpelledError when the group goes on without us,
         OwnershipError when `on_lost_log` says to stop.
         """
         topics = await self._topics(tps)
         claims = await self._ask_redis(lambda: self._store.claim(self._claimant(publisher), topics))
+        self._note_refused(topics.keys() - claims.keys())
         before = await self._ask_redis(lambda: self._store.first_partition_counts({tp.topic for tp in topics}))
         self._crash("claimed")
         predecessors = Predecessors(self._settings, self._group, publisher, claims)
         await predecessors.end_known()
-        waiting, deadline = set(topics), self._deadline()
+        waiting, deadline = set(claims), self._deadline()
         while waiting:
             offsets, unstable = await self._group.offsets(waiting)
             bounds = await self._log.bounds(offsets)
@@ -104,7 +108,9 @@ class TakeOver:
                 topic, claim = TopicInfo(log.topic_id, topics[tp].num_partitions), claims[tp]
                 first = min(claim.topic.num_partitions, before.get(tp.topic, topic.num_partitions))
                 found = _Found(claim, offsets[tp], log, topic, first)
-                owned[tp] = await self._ask_redis(partial(self._own, tp, publisher, found))
+                partition = await self._ask_redis(partial(self._own, tp, publisher, found))
+                if partition is not None:
+                    owned[tp] = partition
             if owned:
                 self._crash("planned")
                 yield owned
@@ -112,6 +118,13 @@ class TakeOver:
             if waiting:
                 await self._wait_for(waiting, deadline)
                 await predecessors.end(waiting)
+
+    def _note_refused(self, tps: Set[TopicPartition]) -> None:
+        """A shadow asks for these again and again: say it once."""
+        for tp in sorted(tps - self._refused):
+            extra = {"action": "served", "topic": tp.topic, "partition": tp.partition}
+            logger.info("%s-%d: workers of this shadow's own model serve it", *tp, extra=extra)
+        self._refused = tps
 
     def _deadline(self) -> float:
         # Left alone, a predecessor's transaction ends by its time-out, when the broker looks for those.
@@ -135,18 +148,22 @@ class TakeOver:
         return {tp: TopicInfo(ids[tp.topic], counts[tp.topic]) for tp in tps if tp.topic in ids and tp.topic in counts}
 
     def _claimant(self, publisher: Publisher) -> Claimant:
-        return Claimant(self._new_token(), publisher.transactional_id)
+        return Claimant(self._new_token(), publisher.transactional_id, self._settings.shadow)
 
-    async def _own(self, tp: TopicPartition, publisher: Publisher, found: _Found) -> Partition:
-        """7e. A claim that is not ours any more is made again, while the group counts on us."""
+    async def _own(self, tp: TopicPartition, publisher: Publisher, found: _Found) -> Partition | None:
+        """7e. A claim that is not ours any more is made again, while the group counts on us. None: it may not be."""
         claim, log, topic = found.claim, found.log, found.topic
         while True:
-            plan = plan_takeover(claim, found.offset, log)
+            offset = offset_of_shadow(claim, found.offset) if self._settings.shadow else found.offset
+            plan = plan_takeover(claim, offset, log)
             self._check_lost_log(tp, plan)
             fence = await self._fence(tp, claim, plan, topic)
             if fence is not None:
                 break
-            claim = await self._claim_again(tp, publisher, topic)
+            again = await self._claim_again(tp, publisher, topic)
+            if again is None:
+                return None
+            claim = again
         for warning in plan.warnings:
             self._warn(tp, warning)
         if plan.rebuild is not None:
@@ -172,10 +189,11 @@ class TakeOver:
         verdict = await self._store.begin(tp, claim.token, fence, topic)
         return fence if verdict is Verdict.OK else None
 
-    async def _claim_again(self, tp: TopicPartition, publisher: Publisher, topic: TopicInfo) -> Claim:
+    async def _claim_again(self, tp: TopicPartition, publisher: Publisher, topic: TopicInfo) -> Claim | None:
+        """None where a worker of the same model has taken the partition from this shadow."""
         if not await self._group.is_member(publisher.membership):
             raise ExpelledError(f"another worker has claimed {tp.topic}-{tp.partition}")
-        return (await self._store.claim(self._claimant(publisher), {tp: topic}))[tp]
+        return (await self._store.claim(self._claimant(publisher), {tp: topic})).get(tp)
 
     async def recover(self, partition: Partition, *, unreadable: bool = False) -> bool:
         """Mend what Redis lost or another worker wrote; answers whether the partition went back in its log.
@@ -188,6 +206,9 @@ class TakeOver:
         async with partition.redis_lock:
             while True:
                 claim = await self._claim_again(partition.tp, partition.publisher, partition.topic)
+                if claim is None:
+                    self._let_go(partition)
+                    return False
                 if unreadable:
                     claim = claim._replace(lineage=None, position=None)
                 elif (claim.lineage, claim.position) == (partition.fence.lineage, partition.fence.position):
@@ -206,6 +227,12 @@ class TakeOver:
                 partition.reset(fence, plan.start, plan.committed)
                 self._warn_of_rebuild(partition.tp, plan)
                 return True
+
+    def _let_go(self, partition: Partition) -> None:
+        """Leave the states to the worker of the same model that goes on with them."""
+        partition.drop()
+        extra = {"action": "cut_over", "topic": partition.tp.topic, "partition": partition.tp.partition}
+        logger.info("%s: a worker of this model has taken it over, with its states", partition, extra=extra)
 
     async def _plan_again(self, partition: Partition, claim: Claim) -> Plan | None:
         """How an owned partition goes on; None where its topic does not exist any more."""

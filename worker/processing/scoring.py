@@ -129,7 +129,7 @@ class Scorer:
             if item.error is not None:
                 if item.starts_empty:
                     work.changed[item.stream] = None
-                if not work.is_replayed(item):
+                if not work.is_replayed(item) and not self._settings.shadow:
                     work.publish(item, self._writer.publish_deadletter(item.record, item.error))
             elif item.erases:
                 work.changed[item.stream] = None
@@ -150,7 +150,12 @@ class Scorer:
                 work.changed[item.stream] = structs.replace(before, state=result.state)
 
     def _advance(self, work: Slice, item: Item, text: InputText, result: Result, now_ms: float) -> StreamEntry:
-        """The stream's entry after `item`, whose event and shift go to the outputs unless it is replayed."""
+        """The stream's entry after `item`, whose event and shift go to the outputs unless it is replayed.
+
+        A shadow publishes events alone; its entries become those of a rebuild, which the group's readers have no event
+        of yet.
+        """
+        is_silent = self._settings.shadow or work.is_replayed(item)
         before = _entry_before(work, item)
         mood, shift = before.mood if before else None, None
         if text.final and (result.understood or self._settings.not_understood == "score"):
@@ -160,14 +165,16 @@ class Scorer:
             mood=mood,
             num_records=(before.num_records if before else 0) + 1,
             time_ms=max(before.time_ms, text.time_ms) if before else text.time_ms,
-            reset=_unreported_reset(work, item, result, before),
+            reset=_unreported_reset(work, item, result, before, is_silent=is_silent),
         )
         if work.is_replayed(item):
             return entry
-        if entry.reset is not None:
-            work.resets.append(entry.reset)
         event = self._writer.event(item.record, text, result, entry, now_ms)
         work.publish(item, self._writer.publish_event(event))
+        if is_silent:
+            return entry
+        if entry.reset is not None:
+            work.resets.append(entry.reset)
         if shift is not None:
             work.num_shifts += 1
             work.publish(item, self._writer.publish_shift(event, shift))
@@ -181,18 +188,23 @@ def _entry_before(work: Slice, item: Item) -> StreamEntry | None:
     return work.changed[stream] if stream in work.changed else work.partition.entry(stream)
 
 
-def _unreported_reset(work: Slice, item: Item, result: Result, before: StreamEntry | None) -> ResetReason | None:
-    """The reset reason that no event has reported yet, or None. The event of a replayed record has reported its own."""
+def _unreported_reset(
+    work: Slice, item: Item, result: Result, before: StreamEntry | None, *, is_silent: bool
+) -> ResetReason | None:
+    """The reset reason that no event has reported yet, or None.
+
+    is_silent: the record's event is another one than here, and has reported the record's own reason.
+    """
     reason = ResetReason(result.reset) if result.reset is not None else item.reset
     if reason is not None:
-        return None if work.is_replayed(item) else reason
+        return None if is_silent else reason
     if before is not None:
         return before.reset
     if item.stream in work.changed:
         return None
     reason = work.partition.first_seen_reset(item.record.key)
     # A move is told by the record's own event; that history is lost, by the first event after it was lost.
-    return None if reason is ResetReason.MOVED and work.is_replayed(item) else reason
+    return None if reason is ResetReason.MOVED and is_silent else reason
 
 
 class _Cursor:

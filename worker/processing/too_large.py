@@ -53,6 +53,8 @@ class TooLargeReplacer:
         if output.topic == self._settings.shifts_topic:
             work.num_shifts -= 1
             return
+        if self._settings.shadow:
+            return
         if output.topic == self._settings.events_topic:
             message = f"the event has {num_bytes} bytes, more than {output.topic} takes (max.message.bytes)"
             item.result, item.error = None, RecordError(Reason.EVENT_TOO_LARGE, message)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from worker.kafka.access.preflight import check_kafka
+from worker.kafka.access.rights import check_rights, rights_of_follower
 from worker.kafka.access.security import faust_credentials
 from worker.kafka.assignment import PartitionHandler
 from worker.kafka.brokers import Brokers
@@ -24,12 +25,14 @@ from worker.monitoring.metrics import Metrics
 from worker.monitoring.tracing.tracing import Tracing, start_tracing
 from worker.network import load_engine
 from worker.ownership.checkpointer import Checkpointer
+from worker.ownership.leader import Leader
 from worker.ownership.manager import PartitionManager
 from worker.ownership.processing_lock import ProcessingLock
 from worker.ownership.publisher import publisher_factory
 from worker.ownership.takeover import TakeOver
 from worker.process import CrashPoints, calm_garbage_collector, die
 from worker.processing.pipeline import Pipeline
+from worker.service.agreement import report_agreement
 from worker.service.monitor import Monitor
 from worker.settings import Settings
 from worker.state.rehearsal import check_redis
@@ -38,6 +41,7 @@ from worker.state.store import StateStore
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
+_FOLLOW_S = 0.1
 _FETCH_BYTES = 1 << 20
 # A broker that has just come up may not know the topics yet. A group leader that asked it then has assigned nothing
 # to anybody, and assigns again only when it sees them.
@@ -51,15 +55,18 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     it starts.
     """
     engine = load_engine(settings)
+    store = StateStore(settings, engine.config, engine.fingerprint)
     metrics = Metrics(settings.topics)
+    brokers, given = Brokers(settings), settings
+    leader = Leader(Group(given, brokers, given.group), metrics) if given.shadow else None
+    if given.shadow:
+        settings = given.of_shadow(engine.fingerprint)
     metrics.model(engine.name, engine.fingerprint, engine.understanding.languages)
     tracing = start_tracing(settings, metrics)
     health = Health(settings, metrics)
     server = HealthServer(settings, health, metrics)
     crash_points = CrashPoints(settings.crash_at)
-    store = StateStore(settings, engine.config, engine.fingerprint)
     lock = ProcessingLock()
-    brokers = Brokers(settings)
     takeover = TakeOver(settings, brokers, store, metrics, crash_points)
     checkpointer = Checkpointer(settings, store, takeover, lock, metrics, health, crash_points, tracing)
     manager = PartitionManager(
@@ -72,14 +79,13 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
         metrics,
         health,
         crash_points,
+        leader,
     )
 
     async def preflight() -> None:
         engine.warm_up()
         await brokers.start()
-        await check_kafka(settings, brokers)
-        await check_redis(settings)
-        await asyncio.to_thread(check_topics, settings)
+        await _check_servers(settings, brokers, given)
         await pipeline.register_schemas()
         await server.start()
         calm_garbage_collector()
@@ -110,8 +116,26 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     app.agent(app.topic(*settings.topics, value_serializer="raw", key_serializer="raw"), name="sentiment")(process)
     app.task(partial(_or_die, flush))
     app.task(partial(_or_die, look))
+    if leader is not None:
+        app.task(partial(_or_die, partial(_follow, app, monitor, leader)))
+        app.task(partial(report_agreement, given, metrics))
     app.on_before_shutdown.connect(_closing(store, server, tracing), weak=False)
     return app
+
+
+async def _check_servers(settings: Settings, brokers: Brokers, given: Settings) -> None:
+    """`given`: of a shadow, the settings of the group that it follows; else the same settings."""
+    if given.shadow:
+        await check_rights(given, brokers, rights_of_follower(given))
+    await check_kafka(settings, brokers)
+    await check_redis(given)
+    await asyncio.to_thread(check_topics, settings)
+
+
+async def _follow(app: BatchApp, monitor: Monitor, leader: Leader) -> None:
+    while not app.should_stop:
+        await app.sleep(_FOLLOW_S)
+        await monitor.follow(leader)
 
 
 def _new_app(settings: Settings, handler: PartitionHandler, preflight: Callable[[], Awaitable[None]]) -> BatchApp:

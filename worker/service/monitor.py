@@ -16,6 +16,7 @@ from worker.kafka.group import Group
 from worker.kafka.log import Log
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
+from worker.ownership.leader import Leader
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
 from worker.processing.pipeline import Pipeline
@@ -70,6 +71,14 @@ class Monitor:
         with contextlib.suppress(DependencyError):
             self._manager.look_at_topics(await self._log.topic_ids(self._settings.topics))
         await self._pipeline.skip()
+
+    async def follow(self, leader: Leader) -> None:
+        """Learn how far the group has come that this shadow follows, and go on up to there."""
+        with contextlib.suppress(DependencyError):
+            await leader.look(self._manager.partitions)
+        if self._app.consumer.release():
+            # Waiting for the group is no lack of progress.
+            self._health.progress()
 
     async def _ask_servers(self) -> None:
         bound_s = self._settings.request_timeout_s

@@ -53,7 +53,8 @@ async def check_redis(settings: Settings) -> str:
 async def _rehearse(settings: Settings, store: StateStore) -> None:
     tps = [TopicPartition(topic, 0) for topic in settings.topics]
     topic = TopicInfo("", 1)
-    claims = await store.claim(Claimant(secrets.token_hex(8), ""), dict.fromkeys(tps, topic))
+    # As a shadow: which model a partition is served by is no key of the rehearsal.
+    claims = await store.claim(Claimant(secrets.token_hex(8), "", is_shadow=True), dict.fromkeys(tps, topic))
     for tp, claim in claims.items():
         fence = Fence(f"{claim.token}-2", "rehearsal", None)
         try:

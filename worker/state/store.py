@@ -5,6 +5,9 @@ fingerprint, so that no state of one model is ever fed to another:
 
     {group:topic:partition}:fingerprint:meta                  hash, see claim.lua
     {group:topic:partition}:fingerprint:LINEAGE:STREAM        a stream's entry
+    {group:topic:partition}:serving                           hash, see claim.lua
+
+A shadow writes under the group that it follows, so that a worker of its model finds its states by claiming them.
 
 Every claim writes a random token, and what is read or written under another token is refused. A lineage is one unbroken
 history of states, named after the token that began it. A rebuild begins a new one, so that a state left over from
@@ -57,10 +60,14 @@ class Fence(NamedTuple):
 
 
 class Claimant(NamedTuple):
-    """Who claims partitions: a random token of this claim, and the transactional id ('' without transactions)."""
+    """Who claims partitions: a random token of this claim, and the transactional id ('' without transactions).
+
+    is_shadow: refused where a worker of the same model claimed last.
+    """
 
     token: str
     transactional_id: str
+    is_shadow: bool = False
 
 
 class TopicInfo(NamedTuple):
@@ -73,7 +80,8 @@ class TopicInfo(NamedTuple):
 class Claim(NamedTuple):
     """Answer to a claim: where the states in Redis stand (position and lineage None: there are none), and of whom.
 
-    predecessor: the transactional id of the owner before. topic: the topic when the lineage began.
+    predecessor: the transactional id of the owner before, of the same model. topic: the topic when the lineage began.
+    last_worker: the transactional id of the last owner of any model, shadows aside. Ids are '' where there is none.
     """
 
     token: str
@@ -81,6 +89,7 @@ class Claim(NamedTuple):
     lineage: str | None
     predecessor: str
     topic: TopicInfo
+    last_worker: str = ""
 
 
 class FlushedEntry(NamedTuple):
@@ -115,10 +124,15 @@ class StateStore:
     ) -> dict[TopicPartition, Claim]:
         """Own the partitions in `topics`, in one round trip to each server, and learn where their states stand.
 
-        Earlier owners are refused from here on. What no worker would have written there counts as forgotten.
+        Earlier owners are refused from here on. Partitions that a shadow must not claim are left out. What no worker
+        would have written there counts as forgotten.
         """
+        model = self._fingerprint, "shadow" if claimant.is_shadow else ""
         claims: list[dict[str, Any]] = [
-            {"keys": [self._meta_key(tp)], "args": [*claimant, *topic, self._garbage_after_ms]}
+            {
+                "keys": [self._meta_key(tp), self._serving_key(tp)],
+                "args": [claimant.token, claimant.transactional_id, *topic, self._garbage_after_ms, *model],
+            }
             for tp, topic in topics.items()
         ]
         try:
@@ -126,10 +140,10 @@ class StateStore:
         except ResponseError as error:
             if not _is_of_another_type(error):
                 raise
-            await self._delete_other_types(map(self._meta_key, topics))
+            await self._delete_other_types(key for claim in claims for key in claim["keys"])
             answers = await self._claim_all(claims)
         found = zip(topics.items(), answers, strict=True)
-        return {tp: _claim(claimant.token, answer, topic) for (tp, topic), answer in found}
+        return {tp: _claim(claimant.token, answer, topic) for (tp, topic), answer in found if answer}
 
     async def _claim_all(self, claims: Sequence[dict[str, Any]]) -> Sequence[Sequence[bytes]]:
         if self._is_cluster:
@@ -141,8 +155,8 @@ class StateStore:
             answers: Sequence[Sequence[bytes]] = await pipeline.execute()
             return answers
 
-    async def _delete_other_types(self, meta_keys: Iterable[str]) -> None:
-        for key in meta_keys:
+    async def _delete_other_types(self, keys: Iterable[str]) -> None:
+        for key in keys:
             try:
                 await self._redis.hget(key, "owner")
             except ResponseError:
@@ -246,7 +260,13 @@ class StateStore:
         return None if value is None else StreamEntry.from_bytes(value, self._config, self._fingerprint)
 
     def _prefix(self, tp: TopicPartition) -> str:
-        return f"{{{self._settings.group}:{tp.topic}:{tp.partition}}}:{self._fingerprint}"
+        return f"{self._slot(tp)}:{self._fingerprint}"
+
+    def _slot(self, tp: TopicPartition) -> str:
+        return f"{{{self._settings.group}:{tp.topic}:{tp.partition}}}"
+
+    def _serving_key(self, tp: TopicPartition) -> str:
+        return f"{self._slot(tp)}:serving"
 
     def _meta_key(self, tp: TopicPartition) -> str:
         return f"{self._prefix(tp)}:meta"
@@ -260,7 +280,7 @@ def _script(name: str) -> str:
 
 
 def _claim(token: str, answer: Sequence[bytes], topic: TopicInfo) -> Claim:
-    position, lineage, predecessor, topic_id, num_partitions = answer
+    position, lineage, predecessor, topic_id, num_partitions, last_worker = answer
     name = _text(lineage)
     count = _whole_number(num_partitions)
     return Claim(
@@ -269,6 +289,7 @@ def _claim(token: str, answer: Sequence[bytes], topic: TopicInfo) -> Claim:
         name or None,
         _text(predecessor),
         TopicInfo(_text(topic_id), topic.num_partitions if count is None else count),
+        _text(last_worker),
     )
 
 

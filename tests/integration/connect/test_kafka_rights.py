@@ -30,7 +30,9 @@ from tests.servers.certificates import ALICE
 from tests.servers.secure_kafka import SecureKafka, secure_kafka
 from worker.errors import Reason, RecordError, SentimentError
 from worker.kafka.access.preflight import check_kafka
+from worker.kafka.access.rights import check_rights, rights_of_follower
 from worker.kafka.brokers import Brokers
+from worker.kafka.group import Group
 from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.producer import ProducerRecord
 from worker.kafka.topics import ensure_topics
@@ -40,13 +42,14 @@ from worker.records.headers import deadletter_headers
 from worker.records.types import TopicPartition
 from worker.settings import Settings, load_settings
 from worker.tools.checks import check_all
+from worker.tools.comparison.topics import compare
 from worker.tools.deadletters import list_deadletters, redrive
 from worker.tools.feed import feed_files
 from worker.tools.stream_view import erase_state
 from worker.tools.tail import open_reader
 
 INPUTS, OUTPUTS = ("tweets", "reviews"), ("sentiment.events", "sentiment.shifts", "sentiment.deadletters")
-DEADLETTERS = OUTPUTS[2]
+DEADLETTERS, SHADOW_TOPIC = OUTPUTS[2], "sentiment.shadow"
 
 
 class Right(NamedTuple):
@@ -83,6 +86,21 @@ WORKER = (
         is_prefix=True,
     ),
 )
+SHADOW = (
+    *(read(topic) for topic in (*INPUTS, "sentiment.events", SHADOW_TOPIC)),
+    write(SHADOW_TOPIC),
+    on_group(ACLOperation.DESCRIBE, "Describe", "sentiment"),
+    on_group(ACLOperation.READ, "Read and Describe", "sentiment.shadow.")._replace(
+        said="Read and Describe group sentiment.shadow.ff", is_prefix=True
+    ),
+    Right(
+        ACLOperation.WRITE,
+        ResourceType.TRANSACTIONAL_ID,
+        "sentiment.shadow.",
+        "Write and Describe transactional ids with the prefix sentiment.shadow.ff:",
+        is_prefix=True,
+    ),
+)
 LIST = (read(DEADLETTERS), on_group(ACLOperation.DESCRIBE, "Describe", "sentiment-redrive"))
 REDRIVE = (
     read(DEADLETTERS),
@@ -108,6 +126,24 @@ async def as_worker(settings: Settings) -> None:
         await producer.commit(records, offsets, settings.group)
     async with open_reader(settings, INPUTS, from_start=True) as reader:
         await reader.getmany(timeout_ms=200)
+
+
+async def as_shadow(settings: Settings) -> None:
+    """The same of a shadow, which also looks how far its group is, and reads the events of both."""
+    shadow = settings.of_shadow("ff")
+    async with Brokers(settings) as brokers:
+        await check_rights(settings, brokers, rights_of_follower(settings))
+        await check_kafka(shadow, brokers)
+        producer = TransactionalProducer(shadow, brokers, f"{shadow.group}:1:me:1", CrashPoints(None))
+        await producer.start()
+        offsets = {TopicPartition(topic, 0): GroupOffset(0) for topic in INPUTS}
+        await producer.commit([ProducerRecord(SHADOW_TOPIC, 0, b"a", b"{}", ())], offsets, shadow.group)
+        await Group(settings, brokers, settings.group).offsets(offsets, stable=False)
+    await as_compare(settings)
+
+
+async def as_compare(settings: Settings) -> None:
+    await compare(settings)
 
 
 async def as_check(settings: Settings) -> None:
@@ -140,6 +176,8 @@ async def as_erase(settings: Settings) -> None:
 
 COMMANDS: dict[str, tuple[Callable[..., object], tuple[Right, ...]]] = {
     "worker": (as_worker, WORKER),
+    "worker --shadow": (as_shadow, SHADOW),
+    "models compare": (as_compare, (read("sentiment.events"), read(SHADOW_TOPIC))),
     "check": (as_check, WORKER),
     "tail": (as_tail, (read("sentiment.events"),)),
     "deadletters list": (as_list, LIST),
@@ -154,6 +192,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
     with secure_kafka(tmp_path_factory.mktemp("kafka")) as kafka:
         plain = load_settings(kafka=kafka.stack.kafka)
         ensure_topics(plain)
+        ensure_topics(plain.of_shadow(""))
         asyncio.run(_bury(plain))
         yield kafka
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.simulation.faults.aimed_faults import AimedFaults
+from tests.simulation.faults.model_changes import ModelChanges
 from tests.simulation.faults.network_faults import NetworkFaults
 from tests.simulation.faults.process_faults import ProcessFaults
 from tests.simulation.faults.server_faults import REBALANCE_S, ServerFaults
@@ -24,6 +25,7 @@ class Faults:
         self._choices = world.choices
         aimed = AimedFaults(world).kinds
         others = ProcessFaults(world).kinds | NetworkFaults(world).kinds | ServerFaults(world).kinds
+        aimed |= ModelChanges(world).kinds
         self._kinds = aimed | others
         self._weights = {name: _AIMED_WEIGHT if name in aimed else 1 for name in sorted(self._kinds)}
 

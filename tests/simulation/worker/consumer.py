@@ -11,7 +11,7 @@ from tests.simulation.worker.fetch_thread import FetchThread
 from tests.simulation.worker.group_member import GroupMember
 from worker.kafka.assignment import Assignment, PartitionHandler
 from worker.kafka.consumer import BatchConsumer
-from worker.kafka.microbatch import InFlight, MicroBatch, Pacing
+from worker.kafka.microbatch import HeldRecords, InFlight, MicroBatch, Pacing
 from worker.kafka.protocol.offsets import Membership
 from worker.records.types import TopicPartition
 from worker.settings import Settings
@@ -26,7 +26,9 @@ class SimulatedConsumer:
     idle_positions: Any = BatchConsumer.idle_positions
     reseek: Any = BatchConsumer.reseek
     done: Any = BatchConsumer.done
+    release: Any = BatchConsumer.release
     _receive: Any = BatchConsumer._receive
+    _queue: Any = BatchConsumer._queue
     _deliver: Any = BatchConsumer._deliver
     _drop_fetched: Any = BatchConsumer._drop_fetched
 
@@ -42,6 +44,7 @@ class SimulatedConsumer:
         self._batches = batches
         self._seek_number = 0
         self._waiting: list[MicroBatch] = []
+        self._held = HeldRecords()
         self.in_flight = InFlight(settings)
         self._positions: dict[TopicPartition, tuple[int, int]] = {}
         self._member = GroupMember(settings, brokers, self._take_assigned, self._give_up_assigned)
@@ -104,6 +107,7 @@ class SimulatedConsumer:
 
     async def _give_up_assigned(self) -> None:
         await self._drain()
+        await self._handler.on_rejoining()
         self._thread.assigned, self._thread.offsets = frozenset(), {}
 
     async def _drain(self) -> None:

@@ -13,11 +13,12 @@ from tests.simulation.kafka_model.brokers import SimulatedBrokers
 from tests.simulation.loop import PROCESS, SimulatedLoop
 from tests.simulation.redis_model import SimulatedRedis
 from tests.simulation.worker.consumer import SimulatedConsumer
-from tests.simulation.worker.engine import ChainEngine
+from tests.simulation.worker.engine import MODELS, ChainEngine
 from worker.kafka.group import Group
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.ownership.checkpointer import Checkpointer
+from worker.ownership.leader import Leader
 from worker.ownership.manager import PartitionManager
 from worker.ownership.processing_lock import ProcessingLock
 from worker.ownership.publisher import publisher_factory
@@ -49,8 +50,8 @@ BASE_SETTINGS = load_settings(
     request_timeout_s=1,
 )
 _LOOK_S = 1.0
+_FOLLOW_S = 0.1
 _METRICS = Metrics(TOPICS)
-_ENGINE: Any = ChainEngine()
 
 
 class ProcessEndedError(BaseException):
@@ -101,13 +102,17 @@ class WorkerProcess:
         redis: SimulatedRedis,
         settings: Settings,
         reached: Callable[[str], None],
+        engine: ChainEngine,
     ) -> None:
+        self.store = new_store(redis, settings, engine)
+        known_brokers: Any = brokers
+        self._leader = Leader(Group(settings, known_brokers, settings.group), _METRICS) if settings.shadow else None
+        if settings.shadow:
+            settings = settings.of_shadow(engine.fingerprint)
         self._settings = settings
         crash_points = SimulatedCrashPoints(reached)
         health = Health(settings, _METRICS)
         lock = ProcessingLock()
-        self.store = new_store(redis, settings)
-        known_brokers: Any = brokers
         group = Group(settings, known_brokers, settings.group)
         takeover = TakeOver(
             settings,
@@ -128,11 +133,13 @@ class WorkerProcess:
             _METRICS,
             health,
             crash_points,
+            self._leader,
         )
+        any_engine: Any = engine
         consumer: Any = SimulatedConsumer(settings, self.manager, brokers)
         self.consumer = consumer
         self.pipeline = Pipeline(
-            settings, _ENGINE, self.consumer, self.manager, checkpointer, lock, _METRICS, health, crash_points
+            settings, any_engine, self.consumer, self.manager, checkpointer, lock, _METRICS, health, crash_points
         )
         app: Any = self.consumer
         self._monitor = Monitor(settings, app, known_brokers, self.manager, self.pipeline, self.store, _METRICS, health)
@@ -151,6 +158,7 @@ class WorkerProcess:
             asyncio.create_task(_or_die(consumer.fetch_records)),
             asyncio.create_task(_or_die(self._flush)),
             asyncio.create_task(_or_die(self._look)),
+            asyncio.create_task(_or_die(self._follow)),
         ]
         await self._stop.wait()
         member.cancel()
@@ -172,11 +180,16 @@ class WorkerProcess:
             await asyncio.sleep(_LOOK_S)
             await self._monitor.look()
 
+    async def _follow(self) -> None:
+        while self._leader is not None:
+            await asyncio.sleep(_FOLLOW_S)
+            await self._monitor.follow(self._leader)
 
-def new_store(redis: SimulatedRedis, settings: Settings) -> StateStore:
+
+def new_store(redis: SimulatedRedis, settings: Settings, engine: ChainEngine = MODELS[0]) -> StateStore:
     """The worker's store on the simulated Redis."""
     with mock.patch.object(store, "connect", return_value=redis):
-        return StateStore(settings, _ENGINE.config, _ENGINE.fingerprint)
+        return StateStore(settings, engine.config, engine.fingerprint)
 
 
 async def _or_die(call: Callable[[], Awaitable[None]]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.simulation.worker.engine import ChainEngine
 from tests.simulation.worker.worker_process import GROUP
-from tests.simulation.world.world import World
+from tests.simulation.world.world import Slot, World
 from worker.records.types import TopicPartition
 
 _HOLD_POLL_S, _HOLD_BOUND_S = 0.2, 60.0
@@ -26,16 +27,22 @@ def is_settled(world: World) -> bool:
             continue
         if offset is None or offset.offset != world.log(tp).offset:
             return False
-        owners = [
-            slot.worker.manager.partitions[tp]
-            for slot in world.slots
-            if slot.worker is not None and tp in slot.worker.manager.partitions
-        ]
-        if not any(one.owned and one.is_flushed and not one.lost for one in owners):
-            return False
-        if world.stored(tp).get(b"position") != str(world.log(tp).offset).encode():
-            return False
-    return True
+        for model in {slot.model.name: slot.model for slot in world.slots if slot.wanted}.values():
+            if not _is_flushed(world, tp, [slot for slot in world.slots if slot.model is model], model):
+                return False
+    return all(slot.model is world.model for slot in world.workers if slot.wanted)
+
+
+def _is_flushed(world: World, tp: TopicPartition, slots: list[Slot], model: ChainEngine) -> bool:
+    """Whether one of these, which run `model`, owns the partition and has flushed all of it."""
+    owners = [
+        slot.worker.manager.partitions[tp]
+        for slot in slots
+        if slot.worker is not None and tp in slot.worker.manager.partitions
+    ]
+    if not any(one.owned and one.is_flushed and not one.lost for one in owners):
+        return False
+    return world.stored(tp, model).get(b"position") == str(world.log(tp).offset).encode()
 
 
 async def hold_input(world: World, tps: list[TopicPartition]) -> None:

@@ -17,18 +17,20 @@ from tests.simulation.kafka_model.log import PartitionLog
 from tests.simulation.loop import Process, SimulatedLoop
 from tests.simulation.network import Network
 from tests.simulation.redis_model import RedisServer, SimulatedRedis
-from tests.simulation.worker.engine import ChainEngine
+from tests.simulation.worker.engine import MODELS, ChainEngine
 from tests.simulation.worker.worker_process import BASE_SETTINGS, GROUP, TOPICS, WorkerProcess
 from tests.simulation.world.input_feed import NUM_PARTITIONS, InputFeed
 from worker.records.types import TopicPartition
 
 _MAX_RESTART_S = 1.0
 _MAX_TAKE_OVER_S = 0.7
+# After these, the group's offsets may go back.
+_LOG_FAULTS = frozenset({"truncated", "recreated"})
 
 
 @dataclass
 class Slot:
-    """A place for a worker: one process at a time."""
+    """A place for a worker: one process at a time. model: of a shadow, its own; a worker starts with the world's."""
 
     name: str
     instance_id: str | None
@@ -37,6 +39,8 @@ class Slot:
     worker: WorkerProcess | None = None
     wanted: bool = True
     num_lives: int = 0
+    model: ChainEngine = MODELS[0]
+    is_shadow: bool = False
 
 
 class PointAction(NamedTuple):
@@ -62,6 +66,7 @@ class World:
     at_points: list[PointAction] = field(default_factory=list)
     disturbed_s: float = 0.0  # when a network or a process was last out of order
     claimed_s: dict[str, float] = field(default_factory=dict)
+    model: ChainEngine = MODELS[0]
 
     def __post_init__(self) -> None:
         self.loop = SimulatedLoop(self.seed)
@@ -74,7 +79,7 @@ class World:
         self.redis_network = Network(self.loop, "redis", self.trace, timeout_s)
         for topic in TOPICS:
             self.cluster.create_topic(topic, NUM_PARTITIONS)
-        for topic in self.output_topics:
+        for topic in (*self.output_topics, BASE_SETTINGS.shadow_topic):
             self.cluster.create_topic(topic, NUM_PARTITIONS)
         self.feed = InputFeed(self.loop, self.cluster, self.choices, self.num_records)
         self.slots: list[Slot] = []
@@ -120,21 +125,38 @@ class World:
     def add_slot(self, *, static: bool, flush_interval_s: float) -> Slot:
         """Start one more worker."""
         name = f"w{len(self.slots)}"
-        slot = Slot(name, f"host-{name}" if static else None, flush_interval_s)
+        return self.add(Slot(name, f"host-{name}" if static else None, flush_interval_s))
+
+    def add(self, slot: Slot) -> Slot:
+        """Start a worker in a new place."""
         self.slots.append(slot)
         self.start(slot)
         return slot
 
+    @property
+    def workers(self) -> list[Slot]:
+        """The places of the group's workers, shadows left out."""
+        return [slot for slot in self.slots if not slot.is_shadow]
+
     def start(self, slot: Slot) -> None:
         """Start the next life of a worker."""
         slot.num_lives += 1
+        if not slot.is_shadow:
+            slot.model = self.model
+        model = slot.model
 
         async def main() -> None:
-            update = {"instance_id": slot.instance_id, "flush_interval_s": slot.flush_interval_s}
+            update = {
+                "instance_id": slot.instance_id,
+                "flush_interval_s": slot.flush_interval_s,
+                "shadow": slot.is_shadow,
+            }
             settings = BASE_SETTINGS.model_copy(update=update)
             brokers = SimulatedBrokers(self.cluster, self.kafka_network)
             redis = SimulatedRedis(self.redis, self.redis_network)
-            slot.worker = WorkerProcess(self.loop, brokers, redis, settings, lambda name: self._reached(slot, name))
+            slot.worker = WorkerProcess(
+                self.loop, brokers, redis, settings, lambda name: self._reached(slot, name), model
+            )
             await slot.worker.run()
 
         async def main_or_problem() -> None:
@@ -148,6 +170,8 @@ class World:
     def _reached(self, slot: Slot, point: str) -> None:
         self.points[point] += 1
         self._check_take_over(slot, point)
+        if slot.is_shadow and point == "flushed":
+            self._check_shadow(slot)
         left, due = [], []
         for waiting in self.at_points:
             if waiting.point != point or not waiting.concerns(slot):
@@ -171,6 +195,19 @@ class World:
             claimed_s = self.claimed_s[slot.name]
             if self.disturbed_s < claimed_s and now_s - claimed_s > _MAX_TAKE_OVER_S:
                 self.problems.append(f"{slot.process} took {now_s - claimed_s:.1f} s to take over")
+
+    def _check_shadow(self, slot: Slot) -> None:
+        """The states of a shadow are never ahead of the group that it follows, while that goes forward."""
+        if self.faults.keys() & _LOG_FAULTS:
+            return
+        offsets = self.cluster.group(GROUP).offsets.committed
+        for tp in self.tps:
+            stored, offset = self.stored(tp, slot.model), offsets.get(tp)
+            position = int(stored.get(b"position", b"0"))
+            if position > (offset.offset if offset else 0):
+                self.problems.append(
+                    f"{slot.process} has states of {tp} up to {position}, the group's offset: {offset}"
+                )
 
     @property
     def is_disturbed(self) -> bool:
@@ -197,7 +234,7 @@ class World:
 
         Until the membership changes nobody does; here it changes.
         """
-        assigned = {tp for slot in self.slots if slot.worker for tp in slot.worker.consumer.assigned}
+        assigned = {tp for slot in self.workers if slot.worker for tp in slot.worker.consumer.assigned}
         if not any(tp.topic == topic for tp in assigned):
             self.faults["rebalanced_for_static_leader"] += 1
             self.cluster.group(GROUP).rebalance()
@@ -206,8 +243,8 @@ class World:
         """The network that requests of this name take."""
         return self.redis_network if request.startswith(redis_model.OTHER) else self.kafka_network
 
-    def stored(self, tp: TopicPartition) -> dict[bytes, bytes]:
-        """What Redis holds of a partition, beside its states."""
-        key = f"{{{GROUP}:{tp.topic}:{tp.partition}}}:{ChainEngine.fingerprint}:meta"
+    def stored(self, tp: TopicPartition, model: ChainEngine | None = None) -> dict[bytes, bytes]:
+        """What Redis holds of a partition, beside its states, of the model that serves or of another."""
+        key = f"{{{GROUP}:{tp.topic}:{tp.partition}}}:{(model or self.model).fingerprint}:meta"
         found: dict[bytes, bytes] = self.redis.data.get(key.encode(), {})
         return found

@@ -16,7 +16,7 @@ from worker.kafka import consumer as consumer_module
 from worker.kafka.assignment import Assignment
 from worker.kafka.consumer import BatchConsumer
 from worker.kafka.fetch_thread import Fetched
-from worker.kafka.microbatch import InFlight, MicroBatch, size_bytes
+from worker.kafka.microbatch import HeldRecords, InFlight, MicroBatch, size_bytes
 from worker.kafka.protocol.offsets import Membership
 from worker.records.types import TopicPartition
 
@@ -83,12 +83,16 @@ class FakeHandler:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.owned = {FIRST: 5}
+        self.bounds: dict[TopicPartition, int] = {}
         self.assignments: list[Assignment] = []
         self.out_of_range: list[Collection[TopicPartition]] = []
         self.num_revoked = 0
 
     def positions(self) -> dict[TopicPartition, int]:
         return self.owned
+
+    def bound(self, tp: TopicPartition) -> int | None:
+        return self.bounds.get(tp)
 
     def on_assigned(self, assignment: Assignment) -> None:
         self.assignments.append(assignment)
@@ -97,6 +101,9 @@ class FakeHandler:
 
     def on_out_of_range(self, tps: Collection[TopicPartition]) -> None:
         self.out_of_range.append(tps)
+
+    async def on_rejoining(self) -> None:
+        assert self.num_revoked, "everything is let go of before"
 
     async def on_revoked(self) -> None:
         self.num_revoked += 1
@@ -130,7 +137,7 @@ class BareConsumer(BatchConsumer):
         self._stopped, self._crashed = asyncio.Event(), asyncio.Event()
         self._limits = SimpleNamespace(max_inflight_records=100, max_inflight_bytes=100, max_batch=4)
         self.in_flight, self._positions = InFlight(self._limits), {}
-        self._seek_number, self._waiting = 1, []
+        self._seek_number, self._waiting, self._held = 1, [], HeldRecords()
         self._fetches = list(fetches) or [fetched(1, {FIRST: records(2)})]
         self.handler: Any = handler or FakeHandler()
         self._handler = self.handler
@@ -191,6 +198,32 @@ def test_what_waits_for_the_flow_is_dropped_when_another_seek_comes_first() -> N
     assert drain(consumer, BareConsumer._drop_fetched) == []
     assert consumer.delivered == []
     assert (consumer.in_flight.num_records, consumer.in_flight.num_bytes) == (0, 0)
+
+
+def test_what_lies_behind_a_bound_waits_until_the_bound_moves_and_is_dropped_at_a_seek() -> None:
+    consumer = BareConsumer(fetched(1, {FIRST: records(3)}, positions={FIRST: (3, 3)}))
+    consumer.handler.bounds[FIRST] = 1
+    drain(consumer)
+    assert [batch.num_records for batch in consumer.queued] == [1]
+    consumer.done(consumer.queued[0].take())
+    assert consumer.release(), "all that is in flight waits"
+    assert consumer.idle_positions() == {}
+    consumer.handler.bounds[FIRST] = 2
+    consumer.release()
+    assert [record.offset for record in consumer.queued[-1].take()[FIRST]] == [1]
+    consumer._drop_fetched()
+    consumer.handler.bounds.clear()
+    assert not consumer.release()
+    assert len(consumer.queued) == 2
+
+
+def test_a_position_behind_the_bound_is_not_idle() -> None:
+    consumer = BareConsumer(fetched(1, {}, positions={FIRST: (7, 7)}))
+    consumer.handler.bounds[FIRST] = 6
+    drain(consumer)
+    assert consumer.idle_positions() == {}
+    consumer.handler.bounds[FIRST] = 7
+    assert consumer.idle_positions() == {FIRST: 7}
 
 
 def test_a_fetch_that_carries_the_number_of_an_earlier_seek_is_dropped() -> None:

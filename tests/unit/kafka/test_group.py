@@ -136,6 +136,21 @@ def test_a_heartbeat_that_is_refused_is_no_answer() -> None:
         ask(FakeBrokers(Heartbeat=[30]), is_member)
 
 
+@pytest.mark.parametrize(("code", "expected"), [(0, False), (22, False), (25, False), (27, False), (82, True)])
+def test_a_static_member_learns_that_another_process_has_its_place(code: int, expected: bool) -> None:
+    brokers = FakeBrokers(SyncGroup=[code])
+    assert ask(brokers, lambda group: group.is_replaced(MEMBERSHIP._replace(instance_id="host"))) is expected
+    (request,) = brokers.requests("SyncGroup")
+    assert (request.group, request.generation_id, request.member_id) == ("g", 7, "member")
+    assert (request.group_instance_id, request.group_assignment) == ("host", [])
+
+
+def test_nobody_takes_the_place_of_a_dynamic_member() -> None:
+    brokers = FakeBrokers()
+    assert not ask(brokers, lambda group: group.is_replaced(MEMBERSHIP._replace(instance_id=None)))
+    assert brokers.names == []
+
+
 # Transactions
 
 

@@ -71,7 +71,14 @@ class FakeGroup:
 
     def __init__(self) -> None:
         self.answers: list[bool | Exception] = []
+        self.replaced: bool | Exception = False
         self.asked: list[Membership] = []
+
+    async def is_replaced(self, membership: Membership) -> bool:
+        self.asked.append(membership)
+        if isinstance(self.replaced, Exception):
+            raise self.replaced
+        return self.replaced
 
     async def is_member(self, membership: Membership) -> bool:
         self.asked.append(membership)
@@ -79,6 +86,13 @@ class FakeGroup:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+class FakeLeader:
+    """A group whose offset is 4 everywhere."""
+
+    def bound(self, _: Partition) -> int:
+        return 4
 
 
 class Scenario:
@@ -247,6 +261,45 @@ def test_a_revocation_flushes_and_lets_go() -> None:
     assert scene.manager.partitions == {}
     assert partition.position == 1
     assert value_of(scene.metrics, "sentiment_owned_partitions") == 0
+
+
+def test_a_worker_whose_place_another_has_taken_ends_before_it_takes_it_back(ended: list[BaseException]) -> None:
+    scene = Scenario(new_partition())
+    scene.group.replaced = True
+
+    async def scenario() -> None:
+        await scene.assign()
+        await scene.manager.on_revoked()
+        with pytest.raises(EndedError, match="another worker has taken the place"):
+            await scene.manager.on_rejoining()
+
+    run(scenario())
+    assert len(ended) == 1
+    assert scene.group.asked == [MEMBERSHIP]
+
+
+def test_a_coordinator_that_is_away_keeps_nobody_from_joining_again(ended: list[BaseException]) -> None:
+    scene = Scenario(new_partition())
+    scene.group.replaced = DependencyError("Kafka", "there", "does not answer", "Start it")
+    run(scene.manager.on_rejoining())
+    assert ended == []
+
+
+def test_a_shadow_is_bound_by_its_leader_in_what_it_owns_and_a_worker_by_nothing() -> None:
+    leader: Any = FakeLeader()
+    partition = new_partition()
+    shadow, worker = Scenario(partition), Scenario(new_partition())
+    shadow.manager._leader = leader
+
+    async def scenario() -> None:
+        assert shadow.manager.bound(TWEETS) is None
+        await shadow.assign()
+        await worker.assign()
+
+    run(scenario())
+    assert (shadow.manager.bound(TWEETS), worker.manager.bound(TWEETS)) == (4, None)
+    partition.drop()
+    assert shadow.manager.bound(TWEETS) is None
 
 
 def test_a_revocation_waits_for_the_commit_under_way() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.log import LogBounds
-from worker.ownership.plan import Plan, Rebuild, plan_rebuild, plan_takeover
+from worker.ownership.plan import Plan, Rebuild, offset_of_shadow, plan_rebuild, plan_takeover
 from worker.records.types import ResetReason
 from worker.state.store import Claim, TopicInfo
 
@@ -95,6 +95,16 @@ def test_a_partition_begins_where_redis_kafka_and_the_log_allow(
     plan = plan_takeover(claim(position), offset_of(offset), log)
     assert (plan.start, plan.committed, plan.rebuild) == (start, committed, rebuild)
     assert actions(plan) == warnings
+
+
+@pytest.mark.parametrize(
+    ("position", "offset", "expected"),
+    [(None, None, None), (None, 7, 7), (5, 7, 7), (7, 7, 7), (9, 7, 9), (9, None, 9)],
+)
+def test_a_shadow_goes_on_at_its_offset_or_where_a_worker_of_its_model_has_brought_the_states(
+    position: int | None, offset: int | None, expected: int | None
+) -> None:
+    assert offset_of_shadow(claim(position), offset_of(offset)) == offset_of(expected)
 
 
 @pytest.mark.parametrize(

@@ -432,3 +432,38 @@ def test_a_recovery_whose_claim_is_replaced_claims_again(kafka: SimpleNamespace)
     store, partition = FakeStore(None, Verdict.CHANGED), flushed_partition("a")
     assert not recovered(Scenario(store), partition)
     assert partition.fence == store.fence
+
+
+# Shadows
+
+
+def test_a_shadow_leaves_partitions_that_workers_of_its_model_serve(kafka: SimpleNamespace) -> None:
+    kafka.group.committed[SECOND] = GroupOffset(7)
+    store = flushed_store(7)
+    store.served = {TWEETS}
+    scene = Scenario(store, shadow=True)
+    (owned,) = scene.take_all(TWEETS, SECOND)
+    assert set(owned) == {SECOND}
+
+
+def test_a_shadow_lets_go_of_a_partition_whose_states_a_worker_has_taken(kafka: SimpleNamespace) -> None:
+    kafka.group.committed[TWEETS] = GroupOffset(7)
+    store = flushed_store(7)
+    scene = Scenario(store, shadow=True)
+    partition = scene.take_over()
+    store.served, store.metas[TWEETS].owner = {TWEETS}, "worker"
+    assert not asyncio.run(scene.takeover.recover(partition))
+    assert not partition.owned
+    assert store.metas[TWEETS].owner == "worker"
+
+
+def test_a_shadow_keeps_the_states_that_a_worker_has_brought_beyond_its_own_offset(kafka: SimpleNamespace) -> None:
+    kafka.group.committed[TWEETS] = GroupOffset(3)
+    partition = Scenario(flushed_store(7), shadow=True).take_over()
+    assert (partition.taken, partition.committed, partition.fence.lineage) == (7, 7, "lineage")
+
+
+def test_neither_shadow_nor_worker_ends_what_the_other_has_open(kafka: SimpleNamespace) -> None:
+    Scenario(flushed_store(7, predecessor="sentiment.shadow.ff:6:dead:0")).take_over()
+    Scenario(flushed_store(7, predecessor="sentiment:6:alive:0"), shadow=True, group="sentiment.shadow.ff").take_over()
+    assert kafka.group.ended == []

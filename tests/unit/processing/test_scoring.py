@@ -328,3 +328,25 @@ def test_a_dead_letter_of_a_new_stream_leaves_no_stream(tiny_checkpoint: Path) -
     work = _read_with(tiny_checkpoint, "deadletter", [text_record(0, "a", GERMAN)], partition)
     assert reasons(work.outputs) == ["not_understood"]
     assert partition.entry("a") is None
+
+
+def test_a_shadow_publishes_events_to_its_own_topic_and_nothing_else(tiny_engine: InferenceEngine) -> None:
+    settings = load_settings(shadow=True, shift_threshold=0.01).of_shadow("ff")
+    records = [text_record(n, "a", text) for n, text in enumerate(TEXTS * 3)]
+    records.append(Record(len(records), key=b"a", value=b"no json"))
+    work = read(tiny_engine, records, settings=settings)
+    assert {output.topic for output in work.outputs} == {"sentiment.shadow"}
+    assert len(work.outputs) == len(records) - 1
+
+
+def test_a_shadow_keeps_the_states_of_a_rebuild_whose_resets_no_event_of_the_group_has_reported(
+    tiny_engine: InferenceEngine,
+) -> None:
+    records = [text_record(n, "a", text) for n, text in enumerate(TEXTS)]
+    lost = lineage_name("token", ResetReason.HISTORY_LOST)
+    shadow, rebuilt = new_partition(lineage=lost), new_partition(lineage=lost, committed=len(records))
+    read(tiny_engine, records, shadow, load_settings(shadow=True).of_shadow("ff"))
+    read(tiny_engine, records, rebuilt)
+    assert same(shadow.entry("a"), rebuilt.entry("a"))
+    entries = shadow.entry("a"), rebuilt.entry("a")
+    assert [entry and entry.reset for entry in entries] == [ResetReason.HISTORY_LOST] * 2

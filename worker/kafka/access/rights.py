@@ -43,11 +43,16 @@ def rights_of_worker(settings: Settings) -> Rights:
     """Those of `worker`, and of `check`, which does what the worker will do."""
     return Rights(
         reads=settings.topics,
-        writes=(settings.events_topic, settings.shifts_topic, settings.deadletters_topic),
+        writes=settings.output_topics,
         group=settings.group,
         commits=True,
         transactional_id=f"{settings.group}:" if settings.delivery == "exactly_once" else "",
     )
+
+
+def rights_of_follower(settings: Settings) -> Rights:
+    """What a shadow needs of the group that it follows, whose settings these are; beside those of a worker."""
+    return Rights(reads=(settings.events_topic, settings.shadow_topic), group=settings.group)
 
 
 async def check_rights(settings: Settings, brokers: Brokers, rights: Rights) -> None:

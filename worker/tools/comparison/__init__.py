@@ -1,0 +1,1 @@
+"""The events of a shadow beside those of the group that it follows."""
