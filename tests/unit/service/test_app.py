@@ -154,5 +154,6 @@ def test_a_shutdown_closes_the_health_server_and_the_connections() -> None:
 
     store: Any = Closes("store")
     server: Any = Closes("server")
-    asyncio.run(app_module._closing(store, server)())
-    assert closed == ["server", "store"]
+    tracing: Any = Closes("tracing")
+    asyncio.run(app_module._closing(store, server, tracing)())
+    assert closed == ["server", "store", "tracing"]
