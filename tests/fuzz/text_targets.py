@@ -72,8 +72,8 @@ def _state_at(body: bytes) -> int:
 
 def meta(data: bytes) -> None:
     """The fields of a partition's meta key, between NULs."""
-    fields = [*data.split(b"\0"), b"", b"", b"", b"", b""]
-    found = _claim("token", fields[:5], TOPIC)
+    fields = [*data.split(b"\0"), b"", b"", b"", b"", b"", b""]
+    found = _claim("token", fields[:6], TOPIC)
     assert found.position is None or found.lineage
     lineage_reset(found.lineage or "")
     _stored_fence(fields[:3])
