@@ -46,7 +46,8 @@ WEIGHTS, VOCABULARY, CONFIG, METRICS, CARD = (
 PACKAGED = Path(__file__).parent / "checkpoints"
 DEFAULT_CHECKPOINT = PACKAGED / "default"
 
-Weights = dict[str, NDArray[np.float32]]
+Weights = dict[str, NDArray[Any]]
+EMBEDDING = "word.embedding.weight"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class Checkpoint:
     name: str
     config: ModelConfig
     words: tuple[str, ...]
-    weights: Weights
+    weights: Weights  # float32, but the embedding, most of all memory, as it is stored: float16 or float32
     fingerprint: str
     tokenizer: int = WORDS  # one of TOKENIZER_VERSIONS
     normalisation: int = NORMALISATIONS[0]
@@ -158,7 +159,7 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
         name=str(description.get("name", folder.name)),
         config=config,
         words=words,
-        weights={key: value.astype(np.float32) for key, value in tensors.items()},
+        weights={key: value if key == EMBEDDING else value.astype(np.float32) for key, value in tensors.items()},
         fingerprint=_fingerprint(description),
         tokenizer=tokenizer,
         normalisation=normalisation,

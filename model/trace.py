@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.cells import CELLS, LayerWeights, run_layer
-from model.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
+from model.checkpoint import DEFAULT_CHECKPOINT, EMBEDDING, load_checkpoint
 from model.inference.engine import InferenceEngine, Result
 from model.sentiment import Sentiment
 
@@ -48,11 +48,10 @@ class Tracer:
         """Load the checkpoint at `path`, or the packaged one. Raises CheckpointError."""
         checkpoint = load_checkpoint(path or DEFAULT_CHECKPOINT)
         self.sentiment = Sentiment(InferenceEngine(checkpoint))
-        weights = {name: tensor.astype(np.float64) for name, tensor in checkpoint.weights.items()}
-        self._embedding = checkpoint.weights["word.embedding.weight"]
-        bias = weights["word.lstm.bias"]
-        lstm = weights["word.lstm.weight_ih"], weights["word.lstm.weight_hh"]
-        self._lstm = LayerWeights(*lstm, bias, np.zeros_like(bias))
+        self._embedding = checkpoint.weights[EMBEDDING]
+        names = ("weight_ih", "weight_hh", "bias")
+        inputs, recurrent, bias = (checkpoint.weights[f"word.lstm.{name}"].astype(np.float64) for name in names)
+        self._lstm = LayerWeights(inputs, recurrent, bias, np.zeros_like(bias))
         self._tokenizer = checkpoint.make_tokenizer()
 
     def read(self, text: str, state: bytes | None = None) -> Trace:

@@ -79,7 +79,7 @@ class Settings(ServerSettings):
 
     # network
     checkpoint: Path | None = Field(
-        None, description="checkpoint folder, or the name of a packaged checkpoint (default, small)"
+        None, description="checkpoint folder, or the name of a packaged checkpoint (default, en, small)"
     )
     carry: bool = Field(True, description="carry a stream's state over to its next text")
     not_understood: Literal["score", "neutral", "deadletter"] = Field(

@@ -27,13 +27,14 @@ LANGUAGES = {
     "it": "Italian",
     "ja": "Japanese",
     "ko": "Korean",
-    "ms": "Malay",  # helps Indonesian; no promise is made for it
+    "ms": "Malay",
     "no": "Norwegian",
     "pt": "Portuguese",
     "ru": "Russian",
     "th": "Thai",
     "zh": "Chinese",
 }
+HELPERS = {"ms"}  # helps Indonesian, and no promise is made for it
 TWEETS, EMOJI = "tweets", "emoji"  # kinds of corpora: three classes in all languages alike; the label is an emoji
 SUFFIX = ".jsonl.gz"
 SPLITS = ("train", "dev")

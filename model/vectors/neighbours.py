@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.checkpoint import DEFAULT_CHECKPOINT, VOCABULARY, load_checkpoint
+from model.checkpoint import DEFAULT_CHECKPOINT, EMBEDDING, VOCABULARY, load_checkpoint
 from model.errors import UnknownWordError
 from model.text.normalise import ALLCAPS, LONG
 from model.text.tokenizer import Tokenizer
@@ -43,7 +43,7 @@ def neighbours(checkpoint: Path | None, texts: Iterable[str], max_words: int = 1
             f"{loaded.name} has no vector for {', '.join(map(repr, unknown))}: "
             f"ask for words that {checkpoint_dir / VOCABULARY} lists"
         )
-    vectors = loaded.weights["word.embedding.weight"][: len(rows)]
+    vectors = loaded.weights[EMBEDDING][: len(rows)].astype(np.float32)
     directions = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     nearest = {}
     for word in asked:

@@ -37,7 +37,7 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="[CHECKPOINT...]",
-            help="Two or more: folders, or names of packaged checkpoints (default, small). None: compare the presets",
+            help="Two or more: folders, or packaged ones (default, en, small). None: compare the presets",
             show_default=False,
         ),
     ] = None,

@@ -33,10 +33,10 @@ _ROWS_AT_ONCE = 256  # of the table, while it is computed
 class Table:
     """The table (V, 4, H) of what each vocabulary row adds to the gates, computed some rows at a time to save memory.
 
-    embedding (V, E), weights (E, 4H), bias (4H,); V is the number of vocabulary rows, E the embedding size.
+    embedding (V, E) in float16 or float32, weights (E, 4H), bias (4H,); V: vocabulary rows, E: embedding size.
     """
 
-    embedding: FloatArray
+    embedding: NDArray[np.floating[Any]]
     weights: FloatArray
     bias: FloatArray
 
@@ -44,7 +44,7 @@ class Table:
         """Slices of the table and their rows. The array of rows is reused for the next ones."""
         block = np.empty((_ROWS_AT_ONCE, len(self.bias)), np.float32)
         for begin in range(0, len(self.embedding), _ROWS_AT_ONCE):
-            embedded = self.embedding[begin : begin + _ROWS_AT_ONCE]
+            embedded = self.embedding[begin : begin + _ROWS_AT_ONCE].astype(np.float32)
             added = np.dot(embedded, self.weights, out=block[: len(embedded)])
             added += self.bias
             yield slice(begin, begin + len(embedded)), added.reshape(len(added), NUM_GATES, -1)

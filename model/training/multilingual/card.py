@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from model.checkpoint import Checkpoint
 from model.config import ModelConfig
-from model.data.languages import LANGUAGES
+from model.data.languages import HELPERS, LANGUAGES
 from model.evaluation.by_language import LANGUAGE_HEADINGS, rows_by_language, tweets_line
 from model.evaluation.evaluate import NUM_BINS, Evaluation
 from model.training.model_card import figure_rows
@@ -24,8 +24,9 @@ highest and mean hidden state; a stream LSTM of {sizes.stream_size} cells that s
 1. It began as the English network `{english.fingerprint}`, with its words, weights and all that these had learnt.
 2. Words of other languages, emoji and pieces got first vectors from multilingual-e5-small, which read each by itself,
    mapped into the space of the English network's vectors.
-3. {num_rounds} rounds over labelled texts of all languages: English ones with the soft targets of that English network,
-   others, from the second round on, with those of a logistic regression on the encoder's vectors.
+3. {num_rounds} rounds over labelled texts of all languages: English ones with the soft targets of that English network;
+   tweets in others, from the second round on, with those of a logistic regression on the encoder's vectors; and
+   sentences of a grammar (`model/behaviour`): negation, turns, facts, names exchanged, emoji.
 4. The stream cell, on English films and topics; the temperature, on texts of all languages whose labels no stage had
    seen.
 
@@ -59,7 +60,7 @@ def languages_card(sizes: ModelConfig, evaluation: Evaluation, english: Checkpoi
     return _CARD.format(
         name=evaluation.name,
         fingerprint=evaluation.fingerprint,
-        languages=", ".join(language for code, language in LANGUAGES.items() if code != "ms"),
+        languages=", ".join(language for code, language in LANGUAGES.items() if code not in HELPERS),
         sizes=sizes,
         english=english,
         num_rounds=num_rounds,

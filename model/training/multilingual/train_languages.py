@@ -4,7 +4,7 @@
     2  first vectors    first_vectors.py   of the new words: the encoder's, mapped into the English network's space
     3  a round          transfer_sets.py   texts of all languages with the teachers' soft targets, drawn anew
                         fit.py             one pass over them
-    4  stream cell, temperature, evaluation: as in train.py; they make a checkpoint of each round
+    4  stream cell, temperature, evaluation: as in train.py; they make a checkpoint of the mean of the last two rounds
 
 Every stage leaves its result in the run folder, from which an interrupted run resumes. A finished run goes on where
 more rounds are asked for.
@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
-from model.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint import EMBEDDING, Checkpoint, load_checkpoint
 from model.config import ModelConfig, TrainConfig, Understanding
 from model.data.corpora import FILES, Example, read_corpora
-from model.data.languages import TWEETS, LanguageCorpus, read_emoji_tweets, read_language_corpora
+from model.data.languages import HELPERS, TWEETS, LanguageCorpus, read_emoji_tweets, read_language_corpora
 from model.data.splits import Splits, split_corpora, without_same_texts
 from model.errors import DataError
 from model.evaluation.evaluate import Evaluation
@@ -49,6 +49,7 @@ from model.training.torch_network import SentimentNetwork
 from model.training.train import PreparedData, encode_held, finish, new_network, shown_progress
 
 DEFAULTS = TrainConfig(epochs=1, learning_rate=1e-3, max_sentences=40_000, tweet_variants=1, phrase_variants=2)
+STREAM_BOUND = 0.6  # of what a stream adds: clear texts have smaller margins here than in English networks
 RATE_DECAY = 0.85  # of the learning rate from each round to the next
 TWEET_CORPORA = ("semeval", "semeval_dev", "topics_2point", "topics_5point", "airlines")
 HELD = "languages"  # name of the texts of all languages that are held back for the temperature
@@ -98,7 +99,9 @@ def train_languages(  # noqa: PLR0913 - three say what to do, the others have de
             network.load_state_dict(weights)
             rate = config.learning_rate * RATE_DECAY ** (number - 1)
             training = TrainingRun(network, replace(config, learning_rate=rate), folder, progress)
-            weights = _run_round(training, source, prepared, number)
+            before, weights = weights, _run_round(training, source, prepared, number)
+            if number > 1:
+                network.load_state_dict(_mean(before, weights))
             _finish_round(training, prepared, network_sizes, begin, data, name, number)
     return folder.checkpoint
 
@@ -140,17 +143,18 @@ def _held(held: dict[str, list[Example]], tokenizer: Tokenizer) -> EncodedTexts:
 
 
 def _understanding(begin: Checkpoint, languages: Mapping[str, LanguageCorpus]) -> Understanding:
-    """What the English network understands, and the languages of the corpora."""
+    """What the English network understands, and the languages of the corpora that a promise is made for."""
     codes = {*begin.understanding.languages, *(corpus.language for corpus in languages.values())}
-    return replace(begin.understanding, languages=tuple(sorted(codes)))
+    return replace(begin.understanding, languages=tuple(sorted(codes - HELPERS)))
 
 
 def _sizes(begin: Checkpoint, num_words: int) -> ModelConfig:
-    """The sizes of the network, with those of one of the stream cells that are merged."""
+    """The sizes of the network and its stream's bound, with those of one of the stream cells that are merged."""
     there = begin.config
     return replace(
         there,
         num_words=num_words,
+        stream_bound=STREAM_BOUND,
         summary_size=max(1, there.summary_size // NUM_CELLS),
         stream_size=max(1, there.stream_size // NUM_CELLS),
     )
@@ -172,7 +176,7 @@ def _first_weights(  # noqa: PLR0913, PLR0917
     saved = folder.load_tensors("first-vectors")
     if saved is None:
         task = progress.add_task("first vectors of words", total=len(words))
-        known = begin.weights["word.embedding.weight"]
+        known = begin.weights[EMBEDDING].astype(np.float32)
         vectors = first_vectors(
             words, known[: len(begin.words)], cache, on_word=lambda done: progress.update(task, completed=done)
         )
@@ -204,6 +208,15 @@ def _run_round(training: TrainingRun, source: Sources, prepared: PreparedData, n
         training.folder.remove_step(f"text-{number}")
     training.network.load_state_dict(saved)
     return saved
+
+
+def _mean(before: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What is packaged: the mean of the weights after the last two rounds.
+
+    Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization". Training goes on from the
+    weights of the last round.
+    """
+    return {name: torch.lerp(before[name], tensor, 0.5) for name, tensor in weights.items()}
 
 
 def _finish_round(  # noqa: PLR0913, PLR0917

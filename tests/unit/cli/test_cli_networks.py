@@ -141,7 +141,7 @@ def test_missing_files_are_named_before_anything_is_measured(data_folder: Path, 
     result = run("compare", tiny_checkpoint, "nowhere", "--data", data_folder)
     assert (result.exit_code, result.stderr) == (
         EXIT_FAILED,
-        "sentiment: nowhere: there is no such checkpoint folder; packaged ones: default, small\n",
+        "sentiment: nowhere: there is no such checkpoint folder; packaged ones: default, en, small\n",
     )
     result = run("compare", tiny_checkpoint, "default", "--data", "no_data")
     assert result.exit_code == EXIT_FAILED

@@ -54,7 +54,7 @@ class WordDevice:
         )
         operand = torch.bfloat16 if precision == "bf16" else torch.float32
         with self.queue.working(), float32_products():
-            on_device = {name: torch.from_numpy(tensor).to(device) for name, tensor in weights.items()}
+            on_device = {name: torch.from_numpy(tensor).to(device).float() for name, tensor in weights.items()}
             embedding, weight_ih = on_device["word.embedding.weight"], on_device["word.lstm.weight_ih"]
             self._table = torch.addmm(on_device["word.lstm.bias"], embedding, weight_ih.T)  # (V, 4H)
             self._recurrence = on_device["word.lstm.weight_hh"].T.contiguous().to(operand)  # (H, 4H)

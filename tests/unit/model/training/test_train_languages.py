@@ -14,6 +14,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.config import ModelConfig, TrainConfig, Understanding
@@ -264,6 +265,14 @@ def test_the_probe_reads_more_tweets_of_each_language_in_every_round(
     assert num_read[0] == 0
     assert 0 < num_read[1] < num_read[2], "and none is read twice"
     assert len(read) == len(set(read))
+
+
+def test_the_mean_of_the_last_two_rounds_is_packaged(english: Path, data: Path, tmp_path: Path) -> None:
+    _train(english, data, tmp_path / "run", num_rounds=3)
+    rounds = [load_file(tmp_path / "run" / f"round-{number}.safetensors")["readout.weight"] for number in (2, 3)]
+    packaged = load_checkpoint(tmp_path / "run" / "checkpoint").weights["readout.weight"]
+    np.testing.assert_allclose(packaged, np.mean(rounds, axis=0), atol=1e-3)  # of half precision
+    assert not np.allclose(packaged, rounds[1], atol=1e-3)
 
 
 def test_what_one_english_corpus_measures_is_not_learnt_from_another(data: Path) -> None:
