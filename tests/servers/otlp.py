@@ -84,6 +84,10 @@ class OtlpReceiver(Server):
         (self.folder / "otelcol.yaml").write_text(json.dumps(config))
         return [collector, "--config", str(self.folder / "otelcol.yaml")]
 
+    def environment(self) -> dict[str, str]:
+        """The small receiver is a module of the tests, which are not installed."""
+        return {"PYTHONPATH": str(Path(__file__).parents[2])}
+
     def answers(self) -> bool:
         """Whether it takes an empty request."""
         empty = urllib.request.Request(
