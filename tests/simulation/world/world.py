@@ -197,14 +197,18 @@ class World:
                 self.problems.append(f"{slot.process} took {now_s - claimed_s:.1f} s to take over")
 
     def _check_shadow(self, slot: Slot) -> None:
-        """The states of a shadow are never ahead of the group that it follows, while that goes forward."""
+        """The states of a shadow are never ahead of the group that it follows, while that goes forward.
+
+        Those of a worker that took them are, until the markers of its transaction are written.
+        """
         if self.faults.keys() & _LOG_FAULTS:
             return
         offsets = self.cluster.group(GROUP).offsets.committed
         for tp in self.tps:
             stored, offset = self.stored(tp, slot.model), offsets.get(tp)
+            is_of_shadow = stored.get(b"transactional_id", b"").startswith(f"{GROUP}.shadow.".encode())
             position = int(stored.get(b"position", b"0"))
-            if position > (offset.offset if offset else 0):
+            if is_of_shadow and position > (offset.offset if offset else 0):
                 self.problems.append(
                     f"{slot.process} has states of {tp} up to {position}, the group's offset: {offset}"
                 )
