@@ -35,6 +35,7 @@ from model.inference.state import StreamState
 from model.reference import ReferenceNetwork
 
 BOUND = 1e-5  # of probabilities in float32, however texts are batched and split
+ON_CPU, BOUND_ON_CPU = "on the CPU", 1e-4  # where the table of a large vocabulary is in 16-bit integers
 BATCHES = (1, 16, 64, 256, 1024, 4096)
 NUM_TEXTS, NUM_STREAMS = 400, 60
 HIDDEN_SIZES = (128, 256)
@@ -109,9 +110,11 @@ def check_laws(device: str, texts: Sequence[str]) -> Found:
         "one by one, with states as bytes": _difference(together, _in_calls(engine, requests, 1)),
         "calls of 7, with states as bytes": _difference(together, _in_calls(engine, requests, 7)),
         "pieces": _difference(together, [in_pieces[end] for end in ends]),
-        "on the CPU": _difference(together, InferenceEngine.load().score(requests)),
+        ON_CPU: _difference(together, InferenceEngine.load().score(requests)),
     }
-    return {"holds": max(differences.values()) <= BOUND, "bound": BOUND, "differences": differences}
+    bounds = dict.fromkeys(differences, BOUND) | {ON_CPU: BOUND_ON_CPU}
+    holds = all(found <= bounds[name] for name, found in differences.items())
+    return {"holds": holds, "bounds": bounds, "differences": differences}
 
 
 def _in_calls(engine: InferenceEngine, requests: Sequence[Request], size: int) -> list[Result]:
