@@ -147,7 +147,17 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
 
 
 def run(scenario: Any) -> Any:
-    return asyncio.run(asyncio.wait_for(scenario, BOUND_S))
+    async def bounded() -> Any:
+        asyncio.get_running_loop().set_exception_handler(_unless_ended)
+        return await asyncio.wait_for(scenario, BOUND_S)
+
+    return asyncio.run(bounded())
+
+
+def _unless_ended(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tasks of a process that would have ended have nobody who looks at their exception."""
+    if not isinstance(context.get("exception"), EndedError):
+        loop.default_exception_handler(context)
 
 
 def test_assigned_partitions_are_read_from_where_they_begin() -> None:
