@@ -3,7 +3,8 @@
     weights.safetensors   the tensors of ModelConfig.tensor_shapes, float32 or float16
     vocabulary.txt        one word per line; the line number, from 0, is the id
     config.json           format, name, tokenizer version, sizes, what the network understands, and the SHA-256 of the
-                          two files above; the version of the normalising, if it is not the first
+                          two files above; the version of the normalising, if it is not the first; the calibration by
+                          language, if there is one
     metrics.json          the results of its evaluation
     README.md             the model card
 
@@ -14,12 +15,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -62,6 +65,7 @@ class Checkpoint:
     tokenizer: int = WORDS  # one of TOKENIZER_VERSIONS
     normalisation: int = NORMALISATIONS[0]
     understanding: Understanding = field(default_factory=Understanding)
+    log_temperature_by_language: Mapping[str, float] = field(default_factory=dict)  # see `calibration.py`
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def make_tokenizer(self) -> Tokenizer:
@@ -86,6 +90,7 @@ def save_checkpoint(  # noqa: PLR0913 - each names something that the directory 
     half: bool = False,
     tokenizer: int = WORDS,
     normalisation: int = NORMALISATIONS[0],
+    log_temperature_by_language: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
     """Write a checkpoint to `folder`, replacing it if it exists. `half` stores the weights as float16; `tokenizer`
     and `normalisation` are the versions that the network learnt with.
@@ -106,6 +111,8 @@ def save_checkpoint(  # noqa: PLR0913 - each names something that the directory 
     }
     if normalisation != NORMALISATIONS[0]:
         description["normalisation"] = normalisation
+    if log_temperature_by_language:
+        description["log_temperature_by_language"] = dict(log_temperature_by_language)
     data[CONFIG] = _json_bytes(description)
     data[METRICS] = _json_bytes(metrics or {})
     data[CARD] = card.encode()
@@ -164,6 +171,7 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
         tokenizer=tokenizer,
         normalisation=normalisation,
         understanding=_read_understanding(folder, description),
+        log_temperature_by_language=_read_by_language(folder, description),
         metrics=_read_json(folder, METRICS),
     )
 
@@ -175,7 +183,8 @@ def _log_temperature(temperature: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def _fingerprint(description: dict[str, Any]) -> str:
-    names = ("tokenizer", "normalisation", "model", "sha256")  # checkpoints of the first normalisation have no such key
+    # Checkpoints of the first normalisation, and those of one language, lack a key.
+    names = ("tokenizer", "normalisation", "model", "log_temperature_by_language", "sha256")
     identity = {name: description[name] for name in names if name in description}
     return _sha256(json.dumps(identity, sort_keys=True).encode())[:16]
 
@@ -199,6 +208,15 @@ def _read_understanding(folder: Path, description: dict[str, Any]) -> Understand
         return Understanding.from_dict(description.get("understanding"))
     except ConfigError as error:
         raise CheckpointError(f"{folder / CONFIG}: {error}") from error
+
+
+def _read_by_language(folder: Path, description: dict[str, Any]) -> dict[str, float]:
+    by_language = description.get("log_temperature_by_language", {})
+    if not isinstance(by_language, dict) or not all(
+        type(value) in {int, float} and math.isfinite(value) for value in by_language.values()
+    ):
+        raise CheckpointError(f"{folder / CONFIG}: log_temperature_by_language must be numbers by language")
+    return by_language
 
 
 def _read_checked(folder: Path, file: str, description: dict[str, Any]) -> bytes:

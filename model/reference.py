@@ -1,7 +1,7 @@
 """A second implementation of the network, in plain numpy and double precision: the oracle of the tests.
 
-It shares only the tokenizer and the checkpoint with the engine, and reads one text at a time. Its backward pass is
-written by hand on top of the LSTM of `cells.py`, and a numerical gradient check tests it.
+It shares only the tokenizer, the identifier of languages and the checkpoint with the engine, and reads one text at a
+time. Its backward pass is written by hand on top of the LSTM of `cells.py`, and a numerical gradient check tests it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from model.cells import CELLS, Array, LayerWeights, Pass, layer_backward, run_layer
 from model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
 from model.config import LABELS, NUM_POOLED
+from model.inference.languages.identifier import MAX_CHARS, shared_identifier
 from model.inference.state import OpenText, StreamState
 
 Tensors = dict[str, Array]
@@ -39,6 +40,7 @@ class ReferenceNetwork:
         self.config = checkpoint.config
         self.tensors: Tensors = {name: tensor.astype(np.float64) for name, tensor in checkpoint.weights.items()}
         self._tokenizer = checkpoint.make_tokenizer()
+        self._by_language = checkpoint.log_temperature_by_language
         self._carry = carry
 
     @classmethod
@@ -57,7 +59,8 @@ class ReferenceNetwork:
             z = _pooled(opened)
             text_logits = self._affine("readout", z)
             logits = self._in_stream(text_logits, carried[0]) if self._carry else text_logits
-            probabilities = softmax(logits / self._temperatures(np.array(opened.num_tokens)))
+            temperature = self._temperatures(np.array(opened.num_tokens)) * self._factor(opened.beginning)
+            probabilities = softmax(logits / temperature)
             if final:
                 u = np.concatenate([np.tanh(self._affine("stream.summary", z)), softmax(text_logits)])
                 carried = _lstm(self.tensors, "stream.lstm", u[None], carried).states[-1]
@@ -110,12 +113,19 @@ class ReferenceNetwork:
         inputs = self.tensors["word.embedding.weight"][ids]
         read = _lstm(self.tensors, "word.lstm", inputs, np.stack([hidden, cell]))
         words = np.stack([*read.states[-1], np.max([maximum, *read.outputs], axis=0)])
-        return OpenText(pending, opened.num_tokens + len(ids), words, opened.total + read.outputs.sum(axis=0))
+        beginning = (opened.beginning + text)[:MAX_CHARS]
+        total = opened.total + read.outputs.sum(axis=0)
+        return OpenText(pending, opened.num_tokens + len(ids), words, total, beginning=beginning)
 
     def _temperatures(self, num_tokens: Array) -> Array:
         constant, by_length = self.tensors["calibration.log_temperature"]
         temperatures: Array = np.exp(constant + by_length * np.log1p(num_tokens))
         return temperatures
+
+    def _factor(self, beginning: str) -> float:
+        """The factor of the temperature for the language of a text that begins so."""
+        [language] = shared_identifier().identify([beginning])
+        return float(np.exp(self._by_language.get(language.code, 0.0)))
 
     def _affine(self, name: str, x: Array) -> Array:
         y: Array = x @ self.tensors[f"{name}.weight"].T + self.tensors[f"{name}.bias"]

@@ -18,6 +18,7 @@ import numpy as np
 from model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
 from model.config import LABELS
 from model.inference.batch import Batch, Request
+from model.inference.calibration import Calibration, DoubleArray
 from model.inference.devices import Device, Precision, check_device, make_network
 from model.inference.kernels.cpu import WordReadouts
 from model.inference.languages.identifier import NO_LANGUAGE, Language
@@ -86,6 +87,9 @@ class InferenceEngine:
         self.config = checkpoint.config
         self._carry = carry
         self._tokenizer = checkpoint.make_tokenizer()
+        self._calibration = Calibration(
+            checkpoint.weights["calibration.log_temperature"], checkpoint.log_temperature_by_language
+        )
         self._network = make_network(
             checkpoint.config, checkpoint.weights, device=device, precision=precision, threads=threads
         )
@@ -158,8 +162,11 @@ class InferenceEngine:
         addend = self._network.stream_logits(batch.plan, states)
         if not self._carry:
             addend = np.zeros_like(addend)
-        probabilities = self._network.probabilities(batch.plan, readouts, addend)
-        words = self._words(batch, readouts, addend)
+        temperatures = self._calibration.temperatures(
+            readouts.num_tokens, (language.code for language in batch.languages)
+        )
+        probabilities = self._network.probabilities(batch.plan, readouts, addend, temperatures)
+        words = self._words(batch, readouts, addend, temperatures)
         after = _states_after(batch, readouts, states)
         columns = zip(
             map(tuple, probabilities.tolist()),
@@ -193,8 +200,12 @@ class InferenceEngine:
         ]
         return [scored[place] for place in np.argsort(batch.requests).tolist()]
 
-    def _words(self, batch: Batch, readouts: WordReadouts, addend: FloatArray) -> list[list[Word]]:
-        top, changes = self._network.top_changes(batch.plan, readouts, addend, batch.num_chunks, batch.chunk_tokens)
+    def _words(
+        self, batch: Batch, readouts: WordReadouts, addend: FloatArray, temperatures: DoubleArray
+    ) -> list[list[Word]]:
+        top, changes = self._network.top_changes(
+            batch.plan, readouts, addend, temperatures, batch.num_chunks, batch.chunk_tokens
+        )
         request, column = np.nonzero(top >= 0)
         chunk = starts_of(batch.num_chunks)[request] + top[request, column]
         found: list[list[Word]] = [[] for _ in batch.texts]

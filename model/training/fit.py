@@ -1,9 +1,9 @@
-"""Fits the text network on all corpora, and the temperature."""
+"""Fits the text network on all corpora."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -20,7 +20,6 @@ from model.training.torch_network import SentimentNetwork
 from model.training_loop import TrainingLoop, warm_up_then_decay
 
 SAVE_EVERY = 500  # steps
-SHRINKAGE = 1e-3  # of the temperature's weights: on few texts, all classified correctly, it would go to zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +97,3 @@ def _accuracies(network: SentimentNetwork, held: dict[str, EncodedTexts]) -> dic
         guesses = (logits + torch.from_numpy(texts.log_prior)).argmax(dim=1).numpy()
         figures[f"held_{name}"] = float((guesses == texts.targets.argmax(axis=1)).mean())
     return figures
-
-
-def fit_temperature(run: TrainingRun, held: Mapping[str, EncodedTexts]) -> None:
-    """Set the temperature of least loss on texts whose labels the text network has not seen; corpora weigh the same."""
-    read = [(read_texts(run.network, texts)[1].detach(), texts) for texts in held.values()]
-    lengths = [torch.tensor([len(ids) for ids in texts.ids]) for _, texts in read]
-    weights = run.network.log_temperature.requires_grad_()
-    optimizer = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        scaled = [logits / run.network.temperature(n) for (logits, _), n in zip(read, lengths, strict=True)]
-        total = torch.stack(
-            [corpus_loss(logits, texts, np.arange(len(texts))) for logits, (_, texts) in zip(scaled, read, strict=True)]
-        ).sum()
-        total += SHRINKAGE * weights.square().sum()
-        total.backward()  # type: ignore[no-untyped-call]
-        return total
-
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
-    weights.requires_grad = False
-    constant, by_length = weights.tolist()
-    run.folder.log("temperature", 0, constant=constant, by_length=by_length)

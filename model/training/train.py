@@ -5,7 +5,7 @@
     3  teachers         distillation/               fine-tuned encoders give soft targets, with and without labels
     4  text network     fit.py                      word LSTM and readout learn from labels and from the soft targets
     5  stream cell      stream_cell.py              on streams whose labels no earlier stage has seen
-    6  temperature      fit.py                      on texts whose labels the text network has not seen
+    6  temperature      temperatures.py             on texts whose labels the text network has not seen
     7  evaluation       evaluation/evaluate.py      on the dev splits, as `sentiment evaluate` does
 
 Every stage leaves its result in the run folder, from which an interrupted run resumes.
@@ -34,11 +34,12 @@ from model.text.tokenizer import Tokenizer
 from model.training.batches import EncodedTexts, encode, encode_labelled
 from model.training.distillation.encoder import load_pretrained
 from model.training.distillation.soft_targets import LoadEncoder, calibrate, make_soft_targets, run_teachers
-from model.training.fit import TrainingRun, fit_temperature, fit_text_network
+from model.training.fit import TrainingRun, fit_text_network
 from model.training.language_model import fit_language_model
 from model.training.model_card import model_card
 from model.training.run_folder import RunFolder
 from model.training.stream_cell import fit_stream_cell
+from model.training.temperatures import fit_by_language, fit_temperature
 from model.training.torch_network import SentimentNetwork
 from model.vectors.word2vec import make_tokenizer
 
@@ -93,6 +94,7 @@ class PreparedData:
     splits: Splits
     held: dict[str, EncodedTexts]
     understanding: Understanding = field(default_factory=Understanding)
+    held_languages: Mapping[str, Sequence[EncodedTexts]] = field(default_factory=dict)  # of each, its corpora
 
 
 def finish(  # noqa: PLR0913, PLR0917 - a checkpoint has that many parts
@@ -110,6 +112,7 @@ def finish(  # noqa: PLR0913, PLR0917 - a checkpoint has that many parts
     other_films = [*splits.labelled["imdb"], *splits.dev_films]
     sizes = fit_stream_cell(run, held["imdb"], topics, other_films, sizes)
     fit_temperature(run, held)
+    by_language = fit_by_language(run, prepared.held_languages)
 
     weights = run.network.tensors()
     save = partial(
@@ -123,6 +126,7 @@ def finish(  # noqa: PLR0913, PLR0917 - a checkpoint has that many parts
         half=True,
         tokenizer=tokenizer.version,
         normalisation=tokenizer.normalisation,
+        log_temperature_by_language=by_language,
     )
     save(metrics=metrics)
     with _shown(run.progress, "evaluation"):

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from model.config import NUM_CLASSES, NUM_GATES, NUM_POOLED, ModelConfig
 from model.inference.bound import add_to_logits, bound_addend
-from model.inference.calibration import temperatures
 from model.inference.kernels import gates, passes
 from model.inference.kernels.instruction_sets import GROUP
 from model.inference.kernels.products import AffineMap, affine, pack
@@ -73,7 +72,6 @@ class CpuNetwork:
         self._stream_recurrence = pack(_halve_sigmoids(weights["stream.lstm.weight_hh"].T), np.dtype(np.float32))
         self._stream_readout = np.ascontiguousarray(weights["stream.readout.weight"].T)
         self._stream_bound = config.stream_bound
-        self._log_temperature = weights["calibration.log_temperature"]
 
     def read_words(self, plan: Schedule, ids: IntArray, state: WordState) -> WordReadouts:
         """Run the word LSTM over `ids` (tokens,) from `state`, that of the row at each place, and overwrite it."""
@@ -177,17 +175,29 @@ class CpuNetwork:
         addend = affine(states[plan.state_before, 0], self._stream_readout, np.zeros(NUM_CLASSES, np.float32))
         return bound_addend(addend, self._stream_bound).astype(np.float32, copy=False)
 
-    def probabilities(self, plan: Schedule, readouts: WordReadouts, addend: FloatArray) -> DoubleArray:
-        """(requests, 3): calibrated class probabilities after each request. `addend`: from `stream_logits`."""
-        logits = add_to_logits(readouts.logits[plan.logits_after], addend, self._stream_bound)
-        return softmax(logits / temperatures(self._log_temperature, readouts.num_tokens)[:, None])
+    def probabilities(
+        self, plan: Schedule, readouts: WordReadouts, addend: FloatArray, temperatures: DoubleArray
+    ) -> DoubleArray:
+        """(requests, 3): calibrated class probabilities after each request.
 
-    def top_changes(
-        self, plan: Schedule, readouts: WordReadouts, addend: FloatArray, num_chunks: IntArray, chunk_tokens: IntArray
+        addend: from `stream_logits`. temperatures (requests,).
+        """
+        logits = add_to_logits(readouts.logits[plan.logits_after], addend, self._stream_bound)
+        return softmax(logits / temperatures[:, None])
+
+    def top_changes(  # noqa: PLR0913, PLR0917 - arrays of one batch
+        self,
+        plan: Schedule,
+        readouts: WordReadouts,
+        addend: FloatArray,
+        temperatures: DoubleArray,
+        num_chunks: IntArray,
+        chunk_tokens: IntArray,
     ) -> tuple[NDArray[np.int64], FloatArray]:
         """The chunks that changed the running score most, by number (-1: none), and the changes; both (requests, 3).
 
-        num_chunks (requests,): chunks of each request. chunk_tokens (chunks,): tokens of each chunk.
+        addend and temperatures: as of `probabilities`. num_chunks (requests,): chunks of each request. chunk_tokens
+        (chunks,): tokens of each chunk.
         """
         shape = (len(num_chunks), gates.MAX_WORDS)
         top, changes = np.empty(shape, np.int64), np.empty(shape, np.float32)
@@ -198,7 +208,7 @@ class CpuNetwork:
             plan.token_starts,
             addend,
             self._stream_bound is not None,
-            temperatures(self._log_temperature, readouts.num_tokens),
+            temperatures,
             chunk_tokens,
             chunk_starts,
             top,

@@ -27,8 +27,8 @@ highest and mean hidden state; a stream LSTM of {sizes.stream_size} cells that s
 3. {num_rounds} rounds over labelled texts of all languages: English ones with the soft targets of that English network;
    tweets in others, from the second round on, with those of a logistic regression on the encoder's vectors; and
    sentences of a grammar (`model/behaviour`): negation, turns, facts, names exchanged, emoji.
-4. The stream cell, on English films and topics; the temperature, on texts of all languages whose labels no stage had
-   seen.
+4. The stream cell, on English films and topics; the temperature by a text's length, on English texts whose labels no
+   stage had seen, and what each other language adds to it, on such texts of that language.
 
 ## Figures
 Measured by `sentiment evaluate` on the files in this folder, on texts that no stage learnt from. 95%: Wilson's interval

@@ -14,6 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
+from itertools import chain
+from operator import add
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -52,7 +55,7 @@ DEFAULTS = TrainConfig(epochs=1, learning_rate=1e-3, max_sentences=40_000, tweet
 STREAM_BOUND = 0.6  # of what a stream adds: clear texts have smaller margins here than in English networks
 RATE_DECAY = 0.85  # of the learning rate from each round to the next
 TWEET_CORPORA = ("semeval", "semeval_dev", "topics_2point", "topics_5point", "airlines")
-HELD = "languages"  # name of the texts of all languages that are held back for the temperature
+HELD = "languages"  # name of the held texts of all languages but English, whose accuracy is logged
 
 
 def train_languages(  # noqa: PLR0913 - three say what to do, the others have defaults
@@ -88,12 +91,13 @@ def train_languages(  # noqa: PLR0913 - three say what to do, the others have de
         kept, held_texts = held_languages(languages, config)
         words = _vocabulary(folder, begin, kept, encoder, sizes)
         tokenizer = Tokenizer(words, begin.config.num_buckets, PIECES, normalisation=NORMALISATIONS[-1])
-        held = encode_held(splits, tokenizer) | {HELD: _held(held_texts, tokenizer)}
+        held = encode_held(splits, tokenizer)
         cache = VectorCache(run / "vectors.e5", encoder)
         source = Sources(splits, kept, emoji_tweets, emoji_of(words), InferenceEngine(begin), cache, config, folder)
         network_sizes = _sizes(begin, len(words))
         weights = _first_weights(folder, begin, words, cache, network_sizes, config, progress)
-        prepared = PreparedData(words, tokenizer, splits, held, _understanding(begin, kept))
+        understanding = _understanding(begin, kept)
+        prepared = PreparedData(words, tokenizer, splits, held, understanding, _held(languages, held_texts, tokenizer))
         for number in range(1, num_rounds + 1):
             network = new_network(network_sizes, config)
             network.load_state_dict(weights)
@@ -133,13 +137,16 @@ def _vocabulary(
     return words
 
 
-def _held(held: dict[str, list[Example]], tokenizer: Tokenizer) -> EncodedTexts:
-    """The held texts of all corpora of languages, each under the class shares of its corpus."""
-    encoded = [encode_labelled(name, examples, tokenizer) for name, examples in held.items() if examples]
-    together = encoded[0]
-    for texts in encoded[1:]:
-        together += texts
-    return together
+def _held(
+    languages: Mapping[str, LanguageCorpus], held: Mapping[str, Sequence[Example]], tokenizer: Tokenizer
+) -> dict[str, list[EncodedTexts]]:
+    """The held texts of the corpora of each language but English."""
+    found: dict[str, list[EncodedTexts]] = {}
+    for name, examples in held.items():
+        language = languages[name].language
+        if examples and language not in {"en", *HELPERS}:
+            found.setdefault(language, []).append(encode_labelled(name, examples, tokenizer))
+    return found
 
 
 def _understanding(begin: Checkpoint, languages: Mapping[str, LanguageCorpus]) -> Understanding:
@@ -202,7 +209,9 @@ def _run_round(training: TrainingRun, source: Sources, prepared: PreparedData, n
         splits, teacher_logits = round_sets(source, number, on_text)
         targets = make_soft_targets(splits, teacher_logits, prepared.tokenizer, training.config)
         config = replace(training.config, seed=training.config.seed + number - 1)
-        fit_text_network(replace(training, config=config), targets, prepared.held, stage=f"text-{number}")
+        others = list(chain.from_iterable(prepared.held_languages.values()))
+        held = prepared.held | ({HELD: reduce(add, others)} if others else {})
+        fit_text_network(replace(training, config=config), targets, held, stage=f"text-{number}")
         saved = {key: tensor.clone() for key, tensor in training.network.state_dict().items()}
         training.folder.save_tensors(f"round-{number}", saved)
         training.folder.remove_step(f"text-{number}")

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from model.behaviour.corpus import training_streams
+from model.behaviour.sentences import Sentence
 from model.config import LABELS, NUM_CLASSES, TrainConfig
 from model.data.corpora import Example, split_by_stream
 from model.data.languages import TWEETS, LanguageCorpus
@@ -35,6 +36,9 @@ MAX_EMOJI_TWEETS = 20_000
 PROBE_TEXTS = 2_000  # more tweets of each language in every round after the first
 GRAMMAR_DRAWS, GRAMMAR_FILLINGS = 2, 60  # of the grammar in a round; of each template in a draw
 GRAMMAR_PROBABILITY = 0.94  # of the label of a sentence of the grammar
+MAX_OF_KIND = (
+    3_000  # sentences of a kind, or of a language but English, in a round: contrasts must not bury plain words
+)
 REPEATED_UP_TO, MAX_REPEATS = 8_000, 4  # a smaller corpus is read several times, each time with other words dropped
 LEAST_PROBABILITY = 1e-6
 EMOJI_VARIANTS = ("{0}", "{0}{0}{0}", "{0} {0}")
@@ -162,11 +166,19 @@ def _emoji_set(sources: Sources, on_text: OnText) -> tuple[list[str], Logits]:
 def _grammar_set(seed: int) -> tuple[list[str], Logits]:
     """Sentences of the grammar, whose labels are nearly certain."""
     draws = (training_streams(seed=seed + n, num_fillings=GRAMMAR_FILLINGS) for n in range(GRAMMAR_DRAWS))
-    sentences = [sentence for _, sentence in chain.from_iterable(draws)]
+    sentences = _evened([sentence for _, sentence in chain.from_iterable(draws)], np.random.default_rng(seed))
     labels = np.array([LABELS.index(sentence.label) for sentence in sentences], np.intp)
     others = (1 - GRAMMAR_PROBABILITY) / (NUM_CLASSES - 1)
     probabilities = np.where(np.eye(NUM_CLASSES, dtype=bool)[labels], GRAMMAR_PROBABILITY, others)
     return [sentence.text for sentence in sentences], np.log(probabilities).astype(np.float32)
+
+
+def _evened(sentences: Sequence[Sentence], rng: np.random.Generator) -> list[Sentence]:
+    """The sentences, at most MAX_OF_KIND of each English kind, and of each other language."""
+    kinds: dict[str, list[Sentence]] = {}
+    for sentence in sentences:
+        kinds.setdefault(sentence.kind if sentence.language == "en" else sentence.language, []).append(sentence)
+    return [sentence for of_kind in kinds.values() for sentence in _sample(of_kind, MAX_OF_KIND, rng)]
 
 
 def _read(sources: Sources, name: str, texts: Sequence[str], on_text: OnText) -> NDArray[np.float32]:
