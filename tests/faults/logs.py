@@ -16,6 +16,7 @@ from kafka.errors import TopicAlreadyExistsError
 from kafka.partitioner.default import murmur2
 
 from tests import kafka_tools
+from tests.faults.measurements import log_lines
 from tests.faults.run import SETTLE_TIMEOUT_S, Run, Verdict
 from tests.faults.servers import describe, flushall
 from tests.system.inputs import STREAMS, Sent, partition_of, streams_in, tweets
@@ -119,13 +120,19 @@ def unclean_election(run: Run) -> None:
     follower.start()
     run.wait_until(lambda: _all_partitions(run, "leader_id", follower.node_id))
     leader.start()
-    time.sleep(DETECTION_S)
+    truncated = {one.partition for one in lost}
+    # Workers that ended while nobody led the log notice it when they are back, if it has not grown meanwhile.
+    run.scene.wait_until(lambda: truncated <= _noticed(run, "log_truncated"), SETTLE_TIMEOUT_S)
     run.scene.sent[:] = kept
     new = run.send_tweets(run.num_records - len(kept) - len(lost))
-    truncated = {one.partition for one in lost}
     concerned = [one for one in new if one.partition in truncated]
     expected = _with_reset(run.scene.oracle.expect(kept + new), concerned, "log_truncated")
     _judge(run, kept + lost, new, expected, published)
+
+
+def _noticed(run: Run, action: str) -> set[int]:
+    """The partitions of which a worker has logged this action."""
+    return {line["partition"] for worker in run.workers for line in log_lines(worker) if line.get("action") == action}
 
 
 def _all_partitions(run: Run, field: str, value: object) -> bool:
