@@ -34,11 +34,10 @@ from model.training.run_folder import RunFolder
 MAX_REVIEWS = 8_000  # of a round: a review is as long as ten tweets
 MAX_EMOJI_TWEETS = 20_000
 PROBE_TEXTS = 2_000  # more tweets of each language in every round after the first
-GRAMMAR_DRAWS, GRAMMAR_FILLINGS = 2, 60  # of the grammar in a round; of each template in a draw
+GRAMMAR_DRAWS, GRAMMAR_FILLINGS = 2, 30  # of the grammar in a round; of each template in a draw
 GRAMMAR_PROBABILITY = 0.94  # of the label of a sentence of the grammar
-MAX_OF_KIND = (
-    3_000  # sentences of a kind, or of a language but English, in a round: contrasts must not bury plain words
-)
+MAX_OF_KIND = 3_000  # sentences of an English kind, or of another language, in a round: contrasts bury plain words
+MAX_PLAIN = 9_000  # of the English kind that has no contrast within a sentence
 REPEATED_UP_TO, MAX_REPEATS = 8_000, 4  # a smaller corpus is read several times, each time with other words dropped
 LEAST_PROBABILITY = 1e-6
 EMOJI_VARIANTS = ("{0}", "{0}{0}{0}", "{0} {0}")
@@ -174,11 +173,13 @@ def _grammar_set(seed: int) -> tuple[list[str], Logits]:
 
 
 def _evened(sentences: Sequence[Sentence], rng: np.random.Generator) -> list[Sentence]:
-    """The sentences, at most MAX_OF_KIND of each English kind, and of each other language."""
+    """The sentences, at most MAX_OF_KIND of each English kind but the plain one, and of each other language."""
     kinds: dict[str, list[Sentence]] = {}
     for sentence in sentences:
         kinds.setdefault(sentence.kind if sentence.language == "en" else sentence.language, []).append(sentence)
-    return [sentence for of_kind in kinds.values() for sentence in _sample(of_kind, MAX_OF_KIND, rng)]
+    limits = {"plain": MAX_PLAIN}
+    kept = (_sample(of_kind, limits.get(kind, MAX_OF_KIND), rng) for kind, of_kind in kinds.items())
+    return list(chain.from_iterable(kept))
 
 
 def _read(sources: Sources, name: str, texts: Sequence[str], on_text: OnText) -> NDArray[np.float32]:
