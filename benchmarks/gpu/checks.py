@@ -110,7 +110,7 @@ def check_laws(device: str, texts: Sequence[str]) -> Found:
         "one by one, with states as bytes": _difference(together, _in_calls(engine, requests, 1)),
         "calls of 7, with states as bytes": _difference(together, _in_calls(engine, requests, 7)),
         "pieces": _difference(together, [in_pieces[end] for end in ends]),
-        ON_CPU: _difference(together, InferenceEngine.load().score(requests)),
+        ON_CPU: _difference(together, InferenceEngine.load(DEFAULT_CHECKPOINT).score(requests)),
     }
     bounds = dict.fromkeys(differences, BOUND) | {ON_CPU: BOUND_ON_CPU}
     holds = all(found <= bounds[name] for name, found in differences.items())
@@ -145,7 +145,7 @@ def _difference(found: Sequence[Result], expected: Sequence[Result]) -> float:
 
 def check_graphs(device: str, texts: Sequence[str]) -> Found:
     """Batches of each size of captured block, and of more rows than the largest, beside the CPU."""
-    on_device, on_cpu = engine_on(device), InferenceEngine.load()
+    on_device, on_cpu = engine_on(device), InferenceEngine.load(DEFAULT_CHECKPOINT)
     differences = {}
     for num_rows in (1, 8, 33, 500, MAX_ROWS + 5):
         requests = [Request(number, texts[number % len(texts)]) for number in range(num_rows)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,13 @@ class EnoughError(Exception):
     """There is no need to read on."""
 
 
-def tailed(settings: Settings) -> list[Any]:
-    """NUM_TEXTS events, as `sentiment tail` reads them."""
+def tailed(settings: Settings, count: int = NUM_TEXTS) -> list[Any]:
+    """`count` events, as `sentiment tail` reads them."""
     found: list[Any] = []
 
     def show(value: bytes) -> None:
         found.append(json.loads(value))
-        if len(found) == NUM_TEXTS:
+        if len(found) == count:
             raise EnoughError
 
     with pytest.raises(EnoughError):
@@ -100,21 +101,25 @@ def test_a_codec_is_read_and_written_by_the_worker_and_the_tools(
     assert len(kafka_tools.read_to_end(settings.kafka, settings.events_topic)) == NUM_TEXTS
 
 
-@pytest.mark.parametrize("codec", PRODUCERS)
-def test_topics_that_the_broker_compresses_are_read(codec: str, make_scene: Callable[..., Scene]) -> None:
-    scene = make_scene(partitions=1)
-    settings, topic = scene.workplace.settings, scene.workplace.topic
+def test_topics_that_the_broker_compresses_are_read(make_scene: Callable[..., Scene]) -> None:
+    scene = make_scene(inputs=PRODUCERS, partitions=1)
+    settings = scene.workplace.settings
+    codecs = dict(zip(settings.topics, PRODUCERS, strict=True))
+    codecs |= {settings.events_topic: "zstd", settings.deadletters_topic: "lz4"}
     scene.workplace.delete_topics()
-    kafka_tools.create_topics(
-        settings.kafka, dict.fromkeys(scene.workplace.all_topics, 1), **{"compression.type": codec}
-    )
-    asyncio.run(produce(settings.kafka, topic, None))
+    kafka_tools.create_topics(settings.kafka, {settings.shifts_topic: 1})
+    for topic, codec in codecs.items():
+        kafka_tools.create_topics(settings.kafka, {topic: 1}, **{"compression.type": codec})
+    for topic in settings.topics:
+        asyncio.run(produce(settings.kafka, topic, None))
     worker = scene.launch_worker("--until-end")
     assert worker.wait_for_end() == 0, worker.tail()
-    assert len(tailed(settings)) == NUM_TEXTS
-    assert len(letters(settings)) == 1
-    for name in (topic, settings.events_topic, settings.deadletters_topic):
-        assert CODECS[codec] in codecs_in(scene, name), name
+    num_events = NUM_TEXTS * len(PRODUCERS)
+    found = Counter(event["source"]["topic"] for event in tailed(settings, num_events))
+    assert found == dict.fromkeys(settings.topics, NUM_TEXTS)
+    assert len(letters(settings)) == len(PRODUCERS)
+    for topic, codec in codecs.items():
+        assert CODECS[codec] in codecs_in(scene, topic), topic
 
 
 def test_a_damaged_batch_is_named_with_what_to_do(make_scene: Callable[..., Scene]) -> None:

@@ -6,7 +6,8 @@ import gzip
 import json
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_engine(tiny_checkpoint: Path) -> InferenceEngine:
     return InferenceEngine.load(tiny_checkpoint)
+
+
+@pytest.fixture(scope="session")
+def packaged_engine() -> Callable[[str], InferenceEngine]:
+    """The engine of a packaged network, by its name; each is loaded once, because `default` takes seconds."""
+    return cache(lambda name: InferenceEngine.load(Path(name)))
 
 
 @pytest.fixture

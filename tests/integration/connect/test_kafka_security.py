@@ -26,11 +26,11 @@ from tests import kafka_tools
 from tests.checkpoints import save_tiny_checkpoint
 from tests.kafka_tools import Keyed
 from tests.servers.certificates import ALICE
-from tests.servers.secure_kafka import SecureKafka, secure_kafka
+from tests.servers.secure_kafka import SecureKafka
 from worker.errors import DependencyError
 from worker.kafka.access.rights import Rights, require_rights
 from worker.kafka.brokers import Brokers
-from worker.kafka.topics import check_topics, ensure_topics
+from worker.kafka.topics import check_topics
 from worker.settings import Settings, load_settings
 from worker.stack.server import free_port
 
@@ -85,13 +85,6 @@ def endpoint() -> Iterator[TokenEndpoint]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
-    with secure_kafka(tmp_path_factory.mktemp("kafka"), **{"allow.everyone.if.no.acl.found": "true"}) as kafka:
-        ensure_topics(load_settings(kafka=kafka.stack.kafka))
-        yield kafka
 
 
 def oauth(endpoint: TokenEndpoint, secret: str = SECRET) -> dict[str, Any]:

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from kafka import KafkaAdminClient
-from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourcePatternFilter,
+    ResourceType,
+)
 
+from tests.servers.certificates import ALICE
+from tests.servers.secure_kafka import SecureKafka
 from worker.errors import DependencyError
 from worker.kafka.access.preflight import check_kafka
 from worker.kafka.brokers import Brokers
-from worker.kafka.topics import ensure_topics
 from worker.settings import Settings, load_settings
-from worker.stack import LocalStack
 
 GROUP = "rights"
-# Whoever has no entry for a resource may do everything with it: the broker talks to itself as the same user.
-AUTHORIZER = {
-    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-    "allow.everyone.if.no.acl.found": "true",
-}
 DENIED = {
     f"Read and Describe group {GROUP}": (ACLOperation.READ, ResourceType.GROUP, GROUP),
     f"Write and Describe transactional ids with the prefix {GROUP}:": (
@@ -33,12 +38,9 @@ DENIED = {
 }
 
 
-@pytest.fixture(scope="module")
-def settings() -> Iterator[Settings]:
-    with LocalStack(kafka_options=AUTHORIZER) as stack:
-        settings = load_settings(kafka=stack.kafka, redis=stack.redis, group=GROUP)
-        ensure_topics(settings)
-        yield settings
+@pytest.fixture
+def settings(kafka: SecureKafka) -> Settings:
+    return load_settings(**kafka.flags("PLAIN"), group=GROUP)
 
 
 def preflight(settings: Settings) -> None:
@@ -49,22 +51,30 @@ def preflight(settings: Settings) -> None:
     asyncio.run(asyncio.wait_for(check(), 30))
 
 
-def deny(settings: Settings, operation: ACLOperation, kind: ResourceType, name: str) -> None:
-    entry = ACL(
-        *("User:ANONYMOUS", "*", operation, ACLPermissionType.DENY),
-        ResourcePattern(kind, name, ACLResourcePatternType.LITERAL),
-    )
-    with KafkaAdminClient(bootstrap_servers=settings.kafka) as admin:
-        admin.create_acls([entry])
+@contextmanager
+def denied(kafka: str) -> Iterator[None]:
+    """Everything of DENIED is refused to ALICE."""
+    entries = [
+        ACL(
+            *(f"User:{ALICE}", "*", operation, ACLPermissionType.DENY),
+            ResourcePattern(kind, name, ACLResourcePatternType.LITERAL),
+        )
+        for operation, kind, name in DENIED.values()
+    ]
+    with KafkaAdminClient(bootstrap_servers=kafka) as admin:
+        admin.create_acls(entries)
+        try:
+            yield
+        finally:
+            everything = ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY)
+            admin.delete_acls([ACLFilter(None, None, ACLOperation.ANY, ACLPermissionType.ANY, everything)])
 
 
-def test_every_right_that_is_missing_is_named_by_itself(settings: Settings) -> None:
+def test_every_right_that_is_missing_is_named_by_itself(kafka: SecureKafka, settings: Settings) -> None:
     preflight(settings)
-    for denied in DENIED.values():
-        deny(settings, *denied)
-
-    with pytest.raises(DependencyError) as raised:
+    with denied(kafka.stack.kafka), pytest.raises(DependencyError) as raised:
         preflight(settings)
     for name in DENIED:
         assert name in str(raised.value)
     assert "topic reviews" not in str(raised.value)
+    preflight(settings)

@@ -9,9 +9,15 @@ from typer.testing import CliRunner
 from benchmarks.gpu import checks
 from benchmarks.gpu.__main__ import app
 from model import make_phrases
+from model.checkpoint import PACKAGED
 from worker.errors import EXIT_DEPENDENCY
 
 TEXTS = [phrase.text for phrase in make_phrases(1, 24)]
+
+
+@pytest.fixture
+def _small_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "DEFAULT_CHECKPOINT", PACKAGED / "small")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here: `make gpu-check` uses it")
@@ -28,11 +34,13 @@ def test_the_laws_hold_on_tensors_of_the_cpu() -> None:
     assert len(found["differences"]) == 4
 
 
+@pytest.mark.usefixtures("_small_network")
 def test_a_law_that_does_not_hold_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "BOUND", -1.0)
     assert not checks.check_laws("cpu", TEXTS[:3])["holds"]
 
 
+@pytest.mark.usefixtures("_small_network")
 def test_errors_are_given_for_each_precision() -> None:
     found = checks.measure_errors("cpu", TEXTS)
     assert set(found["errors"]) == {"float32", "tf32", "bf16"}

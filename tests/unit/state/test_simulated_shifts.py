@@ -1,7 +1,7 @@
 """On the simulated feed, the default checkpoint and the shift detector find every turn and raise no false alarm."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import pytest
@@ -16,10 +16,10 @@ NUM_RECORDS, BATCH = 6000, 500
 MAX_DELAY_TEXTS = 60
 
 
-def shifts(feed: Feed) -> dict[str, list[tuple[int, Shift]]]:
+def shifts(feed: Feed, engine: InferenceEngine) -> dict[str, list[tuple[int, Shift]]]:
     """The shifts of each stream, each with the number of texts before the one that revealed it."""
     settings = Settings()
-    engine, codec, tracker = InferenceEngine.load(), Codec(settings), MoodTracker(settings)
+    codec, tracker = Codec(settings), MoodTracker(settings)
     states: dict[str, StreamState] = {}
     moods: dict[str, MoodState] = {}
     found = defaultdict(list)
@@ -43,9 +43,11 @@ def batches(feed: Feed) -> Iterator[list]:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_every_turn_is_found_once_and_steady_streams_raise_no_alarm(seed: int) -> None:
+def test_every_turn_is_found_once_and_steady_streams_raise_no_alarm(
+    seed: int, packaged_engine: Callable[[str], InferenceEngine]
+) -> None:
     feed = Feed(seed)
-    found = shifts(feed)
+    found = shifts(feed, packaged_engine("default"))
     assert set(found) == {turn.stream for turn in feed.turns}
     for turn in feed.turns:
         ((num_texts, shift),) = found[turn.stream]

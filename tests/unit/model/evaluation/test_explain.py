@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 
 from model import DataError, InferenceEngine, Request, make_phrases
-from model.checkpoint import find_checkpoint
 from model.evaluation.explain import measure_texts, named_chunks
 from model.text.chunks import BY_CHARACTER
 from tests.unit.model.conftest import TEXTS
 
 
-@pytest.fixture(scope="module")
-def packaged() -> InferenceEngine:
-    return InferenceEngine.load()
+@pytest.fixture
+def packaged(packaged_engine: Callable[[str], InferenceEngine]) -> InferenceEngine:
+    return packaged_engine("small")
 
 
 @pytest.mark.parametrize(("name", "least_ratio"), [("en", 1.5), ("default", 1.3)])
 def test_confidence_falls_further_without_the_named_words_than_without_random_ones(
-    name: str, least_ratio: float
+    name: str, least_ratio: float, packaged_engine: Callable[[str], InferenceEngine]
 ) -> None:
-    engine = InferenceEngine.load(find_checkpoint(Path(name)))
+    engine = packaged_engine(name)
     row = measure_texts(engine, "phrases", [phrase.text for phrase in make_phrases(0, 300)])
     assert row.num_texts + row.num_too_short == 300
     assert row.named_fall - row.random_fall > 3 * row.difference_error

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from model import InferenceEngine
-from model.checkpoint import find_checkpoint
 from model.evaluation.turn_texts import TURN_TEXTS
 from model.evaluation.turns import LABEL_OF, TURNS, Turn, measure_turns
 
@@ -24,8 +23,8 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def turns(name: str) -> tuple[Turn, ...]:
-    return measure_turns(InferenceEngine.load(find_checkpoint(Path(name))))
+def turns(name: str, packaged_engine: Callable[[str], InferenceEngine]) -> tuple[Turn, ...]:
+    return measure_turns(packaged_engine(name))
 
 
 def test_every_sentence_stands_once_and_every_pair_of_kinds_has_a_turn(turns: tuple[Turn, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import ConfigError, InferenceEngine, Request, Result, StreamState, Understanding
-from model.checkpoint import find_checkpoint, load_checkpoint
+from model.checkpoint import load_checkpoint
 from model.inference.languages.identifier import (
     MAX_CHARS,
     NO_LANGUAGE,
@@ -191,8 +192,8 @@ def test_a_text_that_is_skipped_leaves_its_stream_as_if_it_had_never_come(checkp
     assert kept[-1].state.num_texts == 4
 
 
-def test_the_default_network_understands_fifteen_languages() -> None:
-    engine = InferenceEngine.load()
+def test_the_default_network_understands_fifteen_languages(packaged_engine: Callable[[str], InferenceEngine]) -> None:
+    engine = packaged_engine("default")
     assert engine.understanding.languages == tuple(sorted(SENTENCES))
     results = engine.score([Request(number, text) for number, text in enumerate(SENTENCES.values())])
     assert [result.language.code for result in results] == list(SENTENCES)
@@ -200,8 +201,10 @@ def test_the_default_network_understands_fifteen_languages() -> None:
 
 
 @pytest.mark.parametrize("name", ["en", "small"])
-def test_the_english_networks_say_which_text_they_do_not_understand(name: str) -> None:
-    engine = InferenceEngine.load(find_checkpoint(Path(name)))
+def test_the_english_networks_say_which_text_they_do_not_understand(
+    name: str, packaged_engine: Callable[[str], InferenceEngine]
+) -> None:
+    engine = packaged_engine(name)
     assert engine.understanding.languages == ("en",)
     results = dict(zip(SENTENCES, engine.score([Request(code, text) for code, text in SENTENCES.items()]), strict=True))
     assert [code for code, result in results.items() if result.understood] == ["en"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -30,27 +32,47 @@ class _Rereader(ReferenceNetwork):
         return self._known[text]
 
 
-def test_a_stream_of_a_hundred_thousand_records_does_not_drift(
-    engine: InferenceEngine, kernel: Kernel, checkpoint: Path
-) -> None:
-    reference = _Rereader.load(checkpoint)
+class _LongStream(NamedTuple):
+    """Texts of one stream, and what the reference network reads: probabilities (texts, 3), and the state at the end."""
+
+    texts: list[str]
+    probabilities: np.ndarray
+    carried: np.ndarray
+
+    def calls(self) -> Iterator[tuple[list[str], np.ndarray]]:
+        """The texts of each call, with the probabilities of the reference."""
+        for begin in range(0, NUM_RECORDS, CALL_RECORDS):
+            call = slice(begin, begin + CALL_RECORDS)
+            yield self.texts[call], self.probabilities[call]
+
+
+@pytest.fixture(scope="session")
+def long_stream(checkpoint: Path) -> _LongStream:
     rng = np.random.default_rng(0)
-    texts = [" ".join(rng.choice(COMMON.split(), length)) for length in rng.integers(0, 9, 300)]
-    order = rng.integers(0, len(texts), NUM_RECORDS)
-    state, expected_state = StreamState.empty(engine.config), None
+    some = [" ".join(rng.choice(COMMON.split(), length)) for length in rng.integers(0, 9, 300)]
+    texts = [some[number] for number in rng.integers(0, len(some), NUM_RECORDS)]
+    reference, state, probabilities = _Rereader.load(checkpoint), None, []
     for begin in range(0, NUM_RECORDS, CALL_RECORDS):
-        call = [texts[number] for number in order[begin : begin + CALL_RECORDS]]
-        found = engine.score([Request("s", text, state=state) for text in call])
-        expected = reference.read([(text, True) for text in call], expected_state)
-        state, expected_state = found[-1].state, expected[-1].state
-        wanted = np.array([result.probabilities for result in expected])
+        read = reference.read([(text, True) for text in texts[begin : begin + CALL_RECORDS]], state)
+        state = read[-1].state
+        probabilities += [result.probabilities for result in read]
+    return _LongStream(texts, np.array(probabilities), state.carried)
+
+
+def test_a_stream_of_a_hundred_thousand_records_does_not_drift(
+    engine: InferenceEngine, kernel: Kernel, long_stream: _LongStream
+) -> None:
+    state = StreamState.empty(engine.config)
+    for texts, wanted in long_stream.calls():
+        found = engine.score([Request("s", text, state=state) for text in texts])
+        state = found[-1].state
         probabilities = np.array([result.probabilities for result in found])
         np.testing.assert_allclose(probabilities, wanted, atol=kernel.reference_bound, rtol=0)
         named = [LABELS.index(result.label) for result in found]
-        assert (wanted[np.arange(len(call)), named] >= wanted.max(axis=1) - 2 * kernel.reference_bound).all()
+        assert (wanted[np.arange(len(texts)), named] >= wanted.max(axis=1) - 2 * kernel.reference_bound).all()
         assert not any(result.reset for result in found)
     assert state.num_texts == NUM_RECORDS
-    np.testing.assert_allclose(state.carried, expected_state.carried, atol=kernel.reference_bound, rtol=0)
+    np.testing.assert_allclose(state.carried, long_stream.carried, atol=kernel.reference_bound, rtol=0)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

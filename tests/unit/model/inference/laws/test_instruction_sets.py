@@ -18,7 +18,7 @@ from tests.unit.model.inference.laws.ways import KERNELS
 
 SETS = {"": "baseline"}
 if platform.machine() == "x86_64" and {"avx2", "fma"} <= FEATURES:
-    SETS |= {"+avx": "baseline", "+avx,+avx2": "avx2", "+avx,+avx2,+fma": "avx2"}
+    SETS |= {"+avx,+avx2": "avx2", "+avx,+avx2,+fma": "avx2"}
 
 CHECK = f"""
 import sys
