@@ -21,7 +21,7 @@ VIEWS = {
     "/dead-letters": "td",
     "/model": "td",
 }  # and what is there once the view is filled
-WAIT_MS = 30_000
+WAIT_MS = 120_000
 MAX_ROW_PIXELS = 260
 HOSTILE = '<script>document.title="broken"</script><img src=x onerror=\'document.title="broken"\'>'
 
