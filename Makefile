@@ -130,7 +130,7 @@ docs: .venv/.docs ## the documentation as a site in build/site; a dead link or a
 	@echo "build/site: $(BIN)/python -m http.server -d build/site"
 
 .PHONY: page-load
-page-load: setup-test ## 5,000 records a second for a minute, while a browser goes through the live page
+page-load: setup-test ## 1,000,000 streams and 5,000 records a second, while a browser goes through the live page
 	$(BIN)/python -m tests.page.load $(ARGS)
 
 .PHONY: page-screenshots
@@ -153,9 +153,10 @@ clean: ## remove .venv and everything else that was built; training runs stay
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local]'
 	@touch $@
 
-.venv/.page: .venv/.local
+.venv/.page: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing the worker, its local servers and the live page into .venv (500 MB, once)"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,page]'
-	@touch $@
+	@touch .venv/.local $@
 
 .venv/.docs: .venv/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'

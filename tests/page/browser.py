@@ -14,7 +14,7 @@ from typing import Any
 
 CHROMIUM = "/usr/bin/chromium"
 INSTALL = "the page's tests need Chromium: apt-get install chromium (as .ci/run does), or set CHROMIUM on the PATH"
-READY_TIMEOUT_S = 180.0
+READY_TIMEOUT_S = 400.0
 STOP_TIMEOUT_S = 60.0
 
 

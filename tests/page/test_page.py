@@ -11,9 +11,18 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.page.browser import chromium, running_demo
+from worker.page.live.audit import GRACE_S
 
-VIEWS = ("/", "/streams", "/try", "/break", "/dead-letters", "/model")
-WAIT_MS = 30_000
+VIEWS = {
+    "/": ".texts mark",
+    "/streams": "tbody a:visible",
+    "/try": ".past",
+    "/break": "[data-figure=lost]",
+    "/dead-letters": "td",
+    "/model": "td",
+}  # and what is there once the view is filled
+WAIT_MS = 120_000
+MAX_ROW_PIXELS = 260
 HOSTILE = '<script>document.title="broken"</script><img src=x onerror=\'document.title="broken"\'>'
 
 
@@ -50,6 +59,14 @@ def figure(page: Any, name: str) -> int:
     return int(page.locator(f"[data-figure={name}]").inner_text())
 
 
+def focus_by_tab(page: Any, text: str, max_presses: int = 15) -> None:
+    for _ in range(max_presses):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent").strip() == text:
+            return
+    raise AssertionError(f"{max_presses} presses of Tab do not reach {text!r}")
+
+
 def await_that(holds: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not holds():
@@ -63,7 +80,20 @@ def test_now_shows_rate_latency_labels_and_coloured_texts(open_view: Callable[..
     text = page.locator("main").inner_text()
     for name in ("events per second", "latency p99", "lag, records", "negative", "positive", "worker: redis"):
         assert name in text
+    assert page.locator("dd").filter(has_text="%").count() > 3, "shares of labels and of languages"
+    assert {"en", "de", "ja"} & set(page.locator("dt").all_inner_texts())
     page.get_by_role("button", name="Pause updates").click()
+    page.get_by_role("button", name="Resume updates").wait_for()
+
+
+def test_a_view_is_reached_and_paused_by_the_keyboard_alone(open_view: Callable[..., Any]) -> None:
+    page = open_view("/")
+    page.locator(".texts mark").first.wait_for()
+    focus_by_tab(page, "Streams")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Streams").wait_for()
+    focus_by_tab(page, "Pause updates")
+    page.keyboard.press("Space")
     page.get_by_role("button", name="Resume updates").wait_for()
 
 
@@ -124,6 +154,13 @@ def test_nothing_is_lost_or_answered_twice(button: str, done: str, open_view: Ca
     assert (figure(page, "lost"), figure(page, "twice")) == (0, 0)
 
 
+def test_nothing_counts_as_lost_later_either(open_view: Callable[..., Any]) -> None:
+    page = open_view("/break")
+    page.locator("[data-figure=inputs]").wait_for()
+    page.wait_for_timeout((GRACE_S + 3) * 1000)  # a gap counts as lost after that time
+    assert (figure(page, "lost"), figure(page, "twice")) == (0, 0)
+
+
 def test_dead_letters_have_reasons_and_are_redriven(open_view: Callable[..., Any]) -> None:
     page = open_view("/dead-letters")
     page.locator("td", has_text="pending").first.wait_for()
@@ -135,22 +172,33 @@ def test_dead_letters_have_reasons_and_are_redriven(open_view: Callable[..., Any
 
 
 def test_the_model_shows_calibration_and_confusion(open_view: Callable[..., Any]) -> None:
-    text = open_view("/model").locator("main").inner_text()
+    page = open_view("/model")
+    text = page.locator("main").inner_text()
     assert "Calibration error" in text and "rows are the texts' labels" in text
     assert "By language" in text
+    page.get_by_text("Confusion in sst2_dev, state reset").click()
+    page.get_by_role("region", name="sst2_dev, state reset: rows are the texts' labels").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_view_is_accessible_and_fits_320_pixels(scheme: str, open_view: Callable[..., Any]) -> None:
     problems: list[Any] = []
-    for path in VIEWS:
+    link = open_view("/streams").locator("tbody a:visible").first.get_attribute("href")
+    for path, filled in (VIEWS | {link: ".texts li"}).items():
         page = open_view(path, viewport={"width": 320, "height": 700}, color_scheme=scheme)
-        page.locator("h1").wait_for()
-        page.wait_for_timeout(1500)
+        page.locator(filled).first.wait_for()
+        page.wait_for_timeout(500)
         found = Axe().run(page).response["violations"]
         problems += [(path, one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found]
         width = page.evaluate("document.documentElement.scrollWidth")
         problems += [(path, f"{width} pixels wide")] if width > 320 else []
+        rows = page.locator("tr").evaluate_all("rows => rows.map(one => one.offsetHeight)")
+        problems += [(path, f"a row of {max(rows)} pixels")] if max(rows, default=0) > MAX_ROW_PIXELS else []
+        sizes = page.locator("h1, h2, h3").evaluate_all(
+            "all => all.map(one => [one.tagName, parseFloat(getComputedStyle(one).fontSize)])"
+        )
+        by_rank = [size for _, size in sorted(sizes, reverse=True)]
+        problems += [(path, sizes)] if by_rank != sorted(by_rank) else []
         page.keyboard.press("Tab")
         focused = page.evaluate("document.activeElement.textContent")
         problems += [(path, f"Tab goes to {focused}")] if focused != "Skip to main content" else []

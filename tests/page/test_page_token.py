@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def address(checkpoint: Path) -> Iterator[str]:
+@contextmanager
+def running_page(checkpoint: Path, port: int) -> Iterator[str]:
     """Where a page on every address answers, with a token and without a Kafka."""
-    flags = ["--page-host", "0.0.0.0", "--page-port", "0", "--checkpoint", str(checkpoint)]
+    flags = ["--page-host", "0.0.0.0", "--page-port", str(port), "--checkpoint", str(checkpoint)]
     flags += ["--kafka", f"127.0.0.1:{free_port()}", "--request-timeout-s", "1"]
     with subprocess.Popen(
         [sys.executable, "-m", "worker.cli", "page", *flags],
@@ -48,6 +49,12 @@ def address(checkpoint: Path) -> Iterator[str]:
             yield page_address(page)
         finally:
             page.kill()
+
+
+@pytest.fixture(scope="module")
+def address(checkpoint: Path) -> Iterator[str]:
+    with running_page(checkpoint, 0) as found:
+        yield found
 
 
 @pytest.fixture
@@ -74,6 +81,17 @@ def test_without_the_right_token_nothing_is_shown_and_with_it_the_page_lives(pag
     page.get_by_role("button", name="Resume updates").wait_for()
     page.context.clear_cookies()
     assert page.goto("/").status == 401
+
+
+def test_a_browser_goes_on_by_itself_when_the_page_is_started_again(checkpoint: Path, page: Any) -> None:
+    port = free_port()
+    with running_page(checkpoint, port) as first:
+        page.goto(f"{first}/?token={TOKEN}")
+        page.get_by_role("button", name="Pause updates").click()
+        page.get_by_role("button", name="Resume updates").wait_for()
+    with running_page(checkpoint, port):
+        page.get_by_role("button", name="Pause updates").wait_for()  # the new process knows of no pause
+        page.get_by_text("does not answer").first.wait_for()
 
 
 def test_the_model_view_shows_each_language_and_its_confusion(page: Any) -> None:

@@ -24,17 +24,19 @@ import typer
 
 from worker import __version__
 from worker.cli import behaviour, insight, models, networks, records, score, servers, serving, states, training, vectors
+from worker.cli.options import examples, fill_paragraphs
 
 app = typer.Typer(
     name="sentiment",
     help="Score the sentiment of Kafka streams with an LSTM that keeps each stream's state, exactly once.",
-    epilog="Start with `sentiment demo` or, without any server, `echo 'great flight, thanks' | sentiment score -`",
+    epilog=examples("sentiment demo", "echo 'great flight, thanks' | sentiment score -", "sentiment COMMAND --help"),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for group in (serving, models, servers, records, states, score, training, networks, behaviour, insight, vectors):
     app.add_typer(group.commands)
+fill_paragraphs(app)
 
 
 def _show_version(is_requested: bool) -> None:

@@ -42,7 +42,7 @@ def compare(
             print(f"  moved          {' to '.join(move.split('>')):<22} {count:>9,}  {count / one.num_compared:.2%}")
         for code, of_language in one.languages.items():
             share = of_language.num_agreeing / of_language.num_compared
-            print(f"  language       {code or 'not told':<22} {of_language.num_compared:>9,}  {share:.2%} agree")
+            print(f"  language       {code or 'unknown':<22} {of_language.num_compared:>9,}  {share:.2%} agree")
     if num_alone:
         print(f"{num_alone:,} events of shadows are of records without an event of the group, such as dead letters")
     if not comparisons:

@@ -85,6 +85,16 @@ def examples(*lines: str) -> str:
     return "\n\n".join(("Examples:", *lines))
 
 
+def fill_paragraphs(app: typer.Typer) -> None:
+    """Let the paragraphs of each command's help fill the terminal: typer keeps the line breaks of docstrings."""
+    for command in app.registered_commands:
+        paragraphs = inspect.getdoc(command.callback) or ""
+        command.help = "\n\n".join(" ".join(one.split()) for one in paragraphs.split("\n\n"))
+    for group in app.registered_groups:
+        if group.typer_instance:
+            fill_paragraphs(group.typer_instance)
+
+
 def _with_parameters(run: Command, parameters: Iterable[inspect.Parameter]) -> Command:
     """Set the signature and annotations of `run`, from which typer derives the options."""
     keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]

@@ -39,11 +39,11 @@ def score(
     ] = "-",
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines on a terminal, too")] = False,
 ) -> None:
-    """Score each line of FILE and print one JSON line for it, in the same order.
+    """Score each line of FILE, in order: coloured on a terminal, one JSON line for each in a pipe or file.
 
     Each line of a stream continues the lines before it (--carry); a line without a stream is scored on its own.
-    For a line that cannot be scored, the output gives its number and the error. On a terminal, the text is shown with
-    each word coloured by how far it moved the score, and label, score, confidence and language below it.
+    For a line that cannot be scored, the output gives its number and the error. On a terminal, each word of a text is
+    coloured by how far it moved the score; label, score, confidence and language stand below it.
     """
     from rich.console import Console
 
@@ -52,6 +52,8 @@ def score(
 
     engine = load_engine(settings)
     scorer, console = LineScorer(settings, engine), Console()
+    if file == "-" and sys.stdin.isatty():
+        print("type texts, one a line; Ctrl-D ends", file=sys.stderr)
     with open_lines(file) as lines:
         if console.is_terminal and not as_json:
             _show_lines(scorer, lines, console)

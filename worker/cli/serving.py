@@ -25,9 +25,9 @@ def demo(
     rate: Annotated[float, typer.Option(min=0.1, help="Records per second")] = 50.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print only one JSON line, at the end")] = False,
 ) -> None:
-    """Show the whole system at work: local servers, a simulated feed, the worker and its output.
+    """Show the whole system at work: local servers, a simulated feed, the worker, its events and the live page.
 
-    Ctrl-C stops the feed, lets the worker finish, and prints a summary.
+    Downloads Kafka on the first start. Ctrl-C stops the feed, lets the worker finish, and prints a summary.
     """
     from worker.demo.run import run_demo
 
@@ -91,8 +91,8 @@ def page(
 ) -> None:
     """Show the streams, the worker and the network on a live web page, until Ctrl-C.
 
-    It reads committed records only, joins no group, and leaves a worker alone: health_host and health_port are where
-    that answers. Beyond loopback it asks for page_token.
+    The page reads committed records and joins no group. It asks the worker for its health at health_host and
+    health_port. Where page_host is not this machine alone, visitors need page_token.
     """
     from worker.page.serve import serve_page
 

@@ -69,7 +69,7 @@ def run_demo(settings: Settings, seconds: float | None, rate: float, *, as_json:
     with LocalStack() as stack:
         settings = _demo_settings(settings, stack)
         ensure_topics(settings)
-        _say("starting the worker")
+        _say("starting the worker, which compiles its kernels on the first start")
         with WorkerProcess(stack.folder / "worker", settings) as worker:
             control = Control(settings, stack, worker)
             demo = _Demo(settings, worker, control, is_shown=sys.stdout.isatty() and not as_json)

@@ -59,7 +59,9 @@ def language_markup(rows: Sequence[Mapping[str, Any]]) -> str:
         return f'<p class="quiet">This checkpoint was {escape(only)}</p>'
     head = ("Language", "Texts", "Accuracy", "Calibration error", "Corpora")
     overview = table("Languages, the one of most texts first", head, map(_cells, found))
-    return f'<p class="quiet">{escape(_NOTE)}</p>{overview}' + "".join(map(_confusion, found))
+    return f'<p class="quiet">{escape(_NOTE)}</p>{overview}' + "".join(
+        confusion(one.language, one.confusion) for one in found
+    )
 
 
 def _cells(one: LanguageFigures) -> tuple[str, ...]:
@@ -67,8 +69,8 @@ def _cells(one: LanguageFigures) -> tuple[str, ...]:
     return escape(one.language), f"{one.num_texts:,}", *shares, escape(", ".join(one.corpora))
 
 
-def _confusion(one: LanguageFigures) -> str:
-    rows = ((label, *(f"{count:,}" for count in counts)) for label, counts in zip(LABELS, one.confusion, strict=True))
-    caption = f"{one.language}: rows are the texts' labels, columns the network's"
-    shown = table(caption, ("label", *LABELS), rows)
-    return f"<details><summary>Confusion in {escape(one.language)}</summary>{shown}</details>"
+def confusion(name: str, counts: Sequence[Sequence[int]]) -> str:
+    """A table of `counts`, (true class, predicted class), that opens at a click."""
+    rows = ((label, *(f"{count:,}" for count in row)) for label, row in zip(LABELS, counts, strict=True))
+    shown = table(f"{name}: rows are the texts' labels, columns the network's", ("label", *LABELS), rows)
+    return f"<details><summary>Confusion in {escape(name)}</summary>{shown}</details>"

@@ -34,7 +34,7 @@ def tags_in(markup: str) -> _Tags:
 @given(HOSTILE, HOSTILE, HOSTILE, st.integers(-3, 9), st.integers(-3, 9), st.booleans())
 def test_no_text_becomes_markup(said: str, stream: str, label: str, start: int, end: int, seen: bool) -> None:
     words = [{"word": said, "start": start, "end": end, "change": 0.5}]
-    text = Text("tweets", stream, ("tweets", 0, 0), label, 0.1, words, "t", {}, said if seen else None)
+    text = Text("tweets", stream, ("tweets", 0, 0), label, 0.1, words, "t", said if seen else None)
     found = tags_in(text_item(text) + coloured(said, words) + escape(said))
     assert found.found <= {"li", "span", "mark"}
     assert found.attributes <= {"class", "style", "title"}

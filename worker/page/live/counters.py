@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections import Counter, deque
 from typing import Final
 
 WINDOW_S: Final = 120
+LATENCY_PERIOD_S: Final = 60
 _BUCKETS_PER_DOUBLING: Final = 8
 _NUM_BITS: Final = 1 << 22
 
@@ -41,31 +41,35 @@ class RateWindow:
 class LatencySketch:
     """Counts latencies in buckets that grow by 9%, so that a percentile is exact to 9% however many there are.
 
-    Old counts fade: they halve every `max_counted` latencies.
+    Percentiles are over the current period of LATENCY_PERIOD_S seconds and the one before it.
     """
 
-    def __init__(self, max_counted: int = 20_000) -> None:
-        self._max_counted = max_counted
+    def __init__(self) -> None:
+        self._period = 0
+        self._before: Counter[int] = Counter()
         self._buckets: Counter[int] = Counter()
-        self._num_counted = 0
 
-    def add(self, latency_ms: float) -> None:
-        """Count one latency; a negative one, of clocks that differ, counts as zero."""
-        bucket = math.ceil(math.log2(max(latency_ms, 0.0) + 1.0) * _BUCKETS_PER_DOUBLING)
-        self._buckets[bucket] += 1
-        self._num_counted += 1
-        if self._num_counted > self._max_counted:
-            self._buckets = Counter({at: count // 2 for at, count in self._buckets.items() if count > 1})
-            self._num_counted = self._buckets.total()
+    def add(self, latency_ms: float, now_s: float) -> None:
+        """Count one latency at `now_s`, which never goes back; a negative one, of clocks that differ, as zero."""
+        self._forget_old(now_s)
+        self._buckets[math.ceil(math.log2(max(latency_ms, 0.0) + 1.0) * _BUCKETS_PER_DOUBLING)] += 1
 
-    def percentile(self, share: float) -> float | None:
-        """The upper bound of the bucket that holds the percentile, in ms; None without latencies."""
-        left = share * self._num_counted
-        for bucket in sorted(self._buckets):
-            left -= self._buckets[bucket]
+    def percentile(self, share: float, now_s: float) -> float | None:
+        """The upper bound of the bucket that holds the percentile, in ms; None without recent latencies."""
+        self._forget_old(now_s)
+        counts = self._before + self._buckets
+        left = share * counts.total()
+        for bucket in sorted(counts):
+            left -= counts[bucket]
             if left <= 0:
                 return float(2 ** (bucket / _BUCKETS_PER_DOUBLING) - 1)
         return None
+
+    def _forget_old(self, now_s: float) -> None:
+        period = int(now_s // LATENCY_PERIOD_S)
+        if period > self._period:
+            self._before = self._buckets if period == self._period + 1 else Counter()
+            self._buckets, self._period = Counter(), period
 
 
 class DistinctCounter:
@@ -75,14 +79,14 @@ class DistinctCounter:
         self._bits = bytearray(_NUM_BITS // 8)
         self._num_set = 0
 
-    def add(self, name: str) -> None:
+    def add(self, name: bytes) -> None:
         """Count `name`, once however often it comes."""
-        byte, bit = divmod(zlib.crc32(name.encode("utf-8", "surrogatepass")) % _NUM_BITS, 8)
+        byte, bit = divmod(hash(name) % _NUM_BITS, 8)  # a CRC spreads names that are numbered too evenly
         if not self._bits[byte] >> bit & 1:
             self._bits[byte] |= 1 << bit
             self._num_set += 1
 
     def estimate(self) -> int:
-        """About the number of distinct names: exact to some per cent up to several millions."""
+        """About the number of distinct names: exact to a per cent up to several millions."""
         num_unset = max(1, _NUM_BITS - self._num_set)
         return round(_NUM_BITS * math.log(_NUM_BITS / num_unset))

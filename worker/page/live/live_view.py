@@ -84,6 +84,7 @@ class LiveView:
     def _take_event(self, record: Any) -> None:
         now_s = self._now_s()
         self.events.add(1, now_s)
+        self._count_stream(record)
         second, number = self._sampled
         number = number if second == int(now_s) else 0
         if number >= MAX_EVENTS_PER_S and not self.audit:
@@ -103,18 +104,22 @@ class LiveView:
             event["score"],
             event["words"],
             source["time"],
-            event,
         )
-        self._count(event, text)
+        self._count(event, text, now_s)
         self.texts.event(text)
         self.feed.appendleft(text)
         line = self.streams.line((text.topic, text.stream))
         line.add(text, event["mood"]["score"], event["mood"]["num_records"])
 
-    def _count(self, event: dict[str, Any], text: Text) -> None:
-        self.latencies.add(event["latency_ms"])
+    def _count_stream(self, record: Any) -> None:
+        """Count the stream of an event by its headers and key, which costs less than to decode it."""
+        event_id = next((value for name, value in record.headers if name == "ce_id"), b"")
+        if record.key is not None:
+            self.distinct.add(event_id.rpartition(b"-")[0].rpartition(b"-")[0] + b"\0" + record.key)
+
+    def _count(self, event: dict[str, Any], text: Text, now_s: float) -> None:
+        self.latencies.add(event["latency_ms"], now_s)
         self.labels[event["label"]] += 1
-        self.distinct.add(f"{text.topic}\0{text.stream}")
         self.model = event["model"]
         language = (event.get("language") or {}).get("code")
         if language and (language in self.languages or len(self.languages) < MAX_LANGUAGES):

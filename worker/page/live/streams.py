@@ -28,7 +28,6 @@ class Text:
     score: float
     words: list[dict[str, Any]]
     time: str
-    event: dict[str, Any]
     text: str | None = None
 
 

@@ -10,7 +10,7 @@ from nicegui import ui
 from worker.errors import SentimentError
 from worker.page.context import PageContext
 from worker.page.views.layout import Frame, block, heading
-from worker.page.views.markup import escape, items
+from worker.page.views.markup import escape, health, items
 
 _BUTTONS: Final = (
     ("kill_worker", "Kill the worker (kill -9)"),
@@ -25,9 +25,11 @@ def break_view(context: PageContext, frame: Frame) -> None:
     """Build the view. Needs a demo."""
     counter = block()
     heading("Break a part")
-    block('<p class="quiet">The counter compares the offsets of all inputs with those that are answered.</p>')
+    block(
+        '<p class="quiet">Press a button and watch the counter. It compares the offset of each input record with the '
+        "events and dead letters that answer it: none may be lost, and none answered twice.</p>"
+    )
     log: list[str] = []
-    done = block().props("aria-live=polite")
     buttons: list[ui.button] = []
 
     async def break_one(action: str, name: str) -> None:
@@ -48,17 +50,16 @@ def break_view(context: PageContext, frame: Frame) -> None:
         for action, name in _BUTTONS:
             button = ui.button(name, on_click=lambda action=action, name=name: break_one(action, name), color=None)
             buttons.append(button.props("flat no-caps"))
+    done = block().props("aria-live=polite")
     heading("Health of the parts")
     parts = block()
 
     def update() -> None:
         counter.set_content(_counter(context))
-        done.set_content(items((f"<li>{escape(line)}</li>" for line in log[:_MAX_LINES]), "Nothing was broken yet."))
-        rows = (
-            f"<li><span class='name'>{escape(name)}</span>: {'well' if is_well else 'not well'}, {escape(detail)}</li>"
-            for name, is_well, detail in context.reader.parts()
+        done.set_content(
+            items((f"<li>{escape(line)}</li>" for line in log[:_MAX_LINES]), "Nothing has been broken yet.")
         )
-        parts.set_content(items(rows, ""))
+        parts.set_content(health(context.reader.parts()))
 
     frame.every_second(update)
 

@@ -15,12 +15,13 @@ _SHIFT: Final = "#d9822b"
 
 
 def wide_chart(label: str, name: str, *, lowest: float = 0, highest: float | None = None) -> ui.echart:
-    """A curve over time, empty."""
+    """A curve over time, empty, under `label`. The style of the page colours its texts."""
     options: dict[str, Any] = {
         "animation": False,
-        "grid": {"left": 44, "right": 12, "top": 24, "bottom": 24},
-        "xAxis": {"type": "category", "data": [], "axisLabel": {"color": _MIDDLE}},
-        "yAxis": {"type": "value", "min": lowest, "max": highest, "axisLabel": {"color": _MIDDLE}},
+        "title": {"text": label, "textStyle": {"fontSize": 14, "fontWeight": "normal", "overflow": "break"}},
+        "grid": {"left": 44, "right": 12, "top": 48, "bottom": 24},
+        "xAxis": {"type": "category", "data": []},
+        "yAxis": {"type": "value", "min": lowest, "max": highest},
         "series": [_series(name)],
     }
     options["yAxis"]["splitLine"] = {"lineStyle": {"color": _MIDDLE, "opacity": 0.3}}

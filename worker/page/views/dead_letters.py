@@ -10,7 +10,7 @@ from nicegui import ui
 from worker.errors import Reason, SentimentError
 from worker.page.context import PageContext
 from worker.page.views.layout import Frame, block, heading
-from worker.page.views.markup import definitions, escape, table
+from worker.page.views.markup import definitions, escape, long_cell, table
 from worker.tools.deadletters import DeadLetter, list_deadletters, redrive
 
 _MAX_ROWS: Final = 25
@@ -20,7 +20,7 @@ def dead_letters_view(context: PageContext, frame: Frame) -> None:
     """Build the view."""
     reasons = block()
     heading("Latest dead letters")
-    rows = block("<p>Looking.</p>")
+    rows = block("<p>Reading the topic of the dead letters.</p>")
     heading("Redrive")
     block('<p class="quiet">Sends the original records of pending dead letters back, each exactly once.</p>')
     reason = ui.select({"": "every reason"} | {one.value: one.value for one in Reason}, value="", label="Reason")
@@ -33,9 +33,8 @@ def dead_letters_view(context: PageContext, frame: Frame) -> None:
             rows.set_content(f"<p>{escape(error)}</p>")
             return
         head = ("Reason", "Status", "From", "Preview", "Error")
-        rows.set_content(
-            table("The latest dead letters", head, [_row(letter, context) for letter in reversed(letters)])
-        )
+        shown = [_row(letter, context) for letter in reversed(letters)]
+        rows.set_content(table(f"Up to {_MAX_ROWS}, the newest first", head, shown) if shown else "<p>None yet.</p>")
 
     async def send(*, dry_run: bool) -> None:
         chosen = [Reason(reason.value)] if reason.value else []
@@ -55,9 +54,9 @@ def dead_letters_view(context: PageContext, frame: Frame) -> None:
         await send(dry_run=False)
 
     with ui.element("div").classes("buttons"):
-        ui.button("Count", on_click=preview, color=None).props("flat no-caps")
+        ui.button("Count (dry run)", on_click=preview, color=None).props("flat no-caps")
         ui.button("Redrive", on_click=really, color=None).props("flat no-caps")
-        ui.button("Look again", on_click=look, color=None).props("flat no-caps")
+        ui.button("Read the list again", on_click=look, color=None).props("flat no-caps")
     ui.timer(0.0, look, once=True)
     frame.every_second(lambda: reasons.set_content(_reasons(context)))
 
@@ -71,4 +70,5 @@ def _row(letter: DeadLetter, context: PageContext) -> tuple[str, ...]:
     source = letter.source
     origin = f"{source.topic}-{source.partition}-{source.offset}" if source else "-"
     shown = context.live.previews.get(letter.id, f"{letter.num_bytes} bytes")
-    return tuple(map(escape, (letter.reason or "foreign", letter.status, origin, shown, letter.error)))
+    short = tuple(map(escape, (letter.reason or "foreign", letter.status, origin)))
+    return *short, long_cell(shown), long_cell(letter.error)

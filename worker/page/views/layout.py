@@ -24,16 +24,18 @@ _UPDATE_S: Final = 1.0
 
 
 class Frame:
-    """What a view adds to its frame."""
+    """What a view adds to its frame. `title` holds the heading."""
 
-    def __init__(self) -> None:
+    def __init__(self, title: ui.element) -> None:
+        self._title = title
         self._is_paused = False
         self._toggle: ui.button | None = None
 
     def every_second(self, update: Callable[[], Any]) -> None:
         """Call `update` now and once a second, until the visitor pauses or leaves. Adds the button that pauses."""
         if self._toggle is None:
-            self._toggle = ui.button("Pause updates", on_click=self._switch, color=None).props("flat no-caps")
+            with self._title:
+                self._toggle = ui.button("Pause updates", on_click=self._switch, color=None).props("flat no-caps")
         update()
 
         def tick() -> None:
@@ -62,11 +64,11 @@ def framed(context: PageContext, path: str, title: str) -> Iterator[Frame]:
                 link = ui.link(name, target)
                 if target == path:
                     link.props("aria-current=page")
-    top = ui.element("div")
+    top = ui.element("div").classes("title")
     with top:
         ui.html(escape(title), tag="h1", sanitize=False)
     ui.skip_link(target=top)
-    yield Frame()
+    yield Frame(top)
 
 
 def block(content: str = "") -> ui.html:

@@ -76,6 +76,23 @@ def items(rows: Iterable[str], nothing: str) -> str:
     return f'<ul class="texts">{found}</ul>' if found else f'<p class="quiet">{escape(nothing)}</p>'
 
 
+def health(parts: Iterable[tuple[str, bool, str]]) -> str:
+    """A list of the parts, as the reader describes them."""
+    marks = '<span class="bad">not ok</span>', '<span class="good">ok</span>'
+    return items(
+        (
+            f'<li><span class="name">{escape(name)}</span>: {marks[is_ok]}, {escape(detail)}</li>'
+            for name, is_ok, detail in parts
+        ),
+        "",
+    )
+
+
+def long_cell(text: object) -> str:
+    """A long text as the content of a cell, which breaks it anywhere."""
+    return f'<div class="long">{escape(text)}</div>'
+
+
 def definitions(pairs: Iterable[tuple[str, str]]) -> str:
     """Names and values, as figures in a row."""
     return (

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from model import LABELS, ModelError, load_checkpoint
+from model import ModelError, load_checkpoint
 from worker.page.context import PageContext
-from worker.page.languages import language_markup
+from worker.page.languages import confusion, language_markup
 from worker.page.views.layout import Frame, block, heading
 from worker.page.views.markup import definitions, escape, table
+
+_STATES: Final = (
+    "State: reset, each text is read from an empty state; carried, from the state of its stream; shuffled, from "
+    "that of a stream of texts in random order."
+)
 
 
 def model_view(context: PageContext, frame: Frame) -> None:
@@ -24,15 +29,14 @@ def model_view(context: PageContext, frame: Frame) -> None:
     block(definitions([*pairs, ("cells of a stream", str(config.stream_size))]))
     rows: list[dict[str, Any]] = checkpoint.metrics.get("rows", [])
     heading("Accuracy and calibration")
+    block(f'<p class="quiet">{_STATES}</p>')
     head = ("Corpus", "State", "Texts", "Accuracy", "Macro recall", "Calibration error")
     block(table("Measured on texts that training held out", head, map(_row, rows)))
     heading("By language")
     block(language_markup(rows))
-    heading("Confusion")
-    for row in rows:
-        name = f"{row['corpus']}, state {row['mode']}"
-        cells = ([escape(label), *map(_number, counts)] for label, counts in zip(LABELS, row["confusion"], strict=True))
-        block(table(f"{name}: rows are the texts' labels, columns the network's", ("label", *LABELS), cells))
+    heading("Confusion by corpus")
+    block("<p class=\"quiet\">In each table, rows are the texts' labels, columns the network's.</p>")
+    block("".join(confusion(f"{row['corpus']}, state {row['mode']}", row["confusion"]) for row in rows))
 
     def update() -> None:
         served = context.live.model

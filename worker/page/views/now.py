@@ -7,9 +7,10 @@ import time
 from worker.page.context import PageContext
 from worker.page.views.charts import update_series, wide_chart
 from worker.page.views.layout import Frame, block, heading
-from worker.page.views.markup import definitions, escape, items, text_item
+from worker.page.views.markup import definitions, escape, health, items, text_item
 
 _MAX_TEXTS = 15
+_MAX_LANGUAGES = 8
 
 
 def now_view(context: PageContext, frame: Frame) -> None:
@@ -17,11 +18,9 @@ def now_view(context: PageContext, frame: Frame) -> None:
     live = context.live
     figures, note = block(), block()
     chart = wide_chart("Events per second over the last two minutes", "events per second")
-    shares = block()
+    shares, languages = block(), block()
     heading("Latest texts")
-    block(
-        '<p class="quiet">A word is coloured by how far it moved the score: the network names up to three a text.</p>'
-    )
+    block('<p class="quiet">An event names the up to three words that moved the score most: green up, red down.</p>')
     feed = block()
     more = block()
     heading("Health of the parts")
@@ -33,16 +32,17 @@ def now_view(context: PageContext, frame: Frame) -> None:
         note.set_content(_note(context))
         update_series(chart, list(map(float, live.events.series(now_s))))
         shares.set_content(_shares(context))
+        languages.set_content(_languages(context))
         feed.set_content(items((text_item(text) for text in list(live.feed)[:_MAX_TEXTS]), "No event yet."))
         more.set_content(_not_understood(context))
-        parts.set_content(_parts(context))
+        parts.set_content(health(context.reader.parts()))
 
     frame.every_second(update)
 
 
 def _figures(context: PageContext, now_s: float) -> list[tuple[str, str]]:
     live = context.live
-    p50, p99 = (live.latencies.percentile(share) for share in (0.5, 0.99))
+    p50, p99 = (live.latencies.percentile(share, now_s) for share in (0.5, 0.99))
     lag = context.reader.lag
     return [
         ("events per second", f"{live.events.rate(now_s):,.0f}"),
@@ -58,7 +58,7 @@ def _figures(context: PageContext, now_s: float) -> list[tuple[str, str]]:
 def _note(context: PageContext) -> str:
     live, notes = context.live, []
     if live.sampled_share() < 0.995:
-        notes.append(f"Sampled: {live.sampled_share():.0%} of the events are decoded, all are counted.")
+        notes.append(f"Sampled: of the events that are read, {live.sampled_share():.0%} are decoded and all counted.")
     if context.reader.num_skipped:
         notes.append(f"The page fell behind and left out {context.reader.num_skipped:,} offsets.")
     if live.streams.num_evicted:
@@ -70,10 +70,15 @@ def _shares(context: PageContext) -> str:
     live = context.live
     total = live.labels.total()
     pairs = [(label, f"{live.labels[label] / total:.0%}") for label in ("negative", "neutral", "positive") if total]
-    pairs += [(f"language {code}", f"{number:,}") for code, number in live.languages.most_common(5)]
     if live.num_not_understood is not None:
         pairs.append(("not understood", f"{live.num_not_understood:,}"))
     return definitions(pairs)
+
+
+def _languages(context: PageContext) -> str:
+    found = context.live.languages
+    pairs = [(code, f"{number / found.total():.0%}") for code, number in found.most_common(_MAX_LANGUAGES)]
+    return f"<h2>Languages of the texts</h2>{definitions(pairs)}" if pairs else ""
 
 
 def _not_understood(context: PageContext) -> str:
@@ -82,11 +87,3 @@ def _not_understood(context: PageContext) -> str:
         return ""
     texts = (text_item(text) for text in list(live.not_understood)[:5])
     return f"<h2>Not understood</h2>{items(texts, 'Everything so far was understood.')}"
-
-
-def _parts(context: PageContext) -> str:
-    rows = []
-    for name, is_well, detail in context.reader.parts():
-        mark = '<span class="good">well</span>' if is_well else '<span class="bad">not well</span>'
-        rows.append(f"<li><span class='name'>{escape(name)}</span>: {mark}, {escape(detail)}</li>")
-    return items(rows, "")

@@ -62,7 +62,7 @@ def streams_view(context: PageContext, frame: Frame) -> None:
 
 def _new_row() -> _Row:
     with ui.element("tr") as row:
-        with ui.element("td"):
+        with ui.element("td").classes("stream"):
             link = ui.link("", "/streams")
         cells = [ui.html("", tag="td", sanitize=False) for _ in range(4)]
     return _Row(row, link, *cells)
@@ -76,7 +76,9 @@ def _show(row: _Row, line: KeptStream) -> None:
     row.trend.set_content(sparkline(line))
     row.number.set_content(f"{line.num_records:,}")
     last = line.texts[0] if line.texts else None
-    row.last.set_content(coloured(last.text, last.words) if last and last.text is not None else "")
+    row.last.set_content(
+        f'<div class="long two-lines">{coloured(last.text, last.words)}</div>' if last and last.text is not None else ""
+    )
 
 
 def _found(context: PageContext, number: int) -> str:
@@ -97,9 +99,9 @@ def stream_view(context: PageContext, frame: Frame, topic: str, name: str) -> No
     def update() -> None:
         line = context.live.streams.get((topic, name))
         if line is None:
-            figures.set_content("<p>This stream is not kept: nothing of it was read lately.</p>")
+            figures.set_content("<p>The page does not keep this stream: it has read no text of it lately.</p>")
             return
-        pairs = [("topic", topic), ("mood", signed(line.mood)), ("change a text", signed(line.change))]
+        pairs = [("topic", topic), ("mood", signed(line.mood)), ("mood change per text", signed(line.change))]
         figures.set_content(definitions([*pairs, ("records", f"{line.num_records:,}")]))
         update_ribbon(chart, line)
         shifts.set_content(items(map(_shift_item, line.shifts), "No shift was reported while the page was open."))
@@ -112,6 +114,7 @@ def _shift_item(shift: dict[str, Any]) -> str:
     before, after, evidence = shift["from"], shift["to"], shift["evidence"]
     return (
         f"<li>{label_badge(before['label'], before['score'])} to {label_badge(after['label'], after['score'])} "
-        f"since <time>{escape(shift['since'])}</time>; evidence: {escape(evidence['method'])}, statistic "
-        f"{evidence['statistic']:.1f} over {evidence['threshold']:.1f}, {evidence['num_records']} records</li>"
+        f"since <time>{escape(shift['since'])}</time>; evidence: {escape(evidence['method'])} over "
+        f"{evidence['num_records']} records, statistic {evidence['statistic']:.1f}, threshold "
+        f"{evidence['threshold']:.1f}</li>"
     )

@@ -28,12 +28,12 @@ def try_view(context: PageContext, frame: Frame) -> None:
     box = (
         ui.input("Your text", value="not bad at all, thanks").props(f"outlined maxlength={MAX_CHARS}").classes("w-full")
     )
-    shown = block().props("aria-live=polite")
+    shown = block("<p>Loading the network.</p>").props("aria-live=polite")
     strip = block()
     heading("One sentence, two pasts")
     block(
-        '<p class="quiet">The same text, read by two streams. Before it, one has read praise and one complaints; what '
-        "they brought along is their state. It may tip a text that is unclear.</p>"
+        '<p class="quiet">Two streams read the same text. One has read praise before, the other complaints: what each '
+        "remembers is its state. It tips texts that are unclear, and hardly ever one that is clear.</p>"
     )
     pasts = block()
 
@@ -109,9 +109,7 @@ async def _two_pasts(context: PageContext, text: str) -> str:
 
 def _send_form(context: PageContext) -> None:
     heading("Through Kafka")
-    block(
-        '<p class="quiet">The text goes to a stream of the demo as a record; its event comes back from the worker.</p>'
-    )
+    block('<p class="quiet">Send a text to a stream of the demo, and see the event that the worker makes of it.</p>')
     stream = ui.input("Stream", value="visitor").props("outlined maxlength=100")
     text = ui.input("Text for the stream", value="This is the best thing I have seen").props(
         f"outlined maxlength={MAX_CHARS}"
