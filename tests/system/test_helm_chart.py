@@ -31,6 +31,7 @@ DEFINITIONS = {
     "PrometheusRule": (OPERATOR[0], f"{OPERATOR[1]}/monitoring.coreos.com_prometheusrules.yaml"),
 }
 DOWNLOAD_TIMEOUT_S = 300
+PODS = ("StatefulSet", "Deployment", "Job")
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -54,9 +55,7 @@ def of_kind(kind: str, example: str = "values.yaml", *more: str) -> list[dict[st
 
 
 def containers(example: str) -> list[dict[str, Any]]:
-    pods = [
-        document["spec"]["template"]["spec"] for kind in ("StatefulSet", "Job") for document in of_kind(kind, example)
-    ]
+    pods = [document["spec"]["template"]["spec"] for kind in PODS for document in of_kind(kind, example)]
     return [container for pod in pods for container in pod["containers"]]
 
 
@@ -130,7 +129,7 @@ def test_every_container_has_no_rights_and_no_file_system_to_write_to(example):
         }
         assert "memory" in container["resources"]["limits"]
         assert not container["image"].endswith((":latest", ":"))
-    for kind in ("StatefulSet", "Job"):
+    for kind in PODS:
         for document in of_kind(kind, example):
             pod = document["spec"]["template"]["spec"]
             assert pod["automountServiceAccountToken"] is False
@@ -207,6 +206,34 @@ def test_a_gpu_worker_has_its_image_its_device_and_its_gpu():
     assert {toleration["key"] for toleration in pod["tolerations"]} == {"dedicated", "nvidia.com/gpu"}
 
 
+def test_a_shadow_is_the_workers_pod_with_its_own_model_and_is_neither_selected_nor_counted_as_one_of_them():
+    example = "ci/shadow-values.yaml"
+    (workers,), (shadow,) = of_kind("StatefulSet", example), of_kind("Deployment", example)
+    labels = shadow["spec"]["template"]["metadata"]["labels"]
+    assert shadow["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert not workers["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert not of_kind("PodDisruptionBudget", example)[0]["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    pods = [document["spec"]["template"]["spec"] for document in (workers, shadow)]
+    ((worker,), (beside,)) = (pod["containers"] for pod in pods)
+    assert (worker["args"], beside["args"]) == (["worker"], ["worker", "--shadow"])
+    assert (worker["image"].rpartition(":")[0], "1.0.0-new") == tuple(beside["image"].rsplit(":", 1))
+    given, own = environment(worker), environment(beside)
+    assert own == given | {f"{ENV_PREFIX}CHECKPOINT": "/models/new", f"{ENV_PREFIX}LOG_LEVEL": "warning"}
+    # A member of its group without a name of its own: its pods have another one after each restart.
+    assert f"{ENV_PREFIX}INSTANCE_ID" not in {variable["name"] for variable in beside["env"]}
+    for part in ("securityContext", "resources", "volumeMounts", "readinessProbe"):
+        assert beside[part] == worker[part]
+    (job,) = of_kind("Job", example)
+    containers_ = job["spec"]["template"]["spec"]["containers"]
+    assert sorted(container["args"] for container in containers_) == [["topics"], ["topics", "--shadow"]]
+    for kind, field in (("NetworkPolicy", "podSelector"), ("PodMonitor", "selector")):
+        (document,) = of_kind(kind, example)
+        (expression,) = document["spec"][field]["matchExpressions"]
+        names = {"sentiment", labels["app.kubernetes.io/name"]}
+        assert (expression["key"], set(expression["values"])) == ("app.kubernetes.io/name", names)
+    assert of_kind("Deployment") == []
+
+
 def test_keda_scales_on_the_workers_own_lag_and_from_zero_on_that_of_kafka():
     (scaled,) = of_kind("ScaledObject", "ci/zero-values.yaml")
     (workers,) = of_kind("StatefulSet", "ci/zero-values.yaml")
@@ -260,6 +287,8 @@ def test_the_topics_are_created_before_an_installation_or_an_upgrade():
         "networkPolicy.egressPorts={70000}",
         "env[0].name=SENTIMENT_TRACES",
         "replica=3",
+        "shadow.settings.checkpiont=new",
+        "shadow.settings.kafka_password=secret",
     ],
 )
 def test_wrong_values_are_refused_before_anything_is_installed(wrong):
