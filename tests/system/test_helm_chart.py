@@ -216,7 +216,7 @@ def test_a_shadow_is_the_workers_pod_with_its_own_model_and_is_neither_selected_
     pods = [document["spec"]["template"]["spec"] for document in (workers, shadow)]
     ((worker,), (beside,)) = (pod["containers"] for pod in pods)
     assert (worker["args"], beside["args"]) == (["worker"], ["worker", "--shadow"])
-    assert (worker["image"].rpartition(":")[0], "1.0.0-new") == tuple(beside["image"].rsplit(":", 1))
+    assert (worker["image"].rpartition(":")[0], "1.1.0") == tuple(beside["image"].rsplit(":", 1))
     given, own = environment(worker), environment(beside)
     assert own == given | {f"{ENV_PREFIX}CHECKPOINT": "/models/new", f"{ENV_PREFIX}LOG_LEVEL": "warning"}
     # A member of its group without a name of its own: its pods have another one after each restart.
