@@ -119,7 +119,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     app.task(partial(_or_die, look))
     if leader is not None:
         app.task(partial(_or_die, partial(_follow, app, monitor, leader)))
-        comparisons = new_publisher(given, brokers, engine.fingerprint, manager.partitions)
+        comparisons = new_publisher(given, brokers, engine.fingerprint, lambda: manager.partitions)
         app.task(partial(report_agreement, given, metrics, comparisons))
     app.on_before_shutdown.connect(_closing(store, server, tracing), weak=False)
     return app

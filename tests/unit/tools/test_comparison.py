@@ -85,7 +85,7 @@ def test_a_shadow_publishes_once_an_interval_what_its_own_model_made_of_its_own_
 
     producer: Any = SimpleNamespace(start=start, send=send)
     settings = load_settings(group="moods", output_format="json-schema", registry="http://localhost:8081")
-    comparisons = ComparisonPublisher(settings, producer, NEW.fingerprint, {TopicPartition("tweets", 0)})
+    comparisons = ComparisonPublisher(settings, producer, NEW.fingerprint, lambda: {TopicPartition("tweets", 0)})
     agreeing, moved = (
         Pair(event(number, "positive", 0.5), event(number, label, score, NEW))
         for number, label, score in ((1, "positive", 0.7), (2, "negative", -0.5))

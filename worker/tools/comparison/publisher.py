@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -26,11 +26,15 @@ INTERVAL_S = 5.0
 class ComparisonPublisher:
     """Counts the records of a shadow's own partitions and model, so that no two shadows count one record.
 
-    settings: those of the group that is followed. owned: the input partitions that the shadow has now.
+    settings: those of the group that is followed. owned: returns the input partitions that the shadow has now.
     """
 
     def __init__(
-        self, settings: Settings, producer: BatchProducer, fingerprint: str, owned: Collection[TopicPartition]
+        self,
+        settings: Settings,
+        producer: BatchProducer,
+        fingerprint: str,
+        owned: Callable[[], Collection[TopicPartition]],
     ) -> None:
         self._settings = settings
         self._producer = producer
@@ -50,8 +54,9 @@ class ComparisonPublisher:
         An interval in which nothing was compared has no record. Raises DependencyError and RefusedError; what was
         counted is lost then, or published where the broker's answer is.
         """
+        owned = self._owned()
         for pair in pairs:
-            if pair.shadow.model.fingerprint == self._fingerprint and pair.source in self._owned:
+            if pair.shadow.model.fingerprint == self._fingerprint and pair.source in owned:
                 self._tally.add(pair)
         now_s = time.time()
         if now_s - self._since_s < INTERVAL_S:
@@ -80,7 +85,7 @@ class ComparisonPublisher:
 
 
 def new_publisher(
-    settings: Settings, brokers: Brokers, fingerprint: str, owned: Collection[TopicPartition]
+    settings: Settings, brokers: Brokers, fingerprint: str, owned: Callable[[], Collection[TopicPartition]]
 ) -> ComparisonPublisher:
     """The publisher of a shadow that runs the model of `fingerprint`."""
     return ComparisonPublisher(settings, BatchProducer(settings, brokers), fingerprint, owned)
