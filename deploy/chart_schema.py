@@ -26,6 +26,7 @@ def filled() -> str:
         name: {"description": field.description, "type": kinds} for name, field in fields.items() if name not in secrets
     }
     schema["properties"]["settings"]["properties"] = plain
+    schema["properties"]["shadow"]["properties"]["settings"]["propertyNames"] = {"enum": [*plain]}
     schema["properties"]["secretSettings"]["propertyNames"] = {"enum": [*secrets, *plain]}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 

@@ -108,7 +108,7 @@ class InputFileError(SentimentError):
 class Reason(StrEnum):
     """Why a record became a dead letter; the value is used in the header and as the metric's label.
 
-    ABSURD_TIME is of dead letters that are kept from before 0.2: since then such a record takes its own timestamp.
+    ABSURD_TIME is of dead letters that are kept from before 1.0: since then such a record takes its own timestamp.
     """
 
     INVALID_UTF8 = "invalid_utf8"

@@ -56,6 +56,9 @@ class Settings(ServerSettings):
         "shadow_topic alone",
     )
     shadow_topic: TopicName = Field("sentiment.shadow", description="topic of the events of shadows")
+    comparisons_topic: TopicName = Field(
+        "sentiment.comparisons", description="topic in which shadows say where they and the group differ"
+    )
     partitions: PositiveInt = Field(4, description="partitions of each topic that `sentiment topics` creates")
     replication: Annotated[int, Field(gt=0, lt=1 << 15)] = Field(
         1, description="replicas of each topic that `sentiment topics` creates"
@@ -189,8 +192,13 @@ class Settings(ServerSettings):
 
     @property
     def output_topics(self) -> tuple[str, ...]:
-        """The topics that a worker with these settings writes."""
+        """The topics that a worker with these settings writes in its transactions."""
         return (self.events_topic,) if self.shadow else (self.events_topic, self.shifts_topic, self.deadletters_topic)
+
+    @property
+    def written_topics(self) -> tuple[str, ...]:
+        """All topics that a worker with these settings writes: of a shadow, that of comparisons, too."""
+        return (*self.output_topics, *((self.comparisons_topic,) if self.shadow else ()))
 
     def of_shadow(self, fingerprint: str) -> Self:
         """The settings of a shadow that runs the model of `fingerprint`: a group and an output of its own.
@@ -214,7 +222,7 @@ class Settings(ServerSettings):
 
     def _problems(self) -> list[str]:
         outputs = (self.events_topic, self.shifts_topic, self.deadletters_topic)
-        named = self.topics + outputs + ((self.shadow_topic,) if self.shadow else ())
+        named = self.topics + outputs + ((self.shadow_topic, self.comparisons_topic) if self.shadow else ())
         checks = (
             (
                 len({name.replace(".", "_") for name in named}) == len(named),

@@ -17,11 +17,11 @@ def cut_over(run: Run) -> None:
     """Let a shadow build the new model's states, put new workers in the places of the old, and kill both on the way."""
     scene, settings = run.scene, run.scene.workplace.settings
     checkpoint = save_tiny_checkpoint(scene.folder / "new", seed=2)
-    shadow_topic = f"{settings.group}.shadow"
-    ensure_topics(settings.model_copy(update={"shadow_topic": shadow_topic}).of_shadow(""))
+    topics = {name: f"{settings.group}.{name}" for name in ("shadow_topic", "comparisons_topic")}
+    ensure_topics(settings.model_copy(update=topics).of_shadow(""))
     run.start_workers()
     old = list(scene.workers)
-    shadow = scene.worker(checkpoint=checkpoint, shadow=True, shadow_topic=shadow_topic)
+    shadow = scene.worker(checkpoint=checkpoint, shadow=True, **topics)
     shadow.launch()
     with run.feeding():
         shadow.wait_for_metric("events_total", run.num_records // 5, SETTLE_TIMEOUT_S)

@@ -65,9 +65,22 @@ def test_the_project_folders_that_services_mount_exist(services):
 
 
 def test_our_own_services_use_only_existing_settings(services):
-    for name in ("topics", "worker", "worker-gpu", "feed"):
+    for name in ("topics", "worker", "worker-gpu", "shadow-topics", "feed"):
         given = {key.removeprefix(ENV_PREFIX).lower(): value for key, value in services[name]["environment"].items()}
         assert Settings(**given).kafka == "kafka:9092"
+
+
+def test_a_shadow_runs_another_packaged_model_is_scraped_as_a_job_of_its_own_and_starts_only_where_asked_for(services):
+    shadow, worker = services["shadow"], services["worker"]
+    variables = dict(shadow["environment"])
+    checkpoint = re.fullmatch(r"\$\{SHADOW_CHECKPOINT:-(\w+)\}", variables.pop("SENTIMENT_CHECKPOINT"))[1]
+    assert variables == worker["environment"]
+    assert (PROJECT / "model" / "checkpoints" / checkpoint / "weights.safetensors").is_file()
+    assert (shadow["command"], services["shadow-topics"]["command"]) == ("worker --shadow", "topics --shadow")
+    assert shadow["profiles"] == services["shadow-topics"]["profiles"] == ["shadow"]
+    config = yaml.safe_load((PROJECT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    assert [found["names"] for found in jobs["sentiment-shadow"]["dns_sd_configs"]] == [["shadow"]]
 
 
 def test_the_page_is_an_image_of_its_own_that_finds_the_worker_and_asks_for_a_token(services):

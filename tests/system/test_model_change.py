@@ -9,10 +9,11 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests import kafka_tools
@@ -24,6 +25,7 @@ from tests.system.verifier import Report, verify
 from tests.system.worker_process import WorkerProcess
 from tests.workplace import Workplace
 from worker.kafka.topics import ensure_topics
+from worker.records.comparison import ComparisonEvent
 from worker.settings import ENV_PREFIX
 
 NUM_RECORDS = 300
@@ -38,8 +40,9 @@ class ModelChange:
         settings = scene.workplace.settings
         self.checkpoints = {"old": scene.checkpoint, "new": new}
         self.oracles = {"old": scene.oracle, "new": Oracle(settings, new)}
-        self.shadow_topic = f"{settings.group}.shadow"
-        ensure_topics(settings.model_copy(update={"shadow_topic": self.shadow_topic}).of_shadow(""))
+        self.shadow_topic, self.comparisons_topic = f"{settings.group}.shadow", f"{settings.group}.comparisons"
+        self.topics = {"shadow_topic": self.shadow_topic, "comparisons_topic": self.comparisons_topic}
+        ensure_topics(settings.model_copy(update=self.topics).of_shadow(""))
 
     def worker(self, model: str, **flags: object) -> WorkerProcess:
         """A worker, which is not started."""
@@ -47,8 +50,7 @@ class ModelChange:
 
     def shadow(self, model: str) -> WorkerProcess:
         """A shadow that runs."""
-        flags = {"shadow": True, "shadow_topic": self.shadow_topic, "checkpoint": self.checkpoints[model]}
-        return self.scene.start_worker(**flags)
+        return self.scene.start_worker(shadow=True, **self.topics, checkpoint=self.checkpoints[model])
 
     def offsets(self) -> dict[tuple[str, int], int]:
         """The offsets of the group."""
@@ -67,6 +69,11 @@ class ModelChange:
         command = [sys.executable, "-m", "worker.cli", "models", "compare", "--json"]
         done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def comparisons(self) -> list[ComparisonEvent]:
+        """What shadows have published of their comparisons by now."""
+        found = kafka_tools.read_to_end(self.scene.workplace.settings.kafka, self.comparisons_topic)
+        return [msgspec.json.decode(one.value, type=ComparisonEvent) for one in found]
 
     def models(self) -> dict[str, str]:
         """The model of each event, in the order of the events."""
@@ -125,6 +132,8 @@ def test_a_shadow_builds_states_beside_the_group_publishes_to_its_own_topic_and_
     scene.wait_until_flushed()
     scene.wait_until(lambda: change.shadow_offsets("new") == change.offsets())
     assert shadow.metric("shadow_lag_records") == 0
+    # It compares from its start on, and was there before the worker.
+    scene.wait_until(lambda: sum(one.num_compared for one in change.comparisons()) >= NUM_RECORDS)
     assert 0 <= shadow.metric("shadow_agreement_ratio") <= 1
     report = scene.finish()
     assert report.exact, report
@@ -149,6 +158,15 @@ def test_a_shadow_builds_states_beside_the_group_publishes_to_its_own_topic_and_
     assert sum((moves - Counter(compared["moved"])).values()) <= MAX_UNDECIDED
     assert compared["num_agreeing"] == len(served) - sum(compared["moved"].values())
     assert sum(one["num_compared"] for one in compared["languages"].values()) == len(served)
+    published = change.comparisons()
+    assert {(one.served.name, one.shadow.name) for one in published} == {("tiny-1", "tiny-2")}
+    assert sum(one.num_compared for one in published) <= len(served)
+    for one in published:
+        assert sum(one.moved.values()) == one.num_compared - one.num_agreeing
+        assert sum(of_language.num_compared for of_language in one.languages.values()) == one.num_compared
+    assert all(one.until <= following.since for one, following in pairwise(published))
+    moved = sum((Counter(one.moved) for one in published), Counter())
+    assert moved <= Counter(compared["moved"])
 
 
 def test_workers_go_on_with_a_shadows_states_at_one_offset_a_partition_under_load_and_back_again(

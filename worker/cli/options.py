@@ -25,6 +25,7 @@ REDIS = tuple(name for name in Settings.model_fields if name.startswith("redis")
 REGISTRY = tuple(name for name in Settings.model_fields if name.startswith("registry"))
 PAGE = tuple(name for name in Settings.model_fields if name.startswith("page"))
 TOPICS = ("topics", "events_topic", "shifts_topic", "deadletters_topic")
+SHADOW = ("shadow", "shadow_topic", "comparisons_topic")
 NETWORK = ("checkpoint", "device", "precision", "carry", "not_understood", "threads")
 LOGS = ("log_level", "log_format")
 

@@ -8,7 +8,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from worker.cli.options import KAFKA, LOGS, NETWORK, REDIS, REGISTRY, TOPICS, examples, expected_errors, with_settings
+from worker.cli.options import (
+    KAFKA,
+    LOGS,
+    NETWORK,
+    REDIS,
+    REGISTRY,
+    SHADOW,
+    TOPICS,
+    examples,
+    expected_errors,
+    with_settings,
+)
 from worker.errors import EXIT_OK, DependencyError
 from worker.settings import Settings
 
@@ -50,7 +61,7 @@ def stack(
 @commands.command(
     rich_help_panel=_PANEL, epilog=examples("sentiment topics", "sentiment topics --partitions 12 --replication 3")
 )
-@with_settings(*TOPICS, "shadow", "shadow_topic", "partitions", "replication", *KAFKA)
+@with_settings(*TOPICS, *SHADOW, "partitions", "replication", *KAFKA)
 def topics(settings: Settings) -> None:
     """Create the topics that are missing. Existing topics are not changed. With --shadow, those of a shadow."""
     from worker.kafka.topics import check_topics, ensure_topics
@@ -63,9 +74,9 @@ def topics(settings: Settings) -> None:
 
 
 @commands.command(rich_help_panel=_PANEL, epilog=examples("sentiment asyncapi", "sentiment asyncapi > asyncapi.json"))
-@with_settings(*TOPICS, "fields", "payloads", "output_format", *REGISTRY, "kafka", "kafka_security")
+@with_settings(*TOPICS, *SHADOW, "fields", "payloads", "output_format", *REGISTRY, "kafka", "kafka_security")
 def asyncapi(settings: Settings) -> None:
-    """Print the AsyncAPI document of all topics as JSON; asks no server."""
+    """Print the AsyncAPI document of all topics as JSON; asks no server. With --shadow, those of shadows, too."""
     import json
 
     from worker.records.asyncapi import make_asyncapi

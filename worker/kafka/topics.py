@@ -38,7 +38,7 @@ def ensure_topics(settings: Settings) -> list[str]:
     Input topics get `settings.partitions` partitions, output topics as many as the largest input topic. Raises
     TopicsError when the broker refuses, DependencyError when it does not answer.
     """
-    inputs, outputs = settings.topics, settings.output_topics
+    inputs, outputs = settings.topics, settings.written_topics
     with _admin(settings) as admin:
         counts = _partition_counts(admin, settings, inputs + outputs)
         most = max(counts.get(name, settings.partitions) for name in inputs)
@@ -52,7 +52,7 @@ def ensure_topics(settings: Settings) -> list[str]:
 def check_topics(settings: Settings) -> None:
     """Raises TopicsError, naming every missing or unsuitable topic, and DependencyError when Kafka does not answer."""
     with _admin(settings) as admin:
-        counts = _partition_counts(admin, settings, settings.topics + settings.output_topics)
+        counts = _partition_counts(admin, settings, settings.topics + settings.written_topics)
     problems = find_problems(settings, counts)
     if problems:
         raise TopicsError("\n".join(problems))
@@ -66,7 +66,7 @@ def broker_version(settings: Settings) -> str:
 
 def find_problems(settings: Settings, counts: Mapping[str, int]) -> list[str]:
     """The problems of topics with these partition counts, each with its remedy."""
-    missing = [name for name in settings.topics + settings.output_topics if name not in counts]
+    missing = [name for name in settings.topics + settings.written_topics if name not in counts]
     problems = []
     if missing:
         problems.append(f"missing topics: {', '.join(missing)}; `sentiment topics` creates them")

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from worker.payloads.payload import Payload
+from worker.records.comparison import ComparisonEvent
 from worker.records.headers import WORKER_VERSION
 from worker.records.outputs import CONTENT_TYPES
 from worker.records.types import DeadLetterHeaders, InputRecord, SentimentEvent, ShiftEvent
@@ -22,17 +23,23 @@ _TYPES: Final = (InputRecord, SentimentEvent, ShiftEvent, DeadLetterHeaders)
 def make_asyncapi(settings: Settings) -> dict[str, Any]:
     """The document. Payloads are shown in their JSON form, whatever the output format.
 
-    An input topic whose payload is not the default one has a message without a schema.
+    With the setting `shadow`, the topics of shadows are in it. An input topic whose payload is not the default one has
+    a message without a schema.
     """
-    references, schemas = msgspec.json.schema_components(_TYPES, ref_template="#/components/schemas/{name}")
+    types = (*_TYPES, *((ComparisonEvent,) if settings.shadow else ()))
+    references, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     for schema in schemas.values():
         schema["description"] = inspect.cleandoc(schema.get("description", ""))
-    input_, event, shift, letter = references
+    input_, event, shift, letter, *comparison = references
     outputs = {
         settings.events_topic: _event("SentimentEvent", event, settings),
         settings.shifts_topic: _event("ShiftEvent", shift, settings),
         settings.deadletters_topic: _message("DeadLetter", "the input record; the headers say why", headers=letter),
     }
+    if comparison:
+        outputs[settings.shadow_topic] = _event("SentimentEvent", event, settings)
+        summary = "the key is the fingerprint of the shadow's model"
+        outputs[settings.comparisons_topic] = _message("ComparisonEvent", summary, payload=comparison[0])
     inputs = {topic: _input(settings, topic, input_) for topic in settings.topics}
     names = {topic: f"topic{number}" for number, topic in enumerate({**inputs, **outputs}, start=1)}
     return {

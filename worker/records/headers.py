@@ -11,6 +11,7 @@ A record may come with headers of our names, from another worker's topics for in
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NamedTuple
@@ -19,6 +20,7 @@ import msgspec
 
 from worker.errors import RecordError
 from worker.records.codec import format_time
+from worker.records.comparison import ComparisonEvent
 from worker.records.outputs import CONTENT_TYPES
 from worker.records.types import DeadLetterHeaders, Header, SentimentEvent, ShiftEvent, content_bytes
 from worker.settings import Settings
@@ -39,8 +41,11 @@ class EventHeaders:
 
     def __init__(self, settings: Settings) -> None:
         self._constant: dict[type, tuple[Header, ...]] = {
-            SentimentEvent: _constant_headers("sentiment.event.v1", settings, settings.events_topic),
-            ShiftEvent: _constant_headers("sentiment.shift.v1", settings, settings.shifts_topic),
+            kind: _constant_headers(name, settings, topic, settings.output_format)
+            for kind, name, topic in (
+                (SentimentEvent, "sentiment.event.v1", settings.events_topic),
+                (ShiftEvent, "sentiment.shift.v1", settings.shifts_topic),
+            )
         }
 
     def of(self, event: SentimentEvent | ShiftEvent) -> list[Header]:
@@ -52,12 +57,21 @@ class EventHeaders:
         ]
 
 
-def _constant_headers(event_type: str, settings: Settings, topic: str) -> tuple[Header, ...]:
+def comparison_headers(settings: Settings, event: ComparisonEvent) -> list[Header]:
+    """The headers of a comparison, which is JSON in every output format; `ce_time` is the end of its time."""
+    return [
+        *_constant_headers("sentiment.comparison.v1", settings, settings.comparisons_topic, "json"),
+        ("ce_id", uuid.uuid4().hex.encode()),
+        ("ce_time", event.until.encode()),
+    ]
+
+
+def _constant_headers(event_type: str, settings: Settings, topic: str, output_format: str) -> tuple[Header, ...]:
     return (
         ("ce_specversion", b"1.0"),
         ("ce_type", event_type.encode()),
         ("ce_source", f"/{settings.group}/{topic}".encode()),
-        ("content-type", CONTENT_TYPES[settings.output_format]),
+        ("content-type", CONTENT_TYPES[output_format]),
     )
 
 

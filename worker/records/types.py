@@ -158,7 +158,7 @@ class SentimentEvent(Struct, frozen=True, gc=False, omit_defaults=True):
 
     fallbacks: what stands in for fields of the record that could not be used; left out where there are none. language,
     known (the share of the text's tokens that the network knows) and understood (false: do not rely on the label) are
-    of the text so far; an event of before 0.2 has none of the three.
+    of the text so far; an event of before 1.0 has none of the three.
     """
 
     id: str

@@ -37,6 +37,7 @@ from worker.service.monitor import Monitor
 from worker.settings import Settings
 from worker.state.rehearsal import check_redis
 from worker.state.store import StateStore
+from worker.tools.comparison.publisher import new_publisher
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,8 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     app.task(partial(_or_die, look))
     if leader is not None:
         app.task(partial(_or_die, partial(_follow, app, monitor, leader)))
-        app.task(partial(report_agreement, given, metrics))
+        comparisons = new_publisher(given, brokers, engine.fingerprint, lambda: manager.partitions)
+        app.task(partial(report_agreement, given, metrics, comparisons))
     app.on_before_shutdown.connect(_closing(store, server, tracing), weak=False)
     return app
 

@@ -34,7 +34,7 @@ from worker.kafka.access.rights import check_rights, rights_of_follower
 from worker.kafka.brokers import Brokers
 from worker.kafka.group import Group
 from worker.kafka.group_offsets import GroupOffset
-from worker.kafka.producer import ProducerRecord
+from worker.kafka.producer import BatchProducer, ProducerRecord
 from worker.kafka.topics import ensure_topics
 from worker.kafka.transaction import TransactionalProducer
 from worker.process import CrashPoints
@@ -49,7 +49,7 @@ from worker.tools.stream_view import erase_state
 from worker.tools.tail import open_reader
 
 INPUTS, OUTPUTS = ("tweets", "reviews"), ("sentiment.events", "sentiment.shifts", "sentiment.deadletters")
-DEADLETTERS, SHADOW_TOPIC = OUTPUTS[2], "sentiment.shadow"
+DEADLETTERS, SHADOW_TOPIC, COMPARISONS = OUTPUTS[2], "sentiment.shadow", "sentiment.comparisons"
 
 
 class Right(NamedTuple):
@@ -89,6 +89,7 @@ WORKER = (
 SHADOW = (
     *(read(topic) for topic in (*INPUTS, "sentiment.events", SHADOW_TOPIC)),
     write(SHADOW_TOPIC),
+    write(COMPARISONS),
     on_group(ACLOperation.DESCRIBE, "Describe", "sentiment"),
     on_group(ACLOperation.READ, "Read and Describe", "sentiment.shadow.")._replace(
         said="Read and Describe group sentiment.shadow.ff", is_prefix=True
@@ -139,6 +140,9 @@ async def as_shadow(settings: Settings) -> None:
         offsets = {TopicPartition(topic, 0): GroupOffset(0) for topic in INPUTS}
         await producer.commit([ProducerRecord(SHADOW_TOPIC, 0, b"a", b"{}", ())], offsets, shadow.group)
         await Group(settings, brokers, settings.group).offsets(offsets, stable=False)
+        comparing = BatchProducer(settings, brokers)
+        await comparing.start()
+        await comparing.send([ProducerRecord(COMPARISONS, 0, b"a", b"{}", ())])
     await as_compare(settings)
 
 

@@ -29,6 +29,7 @@ new Parser().parse(require("fs").readFileSync(0, "utf8")).then(({ document, diag
 """
 SETTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
+    "shadow": {"shadow": True},
     "others": {
         "topics": ("a.b-c", "x"),
         "payloads": {"x": "x-v2"},
@@ -62,6 +63,16 @@ def test_every_topic_has_a_channel_and_an_operation() -> None:
     assert {"ce_id", "traceparent", "tracestate"} <= set(event["headers"]["properties"])
     assert "traceparent" not in json.dumps(make_asyncapi(load_settings()))
     assert document["servers"]["kafka"] == {"host": "one:9093", "protocol": "kafka-secure"}
+
+
+def test_the_topics_of_shadows_are_in_it_where_they_are_asked_for() -> None:
+    document = make_asyncapi(load_settings(shadow=True))
+    channels = {channel["address"]: channel["messages"] for channel in document["channels"].values()}
+    assert list(channels)[-2:] == ["sentiment.shadow", "sentiment.comparisons"]
+    assert channels["sentiment.shadow"]["SentimentEvent"] == channels["sentiment.events"]["SentimentEvent"]
+    message = channels["sentiment.comparisons"]["ComparisonEvent"]
+    assert message["payload"] == {"$ref": "#/components/schemas/ComparisonEvent"}
+    assert "Comparison" not in json.dumps(make_asyncapi(load_settings()))
 
 
 @pytest.mark.parametrize(("name", "record"), [("SentimentEvent", new_event()), ("ShiftEvent", new_shift())])

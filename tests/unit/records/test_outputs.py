@@ -99,7 +99,7 @@ def test_the_registered_json_schema_is_the_published_one(registry: FakeRegistry)
     assert json.loads(registry.text_of(1))["title"] == "event"
 
 
-NEW_FIELDS = ("language", "known", "understood")  # of 0.2
+NEW_FIELDS = ("language", "known", "understood")  # of 1.0
 
 
 def test_readers_of_the_avro_schema_before_and_after_the_new_fields_read_each_others_events() -> None:

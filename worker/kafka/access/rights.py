@@ -43,7 +43,7 @@ def rights_of_worker(settings: Settings) -> Rights:
     """Those of `worker`, and of `check`, which does what the worker will do."""
     return Rights(
         reads=settings.topics,
-        writes=settings.output_topics,
+        writes=settings.written_topics,
         group=settings.group,
         commits=True,
         transactional_id=f"{settings.group}:" if settings.delivery == "exactly_once" else "",

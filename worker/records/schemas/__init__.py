@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from worker.records.comparison import ComparisonEvent
 from worker.records.types import DeadLetterHeaders, InputRecord, SentimentEvent, ShiftEvent
 
 FOLDER = Path(__file__).parent
@@ -23,6 +24,7 @@ PUBLISHED: dict[str, type[msgspec.Struct]] = {
     "event": SentimentEvent,
     "shift": ShiftEvent,
     "deadletter": DeadLetterHeaders,
+    "comparison": ComparisonEvent,
 }
 
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from worker.records.types import EventLanguage, EventModel
+from worker.records.comparison import LanguageCount, ModelComparison
+from worker.records.types import EventLanguage, EventModel, TopicPartition
 
 _ANY_NUMBER = 1 << 62
 
@@ -23,31 +24,6 @@ class ComparedEvent(Struct, frozen=True):
     language: EventLanguage = EventLanguage("", 0.0)
 
 
-class LanguageCount(Struct):
-    """The records of one language, and those of them to which both models give the same label."""
-
-    num_compared: int = 0
-    num_agreeing: int = 0
-
-
-class ModelComparison(Struct):
-    """What the model of a shadow makes of the records that another model served.
-
-    moved: how many records went from one label to another, as "served>shadow". languages: by the code that the served
-    event says. mean_score_change: of the shadow's score minus the served one; mean_score_distance: of its magnitude.
-    """
-
-    served: EventModel
-    shadow: EventModel
-    num_compared: int = 0
-    num_agreeing: int = 0
-    agreement: float = 0.0
-    mean_score_change: float = 0.0
-    mean_score_distance: float = 0.0
-    moved: dict[str, int] = {}
-    languages: dict[str, LanguageCount] = {}
-
-
 class Pair(NamedTuple):
     """Two events of one record."""
 
@@ -58,6 +34,12 @@ class Pair(NamedTuple):
     def agrees(self) -> bool:
         """Whether both have the same label."""
         return self.served.label == self.shadow.label
+
+    @property
+    def source(self) -> TopicPartition:
+        """The input partition that the record is of, which the id begins with."""
+        topic, partition, _ = self.served.id.rsplit("-", 2)
+        return TopicPartition(topic, int(partition))
 
 
 class Join:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -11,16 +10,16 @@ from aiokafka import TopicPartition
 
 from worker.errors import RecordError
 from worker.kafka.protocol.batches import unpacking
+from worker.records.comparison import ModelComparison
 from worker.records.outputs import output_reader
 from worker.records.types import SentimentEvent
 from worker.settings import Settings
-from worker.tools.comparison.join import ComparedEvent, Join, ModelComparison, Tally
+from worker.tools.comparison.join import ComparedEvent, Join, Pair, Tally
 from worker.tools.tail import open_reader
 
 _POLL_MS = 200
 # A shadow follows its group within a second or so.
 _MAX_WAITING = 20_000
-_RATIO_RECORDS = 10_000
 
 
 async def compare(settings: Settings) -> tuple[list[ModelComparison], int]:
@@ -48,20 +47,19 @@ async def _read_all(settings: Settings, topic: str) -> AsyncIterator[ComparedEve
                 yield event
 
 
-async def follow(settings: Settings, report: Callable[[float], None]) -> None:
-    """Report the share of the latest records to which both models give one label, for ever.
+async def follow(settings: Settings) -> AsyncIterator[list[Pair]]:
+    """The pairs that are completed from now on, for ever: several times a second those since the last time, or none.
 
     Raises DependencyError and TopicsError.
     """
-    join, agreeing = Join(_MAX_WAITING, _MAX_WAITING), deque[bool](maxlen=_RATIO_RECORDS)
+    join = Join(_MAX_WAITING, _MAX_WAITING)
     decode = _decoder(settings)
     async with open_reader(settings, [settings.events_topic, settings.shadow_topic], from_start=False) as consumer:
         while True:
+            pairs: list[Pair] = []
             for topic, event in await _poll(consumer, decode):
-                add = join.add_served if topic == settings.events_topic else join.add_shadow
-                agreeing.extend(pair.agrees for pair in add(event))
-            if agreeing:
-                report(sum(agreeing) / len(agreeing))
+                pairs += (join.add_served if topic == settings.events_topic else join.add_shadow)(event)
+            yield pairs
 
 
 async def _poll(consumer: Any, decode: Callable[[bytes], Iterator[ComparedEvent]]) -> list[tuple[str, ComparedEvent]]:

@@ -3,8 +3,14 @@
 {{- end }}
 
 {{- define "sentiment.selector" -}}
-app.kubernetes.io/name: sentiment
+app.kubernetes.io/name: {{ ternary "sentiment-shadow" "sentiment" (default false .IsShadow) }}
 app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* Workers and shadows. */}}
+{{- define "sentiment.anySelector" -}}
+matchLabels: {app.kubernetes.io/instance: {{ .Release.Name }}}
+matchExpressions: [{key: app.kubernetes.io/name, operator: In, values: [sentiment, sentiment-shadow]}]
 {{- end }}
 
 {{- define "sentiment.labels" -}}
