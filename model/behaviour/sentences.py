@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
-from model.behaviour.grammar import Half, Template, languages, read_half, slots_of
+from model.behaviour.grammar import ENGLISH, Half, Template, languages, read_half, slots_of
 
 _MAX_TRIES = 4  # at a new sentence, for each that is asked for: a template without slots has only one
 
@@ -51,7 +51,7 @@ def _fill(template: Template, rules: Half, random: Random, name: str, num_fillin
     made: set[str] = set()
     for _ in range(_MAX_TRIES * num_fillings):
         words: dict[str, str] = {}
-        texts = [(label, _filled(text, rules, random, words)) for label, text in template.alternatives]
+        texts = [(label, _written(template, text, rules, random, words)) for label, text in template.alternatives]
         if texts[0][1] not in made:
             group = f"{name}-{len(made)}"
             yield [Sentence(text, label, template.kind, template.language, group) for label, text in texts]
@@ -70,9 +70,15 @@ def _exchange(template: Template, rules: Half, random: Random, name: str, _: int
         for value in values:
             words = others | {exchanged: value}
             for label, text in template.alternatives:
-                written = _filled(text, rules, random, words)
+                written = _written(template, text, rules, random, words)
                 sentences.append(Sentence(written, label, template.kind, template.language, name, member))
     yield sentences
+
+
+def _written(template: Template, text: str, rules: Half, random: Random, words: dict[str, str]) -> str:
+    """The filled text, in English with the article that its next word asks for."""
+    filled = _filled(text, rules, random, words)
+    return re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", filled) if template.language == ENGLISH else filled
 
 
 def _filled(text: str, rules: Half, random: Random, words: dict[str, str]) -> str:
@@ -87,7 +93,7 @@ def _filled(text: str, rules: Half, random: Random, words: dict[str, str]) -> st
                 word = _FILTERS[written](word, random)
             word = word if slot == name else word[0].upper() + word[1:]
             text = text.replace(f"{{{star}{name}{filters}}}", word, 1)
-    return re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
+    return text
 
 
 def _elongated(word: str, random: Random) -> str:

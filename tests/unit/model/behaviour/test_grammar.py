@@ -66,6 +66,14 @@ def test_a_seed_fixes_every_sentence_and_none_occurs_twice() -> None:
     assert Counter(sentence.text for sentence in first).most_common(1)[0][1] == 1
 
 
+def test_only_english_articles_follow_the_next_word() -> None:
+    found = {"en": 0, "pt": 0, "fr": 0}
+    for sentence in make_sentences(JUDGING, 0, num_fillings=2, of_languages=[*found]):
+        found[sentence.language] += len(re.findall(r"\b[Aa]n \w", sentence.text))
+    assert found.pop("en") > 0
+    assert found == {"pt": 0, "fr": 0}
+
+
 def test_a_contrast_has_both_labels_and_the_same_words() -> None:
     groups: dict[str, list[str]] = {}
     for sentence in make_sentences(JUDGING, 0, num_fillings=4):
