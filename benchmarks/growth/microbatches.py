@@ -18,7 +18,8 @@ from worker.process import CrashPoints
 from worker.processing.pipeline import Pipeline
 from worker.records.types import TopicPartition
 from worker.settings import Settings
-from worker.state.store import Fence, StateStore, TopicInfo, Verdict
+from worker.state.claims import Fence, TopicInfo, Verdict
+from worker.state.store import StateStore
 
 
 class _NoPublisher:

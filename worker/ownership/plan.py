@@ -28,7 +28,7 @@ from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.log import LogBounds
 from worker.monitoring.metrics import LogChange
 from worker.records.types import ResetReason
-from worker.state.store import Claim
+from worker.state.claims import Claim
 
 
 class Rebuild(NamedTuple):

@@ -11,7 +11,7 @@ from worker.kafka.group import COMMITTED, OPEN, OVER, Group
 from worker.ownership.publisher import Publisher
 from worker.records.types import TopicPartition
 from worker.settings import Settings
-from worker.state.store import Claim
+from worker.state.claims import Claim
 
 logger = logging.getLogger(__name__)
 

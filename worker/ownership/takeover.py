@@ -36,8 +36,9 @@ from worker.records.types import TopicPartition
 from worker.retries import retry
 from worker.settings import Settings
 from worker.state.causes import redis_away
+from worker.state.claims import Claim, Claimant, Fence, TopicInfo, Verdict
 from worker.state.clients import REDIS_ERRORS
-from worker.state.store import Claim, Claimant, Fence, StateStore, TopicInfo, Verdict
+from worker.state.store import StateStore
 
 logger = logging.getLogger(__name__)
 

@@ -43,7 +43,7 @@ from worker.processing.slices import Slice
 from worker.processing.too_large import TooLargeReplacer
 from worker.records.types import EventModel
 from worker.settings import Settings
-from worker.state.store import Verdict
+from worker.state.claims import Verdict
 
 
 class Pipeline:

@@ -34,7 +34,7 @@ from worker.ownership.processing_lock import ProcessingLock
 from worker.process import CrashPoints
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
-from worker.state.store import Verdict
+from worker.state.claims import Verdict
 
 BOUND_S = 60
 SECOND = TopicPartition("tweets", 1)

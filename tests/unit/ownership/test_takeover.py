@@ -34,7 +34,7 @@ from worker.ownership.takeover import TakeOver
 from worker.process import CrashPoints
 from worker.records.types import ResetReason, TopicPartition
 from worker.settings import load_settings
-from worker.state.store import Fence, TopicInfo, Verdict
+from worker.state.claims import Fence, TopicInfo, Verdict
 
 BOUND_S = 60
 SECOND = TopicPartition("tweets", 1)

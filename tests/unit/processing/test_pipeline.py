@@ -42,7 +42,7 @@ from worker.processing.pipeline import Pipeline
 from worker.records.codec import format_time, parse_time
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
-from worker.state.store import Fence, Verdict
+from worker.state.claims import Fence, Verdict
 
 BOUND_S = 60
 SECOND = TopicPartition("tweets", 1)
