@@ -18,9 +18,9 @@ from worker.payloads.times import TIME_FORMATS
 from worker.records.html import blank_tags
 from worker.records.unicode import printable
 from worker.settings import load_settings
+from worker.state.claims import read_claim, read_fence
 from worker.state.entry import StreamEntry
 from worker.state.mood import MoodTracker
-from worker.state.claims import read_claim, read_fence
 
 FINGERPRINT: Final = "0123456789abcdef"
 _TRACKER: Final = MoodTracker(load_settings())
