@@ -13,7 +13,8 @@ from worker.kafka.group import Group
 from worker.kafka.producer import FencedError
 from worker.kafka.protocol.offsets import NO_MEMBER, Membership
 from worker.monitoring.health import Health
-from worker.monitoring.metrics import FencedBy, Metrics
+from worker.monitoring.metrics import Metrics
+from worker.monitoring.series import FencedBy
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.leader import Leader
 from worker.ownership.partition import Partition

@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple
 
 from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.log import LogBounds
-from worker.monitoring.metrics import LogChange
+from worker.monitoring.series import LogChange
 from worker.records.types import ResetReason
 from worker.state.claims import Claim
 
