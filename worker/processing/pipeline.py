@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from model import InferenceEngine
 from worker.errors import RecordError
 from worker.kafka.group_offsets import ExpelledError
-from worker.kafka.microbatch import MicroBatch, Records
+from worker.kafka.transport.microbatch import MicroBatch, Records
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.monitoring.tracing.tracing import NO_TRACING, BatchTrace, Tracing

@@ -22,10 +22,10 @@ from tests.factories import (
 )
 from tests.metric_names import value_of
 from worker.errors import DependencyError
-from worker.kafka.assignment import Assignment
 from worker.kafka.group_offsets import ExpelledError
 from worker.kafka.producer import FencedError
 from worker.kafka.protocol.offsets import Membership
+from worker.kafka.transport.assignment import Assignment
 from worker.ownership import manager as manager_module
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager
