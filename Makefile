@@ -12,6 +12,12 @@ ARGS :=
 THREADS := 2
 ISA := native
 FUZZ_S := 3600
+# Tests that need no server run on two cores, file by file, because the tests of a file share what is slow to make.
+# The others follow one by one: they wait for the sessions and timeouts of real servers.
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+WITH_SERVERS := faults integration page simulation system
+# Pytest's exit code is 5 where ARGS chooses none of its tests.
+NONE_CHOSEN := test $$? -eq 5
 # Without torch its classes and decorators have no types: mypy is strict about them where it is installed.
 WITHOUT_TORCH := --allow-subclassing-any --allow-untyped-decorators --no-warn-return-any --no-warn-unused-ignores
 
@@ -40,7 +46,12 @@ demo: .venv/.page ## real Kafka and Redis, a simulated feed, the worker on it, s
 	$(BIN)/sentiment demo $(ARGS)
 
 test: setup-test ## every test; make test ARGS="-m 'not slow'" leaves out those of 20 s and more
+ifneq ($(filter tests%,$(ARGS)),)
 	$(BIN)/python -m pytest --require-training $(ARGS)
+else
+	$(BIN)/python -m pytest --require-training $(PARALLEL) $(WITH_SERVERS:%=--ignore=tests/%) $(ARGS) || $(NONE_CHOSEN)
+	$(BIN)/python -m pytest --require-training --ignore=tests/unit $(ARGS) || $(NONE_CHOSEN)
+endif
 
 test-unit: setup-dev ## the tests that need no server; without torch those of training skip
 	$(BIN)/python -m pytest tests/unit $(ARGS)

@@ -28,10 +28,11 @@ from model.evaluation.by_language import LANGUAGE_HEADINGS, rows_by_language, tw
 from model.evaluation.evaluate import Evaluation, Row, evaluate_checkpoint
 from model.evaluation.turns import Turn
 from model.inference.batch import Request
-from model.inference.engine import InferenceEngine, Result, Word
+from model.inference.engine import InferenceEngine, Result
 from model.inference.languages.identifier import Language
 from model.inference.state import OpenText, StreamState
 from model.inference.understanding import NotUnderstood
+from model.inference.words import Word
 from model.reference import ReferenceNetwork
 from model.sentiment import Sentiment, Stream, load
 from model.trace import GATES, Trace, Tracer, TraceStep

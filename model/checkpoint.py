@@ -16,9 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,6 +30,7 @@ from safetensors.numpy import save as save_tensors
 
 from model.config import ModelConfig, Understanding
 from model.errors import CheckpointError, ConfigError
+from model.files import replace_folder
 from model.text.plain_forms import NORMALISATIONS
 from model.text.tokenizer import PIECES, TOKENIZER_VERSIONS, WORDS, Tokenizer
 
@@ -116,7 +114,7 @@ def save_checkpoint(  # noqa: PLR0913 - each names something that the directory 
     data[CONFIG] = _json_bytes(description)
     data[METRICS] = _json_bytes(metrics or {})
     data[CARD] = card.encode()
-    _replace_folder(folder, data)
+    replace_folder(folder, data)
 
 
 def find_checkpoint(named: Path | None) -> Path:
@@ -257,36 +255,8 @@ def _check_words(folder: Path, words: Sequence[str], config: ModelConfig) -> Non
 
 
 def _check_tensors(folder: Path, tensors: Mapping[str, NDArray[Any]], config: ModelConfig) -> None:
-    shapes = config.tensor_shapes()
-    problems = [f"{name} is missing" for name in sorted(shapes.keys() - tensors.keys())]
-    problems += [f"{name} is unknown" for name in sorted(tensors.keys() - shapes.keys())]
-    for name in sorted(shapes.keys() & tensors.keys()):
-        tensor = tensors[name]
-        if tensor.shape != shapes[name]:
-            problems.append(f"{name} has shape {tensor.shape}, the sizes say {shapes[name]}")
-        elif tensor.dtype not in (np.float16, np.float32):
-            problems.append(f"{name} is {tensor.dtype}, not float16 or float32")
-        elif not np.isfinite(tensor).all():
-            problems.append(f"{name} holds numbers that are not finite")
-    if problems:
+    if problems := config.tensor_problems(tensors):
         raise CheckpointError(f"{folder / WEIGHTS}: {'; '.join(problems)}")
-
-
-def _replace_folder(folder: Path, data: Mapping[str, bytes]) -> None:
-    """Write the files beside `folder`, then move them into place: no reader sees a half-written checkpoint."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        new.chmod(0o755)
-        for file, content in data.items():
-            with (new / file).open("wb") as handle:
-                handle.write(content)
-                os.fsync(handle.fileno())
-        if folder.exists():
-            shutil.rmtree(folder)
-        new.rename(folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
 
 
 def _json_bytes(value: Mapping[str, Any]) -> bytes:

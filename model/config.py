@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from model.clipping import KINDS as CLIPPINGS
 from model.clipping import Clipping
@@ -72,6 +76,21 @@ class ModelConfig:
             "stream.readout.weight": (NUM_CLASSES, stream),
             "calibration.log_temperature": (2,),  # see `calibration.py`
         }
+
+    def tensor_problems(self, tensors: Mapping[str, NDArray[Any]]) -> list[str]:
+        """What is wrong with the tensors of a checkpoint: names, shapes, types, and numbers that are not finite."""
+        shapes = self.tensor_shapes()
+        problems = [f"{name} is missing" for name in sorted(shapes.keys() - tensors.keys())]
+        problems += [f"{name} is unknown" for name in sorted(tensors.keys() - shapes.keys())]
+        for name in sorted(shapes.keys() & tensors.keys()):
+            tensor = tensors[name]
+            if tensor.shape != shapes[name]:
+                problems.append(f"{name} has shape {tensor.shape}, the sizes say {shapes[name]}")
+            elif tensor.dtype not in (np.float16, np.float32):
+                problems.append(f"{name} is {tensor.dtype}, not float16 or float32")
+            elif not np.isfinite(tensor).all():
+                problems.append(f"{name} holds numbers that are not finite")
+        return problems
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""

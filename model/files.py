@@ -1,9 +1,11 @@
-"""Files of a run folder: its settings, and files that are written atomically."""
+"""Files of a run folder: its settings, and files and folders that are written atomically."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -64,3 +66,20 @@ def write_whole(file: Path, content: bytes) -> None:
         handle.write(content)
         os.fsync(handle.fileno())
     new.replace(file)
+
+
+def replace_folder(folder: Path, data: Mapping[str, bytes]) -> None:
+    """Write the files beside `folder`, then move them into place: no reader sees a half-written folder."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        new.chmod(0o755)
+        for file, content in data.items():
+            with (new / file).open("wb") as handle:
+                handle.write(content)
+                os.fsync(handle.fileno())
+        if folder.exists():
+            shutil.rmtree(folder)
+        new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)

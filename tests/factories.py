@@ -35,8 +35,8 @@ from worker.records.types import (
     TopicPartition,
 )
 from worker.settings import load_settings
+from worker.state.claims import Claim, Claimant, Fence, TopicInfo, Verdict
 from worker.state.entry import StreamEntry
-from worker.state.store import Claim, Claimant, Fence, TopicInfo, Verdict
 
 DAY_MS = 86_400_000
 START_MS = 1_700_000_000_000

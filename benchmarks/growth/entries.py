@@ -8,8 +8,9 @@ from itertools import islice
 
 from worker.ownership.lineage import lineage_name
 from worker.records.types import TopicPartition
+from worker.state.claims import Claimant, Fence, TopicInfo, Verdict
 from worker.state.entry import StreamEntry
-from worker.state.store import Claimant, Fence, StateStore, TopicInfo, Verdict
+from worker.state.store import StateStore
 
 ENTRIES_AT_ONCE = 1_000  # of a request to Redis
 

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.growth.entries import ENTRIES_AT_ONCE, begin_lineages
 from model import InferenceEngine
 from tests.factories import MEMBERSHIP
-from worker.kafka.microbatch import MicroBatch, Pacing, Records
+from worker.kafka.transport.microbatch import MicroBatch, Pacing, Records
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.ownership.checkpointer import Checkpointer
@@ -18,7 +18,8 @@ from worker.process import CrashPoints
 from worker.processing.pipeline import Pipeline
 from worker.records.types import TopicPartition
 from worker.settings import Settings
-from worker.state.store import Fence, StateStore, TopicInfo, Verdict
+from worker.state.claims import Fence, TopicInfo, Verdict
+from worker.state.store import StateStore
 
 
 class _NoPublisher:

@@ -23,7 +23,8 @@ from model.data.corpora import read_corpora, split_by_stream
 from model.errors import DataError
 from model.evaluation.evaluate import held_out_split
 from model.inference.batch import Request
-from model.inference.engine import InferenceEngine, Result, Word
+from model.inference.engine import InferenceEngine, Result
+from model.inference.words import Word
 
 MAX_REVIEWS = 500  # drawn from those that training held out
 SEED = 0  # of the drawn reviews and the random words

@@ -25,23 +25,11 @@ from model.inference.languages.identifier import NO_LANGUAGE, Language
 from model.inference.schedule import starts_of
 from model.inference.state import FloatArray, StreamState
 from model.inference.understanding import CHANCE, NotUnderstood
+from model.inference.words import Word, shown_word
 
 # Limits of one batch. Larger ones are no faster, and the limits bound the memory of a call.
 MAX_BATCH_REQUESTS = 512
 MAX_BATCH_CHARS = 1 << 20
-
-# quotes, brackets and stops that are stripped from a word when it is shown
-_OPENING, _CLOSING = "\"'([\u00ab\u201c\u2018", ".,;:!?\"')]\u00bb\u201d\u2019\u2026"
-
-
-@dataclass(slots=True)
-class Word:
-    """`text[start:end]` of the request, and how much it changed the running score (-1..1)."""
-
-    word: str
-    start: int
-    end: int
-    change: float
 
 
 @dataclass(slots=True)
@@ -211,7 +199,7 @@ class InferenceEngine:
         found: list[list[Word]] = [[] for _ in batch.texts]
         spans = (request, batch.chunk_starts[chunk], batch.chunk_ends[chunk], changes[request, column])
         for place, start, end, change in zip(*(values.tolist() for values in spans), strict=True):
-            word = _shown_word(batch.texts[place], start, end, batch.num_pending[place], change)
+            word = shown_word(batch.texts[place], start, end, batch.num_pending[place], change)
             if word is not None:
                 found[place].append(word)
         return found
@@ -243,26 +231,3 @@ def _states_after(batch: Batch, readouts: WordReadouts, states: FloatArray) -> l
             opened = readouts.state.get(readouts.row[place], pending, unknown, beginning)
         after.append(StreamState(states[at].copy(), batch.states[stream].num_texts + num_texts[place], opened))
     return after
-
-
-def _shown_word(text: str, start: int, end: int, num_pending: int, change: float) -> Word | None:
-    """The chunk text[start:end] without the quotes and stops around it; None if it belongs to an earlier piece.
-
-    The first `num_pending` characters of `text` belong to an earlier piece: they are not shown, and indices start after
-    them.
-    """
-    opening, shown = _trimmed(text[start:end])
-    start += opening
-    end = start + len(shown)
-    if start < num_pending:
-        start, shown = num_pending, text[num_pending:end]
-    return Word(shown, start - num_pending, end - num_pending, change) if start < end else None
-
-
-def _trimmed(chunk: str) -> tuple[int, str]:
-    """The number of quotes and brackets before the word, and the word itself; a chunk of only signs stays whole."""
-    if chunk.isalnum():
-        return 0, chunk
-    left = chunk.lstrip(_OPENING)
-    inner = left.rstrip(_CLOSING)
-    return (len(chunk) - len(left), inner) if any(map(str.isalnum, inner)) else (0, chunk)

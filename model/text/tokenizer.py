@@ -23,19 +23,15 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from model.text.chunk_tables import code_points, empty_cache, insert, table_of, used_entries
 from model.text.chunks import BY_CHARACTER, Chunker
 from model.text.encoding import (
-    CHARS,
     CJK_RANGES,
     CONTINUED,
-    IDS,
     MAX_TABLE_CHARS,
     PIECE_RANGES,
-    WAS_USED,
-    Table,
     Vocabulary,
     encode_texts,
-    insert_all,
 )
 from model.text.normalise import ALLCAPS, SPECIAL_TOKENS, URL, USER, split_chunk
 from model.text.plain_forms import NORMALISATIONS, PlainForms
@@ -44,9 +40,6 @@ IntArray = NDArray[np.intp]
 
 WORDS, PIECES = TOKENIZER_VERSIONS = (1, 2)
 """The kinds of vocabulary, by the number that a checkpoint has for them."""
-
-_MAX_CACHED_CHUNKS = 1 << 16  # about 8 MB
-_CHUNK_CHARS, _CHUNK_IDS = 16, 4  # room in the cache for so many on average
 
 _BEFORE, _AFTER = "\"'(", ".,!?\"')"  # punctuation around a word, which `encoding.py` looks up apart
 
@@ -83,7 +76,7 @@ class Tokenizer:
         self._ids = {word: row for row, word in enumerate(words)}
         self._split_chunk = split_chunk if is_first else PlainForms(self._ids).split_chunk
         self._vocabulary = Vocabulary(
-            _table_of(words),
+            table_of(words),
             self.num_words,
             num_buckets,
             hashes_unknown=is_first,
@@ -94,7 +87,7 @@ class Tokenizer:
             max_piece_chars=self._chunker.max_piece_chars,
             has_pieces=self._has_pieces,
         )
-        self._known = _empty_cache()
+        self._known = empty_cache()
 
     @staticmethod
     def split(text: str) -> list[str]:
@@ -108,7 +101,7 @@ class Tokenizer:
 
     def encode_texts(self, texts: Sequence[str]) -> EncodedTexts:
         """The ids of whole texts, or of pieces without their pending chunk."""
-        chars = _chars("".join(texts))
+        chars = code_points("".join(texts))
         text_ends = np.cumsum(np.fromiter(map(len, texts), np.intp, len(texts)))
         num_chunks = np.empty(len(texts), np.intp)
         chunk_starts, chunk_ends, chunk_tokens = np.empty((3, len(chars)), np.intp)
@@ -156,8 +149,8 @@ class Tokenizer:
         cached = {chunk: ids for chunk, ids in found.items() if len(chunk) <= MAX_TABLE_CHARS}
         for affix in dict.fromkeys(chain.from_iterable(map(_affixes, cached))):
             cached[affix] = self.chunk_ids(affix)
-        if _insert(self._known, cached) < len(cached):
-            self._known = _used_entries(self._known)
+        if insert(self._known, cached) < len(cached):
+            self._known = used_entries(self._known)
 
     def chunk_ids(self, chunk: str) -> list[int]:
         """The ids of one chunk, computed without the compiled loops."""
@@ -202,48 +195,6 @@ def _affixes(chunk: str) -> Iterator[str]:
     word = inner[:-1] if inner.endswith(":") else inner.rstrip(_AFTER)
     if word and len(word) < len(chunk):
         yield from filter(None, (chunk[: len(chunk) - len(inner)], inner[len(word) :]))
-
-
-def _chars(text: str) -> NDArray[np.uint32]:
-    return np.frombuffer(bytearray(text.encode("utf-32-le", "surrogatepass")), np.uint32)
-
-
-def _table_of(words: Sequence[str]) -> Table:
-    """The ids of a vocabulary's words, as far as they are short enough for a chunk of the table."""
-    ids = {word: [row] for row, word in enumerate(words) if len(word) <= MAX_TABLE_CHARS}
-    max_entries, max_chars = len(ids), sum(map(len, ids))
-    while True:
-        table = Table.empty(max_entries, max_chars, len(ids))
-        if _insert(table, ids) == len(ids):
-            return table
-        max_entries *= 2  # too many words have the same place
-
-
-def _empty_cache() -> Table:
-    size = _MAX_CACHED_CHUNKS
-    return Table.empty(size, _CHUNK_CHARS * size, _CHUNK_IDS * size)
-
-
-def _insert(table: Table, ids: Mapping[str, Sequence[int]]) -> int:
-    """Insert as many chunks as there is room for; return how many of them the table has."""
-    num_chars = np.fromiter(map(len, ids), np.intp, len(ids))
-    num_ids = np.fromiter(map(len, ids.values()), np.intp, len(ids))
-    flat = np.fromiter(chain.from_iterable(ids.values()), np.intp)
-    ends = np.cumsum(num_chars)
-    return insert_all(table, _chars("".join(ids)), ends - num_chars, ends, flat, np.cumsum(num_ids))
-
-
-def _used_entries(table: Table) -> Table:
-    """A table of the entries that were used; an empty one if these are more than half."""
-    size = int(table.size[0])
-    starts, ends = table.entries[:size, [CHARS, IDS]], table.entries[1 : size + 1, [CHARS, IDS]]
-    used = np.flatnonzero(table.entries[:size, WAS_USED])
-    kept = _empty_cache()
-    if 2 * len(used) <= size:
-        spans = zip(starts[used, 1].tolist(), ends[used, 1].tolist(), strict=True)
-        ids = np.concatenate([np.empty(0, np.intp), *(table.ids[begin:end] for begin, end in spans)])
-        insert_all(kept, table.chars, starts[used, 0], ends[used, 0], ids, np.cumsum((ends - starts)[used, 1]))
-    return kept
 
 
 def build_vocabulary(counts: Mapping[str, int], size: int) -> list[str]:

@@ -18,9 +18,9 @@ from worker.payloads.times import TIME_FORMATS
 from worker.records.html import blank_tags
 from worker.records.unicode import printable
 from worker.settings import load_settings
+from worker.state.claims import read_claim, read_fence
 from worker.state.entry import StreamEntry
 from worker.state.mood import MoodTracker
-from worker.state.store import _claim, _stored_fence
 
 FINGERPRINT: Final = "0123456789abcdef"
 _TRACKER: Final = MoodTracker(load_settings())
@@ -73,10 +73,10 @@ def _state_at(body: bytes) -> int:
 def meta(data: bytes) -> None:
     """The fields of a partition's meta key, between NULs."""
     fields = [*data.split(b"\0"), b"", b"", b"", b"", b"", b""]
-    found = _claim("token", fields[:6], TOPIC)
+    found = read_claim("token", fields[:6], TOPIC)
     assert found.position is None or found.lineage
     lineage_reset(found.lineage or "")
-    _stored_fence(fields[:3])
+    read_fence(fields[:3])
 
 
 def times(data: bytes) -> None:

@@ -15,9 +15,10 @@ from worker.errors import DependencyError
 from worker.ownership.partition import Partition
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
+from worker.state.claims import Claim, Claimant, Fence, TopicInfo, Verdict
 from worker.state.entry import StreamEntry
 from worker.state.rehearsal import check_redis
-from worker.state.store import Claim, Claimant, Fence, StateStore, TopicInfo, Verdict
+from worker.state.store import StateStore
 
 FINGERPRINT = "0123456789abcdef"
 OTHER_FINGERPRINT = "00000000000000ff"

@@ -24,7 +24,8 @@ from worker.ownership.publisher import ExactlyOncePublisher
 from worker.ownership.takeover import TakeOver
 from worker.process import CrashPoints
 from worker.records.types import OutputRecord, TopicPartition
-from worker.state.store import Claimant, Fence, StateStore, TopicInfo, Verdict
+from worker.state.claims import Claimant, Fence, TopicInfo, Verdict
+from worker.state.store import StateStore
 
 BOUND_S = 120
 RETRY_S = 0.05

@@ -12,7 +12,8 @@ from tests.simulation.redis_model import RedisServer, SimulatedRedis
 from tests.simulation.worker.worker_process import new_store
 from tests.workplace import Workplace
 from worker.records.types import TopicPartition
-from worker.state.store import Claimant, Fence, StateStore, TopicInfo
+from worker.state.claims import Claimant, Fence, TopicInfo
+from worker.state.store import StateStore
 
 BOUND_S = 60
 FINGERPRINT = "00112233445566aa"

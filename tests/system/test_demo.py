@@ -8,11 +8,11 @@ import subprocess
 import sys
 
 TIMEOUT_S = 500.0
-COMMAND = [sys.executable, "-m", "worker.cli", "demo", "--rate", "100", "--json"]
+COMMAND = [sys.executable, "-m", "worker.cli", "demo", "--rate", "200", "--json"]
 
 
 def test_a_demo_accounts_for_every_record() -> None:
-    done = subprocess.run([*COMMAND, "--seconds", "8"], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    done = subprocess.run([*COMMAND, "--seconds", "4"], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     summary = json.loads(line)

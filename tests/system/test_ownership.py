@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 
 import pytest
 
@@ -14,6 +15,13 @@ pytestmark = pytest.mark.slow
 
 ENOUGH_RECORDS = 100
 RARE_FLUSH_S = 600
+SESSION_S = 6  # the least that a broker allows by default
+
+
+@pytest.fixture
+def scene(make_scene: Callable[..., Scene]) -> Scene:
+    """Workers whose session ends soon, because the tests wait for its end."""
+    return make_scene(session_timeout_s=SESSION_S)
 
 
 def owned(worker: WorkerProcess, count: int) -> None:

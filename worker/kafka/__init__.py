@@ -1,1 +1,1 @@
-"""Kafka: connections, topics, the consumer inside Faust, and the transactional producers."""
+"""Kafka: connections, topics, the transport inside Faust, and the transactional producers."""

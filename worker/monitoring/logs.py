@@ -18,7 +18,7 @@ from worker.settings import Settings
 # The fields that a call may pass in `extra`, so that log lines can be searched by them.
 FIELDS: Final = ("action", "topic", "partition", "offset")
 # Faust's services log their start and stop under the name of the module that subclasses them.
-SUBCLASSED: Final = ("worker.kafka.consumer", "worker.kafka.fetch_thread")
+SUBCLASSED: Final = tuple(f"worker.kafka.transport.{name}" for name in ("app", "consumer", "fetch_thread"))
 LIBRARIES: Final = (
     "aiohttp",
     "aiokafka",

@@ -17,9 +17,10 @@ from worker.process import CrashPoints
 from worker.records.types import TopicPartition
 from worker.retries import retry
 from worker.settings import Settings
+from worker.state.claims import Verdict
 from worker.state.clients import REDIS_ERRORS
 from worker.state.entry import StreamEntry
-from worker.state.store import StateStore, Verdict
+from worker.state.store import StateStore
 
 logger = logging.getLogger(__name__)
 

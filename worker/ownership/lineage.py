@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiokafka.partitioner import murmur2
 
 from worker.records.types import ResetReason
-from worker.state.store import TopicInfo
+from worker.state.claims import TopicInfo
 
 _RESET_MARK = "~"
 _POSITIVE = 0x7FFFFFFF

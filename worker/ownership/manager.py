@@ -8,12 +8,13 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from worker.errors import DependencyError, SentimentError
-from worker.kafka.assignment import Assignment
 from worker.kafka.group import Group
 from worker.kafka.producer import FencedError
 from worker.kafka.protocol.offsets import NO_MEMBER, Membership
+from worker.kafka.transport.assignment import Assignment
 from worker.monitoring.health import Health
-from worker.monitoring.metrics import FencedBy, Metrics
+from worker.monitoring.metrics import Metrics
+from worker.monitoring.series import FencedBy
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.leader import Leader
 from worker.ownership.partition import Partition

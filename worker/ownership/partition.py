@@ -20,8 +20,8 @@ from worker.ownership.lineage import has_moved, lineage_reset
 from worker.ownership.publisher import Publisher
 from worker.ownership.stream_states import Entries, StreamStates
 from worker.records.types import ResetReason, TopicPartition
+from worker.state.claims import Fence, TopicInfo
 from worker.state.entry import StreamEntry
-from worker.state.store import Fence, TopicInfo
 
 
 class Snapshot(NamedTuple):

@@ -24,11 +24,14 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from worker.errors import OwnershipError
 from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.log import LogBounds
-from worker.monitoring.metrics import LogChange
-from worker.records.types import ResetReason
-from worker.state.store import Claim
+from worker.monitoring.series import LogChange
+from worker.records.types import ResetReason, TopicPartition
+from worker.state.claims import Claim
+
+_LOST_LOG = frozenset({"topic_recreated", "log_truncated"})
 
 
 class Rebuild(NamedTuple):
@@ -124,3 +127,14 @@ def _is_same(topic_id: str, current: str) -> bool:
 def is_stale(topic_id: str, current: str) -> bool:
     """Whether an id is that of an earlier topic of this name, on the same cluster."""
     return not _is_same(topic_id, current) and topic_id.partition("/")[0] == current.partition("/")[0]
+
+
+def refuse_lost_log(tp: TopicPartition, plan: Plan) -> None:
+    """Raises OwnershipError where the log is cut or replaced: with on_lost_log stop, a person decides."""
+    for warning in plan.warnings:
+        if warning.action in _LOST_LOG:
+            raise OwnershipError(
+                f"{tp.topic}-{tp.partition}: {warning.message}. With on_lost_log stop, that is yours to decide: "
+                "set the group's offset (kafka-consumer-groups.sh --reset-offsets), or start with "
+                "--on-lost-log resume"
+            )

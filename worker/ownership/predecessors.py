@@ -7,16 +7,20 @@ import logging
 import re
 from collections.abc import Collection, Mapping
 
+from worker.errors import DependencyError
 from worker.kafka.group import COMMITTED, OPEN, OVER, Group
 from worker.ownership.publisher import Publisher
 from worker.records.types import TopicPartition
 from worker.settings import Settings
-from worker.state.store import Claim
+from worker.state.claims import Claim
 
 logger = logging.getLogger(__name__)
 
 # Offsets that nobody's open transaction holds are given this long: markers are on their way for milliseconds.
 _MARKERS_S = 0.3
+_UNSTABLE_RETRY_S = 0.02
+# A broker looks for transactions that took too long this often by default.
+_BROKER_CHECK_S = 10.0
 
 
 class Predecessors:
@@ -39,6 +43,7 @@ class Predecessors:
         self._ended: set[str] = set()
         self._ended_again: set[str] = set()
         self._held_since: float | None = None
+        self._deadline_s: float | None = None
 
     async def end_known(self) -> None:
         """End what those whom Redis remembers have open, before anything else waits for it.
@@ -64,6 +69,24 @@ class Predecessors:
             await self._end(ids)
         elif self._is_held_for_long() and await self._is_ours_to_mend(tps):
             await self._end_one_again(tps)
+
+    async def wait_for(self, tps: Collection[TopicPartition]) -> None:
+        """Wait a moment for the transactions that hold the offsets of `tps`.
+
+        Raises DependencyError once even their time-out should have ended them.
+        """
+        now_s = asyncio.get_running_loop().time()
+        if self._deadline_s is None:
+            self._deadline_s = now_s + self._settings.transaction_timeout_s + 2 * _BROKER_CHECK_S
+        if now_s > self._deadline_s:
+            names = ", ".join(f"{topic}-{number}" for topic, number in sorted(tps))
+            raise DependencyError(
+                "Kafka",
+                self._settings.kafka,
+                f"a transaction that holds the group's offsets of {names} does not end",
+                "kafka-transactions.sh list and describe show it, and abort ends it",
+            )
+        await asyncio.sleep(_UNSTABLE_RETRY_S)
 
     def _is_held_for_long(self) -> bool:
         now = asyncio.get_running_loop().time()

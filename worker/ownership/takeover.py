@@ -13,14 +13,12 @@ group's heartbeats, and ends with the assignment.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Set
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from worker.errors import DependencyError, OwnershipError
 from worker.kafka.brokers import Brokers
 from worker.kafka.group import Group
 from worker.kafka.group_offsets import ExpelledError, GroupOffset
@@ -28,7 +26,7 @@ from worker.kafka.log import Log, LogBounds
 from worker.monitoring.metrics import Metrics
 from worker.ownership.lineage import lineage_name, lineage_reset
 from worker.ownership.partition import Partition
-from worker.ownership.plan import Plan, PlanWarning, Rebuild, offset_of_shadow, plan_takeover
+from worker.ownership.plan import Plan, PlanWarning, Rebuild, offset_of_shadow, plan_takeover, refuse_lost_log
 from worker.ownership.predecessors import Predecessors
 from worker.ownership.publisher import Publisher
 from worker.process import CrashPoints
@@ -36,18 +34,15 @@ from worker.records.types import TopicPartition
 from worker.retries import retry
 from worker.settings import Settings
 from worker.state.causes import redis_away
+from worker.state.claims import Claim, Claimant, Fence, TopicInfo, Verdict
 from worker.state.clients import REDIS_ERRORS
-from worker.state.store import Claim, Claimant, Fence, StateStore, TopicInfo, Verdict
+from worker.state.store import StateStore
 
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
-_UNSTABLE_RETRY_S = 0.02
-# A broker looks for transactions that took too long this often by default.
-_BROKER_CHECK_S = 10.0
 _REDIS_RETRY_S = 0.25
-_LOST_LOG = frozenset({"topic_recreated", "log_truncated"})
 
 
 class _Found(NamedTuple):
@@ -99,7 +94,7 @@ class TakeOver:
         self._crash("claimed")
         predecessors = Predecessors(self._settings, self._group, publisher, claims)
         await predecessors.end_known()
-        waiting, deadline = set(claims), self._deadline()
+        waiting = set(claims)
         while waiting:
             offsets, unstable = await self._group.offsets(waiting)
             bounds = await self._log.bounds(offsets)
@@ -116,7 +111,7 @@ class TakeOver:
                 yield owned
             waiting = unstable
             if waiting:
-                await self._wait_for(waiting, deadline)
+                await predecessors.wait_for(waiting)
                 await predecessors.end(waiting)
 
     def _note_refused(self, tps: Set[TopicPartition]) -> None:
@@ -125,22 +120,6 @@ class TakeOver:
             extra = {"action": "served", "topic": tp.topic, "partition": tp.partition}
             logger.info("%s-%d: workers of this shadow's own model serve it", *tp, extra=extra)
         self._refused = tps
-
-    def _deadline(self) -> float:
-        # Left alone, a predecessor's transaction ends by its time-out, when the broker looks for those.
-        bound_s = self._settings.transaction_timeout_s + 2 * _BROKER_CHECK_S
-        return asyncio.get_running_loop().time() + bound_s
-
-    async def _wait_for(self, tps: Collection[TopicPartition], deadline: float) -> None:
-        if asyncio.get_running_loop().time() > deadline:
-            names = ", ".join(f"{topic}-{number}" for topic, number in sorted(tps))
-            raise DependencyError(
-                "Kafka",
-                self._settings.kafka,
-                f"a transaction that holds the group's offsets of {names} does not end",
-                "kafka-transactions.sh list and describe show it, and abort ends it",
-            )
-        await asyncio.sleep(_UNSTABLE_RETRY_S)
 
     async def _topics(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, TopicInfo]:
         names = {tp.topic for tp in tps}
@@ -156,7 +135,8 @@ class TakeOver:
         while True:
             offset = offset_of_shadow(claim, found.offset) if self._settings.shadow else found.offset
             plan = plan_takeover(claim, offset, log)
-            self._check_lost_log(tp, plan)
+            if self._settings.on_lost_log == "stop":
+                refuse_lost_log(tp, plan)
             fence = await self._fence(tp, claim, plan, topic)
             if fence is not None:
                 break
@@ -243,15 +223,6 @@ class TakeOver:
         if log is None:
             return None
         return plan_takeover(claim, GroupOffset(partition.committed, partition.topic.topic_id), log)
-
-    def _check_lost_log(self, tp: TopicPartition, plan: Plan) -> None:
-        for warning in plan.warnings:
-            if self._settings.on_lost_log == "stop" and warning.action in _LOST_LOG:
-                raise OwnershipError(
-                    f"{tp.topic}-{tp.partition}: {warning.message}. With on_lost_log stop, that is yours to decide: "
-                    "set the group's offset (kafka-consumer-groups.sh --reset-offsets), or start with "
-                    "--on-lost-log resume"
-                )
 
     async def _ask_redis(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """Redis' answer. Connections to a restarted Redis fail once each, and it may be on its way up."""

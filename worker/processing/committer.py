@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from worker.kafka.group_offsets import GoneError, GroupOffset
-from worker.kafka.microbatch import Pacing, Records
 from worker.kafka.producer import FencedError, TooLargeError
+from worker.kafka.transport.microbatch import Pacing, Records
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.monitoring.tracing.tracing import BatchTrace

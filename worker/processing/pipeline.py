@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from model import InferenceEngine
 from worker.errors import RecordError
 from worker.kafka.group_offsets import ExpelledError
-from worker.kafka.microbatch import MicroBatch, Records
+from worker.kafka.transport.microbatch import MicroBatch, Records
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.monitoring.tracing.tracing import NO_TRACING, BatchTrace, Tracing
@@ -43,7 +43,7 @@ from worker.processing.slices import Slice
 from worker.processing.too_large import TooLargeReplacer
 from worker.records.types import EventModel
 from worker.settings import Settings
-from worker.state.store import Verdict
+from worker.state.claims import Verdict
 
 
 class Pipeline:

@@ -14,12 +14,12 @@ from typing import Any
 from worker.kafka.access.preflight import check_kafka
 from worker.kafka.access.rights import check_rights, rights_of_follower
 from worker.kafka.access.security import faust_credentials
-from worker.kafka.assignment import PartitionHandler
 from worker.kafka.brokers import Brokers
-from worker.kafka.consumer import BatchApp
 from worker.kafka.group import Group
-from worker.kafka.microbatch import Pacing
 from worker.kafka.topics import check_topics
+from worker.kafka.transport.app import BatchApp
+from worker.kafka.transport.assignment import PartitionHandler
+from worker.kafka.transport.microbatch import Pacing
 from worker.monitoring.health import Health, HealthServer
 from worker.monitoring.metrics import Metrics
 from worker.monitoring.tracing.tracing import Tracing, start_tracing

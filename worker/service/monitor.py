@@ -11,9 +11,9 @@ from aiokafka.errors import KafkaError
 
 from worker.errors import DependencyError
 from worker.kafka.brokers import Brokers
-from worker.kafka.consumer import BatchApp
 from worker.kafka.group import Group
 from worker.kafka.log import Log
+from worker.kafka.transport.app import BatchApp
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.ownership.leader import Leader

@@ -15,8 +15,9 @@ from worker.errors import DependencyError
 from worker.records.types import TopicPartition
 from worker.settings import Settings
 from worker.state.causes import redis_trouble
+from worker.state.claims import Claimant, Fence, TopicInfo
 from worker.state.clients import REDIS_ERRORS, connect
-from worker.state.store import Claimant, Fence, StateStore, TopicInfo
+from worker.state.store import StateStore
 
 _MIN_SKEW_S = 1.0
 _STREAM = "rehearsal"

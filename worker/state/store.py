@@ -17,12 +17,10 @@ before (Redis rolled back, a stream erased since) is never read; its keys expire
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from enum import StrEnum
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis.exceptions import ResponseError
 
@@ -30,73 +28,22 @@ from model import ModelConfig, StateError
 from worker.records.types import TopicPartition
 from worker.servers.addresses import RedisKind
 from worker.settings import Settings
+from worker.state.claims import (
+    FENCE_FIELDS,
+    Claim,
+    Claimant,
+    Fence,
+    FlushedEntry,
+    TopicInfo,
+    Verdict,
+    read_claim,
+    read_fence,
+    read_number,
+)
 from worker.state.clients import REDIS_ERRORS, connect
 from worker.state.entry import StreamEntry
 
 _PROBE_TTL_MS = 60_000
-_FENCE_FIELDS = ("owner", "lineage", "position")
-_WHOLE_NUMBER = re.compile(rb"[0-9]{1,18}")
-
-
-class Verdict(StrEnum):
-    """Whether Redis still holds what the asker last wrote for a partition. UNREADABLE: all of it, but not every entry
-    can be decoded.
-    """
-
-    OK = "ok"
-    CHANGED = "changed"
-    UNREADABLE = "unreadable"
-
-
-class Fence(NamedTuple):
-    """What the owner of a partition last wrote to Redis; a read or a flush is accepted while it stands there.
-
-    position: the next offset that the states in Redis lack; None before the first flush of a lineage.
-    """
-
-    owner: str
-    lineage: str
-    position: int | None
-
-
-class Claimant(NamedTuple):
-    """Who claims partitions: a random token of this claim, and the transactional id ('' without transactions).
-
-    is_shadow: refused where a worker of the same model claimed last.
-    """
-
-    token: str
-    transactional_id: str
-    is_shadow: bool = False
-
-
-class TopicInfo(NamedTuple):
-    """The id of a topic, '' where the brokers have none, and its number of partitions."""
-
-    topic_id: str
-    num_partitions: int
-
-
-class Claim(NamedTuple):
-    """Answer to a claim: where the states in Redis stand (position and lineage None: there are none), and of whom.
-
-    predecessor: the transactional id of the owner before, of the same model. topic: the topic when the lineage began.
-    last_worker: the transactional id of the last owner of any model, shadows aside. Ids are '' where there is none.
-    """
-
-    token: str
-    position: int | None
-    lineage: str | None
-    predecessor: str
-    topic: TopicInfo
-    last_worker: str = ""
-
-
-class FlushedEntry(NamedTuple):
-    """A stream's entry in Redis, and the fence that stands there for its partition."""
-
-    fence: Fence
-    entry: StreamEntry
 
 
 class StateStore:
@@ -143,7 +90,7 @@ class StateStore:
             await self._delete_other_types(key for claim in claims for key in claim["keys"])
             answers = await self._claim_all(claims)
         found = zip(topics.items(), answers, strict=True)
-        return {tp: _claim(claimant.token, answer, topic) for (tp, topic), answer in found if answer}
+        return {tp: read_claim(claimant.token, answer, topic) for (tp, topic), answer in found if answer}
 
     async def _claim_all(self, claims: Sequence[dict[str, Any]]) -> Sequence[Sequence[bytes]]:
         if self._is_cluster:
@@ -181,7 +128,7 @@ class StateStore:
         for answer in answers:
             if isinstance(answer, Exception) and not _is_of_another_type(answer):
                 raise answer
-        counts = zip(names, map(_whole_number, answers), strict=True)
+        counts = zip(names, map(read_number, answers), strict=True)
         return {name: count for name, count in counts if count is not None}
 
     async def read(
@@ -193,14 +140,14 @@ class StateStore:
         """
         keys = [self._stream_key(tp, fence.lineage, stream) for stream in streams]
         async with self._pipeline(transaction=True) as transaction:
-            transaction.hmget(self._meta_key(tp), *_FENCE_FIELDS)
+            transaction.hmget(self._meta_key(tp), *FENCE_FIELDS)
             # Not mget(): a cluster's pipeline refuses it, not knowing that the keys are of one slot.
             transaction.execute_command("MGET", *keys)
             stored, values = await transaction.execute(raise_on_error=False)
         for answer in (stored, values):
             if isinstance(answer, Exception) and not _is_of_another_type(answer):
                 raise answer
-        if isinstance(stored, Exception) or _stored_fence(stored) != fence:
+        if isinstance(stored, Exception) or read_fence(stored) != fence:
             return Verdict.CHANGED, []
         try:
             return Verdict.OK, [self._decode(value) for value in values]
@@ -231,7 +178,7 @@ class StateStore:
     async def find(self, tp: TopicPartition, stream: str) -> FlushedEntry | None:
         """What was last flushed of `stream`, whoever owns the partition. For people; the worker uses `read`."""
         redis: Any = self._redis
-        fence = _stored_fence(await redis.hmget(self._meta_key(tp), *_FENCE_FIELDS))
+        fence = read_fence(await redis.hmget(self._meta_key(tp), *FENCE_FIELDS))
         if fence is None:
             return None
         entry = self._decode(await redis.get(self._stream_key(tp, fence.lineage, stream)))
@@ -277,42 +224,6 @@ class StateStore:
 
 def _script(name: str) -> str:
     return (files("worker.state") / name).read_text(encoding="utf-8")
-
-
-def _claim(token: str, answer: Sequence[bytes], topic: TopicInfo) -> Claim:
-    position, lineage, predecessor, topic_id, num_partitions, last_worker = answer
-    name = _text(lineage)
-    count = _whole_number(num_partitions)
-    return Claim(
-        token,
-        _whole_number(position) if name else None,
-        name or None,
-        _text(predecessor),
-        TopicInfo(_text(topic_id), topic.num_partitions if count is None else count),
-        _text(last_worker),
-    )
-
-
-def _stored_fence(values: Sequence[bytes | None]) -> Fence | None:
-    """The fence in the values of `_FENCE_FIELDS`; None where Redis has none."""
-    owner, lineage, position = values
-    if lineage is None:
-        return None
-    # Version 0.1 wrote no owner.
-    return Fence(_text(owner), _text(lineage), _whole_number(position))
-
-
-def _text(value: bytes | None) -> str:
-    """What a worker wrote; '' for bytes that none would write."""
-    try:
-        return (value or b"").decode()
-    except UnicodeDecodeError:
-        return ""
-
-
-def _whole_number(value: Any) -> int | None:
-    """The number that a worker wrote; None for anything else."""
-    return int(value) if isinstance(value, bytes) and _WHOLE_NUMBER.fullmatch(value) else None
 
 
 def _is_of_another_type(error: Exception) -> bool:

@@ -19,7 +19,7 @@ from benchmarks.pipeline.programs import OURS
 from benchmarks.pipeline.report import Report
 from tests.workplace import Workplace
 from worker.network import load_engine
-from worker.state.store import TopicInfo
+from worker.state.claims import TopicInfo
 
 MAX_READY_S = 2.0
 SHOWN = ("detected_to_all", "assigned_to_first", "assigned_to_all")

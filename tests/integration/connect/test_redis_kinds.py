@@ -18,8 +18,9 @@ from worker.errors import DependencyError
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 from worker.stack.server import HOST, free_port
+from worker.state.claims import Claimant, Fence, TopicInfo, Verdict
 from worker.state.rehearsal import check_redis
-from worker.state.store import Claimant, Fence, StateStore, TopicInfo, Verdict
+from worker.state.store import StateStore
 
 USER, PASSWORD = "worker", "r#d/s p@ss"
 KEYS = "~{sentiment:*"

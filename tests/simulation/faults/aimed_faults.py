@@ -11,7 +11,8 @@ from tests.simulation import redis_model
 from tests.simulation.loop import Process
 from tests.simulation.worker.worker_process import GROUP
 from tests.simulation.world.settled import is_settled
-from tests.simulation.world.world import PointAction, Slot, World
+from tests.simulation.world.slots import PointAction, Slot
+from tests.simulation.world.world import World
 
 _MAX_PAUSE_S = 8.0
 _MAX_LATE_S = 4.0

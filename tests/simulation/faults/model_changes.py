@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from tests.simulation.worker.engine import MODELS
-from tests.simulation.world.world import Slot, World
+from tests.simulation.world.slots import Slot
+from tests.simulation.world.world import World
 
 _MAX_FOLLOW_S = 4.0
 _MAX_STEP_S = 1.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from tests.simulation.world.world import PointAction, Slot, World
+from tests.simulation.world.slots import PointAction, Slot
+from tests.simulation.world.world import World
 from worker.process import CrashPoints
 
 _MAX_WORKERS = 4

@@ -10,7 +10,8 @@ from tests.simulation.kafka_model.transactions import TransactionState
 from tests.simulation.worker.worker_process import TOPICS
 from tests.simulation.world.input_feed import NUM_PARTITIONS
 from tests.simulation.world.settled import hold_input
-from tests.simulation.world.world import PointAction, World
+from tests.simulation.world.slots import PointAction
+from tests.simulation.world.world import World
 
 REBALANCE_S = 15.0
 """Until new partitions are assigned, even where a static leader does not know that it leads."""

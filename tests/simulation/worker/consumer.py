@@ -9,10 +9,10 @@ from typing import Any
 from tests.simulation.kafka_model.brokers import SimulatedBrokers
 from tests.simulation.worker.fetch_thread import FetchThread
 from tests.simulation.worker.group_member import GroupMember
-from worker.kafka.assignment import Assignment, PartitionHandler
-from worker.kafka.consumer import BatchConsumer
-from worker.kafka.microbatch import HeldRecords, InFlight, MicroBatch, Pacing
 from worker.kafka.protocol.offsets import Membership
+from worker.kafka.transport.assignment import Assignment, PartitionHandler
+from worker.kafka.transport.consumer import BatchConsumer
+from worker.kafka.transport.microbatch import HeldRecords, InFlight, MicroBatch, Pacing
 from worker.records.types import TopicPartition
 from worker.settings import Settings
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from aiokafka.errors import KafkaError
 
 from tests.simulation.kafka_model.brokers import SimulatedBrokers
-from worker.kafka.fetch_thread import Fetched
+from worker.kafka.transport.fetch_thread import Fetched
 from worker.records.types import TopicPartition
 
 _FETCH_WAIT_S = 0.25

@@ -6,7 +6,8 @@ import asyncio
 
 from tests.simulation.worker.engine import ChainEngine
 from tests.simulation.worker.worker_process import GROUP
-from tests.simulation.world.world import Slot, World
+from tests.simulation.world.slots import Slot
+from tests.simulation.world.world import World
 from worker.records.types import TopicPartition
 
 _HOLD_POLL_S, _HOLD_BOUND_S = 0.2, 60.0

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
 from tests.simulation import redis_model
 from tests.simulation.kafka_model.brokers import SimulatedBrokers
@@ -20,36 +19,13 @@ from tests.simulation.redis_model import RedisServer, SimulatedRedis
 from tests.simulation.worker.engine import MODELS, ChainEngine
 from tests.simulation.worker.worker_process import BASE_SETTINGS, GROUP, TOPICS, WorkerProcess
 from tests.simulation.world.input_feed import NUM_PARTITIONS, InputFeed
+from tests.simulation.world.slots import PointAction, Slot
 from worker.records.types import TopicPartition
 
 _MAX_RESTART_S = 1.0
 _MAX_TAKE_OVER_S = 0.7
 # After these, the group's offsets may go back.
 _LOG_FAULTS = frozenset({"truncated", "recreated"})
-
-
-@dataclass
-class Slot:
-    """A place for a worker: one process at a time. model: of a shadow, its own; a worker starts with the world's."""
-
-    name: str
-    instance_id: str | None
-    flush_interval_s: float
-    process: Process | None = None
-    worker: WorkerProcess | None = None
-    wanted: bool = True
-    num_lives: int = 0
-    model: ChainEngine = MODELS[0]
-    is_shadow: bool = False
-
-
-class PointAction(NamedTuple):
-    """What happens when a worker reaches a crash point often enough. concerns: whether a worker counts."""
-
-    point: str
-    num_left: int
-    action: Callable[[Slot], None]
-    concerns: Callable[[Slot], bool] = lambda _: True
 
 
 @dataclass

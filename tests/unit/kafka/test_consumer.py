@@ -12,12 +12,12 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from tests.factories import Record
-from worker.kafka import consumer as consumer_module
-from worker.kafka.assignment import Assignment
-from worker.kafka.consumer import BatchConsumer
-from worker.kafka.fetch_thread import Fetched
-from worker.kafka.microbatch import HeldRecords, InFlight, MicroBatch, size_bytes
 from worker.kafka.protocol.offsets import Membership
+from worker.kafka.transport import consumer as consumer_module
+from worker.kafka.transport.assignment import Assignment
+from worker.kafka.transport.consumer import BatchConsumer
+from worker.kafka.transport.fetch_thread import Fetched
+from worker.kafka.transport.microbatch import HeldRecords, InFlight, MicroBatch, size_bytes
 from worker.records.types import TopicPartition
 
 FIRST, SECOND = TopicPartition("tweets", 0), TopicPartition("tweets", 1)

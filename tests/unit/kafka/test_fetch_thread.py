@@ -11,8 +11,8 @@ from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 
-from worker.kafka import fetch_thread as fetch_thread_module
-from worker.kafka.fetch_thread import BatchConsumerThread, Fetched
+from worker.kafka.transport import fetch_thread as fetch_thread_module
+from worker.kafka.transport.fetch_thread import BatchConsumerThread, Fetched
 from worker.records.types import TopicPartition
 
 FIRST, SECOND = KafkaTopicPartition("tweets", 0), KafkaTopicPartition("tweets", 1)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import TWEETS, text_record
-from worker.kafka.microbatch import InFlight, Pacing
+from worker.kafka.transport.microbatch import InFlight, Pacing
 from worker.settings import load_settings
 
 

@@ -21,11 +21,13 @@ from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
 from mode.utils.queues import FlowControlQueue
 
-from worker.kafka import brokers, clients, consumer, fetch_thread, group, log, producer, transaction
+from worker.kafka import brokers, clients, group, log, producer, transaction
 from worker.kafka.protocol import batches, header_names, offsets, topics
+from worker.kafka.transport import app, consumer, fetch_thread
 
 MODULES = (
-    *(brokers, clients, consumer, fetch_thread, group, log, producer, transaction),
+    *(brokers, clients, group, log, producer, transaction),
+    *(app, consumer, fetch_thread),
     *(batches, header_names, offsets, topics),
 )
 

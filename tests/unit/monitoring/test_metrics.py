@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from model import Language, NotUnderstood
 from worker.errors import Reason
 from worker.monitoring.histogram import BatchHistogram, Exemplar
-from worker.monitoring.metrics import Metrics, Outcome
+from worker.monitoring.metrics import Metrics
+from worker.monitoring.series import Outcome
 from worker.records.types import Fallback, ResetReason
 
 TOPICS = ("tweets", "reviews")

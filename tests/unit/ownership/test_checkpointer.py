@@ -17,7 +17,7 @@ from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
 from worker.process import CrashPoints
 from worker.settings import load_settings
-from worker.state.store import Fence, Verdict
+from worker.state.claims import Fence, Verdict
 
 BOUND_S = 60
 AWAY = RedisConnectionError("away")

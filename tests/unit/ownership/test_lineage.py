@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from worker.ownership.lineage import has_moved, lineage_name, lineage_reset
 from worker.records.types import ResetReason
-from worker.state.store import TopicInfo
+from worker.state.claims import TopicInfo
 
 REASONS = [None, *ResetReason]
 

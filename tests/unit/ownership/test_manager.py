@@ -22,10 +22,10 @@ from tests.factories import (
 )
 from tests.metric_names import value_of
 from worker.errors import DependencyError
-from worker.kafka.assignment import Assignment
 from worker.kafka.group_offsets import ExpelledError
 from worker.kafka.producer import FencedError
 from worker.kafka.protocol.offsets import Membership
+from worker.kafka.transport.assignment import Assignment
 from worker.ownership import manager as manager_module
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager
@@ -34,7 +34,7 @@ from worker.ownership.processing_lock import ProcessingLock
 from worker.process import CrashPoints
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
-from worker.state.store import Verdict
+from worker.state.claims import Verdict
 
 BOUND_S = 60
 SECOND = TopicPartition("tweets", 1)

@@ -11,7 +11,7 @@ from tests.factories import Record, new_entry, new_partition, take
 from worker.ownership.lineage import lineage_name
 from worker.ownership.partition import Partition, Snapshot
 from worker.records.types import ResetReason
-from worker.state.store import Fence, TopicInfo
+from worker.state.claims import Fence, TopicInfo
 
 SECOND = Fence("two", "two", None)
 

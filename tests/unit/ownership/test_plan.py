@@ -10,7 +10,7 @@ from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.log import LogBounds
 from worker.ownership.plan import Plan, Rebuild, offset_of_shadow, plan_rebuild, plan_takeover
 from worker.records.types import ResetReason
-from worker.state.store import Claim, TopicInfo
+from worker.state.claims import Claim, TopicInfo
 
 OURS, EARLIER, ELSEWHERE = "cluster/1", "cluster/0", "another cluster/1"
 WHOLE_LOG = LogBounds(start=0, end=50, lookback=0, topic_id=OURS)

@@ -13,7 +13,7 @@ from worker.kafka.protocol.offsets import Membership
 from worker.ownership.predecessors import Predecessors
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
-from worker.state.store import Claim
+from worker.state.claims import Claim
 
 OURS = "sentiment:7:member:3"
 

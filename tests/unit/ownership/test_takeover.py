@@ -28,13 +28,14 @@ from worker.errors import DependencyError, OwnershipError
 from worker.kafka.group import GroupOffsets
 from worker.kafka.group_offsets import ExpelledError, GroupOffset
 from worker.kafka.log import LogBounds
+from worker.ownership import predecessors
 from worker.ownership import takeover as takeover_module
 from worker.ownership.partition import Partition
 from worker.ownership.takeover import TakeOver
 from worker.process import CrashPoints
 from worker.records.types import ResetReason, TopicPartition
 from worker.settings import load_settings
-from worker.state.store import Fence, TopicInfo, Verdict
+from worker.state.claims import Fence, TopicInfo, Verdict
 
 BOUND_S = 60
 SECOND = TopicPartition("tweets", 1)
@@ -101,7 +102,7 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(takeover_module, "Group", lambda *_: group)
     monkeypatch.setattr(takeover_module, "Log", lambda *_: log)
     monkeypatch.setattr(takeover_module, "_REDIS_RETRY_S", 0.001)
-    monkeypatch.setattr(takeover_module, "_UNSTABLE_RETRY_S", 0.001)
+    monkeypatch.setattr(predecessors, "_UNSTABLE_RETRY_S", 0.001)
     return SimpleNamespace(group=group, log=log)
 
 
@@ -292,7 +293,7 @@ def test_a_transaction_that_does_not_end_is_named_with_what_to_do(
     kafka: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kafka.group.holds = {"of another program": {TWEETS}}
-    monkeypatch.setattr(takeover_module, "_BROKER_CHECK_S", 0.0)
+    monkeypatch.setattr(predecessors, "_BROKER_CHECK_S", 0.0)
     scene = Scenario(FakeStore(), transaction_timeout_s=0.05, commit_timeout_s=0.01)
     with pytest.raises(DependencyError, match=r"tweets-0 does not end.*kafka-transactions\.sh"):
         scene.take_over()

@@ -27,10 +27,10 @@ from tests.factories import (
 )
 from tests.metric_names import value_of
 from worker.errors import UndecidedCommitError
-from worker.kafka.assignment import Assignment
 from worker.kafka.group_offsets import ExpelledError, GoneError, GroupOffset
-from worker.kafka.microbatch import MicroBatch, Pacing, Records
 from worker.kafka.producer import FencedError
+from worker.kafka.transport.assignment import Assignment
+from worker.kafka.transport.microbatch import MicroBatch, Pacing, Records
 from worker.monitoring.tracing.tracing import NO_TRACING, Tracing
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager
@@ -42,7 +42,7 @@ from worker.processing.pipeline import Pipeline
 from worker.records.codec import format_time, parse_time
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
-from worker.state.store import Fence, Verdict
+from worker.state.claims import Fence, Verdict
 
 BOUND_S = 60
 SECOND = TopicPartition("tweets", 1)

@@ -22,8 +22,8 @@ from worker.processing.scoring import Scorer
 from worker.processing.slices import Slice
 from worker.records.types import OutputRecord, ResetReason
 from worker.settings import Settings, load_settings
+from worker.state.claims import TopicInfo
 from worker.state.entry import StreamEntry
-from worker.state.store import TopicInfo
 
 TEXTS = ("great flight", "the film was not good", "terrible, terrible service!", "today", "so happy :)")
 

@@ -12,8 +12,8 @@ from faust import SASLCredentials
 import worker
 from model import CheckpointError
 from worker.errors import DependencyError, SettingsError
-from worker.kafka import consumer as consumer_module
-from worker.kafka.consumer import BatchApp, BatchTransport
+from worker.kafka.transport import app as batch_app_module
+from worker.kafka.transport.app import BatchApp, BatchTransport
 from worker.service import app as app_module
 from worker.service.app import create_app
 from worker.settings import load_settings
@@ -32,7 +32,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
         errors.append(error)
         raise EndedError
 
-    for module in (consumer_module, app_module):
+    for module in (batch_app_module, app_module):
         monkeypatch.setattr(module, "die", end)
     return errors
 

@@ -21,7 +21,8 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from worker.monitoring.metrics import Metrics, SpansDropped
+from worker.monitoring.metrics import Metrics
+from worker.monitoring.series import SpansDropped
 from worker.records.headers import WORKER_VERSION
 from worker.settings import Settings
 

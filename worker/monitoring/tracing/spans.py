@@ -36,15 +36,14 @@ from opentelemetry.trace import (
     SpanKind,
     Status,
     StatusCode,
-    TraceFlags,
     get_current_span,
     set_span_in_context,
     use_span,
 )
-from opentelemetry.trace.span import TraceState
 
 from worker.monitoring.histogram import Exemplar
-from worker.monitoring.tracing.context import TRACEPARENT, TraceContext, read_context
+from worker.monitoring.tracing.context import TRACEPARENT, TraceContext
+from worker.monitoring.tracing.record_contexts import Place, hex_ids, place_of, record_contexts, remote_context
 from worker.monitoring.tracing.tracing import Addressed, BatchTrace, Published, Step
 from worker.records.codec import has_timestamp
 from worker.records.headers import WORKER_VERSION
@@ -58,7 +57,6 @@ MAX_RECORD_SPANS: Final = 128
 FLUSH_TIMEOUT_S: Final = 3.0
 
 _DESTINATION, _PARTITION = "messaging.destination.name", "messaging.destination.partition.id"
-_Place = tuple[str, int, int]  # topic, partition, offset
 
 
 class OtelTracing:
@@ -77,9 +75,9 @@ class OtelTracing:
     def micro_batch(self, records: Mapping[TopicPartition, Sequence[Any]], created_s: float) -> Iterator[BatchTrace]:
         """See Tracing."""
         began_ns = time.time_ns() - int((time.monotonic() - created_s) * 1e9)
-        contexts = dict(_contexts(records))
+        contexts = dict(record_contexts(records))
         sampled = (context._replace(tracestate=b"") for context in contexts.values() if context.sampled)
-        links = [_remote(context) for context in islice(dict.fromkeys(sampled), self._max_links)]
+        links = [remote_context(context) for context in islice(dict.fromkeys(sampled), self._max_links)]
         topics = {tp.topic for tp in records}
         attributes: dict[str, Any] = {"messaging.batch.message_count": sum(map(len, records.values()))}
         if len(records) == 1:
@@ -123,7 +121,7 @@ class OtelTracing:
     def create(self, context: TraceContext, root: Span, began_ns: int, message_id: str) -> Span:
         """The span in a record's trace that makes its event."""
         attributes = {"messaging.message.id": message_id}
-        parent = set_span_in_context(NonRecordingSpan(_remote(context)), current.Context())
+        parent = set_span_in_context(NonRecordingSpan(remote_context(context)), current.Context())
         links = [root.get_span_context()] if root.is_recording() else []
         topics = {self._events_topic}
         return self.operation("create", "create", SpanKind.PRODUCER, topics, attributes, began_ns, links, parent)
@@ -181,15 +179,13 @@ class OtelTracing:
 class OtelBatchTrace:
     """See BatchTrace."""
 
-    def __init__(
-        self, tracing: OtelTracing, root: Span, contexts: Mapping[_Place, TraceContext], began_ns: int
-    ) -> None:
+    def __init__(self, tracing: OtelTracing, root: Span, contexts: Mapping[Place, TraceContext], began_ns: int) -> None:
         self._tracing = tracing
         self._root = root
         self._contexts = contexts
         self._began_ns = began_ns
-        self._spans: dict[_Place, tuple[Span, Any]] = {}  # with the record's item
-        self._handed_on: dict[_Place, TraceContext] = {}
+        self._spans: dict[Place, tuple[Span, Any]] = {}  # with the record's item
+        self._handed_on: dict[Place, TraceContext] = {}
 
     def inject(self, published: Published) -> None:
         """See BatchTrace. A dead letter has its record's own headers, so that only one that was cut lacks a context."""
@@ -199,7 +195,7 @@ class OtelBatchTrace:
             ]
 
     def _injected(self, item: Any, output: OutputRecord) -> OutputRecord:
-        place = _place(item.record)
+        place = place_of(item.record)
         context = self._contexts.get(place)
         if context is None:
             return output
@@ -209,7 +205,7 @@ class OtelBatchTrace:
             return output
         return output._replace(headers=[*output.headers, *self._handed_on[place].headers()])
 
-    def _continue(self, place: _Place, context: TraceContext, item: Any) -> TraceContext:
+    def _continue(self, place: Place, context: TraceContext, item: Any) -> TraceContext:
         """The context that goes on from `context`: that of a span of ours, or itself."""
         if not context.sampled or len(self._spans) >= MAX_RECORD_SPANS:
             return context
@@ -219,20 +215,20 @@ class OtelBatchTrace:
             return context
         if span.is_recording():
             self._spans[place] = span, item
-        return TraceContext(*_ids(made), made.trace_flags.sampled, made.trace_state.to_header().encode())
+        return TraceContext(*hex_ids(made), made.trace_flags.sampled, made.trace_state.to_header().encode())
 
     def exemplars(self, records: Iterable[Any], now_ms: float) -> Sequence[Exemplar]:
         """See BatchTrace: of the records' own traces, else the micro-batch's for the slowest record."""
         timed = [record for record in records if has_timestamp(record.timestamp)]
         found = [
-            Exemplar((now_ms - record.timestamp) / 1000, *_ids(self._spans[place][0].get_span_context()))
+            Exemplar((now_ms - record.timestamp) / 1000, *hex_ids(self._spans[place][0].get_span_context()))
             for record in (timed if self._spans else ())
-            if (place := _place(record)) in self._spans
+            if (place := place_of(record)) in self._spans
         ]
         if found or not timed or not self._root.is_recording():
             return found
         slowest_ms = min(record.timestamp for record in timed)
-        return [Exemplar((now_ms - slowest_ms) / 1000, *_ids(self._root.get_span_context()))]
+        return [Exemplar((now_ms - slowest_ms) / 1000, *hex_ids(self._root.get_span_context()))]
 
     def end(self, committed: Collection[TopicPartition]) -> None:
         """See BatchTrace."""
@@ -245,27 +241,3 @@ class OtelBatchTrace:
                 span.set_status(Status(StatusCode.ERROR, "a dead letter"))
             span.end()
         self._root.end()
-
-
-def _contexts(records: Mapping[TopicPartition, Sequence[Any]]) -> Iterator[tuple[_Place, TraceContext]]:
-    for of_partition in records.values():
-        for record in of_partition:
-            if record.headers and (context := read_context(record.headers)) is not None:
-                yield _place(record), context
-
-
-def _remote(context: TraceContext) -> SpanContext:
-    """The context as OpenTelemetry's own."""
-    state = TraceState.from_header([context.tracestate.decode()]) if context.tracestate else None
-    flags = TraceFlags(int(context.sampled))
-    return SpanContext(
-        int(context.trace_id, 16), int(context.span_id, 16), is_remote=True, trace_flags=flags, trace_state=state
-    )
-
-
-def _place(record: Any) -> _Place:
-    return record.topic, record.partition, record.offset
-
-
-def _ids(context: SpanContext) -> tuple[str, str]:
-    return f"{context.trace_id:032x}", f"{context.span_id:016x}"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.text import tokenizer
+from model.text import chunk_tables, tokenizer
 from model.text.chunks import BY_CHARACTER, MAX_CHUNK_CHARS
 from model.text.tokenizer import SPECIAL_TOKENS, Tokenizer, build_vocabulary
 from tests.unit.model.conftest import FRAGMENTS, TEXTS, WORDS
@@ -137,7 +137,7 @@ def test_a_full_cache_drops_chunks_and_changes_no_ids(monkeypatch: pytest.Monkey
     words = Tokenizer(WORDS, num_buckets=1000)
     texts = [f"good zebra{number} bad," for number in range(50)]
     before = [words.encode(text) for text in texts]
-    monkeypatch.setattr(tokenizer, "_MAX_CACHED_CHUNKS", 3)
+    monkeypatch.setattr(chunk_tables, "_MAX_CACHED_CHUNKS", 3)
     words = Tokenizer(WORDS, num_buckets=1000)
     for text, expected in zip(texts, before, strict=True):
         assert words.encode(text) == expected
@@ -151,7 +151,7 @@ def test_a_full_cache_keeps_chunks_that_repeat(monkeypatch: pytest.MonkeyPatch) 
         written.append(chunk)
         return [chunk]
 
-    monkeypatch.setattr(tokenizer, "_MAX_CACHED_CHUNKS", 8)
+    monkeypatch.setattr(chunk_tables, "_MAX_CACHED_CHUNKS", 8)
     monkeypatch.setattr(tokenizer, "split_chunk", split_chunk)
     words = Tokenizer(WORDS, num_buckets=1000)
     for number in range(100):

@@ -17,7 +17,7 @@ from worker.kafka.protocol.batches import unpacking
 from worker.records.types import TopicPartition
 
 if TYPE_CHECKING:
-    from worker.kafka.consumer import BatchConsumer
+    from worker.kafka.transport.consumer import BatchConsumer
 
 _LOOK_S = 0.2
 _COLLECT_BYTES = 1 << 16

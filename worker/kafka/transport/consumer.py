@@ -8,8 +8,8 @@ batch grows while it waits there. Faust commits nothing: offsets go into transac
     event loop    what was fetched before the last seek is dropped; the rest joins the waiting MicroBatch
     agent         takes the MicroBatch, and reports when its records are done: only then there is room for more
 
-This file and fetch_thread.py alone touch Faust's private parts. A test holds every private name that they use, with its
-signature, to the pinned versions of Faust and aiokafka.
+This file, fetch_thread.py and app.py alone touch Faust's private parts. A test holds every private name that they
+use, with its signature, to the pinned versions of Faust and aiokafka.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import faust
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from worker.errors import DependencyError, UnreadableBatchError
-from worker.kafka.assignment import Assignment, PartitionHandler
-from worker.kafka.fetch_thread import BatchConsumerThread, Fetched
-from worker.kafka.microbatch import BatchLimits, HeldRecords, InFlight, MicroBatch, Pacing, Records
+from worker.errors import UnreadableBatchError
 from worker.kafka.protocol.offsets import Membership
+from worker.kafka.transport.assignment import Assignment
+from worker.kafka.transport.fetch_thread import BatchConsumerThread, Fetched
+from worker.kafka.transport.microbatch import HeldRecords, InFlight, MicroBatch, Records
 from worker.process import die, end_within
 from worker.records.types import TopicPartition
+
+if TYPE_CHECKING:
+    from worker.kafka.transport.app import BatchApp
 
 # Not by __name__: Faust's own lines about the services below come under that name, and are muted.
 logger = logging.getLogger("worker.kafka")
@@ -207,63 +209,3 @@ class BatchConsumer(driver.Consumer):
     async def _in_thread(self, call: Callable[..., Awaitable[Answer]], *arguments: Any) -> Answer:
         answer: Answer = await self._thread.call_thread(call, *arguments)
         return answer
-
-
-class BatchTransport(driver.Transport):
-    """Faust's aiokafka transport with our consumer."""
-
-    Consumer = BatchConsumer
-
-
-class BatchApp(faust.App):
-    """A Faust app whose agents receive MicroBatches.
-
-    preflight: awaited before anything else starts, to raise an error where the worker cannot run.
-    """
-
-    consumer: BatchConsumer
-
-    def __init__(
-        self,
-        id: str,
-        *,
-        handler: PartitionHandler,
-        limits: BatchLimits,
-        pacing: Pacing,
-        preflight: Callable[[], Awaitable[None]],
-        **options: Any,
-    ) -> None:
-        self.handler = handler
-        self.limits = limits
-        self.pacing = pacing
-        self._preflight = preflight
-        super().__init__(id, **options)
-
-    def _new_transport(self) -> BatchTransport:
-        return BatchTransport(self.conf.broker_consumer, self, loop=self.loop)
-
-    def _on_rebalance_when_stopped(self) -> None:
-        # Faust would close the consumer under the drain that is going on.
-        self.log.info("a rebalance while stopping is left to the others")
-
-    async def on_first_start(self) -> None:
-        """Look at the servers first. An error ends the process, unless it comes of a stop that was asked for."""
-        try:
-            await self._preflight()
-        except Exception as error:
-            # A stop that comes now cancels a request, which then looks like a server that hung up.
-            if not (self.should_stop and isinstance(error, DependencyError)):
-                die(error)
-        await super().on_first_start()
-
-    def done(self, records: Records) -> None:
-        """See BatchConsumer.done."""
-        self.consumer.done(records)
-
-    async def reseek(self) -> None:
-        """See BatchConsumer.reseek."""
-        await self.consumer.reseek()
-
-    def idle_positions(self) -> dict[TopicPartition, int]:
-        """See BatchConsumer.idle_positions."""
-        return self.consumer.idle_positions()

@@ -1,0 +1,1 @@
+"""Faust's transport with whole micro-batches in place of single records."""
