@@ -49,7 +49,7 @@ def find_problems(error: ValidationError, model: type[BaseModel], given: Mapping
 
 
 def _combined(error: ValidationError) -> list[str]:
-    return [f"combined: {_in_words(str(one['msg']))}" for one in error.errors() if not one["loc"]]
+    return [str(problem) for one in error.errors() if not one["loc"] for problem in one["ctx"]["error"].args]
 
 
 def _single(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tomllib
@@ -22,7 +21,7 @@ from pydantic_settings import (
 )
 
 from worker.errors import SettingsError
-from worker.payloads.payload import REGISTERED_FORMATS, FieldPaths, Payload, parse_payloads
+from worker.payloads.payload import REGISTERED_FORMATS, FieldPaths, Payload, parse_json, parse_payloads
 from worker.payloads.presets import PRESETS, payload_problems, resolve
 from worker.servers.addresses import check_host
 from worker.servers.fields import ServerSettings
@@ -40,7 +39,9 @@ _OTLP_MODULES: Final = (
 class Settings(ServerSettings):
     """Immutable settings. The command line loads them and passes them on; no other code reads the environment."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     # topics and group
     group: TopicName = Field("sentiment", description="consumer group; also the prefix of the keys in Redis")
@@ -183,7 +184,7 @@ class Settings(ServerSettings):
     @field_validator("fields", "payloads", mode="before")
     @classmethod
     def _parse(cls, value: object, info: ValidationInfo) -> object:
-        parse = parse_payloads if info.field_name == "payloads" else json.loads
+        parse = parse_payloads if info.field_name == "payloads" else parse_json
         return parse(value) if isinstance(value, str) else value
 
     def payload_of(self, topic: str) -> tuple[Payload, FieldPaths]:
@@ -217,7 +218,7 @@ class Settings(ServerSettings):
     def _fit_together(self) -> Self:
         problems = list(self._problems())
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError(*problems)
         return self
 
     def _problems(self) -> list[str]:

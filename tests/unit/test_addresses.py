@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ def test_kafka_servers_are_read(text: str, servers: list[tuple[str, int]]) -> No
         "a b:1",
         "a:1:2",
         "[::1",
+        "$KAFKA:9092",
+        "<broker>:9092",
     ],
 )
 def test_kafka_servers_that_are_none_are_refused(text: str) -> None:
@@ -83,7 +86,13 @@ def test_a_message_shows_where_redis_is_but_no_login() -> None:
         ("unix+cluster:///x", "must begin with"),
         ("redis://h1:6379,h2:6379/0", r"redis\+sentinel"),
         ("redis://h?foo=bar", "foo"),
-        ("redis://h?protocol=5", "protocol"),
+        ("redis://h?protocol=5", "protocol cannot be '5', but 2 or 3"),
+        ("rediss://h?ssl_cert_reqs=CERT_NONE", "cannot be 'CERT_NONE', but none or optional or required"),
+        ("redis://h?ssl_cert_reqs=none", "ssl_cert_reqs needs a redis URL with rediss"),
+        ("redis://h?ssl=true", "'ssl' is unknown; the scheme rediss is for that"),
+        ("redis://h?password=swordfish", "'password' is unknown; redis_password is for that"),
+        ("redis://h#1", "has to be written as %23"),
+        ("redis://${HOST}:6379", "is no host name"),
         ("redis://h?socket_timeout=0", "socket_timeout cannot be '0'"),
         ("redis://h?max_connections=0", "max_connections cannot be '0'"),
         ("redis://h/99999999999", "at most nine digits"),
@@ -147,7 +156,8 @@ def test_certificates_that_fit_are_accepted(files: Certificates) -> None:
         ({"kafka_certificate_file": "absent"}, "no such file"),
         ({"kafka_certificate_file": None}, "needs kafka_certificate_file"),
         ({"kafka_ca_file": "client_key"}, "no certificates in PEM"),
-        ({"kafka_security": "PLAINTEXT"}, "needs kafka_security SSL"),
+        ({"kafka_security": "PLAINTEXT"}, "kafka_certificate_file needs kafka_security SSL"),
+        ({"kafka_security": "PLAINTEXT"}, "kafka_ca_file needs kafka_security SSL"),
     ],
 )
 def test_a_file_of_tls_that_cannot_be_used_is_named(
@@ -200,9 +210,13 @@ def test_urls_that_cannot_be_used_are_refused_and_no_password_is_shown(url: str,
     assert load_settings(registry="https://h:8443/apis/ccompat/v7").registry == "https://h:8443/apis/ccompat/v7"
 
 
-def test_what_is_set_for_a_registry_that_has_no_use_for_it_is_named(files: Certificates) -> None:
+def test_what_is_set_for_a_connection_that_has_no_use_for_it_is_named(files: Certificates) -> None:
     for flags, expected in (
         ({"registry": "http://h", "registry_ca_file": files.ca}, "registry_ca_file needs a registry URL with https"),
+        ({"registry_ca_file": files.ca}, "registry_ca_file needs a registry URL with https"),
+        ({"kafka_oauth_ca_file": files.ca}, "kafka_oauth_ca_file needs a kafka_oauth_token_url with https"),
+        ({"redis_ca_file": files.ca}, "redis_ca_file needs a redis URL with rediss"),
+        ({"kafka_username": "a"}, "kafka_username needs kafka_security SASL_SSL"),
         ({"registry_username": "a:b", "registry_password": "c"}, "registry_username must not hold a colon"),
     ):
         with pytest.raises(SettingsError, match=expected):
@@ -225,3 +239,37 @@ def test_a_file_that_lacks_its_certificate_or_key_is_named_as_that(files: Certif
     ):
         with pytest.raises(SettingsError, match=expected):
             load_settings(kafka_security="SSL", **flags)
+
+
+def test_a_file_of_another_format_than_pem_is_named_as_that(files: Certificates, tmp_path: Path) -> None:
+    pem = files.ca.read_bytes()
+    for content, expected in (
+        (b"", "is empty"),
+        (b"\xfe\xed\xfe\xed\0\0\0\2", "a Java keystore; `keytool"),
+        (ssl.PEM_cert_to_DER_cert(pem.decode()), "DER or PKCS #12; `openssl"),
+        (pem.decode().encode("utf-16"), "text in UTF-16"),
+        (pem.replace(b"\n", b"\\n"), "in place of the ends of its lines"),
+        (pem[: len(pem) // 2], r"holds no certificates in PEM \((?!BAD DECRYPT)"),
+    ):
+        file = tmp_path / "file.pem"
+        file.write_bytes(content)
+        for flags in ({"kafka_security": "SSL", "kafka_ca_file": file}, {"redis": f"rediss://h?ssl_ca_certs={file}"}):
+            with pytest.raises(SettingsError, match=expected):
+                load_settings(**flags)
+    for content in (pem.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + pem, b"subject=/CN=x\n" + pem):
+        file.write_bytes(content)
+        assert load_settings(kafka_security="SSL", kafka_ca_file=file).kafka_tls.context().get_ca_certs()
+
+
+def test_a_key_in_the_place_of_its_file_s_name_is_named_and_not_shown(files: Certificates) -> None:
+    for key in (files.server_key.read_text(), "\n" + files.server_key.read_text()):
+        with pytest.raises(SettingsError, match="kafka_key_file: it holds what should be in the file") as caught:
+            load_settings(kafka_security="SSL", kafka_certificate_file=files.server, kafka_key_file=key)
+        assert "PRIVATE KEY" not in str(caught.value)
+    with pytest.raises(SettingsError, match=r"kafka_ca_file: .*null byte"):
+        load_settings(kafka_security="SSL", kafka_ca_file="a\0b")
+
+
+def test_spaces_around_an_address_are_no_part_of_it() -> None:
+    settings = load_settings(kafka=" a:1\n", redis=" redis://h/1\n", prometheus="http://p:9090\n")
+    assert (settings.kafka, settings.redis_address, settings.prometheus) == ("a:1", "redis://h:6379/1", "http://p:9090")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from worker.errors import EXIT_MISUSED, SettingsError
-from worker.settings import load_settings
+from worker.settings import Settings, load_settings
 
 
 def test_defaults_are_valid() -> None:
@@ -51,7 +51,7 @@ def test_payloads_are_named_in_short_or_described_in_json(monkeypatch: pytest.Mo
     monkeypatch.setenv("SENTIMENT_PAYLOADS", '{"tweets": {"preset": "x-v2", "time_format": ["epoch_s", "%d/%m/%Y"]}}')
     monkeypatch.setenv("SENTIMENT_FIELDS", '{"tweets": {"text": ["note.text", "a\\\\.b"]}}')
     payload, fields = load_settings().payload_of("tweets")
-    assert (payload.time_format, len(payload.skip)) == (("epoch_s", "%d/%m/%Y"), 2)
+    assert (payload.time_format, len(payload.skip)) == (("epoch_s", "%d/%m/%Y"), 3)
     assert (fields.text, fields.stream) == (("note.text", "a\\.b"), ("data.author_id", "author_id"))
 
 
@@ -73,6 +73,8 @@ def test_one_error_names_all_invalid_settings() -> None:
         ({"payloads": {"other": {}}}, "not in topics"),
         ({"payloads": {"tweets": "yelp?"}}, "payloads.tweets: no preset 'yelp\\?'; there are x-v1.1, x-v2"),
         ({"payloads": "tweets"}, "neither topic=preset or topic=format"),
+        ({"payloads": '{"tweets": '}, "payloads: it is no JSON such as"),
+        ({"fields": "tweets=text"}, "fields: it is no JSON such as"),
         ({"payloads": {"tweets": {"time_format": "%H"}}}, "payloads.tweets.time_format.*no time format"),
         ({"payloads": {"tweets": {"key_format": "short"}}}, "payloads.tweets.key_format"),
         ({"payloads": {"tweets": {"skip": [{"path": "a..b"}]}}}, "is not a path"),
@@ -120,6 +122,21 @@ def test_a_variable_that_is_no_setting_is_named_with_the_one_that_may_be_meant(m
     assert "SENTIMENT_KAFAK: there is no such setting, but SENTIMENT_KAFKA" in str(caught.value)
     assert "SENTIMENT_COLOUR: there is no such setting;" in str(caught.value)
     assert "max_batch" in str(caught.value)
+
+
+def test_problems_of_settings_together_are_listed_one_a_line_as_others_are() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(max_batch=0, events_topic="tweets", commit_timeout_s=99)
+    _, *lines = str(caught.value).splitlines()
+    starts = ("  max_batch: ", "  topics must differ ", "  commit_timeout_s must be below ")
+    assert len(lines) == len(starts)
+    assert all(any(line.startswith(start) for line in lines) for start in starts)
+
+
+def test_a_variable_that_is_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"SENTIMENT_{name.upper()}", "")
+    assert load_settings() == Settings.model_validate({})
 
 
 def test_what_kubernetes_adds_to_the_environment_beside_a_service_is_no_setting(

@@ -85,7 +85,7 @@ def asyncapi(settings: Settings) -> None:
 
 
 @commands.command(rich_help_panel=_PANEL, epilog=examples("sentiment check", "sentiment check --kafka broker:9092"))
-@with_settings(*TOPICS, "group", "fields", "delivery", *NETWORK[:2], *REDIS, *REGISTRY, *KAFKA, *LOGS)
+@with_settings(*TOPICS, "group", "fields", "payloads", "delivery", *NETWORK[:2], *REDIS, *REGISTRY, *KAFKA, *LOGS)
 def check(settings: Settings) -> None:
     """Check Kafka, topics, Redis and checkpoint, one line for each. Exit code 3: a server does not answer.
 

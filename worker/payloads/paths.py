@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
 Path = tuple[str, ...]
 
 EACH: Final = "*"
@@ -35,6 +37,8 @@ def find_all(payload: Any, path: Path) -> Sequence[Any]:
     """The values at `path` that are not null: at most one, unless the path has a `*`."""
     here = payload
     for number, step in enumerate(path):
+        if isinstance(here, str):
+            here = _json_in(here)
         if isinstance(here, dict):
             here = here.get(step)
         elif isinstance(here, list):
@@ -46,10 +50,22 @@ def find_all(payload: Any, path: Path) -> Sequence[Any]:
     return () if here is None else (here,)
 
 
+def _json_in(text: str) -> Any:
+    """The object or list that a string holds as JSON, as in Debezium's events of MongoDB; else the string itself."""
+    if not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return text
+
+
 def explain_missing(payload: Any, path: Path) -> str | None:
     """What stands in the way of `path`, if it is a value without members; None where there is just nothing."""
     here = payload
     for step in path:
+        if isinstance(here, str) and here is not payload:
+            here = _json_in(here)
         if isinstance(here, dict):
             here = here.get(step)
         elif isinstance(here, list) and (step.isdecimal() or step == EACH):

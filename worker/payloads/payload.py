@@ -108,10 +108,18 @@ class Payload(BaseModel, extra="forbid", frozen=True):
         return self
 
 
+def parse_json(text: str) -> Any:
+    """What a setting says that is an object in JSON. Raises ValueError."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f'it is no JSON such as {{"topic": {{...}}}}: {error}') from None
+
+
 def parse_payloads(text: str) -> Any:
     """What the setting `payloads` says, as JSON or as topic=preset, comma-separated. Raises ValueError."""
     if text.lstrip().startswith("{"):
-        return json.loads(text)
+        return parse_json(text)
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
     if not all(equals for _, equals, _ in pairs):
         raise ValueError("neither topic=preset or topic=format, comma-separated, nor JSON")

@@ -26,7 +26,10 @@ def _rules(*paths: str) -> tuple[SkipRule, ...]:
 
 
 # Messages of X's streams that are no posts.
-_X_NOTICES = _rules("delete", "scrub_geo", "limit", "status_withheld", "user_withheld", "disconnect", "warning")
+_X_NOTICES = _rules(
+    *("delete", "scrub_geo", "limit", "status_withheld", "user_withheld", "disconnect", "warning"),
+    *("friends", "friends_str", "event", "direct_message", "control"),
+)
 
 PRESETS: Final[dict[str, Preset]] = {
     "x-v1.1": Preset(
@@ -44,7 +47,7 @@ PRESETS: Final[dict[str, Preset]] = {
         ),
     ),
     "x-v2": Preset(
-        "a post of X's API v2, within `data` or by itself; without retweets",
+        "a post of X's API v2, within `data` or by itself; without retweets and what its streams say of themselves",
         "author",
         FieldPaths(
             id=("data.id", "id"),
@@ -57,6 +60,7 @@ PRESETS: Final[dict[str, Preset]] = {
             skip=(
                 SkipRule(path=("data.referenced_tweets.*.type", "referenced_tweets.*.type"), values=("retweeted",)),
                 SkipRule(path=("data.text", "text"), pattern=_RETWEET),
+                SkipRule(path=("errors.*.disconnect_type", "errors.*.connection_issue")),
             ),
         ),
     ),
@@ -86,12 +90,21 @@ PRESETS: Final[dict[str, Preset]] = {
         FieldPaths(id="review_id", stream="business_id", text="text", time="date", final=()),
     ),
     "reddit": Preset(
-        "a comment or a submission of Reddit; without removed ones",
+        "a comment or a submission of Reddit, by itself or within `data`; without removed ones",
         "subreddit",
         FieldPaths(
-            id=("name", "id"), stream="subreddit", text=("body", "selftext", "title"), time="created_utc", final=()
+            id=("name", "id", "data.name", "data.id"),
+            stream=("subreddit", "data.subreddit"),
+            text=("body", "selftext", "title", "data.body", "data.selftext", "data.title"),
+            time=("created_utc", "data.created_utc"),
+            final=(),
         ),
-        Payload(skip=(SkipRule(path=("body", "selftext", "title"), values=("[deleted]", "[removed]")),)),
+        Payload(
+            skip=(
+                SkipRule(path=("body", "selftext", "title"), values=("[deleted]", "[removed]")),
+                SkipRule(path=("data.body", "data.selftext", "data.title"), values=("[deleted]", "[removed]")),
+            )
+        ),
     ),
     "steam": Preset(
         "a review of Steam's appreviews",
@@ -111,8 +124,8 @@ PRESETS: Final[dict[str, Preset]] = {
         FieldPaths(
             id=("id.label", "data.id", "id"),
             stream=("app_id", "app_name"),
-            text=("content.label", "data.attributes.body", "attributes.body", "review", "title.label"),
-            time=("updated.label", "data.attributes.createdDate", "attributes.createdDate", "date"),
+            text=("content.label", "data.attributes.body", "attributes.body", "review", "text", "title.label"),
+            time=("updated.label", "data.attributes.createdDate", "attributes.createdDate", "date", "updated"),
             final=(),
         ),
     ),
@@ -128,22 +141,24 @@ PRESETS: Final[dict[str, Preset]] = {
         ),
     ),
     "debezium": Preset(
-        "a change event of Debezium, with or without its schema, of a row with the default fields; without deletes, "
-        "truncates, messages, heartbeats, schema changes and null values",
+        "a change event of Debezium, with or without its schema, or the row alone, with the default fields; without "
+        "deletes, truncates, messages, heartbeats, schema changes and null values",
         "the row's `stream`",
         FieldPaths(
-            id=("payload.after.id", "after.id"),
-            stream=("payload.after.stream", "after.stream"),
-            text=("payload.after.text", "after.text"),
-            time=("payload.after.time", "after.time", "payload.source.ts_ms", "source.ts_ms"),
-            final=("payload.after.final", "after.final"),
+            id=("payload.after.id", "after.id", "payload.id", "id"),
+            stream=("payload.after.stream", "after.stream", "payload.stream", "stream"),
+            text=("payload.after.text", "after.text", "payload.text", "text"),
+            time=("payload.after.time", "after.time", "payload.source.ts_ms", "source.ts_ms", "payload.time", "time"),
+            final=("payload.after.final", "after.final", "payload.final", "final"),
         ),
         Payload(
             key_format="payload",
             null_values="skip",
             skip=(
                 SkipRule(path=("payload.op", "op"), values=("d", "t", "m")),
-                SkipRule(path=("payload.op", "op"), missing=True),
+                # ExtractNewRecordState leaves the row alone, and marks those that were deleted.
+                SkipRule(path=("payload.__deleted", "__deleted"), values=("true", True)),
+                SkipRule(path=("payload.op", "op", "payload.text", "text"), missing=True),
             ),
         ),
     ),

@@ -1,12 +1,14 @@
 """Times in payloads: the formats that a topic can name, and one that recognises most of them.
 
     auto      any of the formats below; a number's size tells its unit (seconds below 1e11, milliseconds below 1e14,
-              microseconds below 1e17, else nanoseconds: each limit is a date in 1973 in the smaller unit)
+              microseconds below 1e17, else nanoseconds: each limit is a date in 1973 in the smaller unit); besides,
+              a list of year, month, day and so on as Java's Jackson writes it (UTC), and .NET's /Date(1530998951000)/
     rfc3339   2018-07-07T22:09:11.5+02:00, with a space for the T, without a zone (UTC), or a date alone; the same with
               slashes or dots between year, month and day, without any signs (20180707220911), or with a zone's name
               behind it as Java writes it ([Europe/Berlin])
-    x         Wed Oct 10 20:19:24 +0000 2018, or with a zone's name as in PDT, or without one (UTC)
-    rfc2822   Sat, 07 Jul 2018 22:09:11 GMT, with or without the day of the week and a comment at the end
+    x         Wed Oct 10 20:19:24 +0000 2018, or with a zone's name as in PDT, or without one (UTC), or as JavaScript
+              writes it (Wed Oct 10 2018 20:19:24 GMT+0000)
+    rfc2822   Sat, 07 Jul 2018 22:09:11 GMT, with or without the day of the week, seconds and a comment at the end
     epoch_s, epoch_ms, epoch_us, epoch_ns    a number or its text, since 1970
     %...      a pattern of strptime, such as %d/%m/%Y %H:%M; without %z it is in UTC
 
@@ -34,7 +36,9 @@ _UNITS_PER_MS: Final = {"epoch_ms": 1, "epoch_us": 1000, "epoch_ns": 1_000_000}
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 _SPACE_BEFORE_OFFSET = re.compile(r"\s+(?=[+-][0-9]{2}:?[0-9]{2}$)")
 _BARE_DATE = re.compile(r"(?:19|20)[0-9]{6}(?:[0-9]{6})?")
-_OTHER_SIGNS = re.compile(r"([0-9]{4})([/.])([0-9]{2})\2([0-9]{2})(?![0-9])")
+_DATE = re.compile(r"([0-9]{4})([-/.])([0-9]{1,2})\2([0-9]{1,2})(?![0-9])")
+_SHORT_HOUR = re.compile(r"(?<=[T ])([0-9]:)")
+_DOT_NET = re.compile(r"/Date\((-?[0-9]+)(?:[+-][0-9]{4})?\)/")
 _NAME_BEHIND = re.compile(r"\[[\w/+-]+\]$")
 _WEEKDAY, _COMMENT = re.compile(r"^[A-Za-z]{3},\s*"), re.compile(r"\s*\([^()]*\)$")
 _MAX_CHARS: Final = 64
@@ -46,7 +50,8 @@ _ZONES: Final = {
 }
 _ZONE_NAME = re.compile(rf"\b(?:{'|'.join(_ZONES)})\b")
 _X, _X_WITHOUT_ZONE = "%a %b %d %H:%M:%S %z %Y", "%a %b %d %H:%M:%S %Y"
-_RFC2822 = "%d %b %Y %H:%M:%S %z"
+_JAVASCRIPT = "%a %b %d %Y %H:%M:%S GMT%z"
+_RFC2822, _RFC2822_WITHOUT_SECONDS = "%d %b %Y %H:%M:%S %z", "%d %b %Y %H:%M %z"
 
 
 def parse_rfc3339(value: Any) -> int:
@@ -59,8 +64,11 @@ def parse_rfc3339(value: Any) -> int:
 
 
 def _as_written_by_python(text: str) -> str:
-    """A text in upper case, with an offset for a zone's name, no space before it, hyphens and no leap second."""
-    text = _OTHER_SIGNS.sub(r"\1-\3-\4", _NAME_BEHIND.sub("", text), count=1)
+    """A text in upper case, with an offset for a zone's name, no space before it, hyphens, two digits and no leap
+    second.
+    """
+    text = _DATE.sub(lambda found: f"{found[1]}-{found[3]:0>2}-{found[4]:0>2}", _NAME_BEHIND.sub("", text), count=1)
+    text = _SHORT_HOUR.sub(r"0\1", text, count=1)
     if _BARE_DATE.fullmatch(text) and len(text) > 8:
         text = f"{text[:8]}T{text[8:]}"
     if text[-1:].isalpha() and text[-1] != "Z":
@@ -72,13 +80,14 @@ def _as_written_by_python(text: str) -> str:
 
 
 def parse_x(value: Any) -> int:
-    """A text as X's API v1.1 and C's ctime write it. Raises ValueError."""
-    return parse_first((partial(parse_pattern, _X), partial(parse_pattern, _X_WITHOUT_ZONE)), value)
+    """A text as X's API v1.1, C's ctime and JavaScript write it. Raises ValueError."""
+    return parse_first([partial(parse_pattern, pattern) for pattern in (_X, _X_WITHOUT_ZONE, _JAVASCRIPT)], value)
 
 
 def parse_rfc2822(value: Any) -> int:
     """A text as in the headers of mail and HTTP. Raises ValueError."""
-    return parse_pattern(_RFC2822, _WEEKDAY.sub("", _COMMENT.sub("", _text(value))))
+    text = _WEEKDAY.sub("", _COMMENT.sub("", _text(value)))
+    return parse_first([partial(parse_pattern, pattern) for pattern in (_RFC2822, _RFC2822_WITHOUT_SECONDS)], text)
 
 
 def parse_epoch(unit: str, value: Any) -> int:
@@ -92,19 +101,38 @@ def parse_epoch(unit: str, value: Any) -> int:
 def parse_pattern(pattern: str, value: Any) -> int:
     """A text in a pattern of strptime. Raises ValueError."""
     text = _text(value)
-    return _to_ms(datetime.strptime(_with_offset(text) if "%z" in pattern else text, pattern))
+    if "GMT%z" in pattern:
+        text = _COMMENT.sub("", text)
+    elif "%z" in pattern:
+        text = _with_offset(text)
+    return _to_ms(datetime.strptime(text, pattern))
 
 
 def parse_any(value: Any) -> int:
     """Whatever of the formats above it is. Raises ValueError."""
     if isinstance(value, str) and value[4:5] == "-":
         return parse_rfc3339(value)
+    if isinstance(value, list):
+        return _parse_list(value)
+    if isinstance(value, str) and (found := _DOT_NET.fullmatch(value.strip())):
+        return int(found[1])
     if not isinstance(value, str) or _NUMBER.fullmatch(value.strip()):
         number = _number(value)
         if isinstance(value, str) and _BARE_DATE.fullmatch(value.strip()):
             return parse_rfc3339(value)
         return parse_epoch(next(unit for limit, unit in _LIMITS if abs(number) < limit), number)
     return parse_first((parse_rfc3339, parse_x, parse_rfc2822), value)
+
+
+def _parse_list(numbers: list[Any]) -> int:
+    """Year, month, day, and as many of hour, minute, second and nanosecond as there are."""
+    if not 3 <= len(numbers) <= 7 or not all(type(number) is int for number in numbers):
+        raise ValueError("the time is a list, but not of a year, a month, a day and so on")
+    *numbers, nanoseconds = (*numbers, *(0,) * (7 - len(numbers)))
+    try:
+        return _to_ms(datetime(*numbers, nanoseconds // 1000))
+    except OverflowError:
+        raise ValueError("the time is out of range") from None
 
 
 def parse_first(parsers: Iterable[TimeParser], value: Any) -> int:

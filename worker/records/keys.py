@@ -52,7 +52,11 @@ def _named(stream: str, key_format: KeyFormat) -> Iterator[None]:
 def _decode_text(key: bytes) -> str:
     if len(key) > MAX_NAME_CHARS * MAX_UTF8_BYTES_PER_CHARACTER:
         raise RecordError(Reason.NO_STREAM, f"a key of {len(key)} bytes is too long to name a stream")
-    return decode_utf8(key, "key")
+    try:
+        return decode_utf8(key, "key")
+    except RecordError as error:
+        hint = "the topic's key_format can be int, long, uuid or payload"
+        raise RecordError(error.reason, f"{error}; {hint}") from None
 
 
 def _decode_int(key: bytes) -> str:

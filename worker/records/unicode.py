@@ -16,7 +16,14 @@ _MARKS: Final = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_BEGINS: Final = {b"{\0": "utf-16-le", b"[\0": "utf-16-le", b"\0{": "utf-16-be", b"\0[": "utf-16-be"}
+_BEGINS: Final = {
+    **dict.fromkeys((b"{\0\0\0", b"[\0\0\0"), "utf-32-le"),
+    # Seven bytes, as the id in a frame may end in a bracket.
+    **dict.fromkeys((b"\0\0\0{\0\0\0", b"\0\0\0[\0\0\0"), "utf-32-be"),
+    **dict.fromkeys((b"{\0", b"[\0"), "utf-16-le"),
+    **dict.fromkeys((b"\0{", b"\0["), "utf-16-be"),
+}
+_FIRST_BYTES: Final = (b"{", b"[", b"\0")
 
 
 def decode_utf8(data: bytes, name: str) -> str:
@@ -27,9 +34,11 @@ def decode_utf8(data: bytes, name: str) -> str:
         raise RecordError(Reason.INVALID_UTF8, f"byte {error.start} of the {name} is not UTF-8") from None
 
 
-def utf16_without_mark(data: bytes) -> str | None:
-    """The encoding of JSON in UTF-16 that has no byte order mark; None for anything else."""
-    return _BEGINS.get(data[:2])
+def encoding_without_mark(data: bytes) -> str | None:
+    """The encoding of JSON in UTF-16 or UTF-32 that has no byte order mark; None for anything else."""
+    if data[:1] not in _FIRST_BYTES or b"\0" not in data[:2]:
+        return None
+    return next((encoding for begin, encoding in _BEGINS.items() if data.startswith(begin)), None)
 
 
 def decode_text(data: bytes) -> str:
@@ -50,7 +59,7 @@ def _marked(data: bytes) -> str | None:
 
 
 def _decode(data: bytes) -> str | None:
-    encoding = utf16_without_mark(data) or _marked(data)
+    encoding = encoding_without_mark(data) or _marked(data)
     try:
         return data.decode(encoding or "utf-8")
     except UnicodeDecodeError:

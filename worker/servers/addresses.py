@@ -75,7 +75,7 @@ def check_host(text: str) -> str:
         text.encode("idna")  # as Python does before it looks the name up
     except UnicodeError:
         raise ValueError(f"{text!r} is no host name") from None
-    if not text or re.search(r"[\s/]", text):
+    if not text or re.search(r"""[\s/$<>{}()*;|&!'"`\\]""", text):  # a variable or a place that nobody has filled in
         raise ValueError(f"{text!r} is no host name")
     return text
 
@@ -96,7 +96,8 @@ def check_kafka_servers(text: str) -> str:
 
 
 def check_http_url(text: str) -> str:
-    """`text`, if it is an HTTP URL with a host. Raises ValueError."""
+    """`text` without spaces around it, if it is an HTTP URL with a host. Raises ValueError."""
+    text = text.strip()
     match = re.fullmatch(r"https?://([^\s/?#]+)\S*", text)
     if match is None:
         raise ValueError("it must be a URL such as https://host/path")
@@ -107,9 +108,9 @@ def check_http_url(text: str) -> str:
 
 
 def check_redis_url(text: str) -> str:
-    """`text`, if it is the URL of a Redis. Raises ValueError."""
-    parse_redis_url(text)
-    return text
+    """`text` without spaces around it, if it is the URL of a Redis. Raises ValueError."""
+    parse_redis_url(text.strip())
+    return text.strip()
 
 
 def parse_redis_url(text: str) -> RedisAddress:
@@ -119,7 +120,9 @@ def parse_redis_url(text: str) -> RedisAddress:
     redis+sentinel://HOST:PORT,HOST:PORT/MASTER[/DB] and redis+cluster://HOST:PORT,HOST:PORT. After a question mark
     come options, such as protocol=3.
     """
-    match = re.fullmatch(r"(redis|rediss|unix)(?:\+(sentinel|cluster))?://([^?#]*)(?:\?([^#]*))?", text)
+    if "#" in text:
+        raise ValueError("a # is no part of it; in a user or password it has to be written as %23")
+    match = re.fullmatch(r"(redis|rediss|unix)(?:\+(sentinel|cluster))?://([^?]*)(?:\?(.*))?", text)
     if match is None or (match[1] == "unix" and match[2]):
         raise ValueError(
             "it must begin with redis://, rediss:// (TLS), unix://, redis+sentinel://, rediss+sentinel://, "
@@ -172,33 +175,59 @@ def _db(text: str) -> int:
     return int(text)
 
 
+class _Option(NamedTuple):
+    """What an option of a URL can be: a check of its value, and the check in words."""
+
+    accepts: Callable[[str], bool]
+    expected: str
+
+
 def _is_positive(text: str) -> bool:
     return re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) is not None and float(text) > 0
 
 
-_REDIS_OPTIONS: dict[str, Callable[[str], bool]] = {
-    "protocol": lambda value: value in {"2", "3"},
-    "db": str.isdecimal,
-    "client_name": bool,
-    "health_check_interval": str.isdecimal,
-    "max_connections": lambda value: value.isdecimal() and int(value) > 0,
-    "socket_keepalive": lambda value: value.lower() in _SWITCHES,
-    "socket_timeout": _is_positive,
-    "socket_connect_timeout": _is_positive,
-    "ssl_ca_certs": bool,
-    "ssl_cert_reqs": lambda value: value in {"none", "optional", "required"},
-    "ssl_certfile": bool,
-    "ssl_check_hostname": lambda value: value.lower() in _SWITCHES,
-    "ssl_keyfile": bool,
-    "ssl_password": bool,
+def _one_of(*values: str) -> _Option:
+    return _Option(lambda value: value in values, " or ".join(values))
+
+
+_TEXT = _Option(bool, "a text")
+_NUMBER = _Option(str.isdecimal, "a whole number")
+_SECONDS = _Option(_is_positive, "a number of seconds above 0")
+_SWITCH = _Option(lambda value: value.lower() in _SWITCHES, "true or false")
+_REDIS_OPTIONS = {
+    "protocol": _one_of("2", "3"),
+    "db": _NUMBER,
+    "client_name": _TEXT,
+    "health_check_interval": _NUMBER,
+    "max_connections": _Option(lambda value: value.isdecimal() and int(value) > 0, "a whole number above 0"),
+    "socket_keepalive": _SWITCH,
+    "socket_timeout": _SECONDS,
+    "socket_connect_timeout": _SECONDS,
+    "ssl_ca_certs": _TEXT,
+    "ssl_cert_reqs": _one_of("none", "optional", "required"),
+    "ssl_certfile": _TEXT,
+    "ssl_check_hostname": _SWITCH,
+    "ssl_keyfile": _TEXT,
+    "ssl_password": _TEXT,
+}
+_SETTINGS_OF_LOGINS = {
+    "username": "redis_username",
+    "password": "redis_password",
+    "sentinel_username": "redis_sentinel_username",
+    "sentinel_password": "redis_sentinel_password",
+    "ssl": "the scheme rediss",
 }
 
 
 def _redis_options(query: str) -> dict[str, str]:
     found = dict(parse_qsl(query, keep_blank_values=True))
     for name, value in found.items():
+        if name in _SETTINGS_OF_LOGINS:
+            raise ValueError(f"the option {name!r} is unknown; {_SETTINGS_OF_LOGINS[name]} is for that")
         if name not in _REDIS_OPTIONS:
             raise ValueError(f"the option {name!r} is unknown; there are {', '.join(_REDIS_OPTIONS)}")
-        if not _REDIS_OPTIONS[name](value):
-            raise ValueError(f"the option {name} cannot be {value!r}" if "password" not in name else f"{name} is empty")
+        accepts, expected = _REDIS_OPTIONS[name]
+        if not accepts(value):
+            shown = "" if "password" in name else f" {value!r}"
+            raise ValueError(f"the option {name} cannot be{shown or ' empty'}, but {expected}")
     return found

@@ -18,7 +18,7 @@ from worker.servers.addresses import (
     check_redis_url,
     parse_redis_url,
 )
-from worker.servers.tls import TlsFiles
+from worker.servers.tls import OF_REDIS_URL, TlsFiles, TlsNames
 
 HttpUrl = Annotated[str, AfterValidator(check_http_url)]
 
@@ -109,30 +109,49 @@ class ServerSettings(BaseSettings):
 
     def server_problems(self) -> Iterator[str]:
         """What does not fit together, or names a file that cannot be used."""
-        yield from self.kafka_tls.find_problems("kafka")
-        yield from self.redis_tls.find_problems("redis")
-        yield from TlsFiles(self.kafka_oauth_ca_file, None, None, None).find_problems("kafka_oauth")
+        yield from self._kafka_problems()
+        yield from self._redis_problems()
+
+    def _kafka_problems(self) -> Iterator[str]:
+        yield from self.kafka_tls.find_problems(TlsNames.of("kafka"))
+        yield from TlsFiles(self.kafka_oauth_ca_file, None, None, None).find_problems(TlsNames.of("kafka_oauth"))
         if self.kafka_security.startswith("SASL"):
             yield from self._login_problems()
-        if self.kafka_certificate_file and not self.kafka_security.endswith("SSL"):
-            yield "kafka_certificate_file needs kafka_security SSL or SASL_SSL"
+        elif self.kafka_username:
+            yield "kafka_username needs kafka_security SASL_SSL or SASL_PLAINTEXT"
+        if not self.kafka_security.endswith("SSL"):
+            named = [name for name in ("kafka_ca_file", "kafka_certificate_file") if getattr(self, name)]
+            yield from (f"{name} needs kafka_security SSL or SASL_SSL" for name in named)
+        if self.kafka_oauth_ca_file and not (self.kafka_oauth_token_url or "").startswith("https"):
+            yield "kafka_oauth_ca_file needs a kafka_oauth_token_url with https"
+
+    def _redis_problems(self) -> Iterator[str]:
         address = self.redis_parts
-        for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
-            if name in address.options and not Path(address.options[name]).is_file():
-                yield f"redis: {name}: {address.options[name]}: no such file"
-        if any((self.redis_ca_file, self.redis_certificate_file)) and not address.is_tls:
-            yield "redis_ca_file and redis_certificate_file need a redis URL with rediss"
+        yield from self.redis_tls.find_problems(TlsNames.of("redis"))
+        ca, certificate, key = (address.options.get(name) for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"))
+        password = address.options.get("ssl_password")
+        yield from TlsFiles(
+            Path(ca) if ca else None,
+            Path(certificate) if certificate else None,
+            Path(key) if key else None,
+            SecretStr(password) if password else None,
+        ).find_problems(OF_REDIS_URL)
+        if not address.is_tls:
+            options = [name for name in address.options if name.startswith("ssl")]
+            files = [name for name in ("redis_ca_file", "redis_certificate_file") if getattr(self, name)]
+            if named := files + options:
+                yield f"{' and '.join(named)} need{'s' * (len(named) == 1)} a redis URL with rediss"
         if (self.redis_sentinel_username or self.redis_sentinel_password) and address.kind is not RedisKind.SENTINEL:
             yield "redis_sentinel_username and redis_sentinel_password need a redis URL with redis+sentinel"
 
     def registry_problems(self, inputs: set[str], outputs: set[str]) -> Iterator[str]:
         """What is missing or wrong for the formats of inputs and outputs that need a schema registry."""
-        yield from TlsFiles(self.registry_ca_file, None, None, None).find_problems("registry")
+        yield from TlsFiles(self.registry_ca_file, None, None, None).find_problems(TlsNames.of("registry"))
         if bool(self.registry_username) != bool(self.registry_password):
             yield "registry_username and registry_password need each other"
         if ":" in (self.registry_username or ""):
             yield "registry_username must not hold a colon"
-        if self.registry_ca_file and not (self.registry or "https").startswith("https"):
+        if self.registry_ca_file and not (self.registry or "").startswith("https"):
             yield "registry_ca_file needs a registry URL with https"
         named = ", ".join([*(f"format {name}" for name in sorted(inputs)), *(f"output_format {n}" for n in outputs)])
         if not named:

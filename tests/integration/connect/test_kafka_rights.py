@@ -45,7 +45,7 @@ from worker.tools.checks import check_all
 from worker.tools.comparison.topics import compare
 from worker.tools.deadletters import list_deadletters, redrive
 from worker.tools.feed import feed_files
-from worker.tools.stream_view import erase_state
+from worker.tools.stream_view import erase_state, show_state
 from worker.tools.tail import open_reader
 
 INPUTS, OUTPUTS = ("tweets", "reviews"), ("sentiment.events", "sentiment.shifts", "sentiment.deadletters")
@@ -68,6 +68,10 @@ def read(topic: str) -> Right:
 
 def write(topic: str) -> Right:
     return Right(ACLOperation.WRITE, ResourceType.TOPIC, topic, f"Write and Describe topic {topic}")
+
+
+def look_at(topic: str) -> Right:
+    return Right(ACLOperation.DESCRIBE, ResourceType.TOPIC, topic, f"Describe topic {topic}")
 
 
 def on_group(operation: ACLOperation, said: str, group: str) -> Right:
@@ -162,6 +166,11 @@ async def as_tail(settings: Settings) -> None:
         await reader.getmany(timeout_ms=200)
 
 
+async def as_tail_of_shifts(settings: Settings) -> None:
+    async with open_reader(settings, [settings.shifts_topic], from_start=True) as reader:
+        await reader.getmany(timeout_ms=200)
+
+
 async def as_list(settings: Settings) -> None:
     assert [letter async for letter in list_deadletters(settings)]
 
@@ -174,6 +183,13 @@ async def as_feed(settings: Settings, tmp_path: object) -> None:
     await feed_files(settings, [tmp_path], "tweets", None, asyncio.Event())  # type: ignore[list-item]
 
 
+async def as_show(settings: Settings) -> None:
+    with pytest.raises(SentimentError) as raised:
+        await show_state(settings, "tweets", "nobody")
+    if "Redis has no state" not in str(raised.value):
+        raise raised.value
+
+
 async def as_erase(settings: Settings) -> None:
     await erase_state(settings, "tweets", "nobody")
 
@@ -184,9 +200,11 @@ COMMANDS: dict[str, tuple[Callable[..., object], tuple[Right, ...]]] = {
     "models compare": (as_compare, (read("sentiment.events"), read(SHADOW_TOPIC))),
     "check": (as_check, WORKER),
     "tail": (as_tail, (read("sentiment.events"),)),
+    "tail --shifts": (as_tail_of_shifts, (read("sentiment.shifts"),)),
     "deadletters list": (as_list, LIST),
     "deadletters redrive": (as_redrive, REDRIVE),
     "feed": (as_feed, (write("tweets"),)),
+    "state show": (as_show, (look_at("tweets"),)),
     "state erase": (as_erase, (write("tweets"),)),
 }
 

@@ -148,9 +148,9 @@ def test_a_token_endpoint_that_refuses_is_named_with_what_it_says(kafka: SecureK
             {"kafka_sasl_mechanism": "SCRAM-SHA-256"},
             "mechanism SCRAM-SHA-256, but PLAIN",
         ),
-        ("TLS", {"kafka_security": "PLAINTEXT"}, "speaks TLS on this port"),
-        ("SCRAM", {"kafka_security": "SASL_PLAINTEXT"}, "speaks TLS on this port"),
-        ("PLAIN", {"kafka_security": "PLAINTEXT"}, r"wants a login.*it knows PLAIN"),
+        ("TLS", {"kafka_security": "PLAINTEXT", "kafka_ca_file": None}, "speaks TLS on this port"),
+        ("SCRAM", {"kafka_security": "SASL_PLAINTEXT", "kafka_ca_file": None}, "speaks TLS on this port"),
+        ("PLAIN", {"kafka_security": "PLAINTEXT", "kafka_username": None}, r"wants a login.*it knows PLAIN"),
         ("PLAIN", {"kafka_security": "SASL_SSL"}, "does not speak TLS"),
     ],
 )

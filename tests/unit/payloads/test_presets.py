@@ -23,11 +23,13 @@ EXPECTED: dict[str, list[tuple[str, str, str, str] | str]] = {
         ("10000001", "1000000000000000002", "2018-10-11T07:02:03.000Z", "Great flight with @norvia"),
         "there is retweeted_status",
         "there is delete",
+        "there is event",
     ],
     "x-v2": [
         ("20000001", "1990000000000000001", "2026-11-18T08:00:00.000Z", "Boarding took two hours, again"),
         ("20000001", "1990000000000000002", "2026-11-18T08:10:00.000Z", "The crew was lovely though, and I would"),
         "data.referenced_tweets.*.type or referenced_tweets.*.type is retweeted",
+        "there is errors.*.disconnect_type or errors.*.connection_issue",
     ],
     "amazon-2018": [
         ("B000000001", "", "2017-09-13T00:00:00.000Z", "The pages are thin, but the print is large. My father  "),
@@ -44,11 +46,13 @@ EXPECTED: dict[str, list[tuple[str, str, str, str] | str]] = {
         ("headphones", "t1_c000001", "2018-07-07T21:29:11.000Z", "These are the best ones"),
         ("headphones", "s000001", "2018-07-07T21:29:20.000Z", "Left side stopped working after two days"),
         "body or selftext or title is [deleted] or [removed]",
+        ("headphones", "t1_c000003", "2018-07-07T21:30:10.000Z", "Worth every cent"),
     ],
     "steam": [("440", "100000001", "2023-11-14T22:21:40.000Z", "Runs badly, but the story is great")],
     "app-store": [
         ("100000001", "9000000001", "2024-11-05T17:12:13.000Z", "Crashes whenever I open a photo"),
         ("100000001", "00000013-1111-2222-3333-444444444444", "2024-11-05T17:12:13.000Z", "Simple and fast"),
+        ("100000001", "9000000002", "2024-11-06T10:12:13.000Z", "Slow since the update"),
     ],
     "google-play": [
         ("org.example.photos", "00000001-0000-0000-0000-000000000001", "2023-11-14T22:13:20.000Z", "\tUseful, but"),
@@ -58,7 +62,10 @@ EXPECTED: dict[str, list[tuple[str, str, str, str] | str]] = {
         ("norvia", "1004", "2023-11-14T22:13:20.000Z", "great flight, thanks"),
         ("norvia", "1005", "2023-11-14T22:13:22.000Z", "my bag was lost"),
         "payload.op or op is d or t or m",
-        "there is nothing at payload.op or op",
+        "there is nothing at payload.op or op or payload.text or text",
+        ("norvia", "1006", "2023-11-14T22:13:20.000Z", "the crew was kind"),
+        "payload.__deleted or __deleted is true or True",
+        ("norvia", "1007", "2023-11-14T22:13:20.000Z", "seats like stone"),
     ],
 }
 
@@ -94,7 +101,7 @@ def test_a_topic_overrides_what_its_preset_sets_and_nothing_else() -> None:
     )
     payload, fields = settings.payload_of("t")
     assert (payload.key_format, payload.skip, payload.null_values) == ("payload", (), "erase")
-    assert (fields.text, fields.id) == ("after.body", ("payload.after.id", "after.id"))
+    assert (fields.text, fields.id) == ("after.body", ("payload.after.id", "after.id", "payload.id", "id"))
 
 
 def test_a_post_without_its_author_takes_the_key_as_its_stream() -> None:

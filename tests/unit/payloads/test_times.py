@@ -45,6 +45,12 @@ def ms(time: datetime) -> int:
         "Sat Jul 07 13:09:11 PDT 2018",
         "Sat, 07 Jul 2018 20:09:11 GMT",
         "Sat, 07 Jul 2018 22:09:11 +0200",
+        "2018-7-7 20:09:11",
+        "2018/7/7 20:09:11",
+        "Sat Jul 07 2018 22:09:11 GMT+0200 (CEST)",
+        "/Date(1530994151000+0200)/",
+        [2018, 7, 7, 20, 9, 11],
+        [2018, 7, 7, 20, 9, 11, 999_999],
         1530994151,
         1530994151.0,
         "1530994151",
@@ -122,3 +128,27 @@ def test_a_written_time_reads_back_in_every_format_that_can_write_it(time: datet
         assert time_parser(name)(number) == parse_any(number) == parse_any(str(number)) == ms(time)
     assert time_parser("epoch_ms")(ms(time)) == parse_any(ms(time)) == ms(time)
     assert time_parser("epoch_s")(ms(second) // 1000) == parse_any(ms(second) // 1000) == ms(second)
+
+
+@pytest.mark.parametrize(
+    "value", ["2018-7-7 9:05", "Sat, 7 Jul 2018 09:05 GMT", "7 Jul 2018 11:05 +0200", [2018, 7, 7, 9, 5]]
+)
+def test_what_a_time_leaves_out_is_zero(value: Any) -> None:
+    assert parse_any(value) == ms(datetime(2018, 7, 7, 9, 5, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [2018, 7],
+        [2018, 13, 1],
+        [True, 1, 1],
+        [2018, 7, 7, 0, 0, 0, 0, 0],
+        [1.0, 1, 1],
+        [10**9, 1, 1],
+        [2018, 1, 1, 0, 0, 0, 10**30],
+    ],
+)
+def test_a_list_that_is_no_time_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_any(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 
 from worker.errors import Reason, RecordError
 from worker.records.codec import Codec
+from worker.records.formats.json import decode_json
+from worker.records.formats.repair import repair_json
 from worker.records.html import blank_tags
 from worker.records.types import InputText, Skipped
 from worker.settings import Settings
@@ -114,6 +117,11 @@ def test_paths_are_tried_in_their_order_and_what_is_empty_or_no_text_is_passed_o
         '{"text": "caf\u00e9"}'.encode("utf-16-le"),
         '{"text": "caf\u00e9"}'.encode("utf-16-be"),
         '{"text": "caf\u00e9"}'.encode("utf-32"),
+        '{"text": "caf\u00e9"}'.encode("utf-32-le"),
+        '[{"text": "caf\u00e9"}]'.encode("utf-32-be"),
+        '\x1e{"text": "caf\u00e9"}\n'.encode(),
+        b"\0" + bytes(7) + b"\7" + '{"text": "caf\u00e9"}'.encode(),
+        b"\3\0" + bytes(range(16)) + '{"text": "caf\u00e9"}'.encode(),
         ' \ufeff\ufeff {"text": "caf\u00e9"}\0\0'.encode(),
         json.dumps('{"text": "caf\u00e9"}').encode(),
     ],
@@ -205,3 +213,59 @@ def test_any_bytes_give_a_text_or_a_record_error_and_nothing_else(value: bytes, 
         decode(value, topic)
     except RecordError:
         return
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{'text': \"it's \\\\\", 'a': None, 'b': True}",
+        "{'text': 'it\\'s \\\\', 'a': 'say \"hi\"'}",
+        r'{"text": "it\'s \\"}',
+        r'{"text": "it\x27s \\"}',
+        r'{"text": "it\u0027s \\", "path": "C:\data"}',
+        r'{"text": "it\'s \\", "a": nan, "b": -inf, "c": -nan(ind), "d": undefined, "e": 1.#IND}',
+        r'{"text": "it\'s \\", "a": +1, "b": .5, "c": 1., "d": 0x1F, "e": 007, "f": -Infinity, "g": [1, 2,],}',
+        r'{text: "it\'s \\", $a: 1}',
+        r'{"text": "it\'s \\", /* beside */ "a": 1} // behind',
+        r'{"_id": ObjectId("64"), "n": NumberLong(5), "text": "it\'s \\"},',
+    ],
+)
+def test_json_that_is_none_strictly_is_read_where_it_can_mean_one_thing_alone(value: str) -> None:
+    assert text_of(value.encode(), "c") == "it's \\"
+
+
+def test_what_is_put_right_is_the_value_that_was_meant() -> None:
+    found = decode_json(b"{'a': 007, 'b': +1, 'c': .5, 'd': 'x\\x41\\q\n', 'e': [True, None,], 'f': -1}")
+    assert found == {"a": "007", "b": 1, "c": 0.5, "d": "xA\\q\n", "e": [True, None], "f": -1}
+
+
+@given(st.text(alphabet="{}[]\"'\\:,/*x0+.-n(a)\n ", max_size=80))
+def test_what_is_put_right_in_json_hides_no_json_and_raises_nothing(text: str) -> None:
+    assert isinstance(repair_json("{" + text), str)
+    written = json.dumps({"text": text, "a": [1, -2.5, True, None]})
+    assert json.loads(repair_json(written)) == json.loads(written)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (b"\0\0\0\0\7\x08love", "Confluent's frame of schema 7: set the topic's format to avro or protobuf"),
+        (b"\x1f\x8b\x08\0packed", "packed with gzip by its producer"),
+        (b"\xac\xed\0\5t\0\4love", "Java's serialization"),
+        (b"<text>love it</text>", "begins as XML"),
+        (b"@norvia love it", "for plain texts, set the topic's format to text"),
+    ],
+)
+def test_what_a_value_is_in_place_of_json_is_said(value: bytes, hint: str) -> None:
+    for topic in ("c", "j"):
+        with pytest.raises(RecordError, match=re.escape(hint)):
+            decode(value, topic)
+
+
+def test_a_path_goes_on_within_json_in_a_string() -> None:
+    codec = Codec(Settings(topics=("t",), fields={"t": {"text": "after.text"}}))
+    found = codec.decode("t", b"k", json.dumps({"after": json.dumps({"text": "fine"})}).encode(), 0, 0, NOW_MS)
+    assert isinstance(found, InputText)
+    assert found.text == "fine"
+    with pytest.raises(RecordError, match="'text' is looked up in a string"):
+        codec.decode("t", b"k", b'{"after": "{no json"}', 0, 0, NOW_MS)

@@ -254,7 +254,16 @@ def test_utf_16_is_told_without_a_byte_order_mark(tmp_path: Path, encoding: str)
 
 @pytest.mark.parametrize(
     ("start", "message"),
-    [(b"PK\x03\x04", "zip archive"), (b"PAR1", "--format parquet"), (b"\x04\x22\x4d\x18", "lz4"), (b"Obj\x01", "Avro")],
+    [
+        *(
+            (b"PK\x03\x04", "zip archive"),
+            (b"PAR1", "--format parquet"),
+            (b"\x04\x22\x4d\x18", "lz4"),
+            (b"Obj\x01", "Avro"),
+        ),
+        *((b"a.csv".ljust(257, b"\0") + b"ustar", "tar archive"), (b"<!DOCTYPE html>", "HTML"), (b"ARROW1", "Arrow")),
+        *((b"\xd0\xcf\x11\xe0", "Excel"), (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS")),
+    ],
 )
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
 def test_a_file_of_another_kind_is_named_at_once(tmp_path: Path, name: str, start: bytes, message: str) -> None:
@@ -281,3 +290,17 @@ def test_broken_utf_16_is_named_with_the_encoding(tmp_path: Path) -> None:
         InputFileError, match=r"a\.csv: it is not utf-16-le \(truncated data\); --encoding names another"
     ):
         read(tmp_path / "a.csv", "stream,text\na,b\n".encode("utf-16-le")[:-1])
+
+
+def test_objects_with_nothing_between_them_are_one_record_each(tmp_path: Path) -> None:
+    assert read(tmp_path / "a.jsonl", ONE + TWO + b"\n" + TWO) == ([ONE, TWO, TWO], [])
+    assert read(tmp_path / "a.json", ONE + b" " + TWO) == ([ONE, TWO], [])
+    num = 2 * Settings().max_text_bytes * 10 // len(ONE)
+    assert read(tmp_path / "a.json", ONE * num) == ([ONE] * num, [])
+    values, refused = read(tmp_path / "a.jsonl", ONE + TWO[:-1] + b"\n" + TWO)
+    assert (values, [one.split(":")[1] for one in refused]) == ([TWO], ["1"])
+
+
+def test_lines_of_an_array_whose_brackets_are_gone_are_records(tmp_path: Path) -> None:
+    lines = [ONE + b",", TWO + b","]
+    assert read(tmp_path / "a.jsonl", b"\n".join(lines)) == (lines, [])

@@ -44,6 +44,11 @@ def read(
         ("a.csv", b"\xef\xbb\xbfstream,text\nacme,great\n"),
         ("a.csv", "stream;text\r\nacme;great\r\n".encode("utf-16")),
         ("a.csv", "stream,text\nacme,great\n".encode("utf-32")),
+        ("a.csv", b" \n,,\nstream,text\nacme,great\n"),
+        ("a.csv", b'stream, text\nacme, "great"\n'),
+        ("a.csv", b'"sep=;"\nstream;text\nacme;great\n'),
+        ("a.csv", b'"id, or none";stream;text\n;acme;great\n'),
+        ("a.csv", b"id, or none;time, or none;stream;text\n\\N;\\N;acme;great\n"),
     ],
 )
 def test_a_table_is_read_whatever_its_delimiter_line_ends_and_byte_order_mark(
@@ -221,3 +226,31 @@ def test_text_that_older_writers_of_parquet_store_as_bytes_is_text(tmp_path: Pat
 
     parquet.write_table(pyarrow.table({"stream": [b"acme"], "text": [b"great"]}), tmp_path / "a.parquet")
     assert read(tmp_path / "a.parquet") == ([ACME], [])
+
+
+def test_quotes_behind_backslashes_are_letters_of_the_cell(tmp_path: Path) -> None:
+    content = (
+        b'stream,text\nacme,"say \\"hi\\", again"\nacme,"C:\\"\nacme,"two\n\\"lines\\""\nacme,"open \\"\nacme,great\n'
+    )
+    payloads, refused = read(tmp_path / "a.csv", content)
+    assert [one["text"] for one in payloads] == ['say "hi", again', "C:\\", 'two\n"lines"', "open \\", "great"]
+    assert refused == []
+    payloads, refused = read(tmp_path / "b.csv", b'stream,text\nacme,"say \\"hi\\" and\nacme,great\nacme,great\n')
+    assert payloads == [ACME, ACME]
+    assert [one.split(":")[1] for one in refused] == ["2"]
+
+
+def test_a_null_of_a_database_is_an_empty_cell(tmp_path: Path) -> None:
+    payloads, (refused,) = read(tmp_path / "a.csv", b"stream,text,time\nacme,great,\\N\nacme,\\N,\\N\n")
+    assert payloads == [ACME]
+    assert refused.startswith(":3: no_text")
+
+
+def test_columns_that_a_header_lacks_are_named_also_beside_renamed_ones(tmp_path: Path) -> None:
+    with pytest.raises(InputFileError, match="no column is named stream; the columns are a, b"):
+        read(tmp_path / "a.csv", b"a,b\nacme,great\n", columns=("stream", "text=b"))
+
+
+def test_a_header_that_holds_no_text_leads_to_the_options(tmp_path: Path) -> None:
+    with pytest.raises(InputFileError, match=r"--columns or --layout, or the delimiter with --delimiter"):
+        read(tmp_path / "a.csv", b"stream^text\nacme^great\n")

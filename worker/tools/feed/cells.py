@@ -13,6 +13,7 @@ from worker.records.unicode import printable
 from worker.tools.feed.files import FileOptions
 
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_EMPTY = ("", "\\N")  # the second as MySQL and PostgreSQL write null
 TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -24,9 +25,8 @@ class Cells:
 
     def __init__(self, first: Sequence[str], options: FileOptions, fields: FieldPaths) -> None:
         self._options = options
-        columns = options.columns or (options.layout.columns if options.layout else ())
-        self._has_header = not columns or any("=" in one for one in columns)
-        self.names = _renamed(first, columns) if self._has_header else columns
+        self._has_header = options.has_header
+        self.names = _renamed(first, options.all_columns) if self._has_header else options.all_columns
         self.num_columns = len(self.names)
         self._steps = _places_in_payload(self.names, fields)
         self._times = self._places(fields.time)
@@ -40,7 +40,7 @@ class Cells:
         """The payload of a row whose cells are text, or values of a typed table."""
         payload: dict[str, Any] = {}
         for index, (steps, cell) in enumerate(zip(self._steps, row, strict=False)):
-            if cell is None or cell == "" or not steps:
+            if cell is None or cell in _EMPTY or not steps:
                 continue
             inner = payload
             for step in steps[:-1]:
@@ -80,7 +80,7 @@ def _places_in_payload(names: Sequence[str], fields: FieldPaths) -> list[list[st
 def _renamed(header: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
     renames = {old: new for new, _, old in (one.partition("=") for one in columns) if old}
     names = tuple(name.strip() for name in header)
-    missing = [old for old in renames if old not in names]
+    missing = [old for old in (*renames, *(one for one in columns if one and "=" not in one)) if old not in names]
     if missing:
         raise InputFileError(f"line 1: no column is named {' or '.join(missing)}; the columns are {shown(names)}")
     return tuple(renames.get(name, name) for name in names)

@@ -1,7 +1,8 @@
 """The records of CSV and TSV files, each as a JSON object of its cells.
 
 A row that cannot be parsed is named by the line at which it begins, and parsing goes on with the line after that: a
-quote that is never closed costs one row, not the rest of the file.
+quote that is never closed costs one row, not the rest of the file. A row that can be parsed only if a backslash makes a
+letter of the quote behind it, as MySQL and Spark write quotes, is parsed so.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from worker.tools.feed.files import FileOptions, Row, text_encoding
 
 _DELIMITERS = (",", ";", "\t", "|")
 _SKIP_CHARS = 1 << 16
-_SEPARATOR = re.compile("sep=(.)")  # the first line of files that Excel writes
+_SEPARATOR = re.compile('"?sep=(.)"?')  # the first line of files that Excel writes
+_QUOTED = re.compile(r'"[^"]*+"')
 
 
 class Parsed(NamedTuple):
@@ -75,6 +77,16 @@ class _Lines:
         """Begin a row after the lines of the last one."""
         self._begin(len(self._of_row))
 
+    @property
+    def have_escaped_quotes(self) -> bool:
+        """Whether there is a quote behind a backslash in the row."""
+        return any('\\"' in line for line in self._of_row)
+
+    def rewind(self) -> None:
+        """Read the row again, from its first line."""
+        self._again.extendleft(reversed(self._of_row))
+        self._begin(0)
+
     def go_back(self) -> None:
         """Begin a row after the first line of the last one."""
         self._again.extendleft(reversed(self._of_row[1:]))
@@ -85,29 +97,48 @@ class _Lines:
         self._of_row, self._num_chars, self.is_cut = [], 0, False
 
 
-def parse(file: io.TextIOBase, delimiter: str, max_chars: int) -> Iterator[Parsed]:
-    """Every row that is not empty, and what is wrong with those that cannot be parsed."""
+def parse(file: io.TextIOBase, delimiter: str, max_chars: int, *, skips_spaces: bool = False) -> Iterator[Parsed]:
+    """Every row that is not empty, and what is wrong with those that cannot be parsed.
+
+    skips_spaces: spaces behind a delimiter are no part of the cell.
+    """
     csv.field_size_limit(max(csv.field_size_limit(), 2 * max_chars))
     lines = _Lines(file, max_chars)
-    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    rows = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=skips_spaces)
     broken_until = 0
     while True:
         try:
             cells = next(rows, None)
             problem = f"text_too_long: the row has more than {max_chars} characters" if lines.is_cut else ""
+            last = lines.last
         except csv.Error as error:
-            cells, problem = [], _explained(error, lines, max_chars)
+            last, problem = lines.last, _explained(error, lines, max_chars)
+            cells = _with_escaped_quotes(lines, delimiter, skips_spaces=skips_spaces)
+            problem = problem if cells is None else ""
+            cells = cells or []
         first = lines.first
         if cells is None:
             return
         if problem:
-            broken_until = max(broken_until, lines.last)
+            broken_until = max(broken_until, last)
             yield Parsed(first, [], problem)
             lines.go_back()
             continue
         lines.next_row()
         if cells:
             yield Parsed(first, cells, after_broken=first <= broken_until)
+
+
+def _with_escaped_quotes(lines: _Lines, delimiter: str, *, skips_spaces: bool) -> list[str] | None:
+    """The cells of a row in which backslashes stand before quotes; None where this does not make a row of it."""
+    if not lines.have_escaped_quotes:
+        return None
+    lines.rewind()
+    rows = csv.reader(lines, delimiter=delimiter, escapechar="\\", strict=True, skipinitialspace=skips_spaces)
+    try:
+        return next(rows, None)
+    except csv.Error:
+        return None
 
 
 def _explained(error: csv.Error, lines: _Lines, max_chars: int) -> str:
@@ -130,13 +161,19 @@ def _first_line(file: io.BufferedReader, encoding: str) -> str:
 
 
 def find_delimiter(file: io.BufferedReader, encoding: str, options: FileOptions, usual: str) -> str:
-    """The option's delimiter, else the usual one, unless the first line has only another one."""
+    """The option's delimiter, else the one that the first line has most often if it is a header, the usual one in
+    doubt, else the usual one, unless the first line has only another one.
+    """
     if options.delimiter is not None:
         return options.delimiter
     first = _first_line(file, encoding)
     if match := _SEPARATOR.fullmatch(first):
         return match[1]
-    return next((one for one in (usual, *_DELIMITERS) if one in first), usual)
+    candidates = (usual, *_DELIMITERS)
+    if options.has_header:
+        names = _QUOTED.sub("", first)
+        return max(candidates, key=names.count)
+    return next((one for one in candidates if one in first), usual)
 
 
 def csv_rows(
@@ -149,14 +186,18 @@ def csv_rows(
     """The rows of the file. Raises InputFileError when its columns are not those of the topic's records."""
     encoding = text_encoding(file, options)
     delimiter = find_delimiter(file, encoding, options, usual_delimiter)
-    is_preceded = _SEPARATOR.fullmatch(_first_line(file, encoding)) is not None
+    first = _first_line(file, encoding)
+    is_preceded = _SEPARATOR.fullmatch(first) is not None
+    skips_spaces = options.has_header and first.count(delimiter) == first.count(f"{delimiter} ") > 0
     # What is not of the encoding costs its row: it is found in the row's cells as lone surrogates.
     text = io.TextIOWrapper(file, encoding=encoding, errors="surrogateescape", newline="")
     cells: Cells | None = None
-    for row in parse(text, delimiter, max_chars):
+    for row in parse(text, delimiter, max_chars, skips_spaces=skips_spaces):
         if is_preceded and row.line == 1:
             continue
         if cells is None:
+            if not (row.problem or any(cell.strip() for cell in row.cells)):
+                continue
             if row.problem:
                 raise InputFileError(f"line {row.line}: {row.problem}")
             cells = new_cells(row.cells)

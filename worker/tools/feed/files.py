@@ -55,6 +55,16 @@ class FileOptions(NamedTuple):
     columns: tuple[str, ...] = ()
     layout: Layout | None = None
 
+    @property
+    def all_columns(self) -> tuple[str, ...]:
+        """The columns, also those of the layout."""
+        return self.columns or (self.layout.columns if self.layout else ())
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the first row of a table holds the names of its columns."""
+        return not self.all_columns or any("=" in one for one in self.all_columns)
+
 
 class Row(NamedTuple):
     """One record of a file: the line at which it begins (in Parquet its number), and its payload or what is wrong."""
@@ -82,7 +92,16 @@ _NOT_TEXT = {
     b"Obj\x01": "an Avro file; convert it to JSON lines",
     b"ORC": "an ORC file; convert it to Parquet",
     b"SQLite format 3": "an SQLite database; export the table as CSV",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet of Excel; save it as CSV",
+    b"ARROW1": "an Arrow file; convert it to Parquet",
+    b"\x1f\x9d": "packed with compress; unpack it",
+    b"7z\xbc\xaf": "a 7z archive; unpack it",
+    b"Rar!": "a RAR archive; unpack it",
+    b"%PDF": "a PDF",
+    b"<": "HTML or XML, perhaps the message of a server in place of the file",
+    b"version https://git-lfs": "a pointer of Git LFS; `git lfs pull` fetches the file",
 }
+_TAR_AT, _TAR = 257, b"ustar"
 
 
 def name_of(path: Path) -> str:
@@ -133,7 +152,9 @@ def open_file(path: Path) -> Iterator[io.BufferedReader]:
 
 def require_text_file(file: io.BufferedReader) -> None:
     """Raises InputFileError where the file begins as one of another kind."""
-    start = file.peek(16)[:16]
+    start = file.peek(_TAR_AT + len(_TAR))
+    if start[_TAR_AT:].startswith(_TAR):
+        raise InputFileError("it is a tar archive; unpack it")
     for magic, what in _NOT_TEXT.items():
         if start.startswith(magic):
             raise InputFileError(f"it is {what}")

@@ -19,6 +19,7 @@ _SPACE = b" \t\r\n"
 # The last alternative is a string whose end has not been read yet.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]|"', re.DOTALL)
 _IS_ARRAY = re.compile(rb"\s*\[\s*[{\]]")
+_IS_NEXT = re.compile(rb"\}[ \t]*\{")
 _IS_PRETTY = re.compile(rb"\s*\{[ \t]*\r?\n")
 
 Readline = Callable[[int], bytes]
@@ -43,7 +44,17 @@ def line_rows(readline: Readline, max_bytes: int) -> Iterator[Row]:
         if line is None:
             yield Row(number, b"", f"text_too_long: the line has more than {max_bytes} bytes")
         elif value := line.strip(_SPACE):
-            yield Row(number, value)
+            yield from _values_of(value, number, max_bytes)
+
+
+def _values_of(line: bytes, number: int, max_bytes: int) -> Iterator[Row]:
+    """The record of a line; each of several objects where nothing stands between them."""
+    if _IS_NEXT.search(line) and not _is_json(line):
+        rows = list(ValueSplitter(io.BytesIO(line), max_bytes, in_array=False).rows())
+        if not any(row.problem for row in rows):
+            yield from (Row(number, row.value) for row in rows)
+            return
+    yield Row(number, line)
 
 
 def starts_as_array(start: bytes, *, is_lines: bool) -> bool:
@@ -54,6 +65,14 @@ def starts_as_array(start: bytes, *, is_lines: bool) -> bool:
 def starts_as_pretty(start: bytes) -> bool:
     """Whether a JSON file that starts so holds objects of several lines each."""
     return _IS_PRETTY.match(start) is not None
+
+
+def starts_as_one_line(start: bytes) -> bool:
+    """Whether a JSON file that starts so holds objects with nothing between them, as Amazon Data Firehose writes them.
+
+    Only where the first line does not end soon: lines are read one by one, so that a broken one costs itself alone.
+    """
+    return b"\n" not in start and _IS_NEXT.search(start) is not None
 
 
 def _is_json(line: bytes) -> bool:

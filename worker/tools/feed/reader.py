@@ -28,7 +28,13 @@ from worker.tools.feed.files import (
     open_file,
     require_text_file,
 )
-from worker.tools.feed.json_rows import ValueSplitter, line_rows, starts_as_array, starts_as_pretty
+from worker.tools.feed.json_rows import (
+    ValueSplitter,
+    line_rows,
+    starts_as_array,
+    starts_as_one_line,
+    starts_as_pretty,
+)
 from worker.tools.feed.parquet_rows import parquet_rows
 from worker.tools.simulate import FeedRecord
 
@@ -121,7 +127,7 @@ class FileReader:
         source = as_utf8(file, self._options)
         start = source.peek(1)
         is_array = starts_as_array(start, is_lines=format_ == "jsonl")
-        if is_array or starts_as_pretty(start):
+        if is_array or starts_as_pretty(start) or starts_as_one_line(start):
             yield from ValueSplitter(source, self._max_bytes, in_array=is_array).rows()
         else:
             yield from line_rows(source.readline, self._max_bytes)
@@ -137,7 +143,7 @@ class FileReader:
             if error.reason is Reason.NO_TEXT:
                 raise InputFileError(
                     f"line 1: no column holds the text; the columns are {shown(cells.names)}. Name them with "
-                    f"--columns or --layout, or set the fields of {self._topic}"
+                    f"--columns or --layout, or the delimiter with --delimiter, or set the fields of {self._topic}"
                 ) from error
         except UnicodeEncodeError as error:
             raise InputFileError("line 1: the header is in another encoding; name it with --encoding") from error
