@@ -26,7 +26,9 @@ def running_demo(*flags: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         timer = threading.Timer(READY_TIMEOUT_S, demo.kill)
         timer.start()
         try:
-            yield _address(demo), demo
+            address = _address(demo)
+            timer.cancel()
+            yield address, demo
         finally:
             timer.cancel()
             if demo.poll() is None:

@@ -89,7 +89,8 @@ def watch(page: Any, address: str, seconds: float, are_sent: Event) -> set[str]:
     Raises playwright's TimeoutError where a click is not answered, or a figure stands still.
     """
     page.set_default_timeout(ANSWER_TIMEOUT_MS)
-    ends, notes = None, set()
+    ends: float | None = None
+    notes: set[str] = set()
     while ends is None or time.monotonic() < ends:
         if ends is None and are_sent.is_set():
             ends = time.monotonic() + seconds

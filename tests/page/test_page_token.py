@@ -99,7 +99,7 @@ def test_the_model_view_shows_each_language_and_its_confusion(page: Any) -> None
     table = page.get_by_role("region", name="Languages, the one of most texts first")
     for code in ("en", "de", "fr"):
         table.get_by_role("cell", name=code, exact=True).wait_for()
-    page.get_by_text("Confusion in de").click()
+    page.get_by_text("Confusion in de", exact=True).click()
     page.get_by_role("region", name="de: rows are the texts' labels").wait_for()
     found = Axe().run(page).response["violations"]
     assert [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found] == []
