@@ -109,8 +109,9 @@ class ModelChange:
 
 
 @pytest.fixture
-def change(scene: Scene, tmp_path: Path) -> ModelChange:
-    return ModelChange(scene, save_tiny_checkpoint(tmp_path / "new", seed=2))
+def change(make_scene: Callable[..., Scene], tmp_path: Path) -> ModelChange:
+    """Of static members: one that is killed and started again does not wait for its own session to end."""
+    return ModelChange(make_scene(instance_id="only"), save_tiny_checkpoint(tmp_path / "new", seed=2))
 
 
 def test_a_shadow_builds_states_beside_the_group_publishes_to_its_own_topic_and_is_never_ahead(
