@@ -128,9 +128,9 @@ def _parse_list(numbers: list[Any]) -> int:
     """Year, month, day, and as many of hour, minute, second and nanosecond as there are."""
     if not 3 <= len(numbers) <= 7 or not all(type(number) is int for number in numbers):
         raise ValueError("the time is a list, but not of a year, a month, a day and so on")
-    *numbers, nanoseconds = (*numbers, *(0,) * (7 - len(numbers)))
+    year, month, day, hour, minute, second, nanosecond = numbers + [0] * (7 - len(numbers))
     try:
-        return _to_ms(datetime(*numbers, nanoseconds // 1000))
+        return _to_ms(datetime(year, month, day, hour, minute, second, nanosecond // 1000))
     except OverflowError:
         raise ValueError("the time is out of range") from None
 
