@@ -55,6 +55,27 @@ def test_a_fault_in_a_commit_or_a_rebalance_loses_duplicates_and_falsifies_nothi
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["recreated_running", "offsets_beyond_end", "markers_at_end"])
+def test_a_log_that_is_not_the_one_the_workers_knew_loses_duplicates_and_falsifies_nothing(
+    stack: LocalStack, tmp_path: Path, name: str
+) -> None:
+    """markers_at_end also waits until the group's offset is behind the markers, so that an external lag is 0."""
+    checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint")
+    result = run_seed(Place(stack, checkpoint, tmp_path / "run"), FAULTS[name], 1, FEW_RECORDS)
+    assert not result.differences, result
+    assert result.injected
+
+
+@pytest.mark.slow
+def test_a_producer_whose_id_the_broker_forgot_goes_on(tmp_path: Path) -> None:
+    checkpoint = save_tiny_checkpoint(tmp_path / "checkpoint")
+    fault = FAULTS["expired_id"]
+    with fault.kind.stack() as stack:
+        result = run_seed(Place(stack, checkpoint, tmp_path / "run"), fault, 1, FEW_RECORDS)
+    assert not result.differences, result
+
+
+@pytest.mark.slow
 def test_a_change_of_the_model_with_kills_loses_duplicates_and_falsifies_nothing(
     stack: LocalStack, tmp_path: Path
 ) -> None:
