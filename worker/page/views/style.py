@@ -38,7 +38,7 @@ p { margin: .25rem 0; } .quiet { color: var(--quiet); }
 .name { font-weight: 600; }
 .badge { display: inline-block; min-width: 8.5em; font-size: .85rem; font-weight: 600; }
 .badge.positive { color: var(--up); } .badge.negative { color: var(--down); } .badge.neutral { color: var(--calm); }
-mark { color: inherit; border-radius: 3px; padding: 0 .15em; margin: 0 -.15em; }
+mark { color: inherit; border-radius: 3px; padding: 0; }
 mark.up { background: color-mix(in srgb, var(--upbg) var(--strength), transparent); }
 mark.down { background: color-mix(in srgb, var(--downbg) var(--strength), transparent); }
 .nicegui-content { width: 100%; min-width: 0; } .nicegui-content > * { min-width: 0; max-width: 100%; }
