@@ -60,8 +60,8 @@ def trend(points: Iterable[Point], run_s: float, warm_s: float) -> Trend | None:
     reach = _t_quantile(freedom) * error
     mean = float(np.mean([one.value for life in settled for one in life]))
     growing = (slope - reach) * run_s > MAX_GROWTH * max(abs(mean), 1.0)
-    per_h = [HOUR_S * one for one in (slope, slope - reach, slope + reach)]
-    return Trend(sum(map(len, settled)), mean, *per_h, growing)
+    low, high = HOUR_S * (slope - reach), HOUR_S * (slope + reach)
+    return Trend(sum(map(len, settled)), mean, HOUR_S * slope, low, high, growing)
 
 
 def _t_quantile(freedom: int) -> float:
