@@ -28,7 +28,7 @@ HELM := helm.sh/helm/v3/cmd/helm@v3.19.0
 DEPLOY_TESTS := tests/unit/monitoring/test_alert_rules.py tests/system/test_dashboard.py tests/system/test_helm_chart.py \
 	tests/system/test_compose.py tests/system/test_rolling_restart.py
 
-.PHONY: setup-dev coverage format lock frontier gpu-check dist-test deploy-test compose-test fuzz sbom
+.PHONY: setup-dev coverage format lock frontier gpu-check dist-test deploy-test compose-test fuzz sbom soak
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -81,6 +81,9 @@ lock: .venv/bin/uv ## pin what pyproject.toml asks for, for the images by hash; 
 
 faults: setup-test ## each of many faults on real servers, 20 seeds, judged by an oracle (hours; goes on when cut off)
 	$(BIN)/python -m tests.faults $(ARGS)
+
+soak: setup-test ## an hour at half load with a fault a minute: does anything grow, is anything lost; ARGS="--minutes 3" for a try
+	$(BIN)/python -m tests.soak $(ARGS)
 
 fuzz: setup-test .venv/.fuzz ## arbitrary bytes for everything that reads what others write, FUZZ_S seconds each of 12 targets; goes on with its corpus
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S) $(ARGS)

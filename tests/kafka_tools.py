@@ -6,7 +6,7 @@ It reads committed records only, and every wait has a time limit.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -60,6 +60,18 @@ def read_count(kafka: str, *topics: str, count: int, timeout_s: float = TIMEOUT_
     """
     with _consumer(kafka, topics) as consumer:
         return _read(consumer, lambda records: len(records) >= count, timeout_s)
+
+
+def each_to_end(kafka: str, *topics: str, timeout_s: float = TIMEOUT_S) -> Iterator[Any]:
+    """The records of `read_to_end` one by one, for topics that do not fit into memory."""
+    with _consumer(kafka, topics) as consumer:
+        ends = consumer.end_offsets(consumer.assignment())
+        deadline = time.monotonic() + timeout_s
+        while any(consumer.position(tp) < end for tp, end in ends.items()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the ends of {', '.join(topics)} are not reached within {timeout_s} s")
+            for batch in consumer.poll(timeout_ms=POLL_MS).values():
+                yield from batch
 
 
 def _consumer(kafka: str, topics: Sequence[str]) -> KafkaConsumer:

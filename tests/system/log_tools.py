@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import GroupSubscribedToTopicError, NoError, NonEmptyGroupError, UnknownMemberIdError
 from kafka.structs import OffsetAndMetadata
 
@@ -47,6 +47,15 @@ def _once_it_is_empty(change: Callable[[], Mapping[TopicPartition, Any]]) -> Non
         assert errors <= set(HAS_MEMBERS), errors
         assert time.monotonic() < deadline, errors
         time.sleep(POLL_S)
+
+
+def offsets_since(settings: Settings, topic: str, time_ms: int) -> Offsets:
+    """The first offset of each partition from a time on, as `--reset-offsets --to-datetime` finds it; else its end."""
+    tps = [TopicPartition(topic, number) for number in range(settings.partitions)]
+    with KafkaConsumer(bootstrap_servers=settings.kafka.split(",")) as consumer:
+        found = consumer.offsets_for_times(dict.fromkeys(tps, time_ms))
+        ends = consumer.end_offsets(tps)
+    return {(tp.topic, tp.partition): found[tp].offset if found[tp] else ends[tp] for tp in tps}
 
 
 def delete_records(settings: Settings, offsets: Offsets) -> None:

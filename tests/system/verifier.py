@@ -81,17 +81,18 @@ def verify(
     for record in seen:
         by_topic[record.topic].append(record)
     events = [json.loads(one.value) for one in by_topic[settings.events_topic]]
-    _check_events(report, expectation, [(event[id_field], event) for event in events])
+    check_events(report, expectation, [(event[id_field], event) for event in events])
     _check_dead_letters(report, expectation, by_topic[settings.deadletters_topic])
     _check_shifts(report, expectation, [json.loads(one.value)["id"] for one in by_topic[settings.shifts_topic]])
     if states:
-        _check_states(report, expectation.states, stored_states(workplace, oracle))
+        check_states(report, expectation.states, stored_states(workplace, oracle))
         behind = positions_behind(workplace, oracle)
         report.wrong_state += [f"{name}: offset and position {offsets}" for name, offsets in behind.items()]
     return report
 
 
-def _check_events(report: Report, expectation: Expectation, events: list[tuple[str, dict[str, Any]]]) -> None:
+def check_events(report: Report, expectation: Expectation, events: list[tuple[str, dict[str, Any]]]) -> None:
+    """Note in `report` how these events, each after its id, differ from the expected ones."""
     report.num_events = len(events)
     rank = {name: number for number, name in enumerate(expectation.events)}
     latest: dict[tuple[Any, ...], str] = {}
@@ -198,9 +199,8 @@ def positions_behind(workplace: Workplace, oracle: Oracle) -> dict[str, tuple[in
     return behind
 
 
-def _check_states(
-    report: Report, expected: dict[StreamKey, ExpectedState], found: dict[StreamKey, StreamEntry]
-) -> None:
+def check_states(report: Report, expected: dict[StreamKey, ExpectedState], found: dict[StreamKey, StreamEntry]) -> None:
+    """Note in `report` how the states that were found differ from the expected ones."""
     report.num_states = len(found)
     for key in expected.keys() ^ found.keys():
         report.wrong_state.append(f"{key}: {'no state' if key in expected else 'a state that should be gone'}")
