@@ -107,7 +107,7 @@ def page(data: bytes) -> None:
     """The stream, the label and the text of an event, between NULs: none of them becomes markup."""
     stream, label, said = [*(part.decode(errors="surrogateescape") for part in data.split(b"\0")), "", "", ""][:3]
     words = [{"word": said, "start": len(stream) - 2, "end": len(said) - 1, "change": 0.5}]
-    text = Text("tweets", stream, ("tweets", 0, 0), label, 0.1, words, "t", {}, said)
+    text = Text("tweets", stream, ("tweets", 0, 0), label, 0.1, words, "t", said)
     parser = _Tags()
     parser.feed(text_item(text) + coloured(said, words) + escape(said))
     parser.close()
