@@ -13,7 +13,7 @@ from model.training.fit import TrainingRun, corpus_loss, read_texts
 
 SHRINKAGE = 1e-3  # of the temperature's weights: on few texts, all classified correctly, it would go to zero
 CANDIDATES = np.linspace(-1, 2, 301)  # of a language's log temperature
-DEVIATION = 0.5  # of languages' log temperatures, as far as few texts say nothing else
+DEVIATION = 0.3  # of languages' log temperatures, about what they differ by beyond what few texts leave to chance
 
 
 def fit_temperature(run: TrainingRun, held: Mapping[str, EncodedTexts]) -> None:

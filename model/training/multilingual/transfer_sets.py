@@ -37,7 +37,8 @@ PROBE_TEXTS = 2_000  # more tweets of each language in every round after the fir
 GRAMMAR_DRAWS, GRAMMAR_FILLINGS = 2, 30  # of the grammar in a round; of each template in a draw
 GRAMMAR_PROBABILITY = 0.94  # of the label of a sentence of the grammar
 MAX_OF_KIND = 3_000  # sentences of an English kind, or of another language, in a round: contrasts bury plain words
-MAX_PLAIN = 9_000  # of the English kind that has no contrast within a sentence
+MAX_WITHOUT_CONTRAST = 9_000  # of an English kind in which no structure turns what the words say
+WITHOUT_CONTRAST = {"plain", "names", "places", "identities"}
 REPEATED_UP_TO, MAX_REPEATS = 8_000, 4  # a smaller corpus is read several times, each time with other words dropped
 LEAST_PROBABILITY = 1e-6
 EMOJI_VARIANTS = ("{0}", "{0}{0}{0}", "{0} {0}")
@@ -173,11 +174,11 @@ def _grammar_set(seed: int) -> tuple[list[str], Logits]:
 
 
 def _evened(sentences: Sequence[Sentence], rng: np.random.Generator) -> list[Sentence]:
-    """The sentences, at most MAX_OF_KIND of each English kind but the plain one, and of each other language."""
+    """The sentences, at most MAX_OF_KIND or MAX_WITHOUT_CONTRAST of each English kind, and of each other language."""
     kinds: dict[str, list[Sentence]] = {}
     for sentence in sentences:
         kinds.setdefault(sentence.kind if sentence.language == "en" else sentence.language, []).append(sentence)
-    limits = {"plain": MAX_PLAIN}
+    limits = dict.fromkeys(WITHOUT_CONTRAST, MAX_WITHOUT_CONTRAST)
     kept = (_sample(of_kind, limits.get(kind, MAX_OF_KIND), rng) for kind, of_kind in kinds.items())
     return list(chain.from_iterable(kept))
 
@@ -195,7 +196,8 @@ def held_languages(
 ) -> tuple[dict[str, LanguageCorpus], dict[str, list[Example]]]:
     """The corpora without the texts that are held back for the temperature, and those texts."""
     kept, held = {}, {}
+    seed = config.split_seed + 1  # by that of the development sets, what they left would have no part to hold back
     for name, corpus in corpora.items():
-        held[name], train = split_by_stream(corpus.train, (config.held_texts,), config.split_seed)
+        held[name], train = split_by_stream(corpus.train, (config.held_texts,), seed)
         kept[name] = replace(corpus, train=train)
     return kept, held
