@@ -70,9 +70,12 @@ class Results:
             file.write(json.dumps(asdict(result)) + "\n")
 
     def has(self, commit: str, fault: str, seed: int) -> bool:
-        """Whether this seed ran on this code. After changes it is unknown which ones it ran on, so it runs again."""
+        """Whether this seed ran on this code. After changes it is unknown which ones it ran on, so it runs again.
+
+        So does one that ended before its fault was caused, as on a machine whose servers did not start in time.
+        """
         key = commit, fault, seed
-        known = ((one.commit, one.fault, one.seed) for one in self.read() if not one.planted)
+        known = ((one.commit, one.fault, one.seed) for one in self.read() if not one.planted and one.injected)
         return not commit.endswith("+") and key in known
 
 

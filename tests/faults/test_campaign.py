@@ -115,6 +115,8 @@ def test_a_seed_counts_as_done_for_the_same_code_only(tmp_path: Path) -> None:
         results.has(*key) for key in (("def5678", "kill", 1), ("abc1234", "stop", 1), ("abc1234", "kill", 2))
     )
     assert not results.has("abc1234+", "kill", 2), "what changed since may have changed again"
+    results.append(replace(RESULT, seed=4, injected={}, differences={"unfinished": 1}))
+    assert not results.has("abc1234", "kill", 4), "its fault was not caused"
     results.append(replace(RESULT, seed=3, planted="no_replay"))
     assert not results.has("abc1234", "kill", 3), "a worker with a planted bug says nothing about the worker"
 
