@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from model import InferenceEngine, ReferenceNetwork, Request, Result, StreamState
 from model.inference import engine as engine_module
-from model.inference.calibration import temperatures
+from model.inference.calibration import Calibration
 from model.inference.kernels import recurrence
 from model.inference.kernels.recurrence import CPU_PRECISIONS, CpuPrecision
 from model.text.chunks import BY_CHARACTER
@@ -100,7 +100,8 @@ def test_words_are_those_that_change_the_running_score_of_the_oracle_most(
     )
     num_tokens = np.array([read.state.open_text.num_tokens if read.state.open_text else 0 for read in prefixes])
     # The oracle scales a prefix by the temperature of its own length, the engine by that of the whole text.
-    warmth = temperatures(reference.tensors["calibration.log_temperature"], num_tokens)
+    calibration = Calibration(reference.tensors["calibration.log_temperature"], {})
+    warmth = calibration.temperatures(num_tokens, ["en"] * len(num_tokens))
     shares = np.array([read.probabilities for read in prefixes]) ** (warmth / warmth[-1])[:, None]
     scores = ((shares[:, 2] - shares[:, 0]) / shares.sum(axis=1)).tolist()
     moved = sorted((abs(after - before) for before, after in pairwise(scores)), reverse=True)

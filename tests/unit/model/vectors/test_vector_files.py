@@ -130,7 +130,7 @@ def test_vectors_of_another_size_than_the_networks_are_refused_with_what_to_do(t
     [
         (b"", "vectors: the file is empty"),
         (b"\n", "vectors: the first line is empty"),
-        (gzip.compress(b""), "vectors: the file is empty"),
+        (gzip.compress(b"", mtime=0), "vectors: the file is empty"),
         (b"great flight, thanks\n", "not a file of word vectors"),
         (b"the 5337\nof 12\n", "not a file of word vectors"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "not a file of word vectors"),
@@ -152,8 +152,8 @@ def test_vectors_of_another_size_than_the_networks_are_refused_with_what_to_do(t
         (b"2 2\n" + _binary({"a": (1, 2)}) + _binary({"a": (1, 2)}), "word 2: 'a' is also word 1"),
         (b"1 2\n\xff \x00\x00\x00\x00\x00\x00\x00\x00", "word 1: 'utf-8' codec"),
         (b"1 2\n" + _binary({"a": (1, np.inf)}), "word 1: a number that is not finite"),
-        (gzip.compress(_text(PLANE))[:-12], "cannot be read: "),
-        (gzip.compress(_text(PLANE) * 9)[:30] + b"\xff" * 30, "cannot be read: "),
+        (gzip.compress(_text(PLANE), mtime=0)[:-12], "cannot be read: "),
+        (gzip.compress(_text(PLANE) * 9, mtime=0)[:30] + b"\xff" * 30, "cannot be read: "),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_with_the_place_and_the_reason(
