@@ -67,7 +67,7 @@ def focus_by_tab(page: Any, text: str, max_presses: int = 15) -> None:
     raise AssertionError(f"{max_presses} presses of Tab do not reach {text!r}")
 
 
-def await_that(holds: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
+def await_that(holds: Callable[[], bool], what: str, timeout_s: float = 240.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline, what
