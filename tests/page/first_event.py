@@ -40,7 +40,8 @@ def measure(folder: Path) -> None:
     ) as demo:
         assert demo.stdout is not None
         for line in demo.stdout:
-            say(line.rstrip())
+            if "━" not in line:  # pip's bars
+                say(line.rstrip())
             if found := re.search(r"live page: (\S+)", line):
                 with chromium() as browser:
                     page = browser.new_page()
@@ -53,11 +54,13 @@ def measure(folder: Path) -> None:
 
 
 def downloading_s(log: str) -> float:
-    """Seconds from pip's first line to the one that says that it installs what it has collected."""
-    first, last = (re.search(pattern, log, re.MULTILINE) for pattern in (r"^(\S+) ", r"^(\S+) Installing collected"))
-    assert first is not None
-    assert last is not None
-    return (datetime.fromisoformat(last[1]) - datetime.fromisoformat(first[1])).total_seconds()
+    """Seconds from pip's first line to the last that says that it installs what it has collected.
+
+    The earlier ones are of what builds the package.
+    """
+    (first,) = re.findall(r"\A(\S+) ", log)
+    last = re.findall(r"^(\S+) Installing collected", log, re.MULTILINE)[-1]
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
 
 
 if __name__ == "__main__":
