@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
-import jgo
 import jsonschema
 import pytest
 from kafka import KafkaProducer
 
 from tests.factories import new_event
-from tests.kafka_tools import read_to_end
+from tests.kafka_tools import TIMEOUT_S, read_to_end
+from tests.servers.kafka_connect import KafkaConnect, class_path
 from tests.workplace import Workplace
 from worker.records.codec import encode
 from worker.records.schemas import FOLDER
-from worker.stack.jars import KAFKA_VERSION, java
+from worker.stack.jars import java
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+PAGE = Path(__file__).parents[2] / "docs/events.md"
 NUM_EVENTS = 5
 
 
@@ -55,8 +59,7 @@ def test_an_example_prints_what_was_committed(events: Workplace, example: str) -
 
 def test_the_console_consumer_prints_what_was_committed(events: Workplace) -> None:
     settings = events.settings
-    jars = [artifact.resolve() for artifact in jgo.resolve(f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}")]
-    command = [str(java()), "-cp", ":".join(map(str, jars)), "org.apache.kafka.tools.consumer.ConsoleConsumer"]
+    command = [str(java()), "-cp", class_path("kafka-tools"), "org.apache.kafka.tools.consumer.ConsoleConsumer"]
     options = f"--bootstrap-server {settings.kafka} --topic {settings.events_topic} --from-beginning"
     more = f"--isolation-level read_committed --formatter-property print.key=true --max-messages {NUM_EVENTS}"
     output = subprocess.run(
@@ -66,6 +69,42 @@ def test_the_console_consumer_prints_what_was_committed(events: Workplace) -> No
     assert sorted((key, json.loads(value)["score"]) for key, value in shown) == [
         (f"@acme{n}", 0.75) for n in range(NUM_EVENTS)
     ]
+
+
+def connector_of_the_page(topic: str) -> dict[str, str]:
+    """The properties that the page shows for a sink of Kafka Connect, with `topic` as its topic."""
+    section = PAGE.read_text().split("Kafka Connect, in the configuration of a sink:")[1]
+    block = section.split("```")[1].strip()
+    properties = dict(line.split("=", 1) for line in block.splitlines())
+    assert properties["topics"] == "sentiment.events"
+    return properties | {"topics": topic}
+
+
+def from_java_map(line: str) -> Any:
+    """The map that Java's `Map.toString` shows, with values as strings, none of which may contain one of `[]{}=,`."""
+    return json.loads(re.sub(r"[^][{}=,]+", lambda word: json.dumps(word[0].strip()), line).replace("=", ":"))
+
+
+def with_strings(value: Any) -> Any:
+    """The same JSON with every value as a string."""
+    if isinstance(value, dict):
+        return {name: with_strings(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [with_strings(inner) for inner in value]
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def test_kafka_connect_passes_each_committed_event_on_once_with_its_fields(events: Workplace, tmp_path: Path) -> None:
+    settings = events.settings
+    expected = [with_strings(json.loads(record.value)) for record in read_to_end(settings.kafka, settings.events_topic)]
+    with KafkaConnect(tmp_path, settings.kafka, connector_of_the_page(settings.events_topic)) as connect:
+        deadline = time.monotonic() + TIMEOUT_S
+        while len(connect.lines()) < NUM_EVENTS and time.monotonic() < deadline:
+            time.sleep(0.1)
+        connect.stop()  # commits the offsets of what it wrote
+        written = [from_java_map(line) for line in connect.lines()]
+    assert len(written) == NUM_EVENTS, connect.tail()
+    assert sorted(written, key=lambda event: event["stream"]) == sorted(expected, key=lambda event: event["stream"])
 
 
 def test_an_event_on_the_topic_is_valid_under_the_published_schema(events: Workplace) -> None:
