@@ -31,8 +31,10 @@ def test_a_dry_run_says_what_would_be_sent_and_names_the_rest(file: str) -> None
     assert f"{file}:2: no_stream" in result.output
 
 
-def test_what_a_preset_skips_is_counted(file: str) -> None:
-    result = run("feed", file, "--topic", "tweets", "--dry-run", "--payloads", "tweets=debezium")
+def test_what_a_preset_skips_is_counted(tmp_path: Path) -> None:
+    file = tmp_path / "changes.jsonl"
+    file.write_bytes(b'{"op": "d", "before": {"id": 1, "text": "fine"}, "after": null, "ts_ms": 1}\n' * 2)
+    result = run("feed", str(file), "--topic", "tweets", "--dry-run", "--payloads", "tweets=debezium")
     assert result.exit_code == EXIT_OK
     assert "0 records would be sent to tweets, 0 refused" in result.output
     assert "2 records were left out, as the rules of tweets skip them" in result.output
