@@ -65,7 +65,8 @@ def test_diagrams_links_to_sources_and_the_search_work_without_any_other_host(si
         assert page.request.get(f"{site}/{href}").text().startswith('"""')
         page.goto(f"{site}/index.html")
         page.locator("img[src='page-now.png']").wait_for()
-        page.get_by_placeholder("Search").fill("redrive")
+        page.wait_for_load_state("networkidle")  # the search reads its index first
+        page.get_by_placeholder("Search").press_sequentially("redrive", delay=50)
         page.locator(".md-search-result__item").first.wait_for()
     assert [url for url in asked if not url.startswith((site, "data:", "blob:"))] == []
 
