@@ -30,11 +30,12 @@ def image_of(service: str) -> str:
 class Project:
     """The services of the file; on leaving it, everything that it made is removed, its volumes too."""
 
-    def __init__(self, name: str = "sentiment-test") -> None:
+    def __init__(self, name: str = "sentiment-test", **variables: str) -> None:
+        """`variables` of the file, beside the ports."""
         self.ports = {service: free_port() for service in ("kafka", "redis", "prometheus")}
         self._command = [*_COMPOSE, "--project-name", name, "--file", str(FILE)]
         self._environment = os.environ | {f"{service.upper()}_PORT": str(port) for service, port in self.ports.items()}
-        self._environment |= {"HEALTH_PORT": "16066-16075"}
+        self._environment |= {"HEALTH_PORT": "16066-16075"} | variables
 
     def compose(self, *arguments: str, timeout_s: float = 600) -> str:
         """The output of a command. Raises CalledProcessError when it fails."""

@@ -74,7 +74,9 @@ def test_a_shadow_runs_another_packaged_model_is_scraped_as_a_job_of_its_own_and
     shadow, worker = services["shadow"], services["worker"]
     variables = dict(shadow["environment"])
     checkpoint = re.fullmatch(r"\$\{SHADOW_CHECKPOINT:-(\w+)\}", variables.pop("SENTIMENT_CHECKPOINT"))[1]
-    assert variables == worker["environment"]
+    of_worker = dict(worker["environment"])
+    assert of_worker.pop("SENTIMENT_CHECKPOINT") == "${SENTIMENT_CHECKPOINT:-default}"
+    assert variables == of_worker
     assert (PROJECT / "model" / "checkpoints" / checkpoint / "weights.safetensors").is_file()
     assert (shadow["command"], services["shadow-topics"]["command"]) == ("worker --shadow", "topics --shadow")
     assert shadow["profiles"] == services["shadow-topics"]["profiles"] == ["shadow"]
