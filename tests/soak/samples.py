@@ -91,7 +91,7 @@ class Sampler:
         servers = self._scene.workplace.settings.kafka.split(",")
         with contextlib.suppress(KafkaError, OSError), KafkaAdminClient(bootstrap_servers=servers) as admin:
             listed = admin.list_transactions()
-            states = [one.transaction_state for of_node in listed.values() for one in of_node]
+            states = [one.state for of_node in listed.values() for one in of_node]
             self._add(
                 "transactions", sum(state not in {"CompleteCommit", "CompleteAbort", "Empty"} for state in states)
             )
