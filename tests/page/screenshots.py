@@ -10,6 +10,7 @@ from tests.page.browser import chromium, running_demo
 
 PICTURES = {"page-now": "/", "page-streams": "/streams", "page-try": "/try", "page-break": "/break"}
 DEMO_S = 30.0  # until streams have turned
+WIDTH, HEIGHT, HEIGHT_OF_NOW = 1280, 920, 1200  # pixels; the view Now has its texts below its figures
 
 
 def take(folder: Path) -> None:
@@ -17,7 +18,8 @@ def take(folder: Path) -> None:
     with running_demo() as (address, _), chromium() as browser:
         time.sleep(DEMO_S)
         for name, path in PICTURES.items():
-            page = browser.new_page(viewport={"width": 1000, "height": 720})
+            height = HEIGHT_OF_NOW if path == "/" else HEIGHT
+            page = browser.new_page(viewport={"width": WIDTH, "height": height})
             page.goto(address + path)
             page.locator({"/try": ".past", "/break": "[data-figure=lost]"}.get(path, "main mark")).first.wait_for()
             page.wait_for_timeout(1500)
