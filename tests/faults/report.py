@@ -110,8 +110,9 @@ def _differences(results: Iterable[Result]) -> str:
 def _conclusion(results: Sequence[Result]) -> str:
     num_records = sum(one.records for one in results)
     num_differences = sum(one.num_differences for one in results)
-    commits = ", ".join(sorted({one.commit for one in results}))
-    machine = f"{os.cpu_count()} cores, {platform.system()}, commit {commits}"
+    commits = Counter(one.commit for one in results)
+    code = ", ".join(f"{commit} ({num_runs} runs)" for commit, num_runs in commits.items())
+    machine = f"{os.cpu_count()} cores, {platform.system()}; commits: {code}"
     if num_differences:
         return f"{num_differences:,} differences in {len(results)} runs and {num_records:,} records ({machine})."
     return (

@@ -55,13 +55,8 @@ class Results:
         return [Result(**json.loads(line)) for line in lines]
 
     def latest(self) -> list[Result]:
-        """Of each fault and planted bug those of the code on which it ran last, and of each seed the last one."""
-        results = self.read()
-        commits = {(one.planted, one.fault): one.commit for one in results}
-        found = {
-            (one.planted, one.fault, one.seed): one for one in results if one.commit == commits[one.planted, one.fault]
-        }
-        return list(found.values())
+        """Of each seed of a fault, and of a planted bug, the last one, on whatever code it ran."""
+        return list({(one.planted, one.fault, one.seed): one for one in self.read()}.values())
 
     def append(self, result: Result) -> None:
         """Add one at once."""

@@ -121,9 +121,10 @@ def test_a_seed_counts_as_done_for_the_same_code_only(tmp_path: Path) -> None:
     assert not results.has("abc1234", "kill", 3), "a worker with a planted bug says nothing about the worker"
 
 
-def test_a_report_adds_up_the_runs_of_the_latest_code_and_says_how_to_repeat_them(tmp_path: Path) -> None:
+def test_a_report_adds_up_the_last_run_of_each_seed_and_says_how_to_repeat_them(tmp_path: Path) -> None:
     results = Results(tmp_path / "faults.jsonl")
-    for result in (replace(RESULT, commit="old"), RESULT, replace(RESULT, restarts=9), replace(RESULT, seed=2), RESULT):
+    of_earlier_code = replace(RESULT, commit="old", seed=2)
+    for result in (replace(RESULT, commit="old"), RESULT, replace(RESULT, restarts=9), of_earlier_code, RESULT):
         results.append(result)
     report = write_report(results.latest())
     assert (
@@ -131,6 +132,7 @@ def test_a_report_adds_up_the_runs_of_the_latest_code_and_says_how_to_repeat_the
         '| `make faults ARGS="--fault kill --seeds 2"` |' in report
     )
     assert "fewer than one record in 1,000 differs" in report
+    assert "commits: abc1234 (1 runs), old (1 runs)" in report
 
 
 def test_a_report_tells_how_many_seeds_a_planted_bug_took_and_counts_them_nowhere_else(tmp_path: Path) -> None:
