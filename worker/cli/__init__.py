@@ -23,7 +23,8 @@ from typing import Annotated
 import typer
 
 from worker import __version__
-from worker.cli import behaviour, insight, models, networks, records, score, servers, serving, states, training, vectors
+from worker.cli import models, records, score, servers, serving, states
+from worker.cli.networks import behaviour, comparison, evaluation, insight, training, vectors
 from worker.cli.options import examples, fill_paragraphs
 
 app = typer.Typer(
@@ -34,7 +35,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (serving, models, servers, records, states, score, training, networks, behaviour, insight, vectors):
+for group in (serving, models, servers, records, states, score):
+    app.add_typer(group.commands)
+for group in (training, evaluation, comparison, behaviour, insight, vectors):
     app.add_typer(group.commands)
 fill_paragraphs(app)
 

@@ -17,7 +17,7 @@ from model.checkpoint import load_checkpoint, save_checkpoint
 from model.evaluation.compare import Compared
 from tests.checkpoints import save_tiny_checkpoint
 from worker.cli import app
-from worker.cli.networks import _comparison
+from worker.cli.networks.comparison import _comparison
 from worker.errors import EXIT_FAILED, EXIT_MISUSED, EXIT_OK
 
 pytestmark = pytest.mark.usefixtures("same_logs_afterwards")

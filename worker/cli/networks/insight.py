@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from worker.cli.networks.evaluation import DataDirectory
 from worker.cli.options import examples, expected_errors, with_settings
-from worker.cli.training import DataDirectory
 from worker.settings import Settings
 
 if TYPE_CHECKING:

@@ -1,9 +1,7 @@
-"""Commands that train and measure a checkpoint: train and evaluate."""
+"""The command that trains a checkpoint, or a published system: train."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,20 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.options import examples, expected_errors, with_settings
+from worker.cli.options import examples, expected_errors
 from worker.errors import SettingsError
-from worker.settings import Settings
 
 if TYPE_CHECKING:
-    from model import Baseline, Evaluation, Outcome, Turn
+    from model import Baseline, Outcome
 
 commands = typer.Typer()
 _PANEL = "The network"
 _SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-
-DataDirectory = Annotated[
-    Path, typer.Option("--data", help="Directory of the labelled corpora (reviews/, tweets/, languages/)")
-]
 
 
 @commands.command(
@@ -104,41 +97,6 @@ def train(
             _train_checkpoint(data, run, name, overrides or [])
 
 
-@commands.command(
-    rich_help_panel=_PANEL,
-    epilog=examples(
-        "sentiment evaluate --data data",
-        "sentiment evaluate --data data --checkpoint runs/x/checkpoint --precision int8",
-    ),
-)
-@with_settings("checkpoint", "precision", "device")
-def evaluate(
-    settings: Settings,
-    data: DataDirectory,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table")] = False,
-) -> None:
-    """Measure a checkpoint on the data that its training held out."""
-    from model import evaluate_checkpoint
-
-    with Console(stderr=True).status("scoring") as status:
-        evaluation = evaluate_checkpoint(
-            settings.checkpoint,
-            data,
-            precision=settings.precision,
-            device=settings.device,
-            on_row=lambda row: status.update(f"scoring; {row.corpus} ({row.mode}) is done"),
-        )
-    if as_json:
-        print(json.dumps(evaluation.to_dict()))
-    else:
-        Console().print(_table(evaluation))
-        Console().print(_turns_table(evaluation.turns))
-        if any(row.language != "en" for row in evaluation.rows):
-            Console().print(_language_table(evaluation))
-        if not evaluation.dev_share:
-            print(_film_note(evaluation.rehearsal))
-
-
 def _train_checkpoint(data: Path, run: Path, name: str, overrides: list[str]) -> None:
     from model import ModelConfig, TrainConfig
 
@@ -205,48 +163,6 @@ def _parse_overrides(overrides: list[str], types: dict[str, type]) -> dict[str, 
     if problems:
         raise SettingsError("--set takes NAME=VALUE:\n" + "\n".join(problems) + "\nNames: " + ", ".join(sorted(types)))
     return values
-
-
-def _table(evaluation: Evaluation) -> Table:
-    table = Table("corpus", "read", title=f"{evaluation.name} ({evaluation.fingerprint})")
-    for heading in ("texts", "accuracy", "macro recall", "calibration error"):
-        table.add_column(heading, justify="right")
-    for row in evaluation.rows:
-        figures = f"{row.accuracy:.2%}", f"{row.macro_recall:.4f}", f"{row.calibration_error:.4f}"
-        table.add_row(row.corpus, row.mode, f"{row.num_texts:,}", *figures)
-    return table
-
-
-def _turns_table(turns: Sequence[Turn]) -> Table:
-    table = Table("30 texts", "then one", title="Own sentences: 30 texts of one kind, then one of another")
-    for heading in ("texts", "right alone", "turned by the stream", "labelled like the 30 alone", "in the stream"):
-        table.add_column(heading, justify="right")
-    for turn in turns:
-        counts = turn.num_texts, turn.num_right, turn.num_turned, turn.num_like_before_alone, turn.num_like_before
-        table.add_row(turn.before, turn.then, *map(str, counts))
-    return table
-
-
-def _language_table(evaluation: Evaluation) -> Table:
-    from model import LANGUAGE_HEADINGS, rows_by_language, tweets_line
-
-    table = Table(*LANGUAGE_HEADINGS, title="by language, from empty states", caption=tweets_line(evaluation))
-    for cells in rows_by_language(evaluation):
-        table.add_row(*cells)
-    return table
-
-
-def _film_note(rehearsal: Evaluation | None) -> str:
-    """The note about films for a network that was trained on all of them; `rehearsal` is from before its last films."""
-    note = "imdb: not measured, because this network was trained on all films"
-    if rehearsal is None:
-        return note
-    rows = [row for row in rehearsal.rows if row.corpus == "imdb"]
-    figures = ", ".join(f"{row.mode} {row.accuracy:.2%}" for row in rows)
-    return (
-        f"{note}. Before it was trained on the last {rehearsal.dev_share:.0%} of them ({rehearsal.fingerprint}), "
-        f"it was measured on their {rows[0].num_texts:,} reviews: {figures}"
-    )
 
 
 def _figures(baseline: Baseline[Any], outcome: Outcome) -> Table:
