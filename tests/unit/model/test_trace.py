@@ -34,7 +34,7 @@ def test_the_cells_are_those_of_the_engine_and_the_gates_explain_them(tracer: Tr
         stream.feed(" ".join(step.word for step in steps[:number]) + " ")
         opened = stream._state.open_text
         assert opened is not None
-        np.testing.assert_allclose(steps[number - 1].cell, opened.words[1], atol=1e-4)
+        np.testing.assert_allclose(steps[number - 1].cell, opened.words[1], atol=3e-4)  # a table of 16 bits
     step, before = steps[1], steps[0].cell
     entered, forgotten, candidate, _ = step.gates
     assert len(GATES) == len(step.gates)

@@ -14,7 +14,8 @@ from model.evaluation.turns import LABEL_OF, TURNS, Turn, measure_turns
 CLEAR = ("clear_praise", "clear_complaint")
 
 
-MAX_OF_CLEAR = {"default": 1, "en": 0}  # of 30 clear texts, read wrongly alone, and turned by their stream
+MAX_WRONG = {"default": 1, "en": 0}  # of 30 clear texts, read alone
+MAX_TURNED = {"default": 3, "en": 0}  # of 30 clear texts, by their stream
 
 
 @pytest.fixture(scope="module", params=["default", "en"])
@@ -35,11 +36,11 @@ def test_every_sentence_stands_once_and_every_pair_of_kinds_has_a_turn(turns: tu
     assert LABEL_OF.keys() == TURN_TEXTS.keys()
 
 
-def test_no_clear_text_is_turned_by_its_stream_but_one_of_default(name: str, turns: tuple[Turn, ...]) -> None:
+def test_no_clear_text_is_turned_by_its_stream_but_three_of_default(name: str, turns: tuple[Turn, ...]) -> None:
     found = [turn for turn in turns if turn.then in CLEAR]
     assert len(found) == 6
-    assert all(turn.num_right >= turn.num_texts - MAX_OF_CLEAR[name] for turn in found)
-    assert all(turn.num_turned <= MAX_OF_CLEAR[name] for turn in found)
+    assert all(turn.num_right >= turn.num_texts - MAX_WRONG[name] for turn in found)
+    assert all(turn.num_turned <= MAX_TURNED[name] for turn in found)
 
 
 def test_facts_are_labelled_like_what_came_before_them_at_most_5_points_more_often_than_alone(
