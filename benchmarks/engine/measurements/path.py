@@ -1,4 +1,7 @@
-"""What the whole path from texts to results costs beyond its word network, on texts that were not met before."""
+"""What the whole path from texts to results costs beyond its word network, and in small batches.
+
+On texts that were not met before.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ import gc
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from benchmarks.engine.figures import Bar, BenchRow
+from benchmarks.engine.timing import cpu_seconds
 from model.checkpoint import Checkpoint
 from model.inference import engine as engine_module
 from model.inference.batch import Request
@@ -17,6 +22,7 @@ from model.inference.kernels.recurrence import CPU_PRECISIONS, CpuPrecision
 
 PATH_COST = Bar(1.25, is_least=False)
 SMALL_BATCH = 8  # what a worker at low load has
+SMALL_BATCH_COSTS = {SMALL_BATCH: Bar(1.5, is_least=False), 1: Bar(3.0, is_least=False)}
 _WARM_UP_TEXTS = 64
 # shown name -> attribute, of the engine's network or tokenizer
 _OF_NETWORK = {
@@ -32,11 +38,41 @@ _TOKENISING, _REST = "tokenising", "batches, words, states, results"
 def measure_path(
     checkpoint: Checkpoint, before: Sequence[str], timed: Sequence[str], batch: int, num_rounds: int
 ) -> list[BenchRow]:
-    """A row for each precision and batch: time of the path over that of its word network, and a profile."""
+    """Rows for each precision: time of the path over that of its word network, and of small batches over large ones."""
+    rows = []
+    for precision in CPU_PRECISIONS:
+        rows += [_row(checkpoint, precision, (before, timed), size, num_rounds) for size in (batch, SMALL_BATCH)]
+        rows += _small_batches(checkpoint, precision, (before, timed), batch, num_rounds)
+    return rows
+
+
+def _small_batches(
+    checkpoint: Checkpoint,
+    precision: CpuPrecision,
+    texts: tuple[Sequence[str], Sequence[str]],
+    batch: int,
+    num_rounds: int,
+) -> list[BenchRow]:
+    """What a text costs in small batches over what it costs in batches of `batch`, the best of the rounds of each."""
+    sizes = (batch, *SMALL_BATCH_COSTS)
+    before, timed = texts
+    us: dict[int, list[float]] = {size: [] for size in sizes}
+    for _ in range(num_rounds):
+        for size in sizes:
+            engine = InferenceEngine(checkpoint, precision=precision)
+            _score(engine, before, engine_module.MAX_BATCH_REQUESTS)
+            _score(engine, before[:_WARM_UP_TEXTS], size)
+            us[size].append(1e6 * cpu_seconds(partial(_score, engine, timed, size)) / len(timed))
+    best = {size: min(each) for size, each in us.items()}
     return [
-        _row(checkpoint, precision, (before, timed), size, num_rounds)
-        for precision in CPU_PRECISIONS
-        for size in (batch, SMALL_BATCH)
+        BenchRow(
+            name=f"cost of a text in batches of {size}, {precision}",
+            value=best[size] / best[batch],
+            unit="x",
+            bar=bar,
+            note=f"against batches of {batch}: {best[size]:.0f} and {best[batch]:.0f} us",
+        )
+        for size, bar in SMALL_BATCH_COSTS.items()
     ]
 
 

@@ -24,7 +24,7 @@ highest and mean hidden state; a stream LSTM of {sizes.stream_size} cells that s
 1. It began as the English network `{english.fingerprint}`, with its words, weights and all that these had learnt.
 2. Words of other languages, emoji and pieces got first vectors from multilingual-e5-small, which read each by itself,
    mapped into the space of the English network's vectors.
-3. {num_rounds} rounds over labelled texts of all languages: English ones with the soft targets of that English network;
+3. {rounds} over labelled texts of all languages: English ones with the soft targets of that English network;
    tweets in others, from the second round on, with those of a logistic regression on the encoder's vectors; and
    sentences of a grammar (`model/behaviour`): negation, turns, facts, names exchanged, emoji.
 4. The stream cell, on English films and topics; the temperature by a text's length, on English texts whose labels no
@@ -54,8 +54,14 @@ reviews of one film; on other kinds of streams, measure it against the shuffled 
 """
 
 
-def languages_card(sizes: ModelConfig, evaluation: Evaluation, english: Checkpoint, num_rounds: int) -> str:
-    """The card's text, in Markdown."""
+def languages_card(
+    sizes: ModelConfig, evaluation: Evaluation, english: Checkpoint, num_rounds: int, known: Checkpoint | None = None
+) -> str:
+    """The card's text, in Markdown. `known` is the network that stood for that after the first round."""
+    rounds = f"{num_rounds} rounds"
+    if known is not None:
+        more = num_rounds - 1
+        rounds = f"{more} {'round' if more == 1 else 'rounds'} after those of `{known.fingerprint}`,"
     table = [LANGUAGE_HEADINGS, ("---",) * len(LANGUAGE_HEADINGS), *rows_by_language(evaluation)]
     return _CARD.format(
         name=evaluation.name,
@@ -63,7 +69,7 @@ def languages_card(sizes: ModelConfig, evaluation: Evaluation, english: Checkpoi
         languages=", ".join(language for code, language in LANGUAGES.items() if code not in HELPERS),
         sizes=sizes,
         english=english,
-        num_rounds=num_rounds,
+        rounds=rounds,
         by_language="\n".join(f"| {' | '.join(cells)} |" for cells in table),
         tweets=tweets_line(evaluation),
         num_bins=NUM_BINS,

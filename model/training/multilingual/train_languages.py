@@ -21,11 +21,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import torch
-from rich.progress import Progress
 
-from model.checkpoint import EMBEDDING, Checkpoint, load_checkpoint
+from model.checkpoint import Checkpoint
 from model.config import ModelConfig, TrainConfig, Understanding
 from model.data.corpora import FILES, Example, read_corpora
 from model.data.languages import HELPERS, TWEETS, LanguageCorpus, read_emoji_tweets, read_language_corpora
@@ -42,17 +40,20 @@ from model.training.distillation.soft_targets import make_soft_targets
 from model.training.fit import TrainingRun, fit_text_network
 from model.training.multilingual.card import languages_card
 from model.training.multilingual.e5 import E5, TextEncoder
-from model.training.multilingual.first_vectors import first_vectors
+from model.training.multilingual.starts import (
+    first_weights,
+    load_start,
+    network_sizes,
+    read_first_round,
+    text_network_weights,
+)
 from model.training.multilingual.transfer_sets import Sources, held_languages, round_sets
 from model.training.multilingual.vector_cache import VectorCache
 from model.training.multilingual.vocabulary import VocabularySizes, emoji_of, make_vocabulary
 from model.training.run_folder import RunFolder
-from model.training.stream_cell import NUM_CELLS
-from model.training.torch_network import SentimentNetwork
 from model.training.train import PreparedData, encode_held, finish, new_network, shown_progress
 
 DEFAULTS = TrainConfig(epochs=1, learning_rate=1e-3, max_sentences=40_000, tweet_variants=1, phrase_variants=2)
-STREAM_BOUND = 0.6  # of what a stream adds: clear texts have smaller margins here than in English networks
 RATE_DECAY = 0.85  # of the learning rate from each round to the next
 TWEET_CORPORA = ("semeval", "semeval_dev", "topics_2point", "topics_5point", "airlines")
 HELD = "languages"  # name of the held texts of all languages but English, whose accuracy is logged
@@ -65,6 +66,7 @@ def train_languages(  # noqa: PLR0913 - three say what to do, the others have de
     *,
     changes: Mapping[str, Any] = MappingProxyType({}),
     num_rounds: int = 1,
+    first_round: Path | None = None,
     name: str = "default",
     show_progress: bool = True,
     load_encoder: Callable[[], TextEncoder] = E5.load,
@@ -72,13 +74,16 @@ def train_languages(  # noqa: PLR0913 - three say what to do, the others have de
 ) -> Path:
     """Train a network of many languages, which begins as the checkpoint `english`, and return its checkpoint's path.
 
-    `changes` are hyperparameters that differ from DEFAULTS. Before anything is trained, raises CheckpointError if
-    `english` cannot be loaded, DataError for a corpus that cannot be read, has no labels or is of an unknown language,
-    ModelError if the encoder cannot be had, and ConfigError if `run` holds a run with other settings.
+    `changes` are hyperparameters that differ from DEFAULTS. `first_round` is a checkpoint of many languages whose
+    network stands for that after the first round, so that rounds go on from a network whose run is gone. Before
+    anything is trained, raises CheckpointError if a checkpoint cannot be loaded or is not of many languages, DataError
+    for a corpus that cannot be read, has no labels or is of an unknown language, ModelError if the encoder cannot be
+    had, and ConfigError if `run` holds a run with other settings.
     """
     config = replace(DEFAULTS, **changes)
     torch.set_num_threads(config.threads)
-    begin = load_checkpoint(english / "checkpoint" if (english / "checkpoint").is_dir() else english)
+    begin = load_start(english)
+    known = None if first_round is None else read_first_round(first_round)
     corpora, languages = read_corpora(data, FILES), read_language_corpora(data)
     if not languages:
         raise DataError(f"{data} has no corpora of other languages: a folder languages/ is needed")
@@ -89,24 +94,28 @@ def train_languages(  # noqa: PLR0913 - three say what to do, the others have de
     with shown_progress(show_progress) as progress:
         splits, languages = _apart(split_corpora(corpora, config), corpora, languages)
         kept, held_texts = held_languages(languages, config)
-        words = _vocabulary(folder, begin, kept, encoder, sizes)
+        words = _vocabulary(begin, kept, encoder, sizes) if known is None else list(known.words)
+        folder.check_words(words)
         tokenizer = Tokenizer(words, begin.config.num_buckets, PIECES, normalisation=NORMALISATIONS[-1])
         held = encode_held(splits, tokenizer)
         cache = VectorCache(run / "vectors.e5", encoder)
         source = Sources(splits, kept, emoji_tweets, emoji_of(words), InferenceEngine(begin), cache, config, folder)
-        network_sizes = _sizes(begin, len(words))
-        weights = _first_weights(folder, begin, words, cache, network_sizes, config, progress)
+        sizes_of_network = network_sizes(begin, len(words))
+        if known is None:
+            weights = first_weights(folder, begin, words, cache, sizes_of_network, config, progress)
+        else:
+            weights = text_network_weights(known, sizes_of_network, config)
         understanding = _understanding(begin, kept)
         prepared = PreparedData(words, tokenizer, splits, held, understanding, _held(languages, held_texts, tokenizer))
-        for number in range(1, num_rounds + 1):
-            network = new_network(network_sizes, config)
+        for number in range(1 if known is None else 2, num_rounds + 1):
+            network = new_network(sizes_of_network, config)
             network.load_state_dict(weights)
             rate = config.learning_rate * RATE_DECAY ** (number - 1)
             training = TrainingRun(network, replace(config, learning_rate=rate), folder, progress)
             before, weights = weights, _run_round(training, source, prepared, number)
             if number > 1:
                 network.load_state_dict(_mean(before, weights))
-            _finish_round(training, prepared, network_sizes, begin, data, name, number)
+            _finish_round(training, prepared, sizes_of_network, begin, known, data, name, number)
     return folder.checkpoint
 
 
@@ -125,16 +134,13 @@ def _apart(
 
 
 def _vocabulary(
-    folder: RunFolder,
     begin: Checkpoint,
     languages: dict[str, LanguageCorpus],
     encoder: TextEncoder,
     sizes: VocabularySizes,
 ) -> list[str]:
     texts = [example.text for corpus in languages.values() if corpus.language != "en" for example in corpus.train]
-    words = make_vocabulary(begin.words, texts, encoder.pieces(), sizes)
-    folder.check_words(words)
-    return words
+    return make_vocabulary(begin.words, texts, encoder.pieces(), sizes)
 
 
 def _held(
@@ -153,46 +159,6 @@ def _understanding(begin: Checkpoint, languages: Mapping[str, LanguageCorpus]) -
     """What the English network understands, and the languages of the corpora that a promise is made for."""
     codes = {*begin.understanding.languages, *(corpus.language for corpus in languages.values())}
     return replace(begin.understanding, languages=tuple(sorted(codes - HELPERS)))
-
-
-def _sizes(begin: Checkpoint, num_words: int) -> ModelConfig:
-    """The sizes of the network and its stream's bound, with those of one of the stream cells that are merged."""
-    there = begin.config
-    return replace(
-        there,
-        num_words=num_words,
-        stream_bound=STREAM_BOUND,
-        summary_size=max(1, there.summary_size // NUM_CELLS),
-        stream_size=max(1, there.stream_size // NUM_CELLS),
-    )
-
-
-def _first_weights(  # noqa: PLR0913, PLR0917
-    folder: RunFolder,
-    begin: Checkpoint,
-    words: Sequence[str],
-    cache: VectorCache,
-    sizes: ModelConfig,
-    config: TrainConfig,
-    progress: Progress,
-) -> dict[str, torch.Tensor]:
-    """The weights before the first round: those of the English network, and first vectors for the new words."""
-    there = SentimentNetwork(begin.config)
-    there.load_tensors(begin.weights)
-    network = new_network(sizes, config)
-    saved = folder.load_tensors("first-vectors")
-    if saved is None:
-        task = progress.add_task("first vectors of words", total=len(words))
-        known = begin.weights[EMBEDDING].astype(np.float32)
-        vectors = first_vectors(
-            words, known[: len(begin.words)], cache, on_word=lambda done: progress.update(task, completed=done)
-        )
-        saved = {"vectors": torch.from_numpy(np.concatenate([vectors, known[len(begin.words) :]]))}
-        folder.save_tensors("first-vectors", saved)
-    network.word.embedding.weight.data.copy_(saved["vectors"])
-    network.word.lstm.load_state_dict(there.word.lstm.state_dict())
-    network.readout.load_state_dict(there.readout.state_dict())
-    return network.state_dict()
 
 
 def _run_round(training: TrainingRun, source: Sources, prepared: PreparedData, number: int) -> dict[str, torch.Tensor]:
@@ -233,6 +199,7 @@ def _finish_round(  # noqa: PLR0913, PLR0917
     prepared: PreparedData,
     sizes: ModelConfig,
     begin: Checkpoint,
+    known: Checkpoint | None,
     data: Path,
     name: str,
     number: int,
@@ -248,7 +215,7 @@ def _finish_round(  # noqa: PLR0913, PLR0917
     }
 
     def card(finished: ModelConfig, _: TrainConfig, evaluation: Evaluation) -> str:
-        return languages_card(finished, evaluation, begin, number)
+        return languages_card(finished, evaluation, begin, number, known)
 
     finish(training, prepared, sizes, data, name, metrics, card)
     write_whole(figures, (training.folder.checkpoint / "metrics.json").read_bytes())

@@ -48,6 +48,14 @@ def train(
         ),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of --languages; a finished run takes more")] = 8,
+    first_round: Annotated[
+        Path | None,
+        typer.Option(
+            "--first-round",
+            metavar="CHECKPOINT",
+            help="Of --languages: take this network, e.g. a packaged one, for that after the first round",
+        ),
+    ] = None,
     finished_run: Annotated[
         Path | None,
         typer.Option(
@@ -79,6 +87,10 @@ def train(
             )
         if english is not None and (preset is not None or finished_run is not None):
             raise SettingsError("--languages continues a network by itself and takes neither --preset nor --all-films")
+        if first_round is not None and english is None:
+            raise SettingsError("--first-round is the first of the rounds of --languages, which is not given")
+        if first_round is not None and rounds < 2:
+            raise SettingsError("--first-round stands for one round: --rounds takes 2 or more")
         if preset == "help":
             _list_baselines()
         elif run is None:
@@ -88,7 +100,7 @@ def train(
         elif data is None or quick:
             raise SettingsError("without --preset, train makes a checkpoint: it needs --data and takes no --quick")
         elif english is not None:
-            _train_languages(english, data, run, name, overrides or [], rounds)
+            _train_languages(english, data, run, name, overrides or [], rounds, first_round)
         elif finished_run is not None:
             from model import train_on_all_films
 
@@ -110,11 +122,13 @@ def _train_checkpoint(data: Path, run: Path, name: str, overrides: list[str]) ->
     print(train_checkpoint(config, data, run, sizes=sizes, name=name))
 
 
-def _train_languages(english: Path, data: Path, run: Path, name: str, overrides: list[str], rounds: int) -> None:
+def _train_languages(
+    english: Path, data: Path, run: Path, name: str, overrides: list[str], rounds: int, first_round: Path | None
+) -> None:
     from model import TrainConfig, train_languages
 
     given = _parse_overrides(overrides, _field_types(TrainConfig))
-    print(train_languages(english, data, run, changes=given, num_rounds=rounds, name=name))
+    print(train_languages(english, data, run, changes=given, num_rounds=rounds, first_round=first_round, name=name))
 
 
 def _list_baselines() -> None:

@@ -189,6 +189,24 @@ def test_a_killed_run_goes_on_and_more_rounds_go_on_from_a_finished_one(
     assert (killed / "metrics-1.json").exists()
 
 
+def test_rounds_go_on_from_the_checkpoint_of_another_run(english: Path, data: Path, tmp_path: Path) -> None:
+    first = _train(english, data, tmp_path / "first")
+    again = _train(english, data, tmp_path / "again", num_rounds=2, first_round=tmp_path / "first")
+    there, here = load_checkpoint(first), load_checkpoint(again)
+    assert here.words == there.words
+    assert not (tmp_path / "again" / "round-1.safetensors").exists()
+    learnt = load_file(tmp_path / "again" / "round-2.safetensors")["readout.weight"]
+    mean = (there.weights["readout.weight"] + learnt) / 2
+    np.testing.assert_allclose(here.weights["readout.weight"], mean, atol=1e-3)  # of half precision
+    assert f"1 round after those of `{there.fingerprint}`" in (again / "README.md").read_text()
+
+
+def test_a_network_of_one_language_cannot_stand_for_a_first_round(english: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not a network of many languages"):
+        _train(english, data, tmp_path / "run", num_rounds=2, first_round=english)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("file", "row", "reason"),
     [
