@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from model.config import ModelConfig, Understanding
+from model.inference.kernels.compiled import compiled
 from model.inference.languages.identifier import MAX_CHARS, shared_identifier
 from model.inference.schedule import BoolArray, IntArray, Schedule, schedule, starts_of
 from model.inference.state import FloatArray, StreamState, WordState
@@ -79,12 +80,11 @@ class Batch:
                 beginning = "" if final else beginning
         encoded = tokenizer.encode_texts(self.texts)
         self.ids, self.num_chunks, self.chunk_tokens, self.chunk_starts, self.chunk_ends = encoded
-        tokens_until = np.concatenate([[0], np.cumsum(self.chunk_tokens)])[np.cumsum(self.num_chunks)]
-        self.num_tokens: IntArray = np.diff(tokens_until, prepend=0)
         ends = np.array([requests[index].final for index in self.requests])
-        first = np.diff(self.stream, prepend=-1) > 0
-        begins_text = first | np.concatenate([[True], ends[:-1]])
-        self._count_tokens(tokenizer, begins_text, starts_of(num_requests))
+        firsts = starts_of(num_requests)
+        first = np.zeros(len(ends), np.bool_)
+        first[firsts] = True
+        self._count_tokens(tokenizer.num_words, ends, first, firsts)
         self.languages = shared_identifier().identify(self.beginnings)
         self.known = list(map(known_share, self.text_tokens, self.text_unknown))
         self.not_understood = list(map(partial(not_understood, understanding), self.known, self.languages))
@@ -94,22 +94,16 @@ class Batch:
         self.plan: Schedule = schedule(self.num_tokens, ends, first, steps)
         self._first_rows = self.plan.row[starts_of(num_requests)]
 
-    def _count_tokens(self, tokenizer: Tokenizer, begins_text: BoolArray, firsts: IntArray) -> None:
+    def _count_tokens(self, num_words: int, ends: BoolArray, first: BoolArray, firsts: IntArray) -> None:
         """Count the tokens, and the unknown ones, of each request and of its text so far."""
-        is_unknown = np.concatenate([[0], np.cumsum(self.ids >= tokenizer.num_words)])
-        ends = np.cumsum(self.num_tokens)
-        self.num_unknown: IntArray = is_unknown[ends] - is_unknown[ends - self.num_tokens]
-        before = np.zeros((2, len(ends)), np.intp)
+        counts = np.zeros((4, len(ends)), np.intp)
         for place, state in zip(firsts.tolist(), self.states, strict=True):
             if state.open_text:
-                before[:, place] = state.open_text.num_tokens, state.open_text.num_unknown
-        row = np.cumsum(begins_text) - 1
-        starts = np.flatnonzero(begins_text)
-        of_text = []
-        for counts, earlier in zip((self.num_tokens, self.num_unknown), before, strict=True):
-            until = np.cumsum(counts)
-            of_text.append((until - (until - counts)[starts][row] + earlier[starts][row]).tolist())
-        self.text_tokens, self.text_unknown = of_text
+                counts[2:, place] = state.open_text.num_tokens, state.open_text.num_unknown
+        _count(self.ids, num_words, self.num_chunks, self.chunk_tokens, ends, first, counts)
+        self.num_tokens: IntArray = counts[0]
+        self.num_unknown: IntArray = counts[1]
+        self.text_tokens, self.text_unknown = counts[2:].tolist()
 
     def _begin(
         self,
@@ -142,3 +136,26 @@ class Batch:
             if stream_state.open_text:
                 state.put(places[row], stream_state.open_text)
         return state
+
+
+@compiled
+def _count(  # noqa: PLR0913, PLR0917 - a compiled function takes arrays one by one
+    ids: Any, num_words: int, num_chunks: Any, chunk_tokens: Any, ends: Any, first: Any, counts: Any
+) -> None:
+    """Fill counts (4, requests): tokens and unknown ones of each request, then of its text so far.
+
+    The last two begin with what is there for a stream's first request: the counts of the text that was open.
+    """
+    chunk = token = 0
+    for request in range(num_chunks.shape[0]):
+        for _ in range(num_chunks[request]):
+            counts[0, request] += chunk_tokens[chunk]
+            chunk += 1
+        for _ in range(counts[0, request]):
+            counts[1, request] += ids[token] >= num_words
+            token += 1
+        goes_on = not first[request] and not ends[request - 1]
+        for kind in range(2):
+            counts[2 + kind, request] += counts[kind, request]
+            if goes_on:
+                counts[2 + kind, request] += counts[2 + kind, request - 1]

@@ -11,8 +11,12 @@ A checkpoint without a bound adds x as it is.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from model.inference.kernels.compiled import compiled
 
 FloatArray = NDArray[np.floating]
 
@@ -21,15 +25,27 @@ def bound_addend(addend: FloatArray, bound: float | None) -> FloatArray:
     """The addend (texts, classes) of a stream, bounded: (-t, 0, t) of each text; as it is where there is no bound."""
     if bound is None:
         return addend
-    centred = addend - addend.mean(axis=1, keepdims=True)
-    bounded = bound * np.tanh(centred / bound)
-    tilt = (bounded[:, 2] - bounded[:, 0]) / 2
-    return np.stack([-tilt, np.zeros_like(tilt), tilt], axis=1)
+    bounded: FloatArray = _bounded(addend, bound)
+    return bounded
 
 
 def add_to_logits(logits: FloatArray, addend: FloatArray, bound: float | None) -> FloatArray:
-    """The logits (texts, classes) of texts in their streams; `addend` is from `bound_addend`."""
+    """The logits (texts, classes) of texts in their streams; `addend` is from `bound_addend`.
+
+    Not compiled: the loops may reorder sums, and an addend of zero has to leave the logits exactly as they are.
+    """
     moved: FloatArray = logits + addend
     if bound is not None:
-        moved[:, 1] += moved[:, ::2].max(axis=1) - logits[:, ::2].max(axis=1)
+        moved[:, 1] += np.maximum(moved[:, 0], moved[:, 2]) - np.maximum(logits[:, 0], logits[:, 2])
     return moved
+
+
+@compiled
+def _bounded(addend: Any, bound: float) -> Any:
+    out = np.empty_like(addend)
+    for text in range(len(addend)):
+        negative, neutral, positive = addend[text, 0], addend[text, 1], addend[text, 2]
+        mean = (negative + neutral + positive) / 3
+        tilt = bound * (np.tanh((positive - mean) / bound) - np.tanh((negative - mean) / bound)) / 2
+        out[text, 0], out[text, 1], out[text, 2] = -tilt, 0, tilt
+    return out

@@ -1,4 +1,6 @@
-"""The schedule of a batch: which row runs at which step, and where each request is read out. Plain index arithmetic.
+"""The schedule of a batch: which row runs at which step, and where each request is read out.
+
+Plain index arithmetic, compiled because a call of numpy for each line would be most of what a small batch costs.
 
 The requests of a batch are ordered by stream. A *row* of the word LSTM is one text. Pieces of a text in the same batch
 share a row, which is then read out several times. All rows run side by side, the longest first, so the rows that are
@@ -9,9 +11,12 @@ stream and a step is one of its texts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from model.inference.kernels.compiled import compiled
 
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
@@ -24,18 +29,37 @@ class RowPlan:
     order: IntArray  # (rows,): the row at each place
     place: IntArray  # (rows,): the place of each row; the inverse of `order`
     firsts: IntArray  # (rows,): index of the first input of the row at each place; inputs are stored row after row
-    num_active: list[int]  # per step: the number of rows that have an input
+    num_active: IntArray  # (steps,): the number of rows that have an input
 
 
 def plan_rows(lengths: IntArray) -> RowPlan:
     """A plan for rows of `lengths` (rows,) inputs each, which may be zero."""
-    order = np.argsort(-lengths, kind="stable")
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    longest = int(lengths.max(initial=0))
-    ending = np.bincount(lengths, minlength=longest + 1)  # per step: the number of rows that end before it
-    num_active = len(lengths) - np.cumsum(ending)[:longest]
-    return RowPlan(order, place, starts_of(lengths)[order], num_active.tolist())
+    columns = np.empty((3, len(lengths)), np.intp)
+    num_active = _plan(lengths, columns)
+    return RowPlan(order=columns[0], place=columns[1], firsts=columns[2], num_active=num_active)
+
+
+@compiled
+def _plan(lengths: Any, columns: Any) -> Any:
+    """Fill order, place and firsts (3, rows) of a plan, and return num_active (steps,): a stable counting sort."""
+    num_rows, longest = lengths.shape[0], 0
+    for row in range(num_rows):
+        longest = max(longest, lengths[row])
+    longer = np.zeros(longest + 1, np.intp)  # than each length: rows
+    for row in range(num_rows):
+        longer[lengths[row]] += 1
+    until = num_rows
+    for length in range(longest + 1):
+        until -= longer[length]
+        longer[length] = until
+    num_active = longer[:longest].copy()
+    begin = 0
+    for row in range(num_rows):
+        place = longer[lengths[row]]
+        longer[lengths[row]] += 1
+        columns[0, place], columns[1, row], columns[2, place] = row, place, begin
+        begin += lengths[row]
+    return num_active
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,32 +102,58 @@ def schedule(num_tokens: IntArray, final: BoolArray, first: BoolArray, steps: Bo
     num_tokens: tokens of the request. final: whether it ends its text. first: whether it is its stream's first request.
     steps: whether it ends a text that the stream LSTM reads; None: every text that ends.
     """
-    if steps is None:
-        steps = final
-    begins_row = first | np.concatenate([[True], final[:-1]])
-    row = np.cumsum(begins_row) - 1
-    lengths = np.bincount(row, num_tokens).astype(np.intp)
-    stream = np.cumsum(first) - 1
-    num_texts = np.bincount(stream, steps).astype(np.intp)  # per stream: texts that its LSTM reads
-    ends = np.cumsum(num_tokens)
-    starts = ends - num_tokens
-    total = int(ends[-1])
-    position = ends - starts_of(lengths)[row]
+    columns, at_end = np.empty((8, len(num_tokens)), np.intp), np.empty(len(num_tokens), np.bool_)
+    num_rows, num_streams = _schedule(num_tokens, final, first, final if steps is None else steps, columns, at_end)
+    row, position, starts, before, after, state_before, lengths, num_texts = columns
     return Schedule(
-        words=plan_rows(lengths),
-        streams=plan_rows(num_texts),
-        num_tokens=total,
+        words=plan_rows(lengths[:num_rows]),
+        streams=plan_rows(num_texts[:num_streams]),
+        num_tokens=int(starts[-1] + num_tokens[-1]),
         row=row,
         position=position,
-        at_end=position == lengths[row],
+        at_end=at_end,
         token_starts=starts,
-        logits_before=np.where(position > num_tokens, starts - 1, total + row),
-        logits_after=np.where(position > 0, ends - 1, total + row),
+        logits_before=before,
+        logits_after=after,
         final=final,
-        steps=steps,
-        state_before=np.cumsum(steps) - steps + stream,
-        state_starts=starts_of(num_texts + 1),
+        steps=final if steps is None else steps,
+        state_before=state_before,
+        state_starts=starts_of(num_texts[:num_streams] + 1),
     )
+
+
+@compiled
+def _schedule(  # noqa: PLR0913, PLR0917 - a compiled function takes arrays one by one
+    num_tokens: Any, final: Any, first: Any, steps: Any, columns: Any, at_end: Any
+) -> Any:
+    """Fill the requests' columns of `Schedule` and, in the last two, tokens of each row and texts of each stream.
+
+    Returns the numbers of rows and streams.
+    """
+    row, position, starts, before = columns[0], columns[1], columns[2], columns[3]
+    after, state_before, lengths, num_texts = columns[4], columns[5], columns[6], columns[7]
+    num_requests, total, at_row, at_stream, num_states = num_tokens.shape[0], 0, -1, -1, 0
+    for request in range(num_requests):
+        if first[request]:
+            at_stream += 1
+            num_texts[at_stream] = 0
+        if request == 0 or first[request] or final[request - 1]:
+            at_row += 1
+            lengths[at_row] = 0
+        starts[request] = total
+        total += num_tokens[request]
+        lengths[at_row] += num_tokens[request]
+        row[request], position[request] = at_row, lengths[at_row]
+        state_before[request] = num_states + at_stream
+        num_states += steps[request]
+        num_texts[at_stream] += steps[request]
+    for request in range(num_requests):
+        at_end[request] = position[request] == lengths[row[request]]
+        begun = position[request] > num_tokens[request]
+        before[request] = starts[request] - 1 if begun else total + row[request]
+        ends = starts[request] + num_tokens[request] - 1
+        after[request] = ends if position[request] > 0 else total + row[request]
+    return at_row + 1, at_stream + 1
 
 
 def starts_of(lengths: IntArray) -> IntArray:

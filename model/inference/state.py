@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 from zlib import crc32
 
 import numpy as np
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from model.config import ModelConfig
 from model.errors import StateError
+from model.inference.kernels.compiled import compiled
 
 STATE_FORMAT = 2
 OLD_STATE_FORMAT = 1
@@ -201,10 +202,20 @@ class WordState:
         self.total[rows] = source.total[source_rows]
         self.num_tokens[rows] = source.num_tokens[source_rows]
 
-    def pooled(self, rows: IntArray | slice = slice(None)) -> FloatArray:
+    def pooled(self, rows: IntArray) -> FloatArray:
         """(rows, 3 * hidden size): last, maximum and mean of the hidden states; zero for rows without tokens."""
-        num_tokens = self.num_tokens[rows, None]
-        mean = self.total[rows] / np.maximum(num_tokens, 1)
-        pooled = np.concatenate([self.words[0, rows], self.words[2, rows], mean.astype(np.float32)], axis=1)
-        pooled[num_tokens[:, 0] == 0] = 0
+        pooled: FloatArray = _pooled(self.words, self.total, self.num_tokens, rows)
         return pooled
+
+
+@compiled
+def _pooled(words: Any, total: Any, num_tokens: Any, rows: Any) -> Any:
+    size = total.shape[1]
+    out = np.zeros((len(rows), 3 * size), np.float32)
+    for place, row in enumerate(rows):
+        if num_tokens[row] > 0:
+            for j in range(size):
+                out[place, j] = words[0, row, j]
+                out[place, size + j] = words[2, row, j]
+                out[place, 2 * size + j] = total[row, j] / num_tokens[row]
+    return out

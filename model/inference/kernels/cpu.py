@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from model.config import NUM_CLASSES, NUM_GATES, NUM_POOLED, ModelConfig
 from model.inference.bound import add_to_logits, bound_addend
 from model.inference.kernels import gates, passes
+from model.inference.kernels.compiled import compiled
 from model.inference.kernels.instruction_sets import GROUP
 from model.inference.kernels.products import AffineMap, affine, pack
 from model.inference.kernels.recurrence import CpuPrecision, Recurrence, Table, padded_shape
@@ -82,7 +83,7 @@ class CpuNetwork:
         logits[plan.num_tokens + plan.words.order] = begin_logits
         inner = plan.inner_readouts()
         taken = WordState.empty(len(plan.row), self._hidden_size) if inner else state
-        num_active = np.array(plan.words.num_active, np.intp)
+        num_active = plan.words.num_active
         operand = self._recurrence.operand(hidden)
         step = 0
         for until in (*sorted(inner), len(num_active)):
@@ -153,7 +154,7 @@ class CpuNetwork:
         inputs = self._stream_input(np.concatenate([summary, classes], axis=1))
         hidden, cell = carried[plan.streams.order].transpose(1, 0, 2).copy()
         passes.step_texts(
-            np.array(plan.streams.num_active, np.intp),
+            plan.streams.num_active,
             plan.streams.firsts,
             inputs.reshape(len(texts), NUM_GATES, hidden.shape[1]),
             self._stream_recurrence,
@@ -183,7 +184,8 @@ class CpuNetwork:
         addend: from `stream_logits`. temperatures (requests,).
         """
         logits = add_to_logits(readouts.logits[plan.logits_after], addend, self._stream_bound)
-        return softmax(logits / temperatures[:, None])
+        found: DoubleArray = softmax(logits / temperatures[:, None])
+        return found
 
     def top_changes(  # noqa: PLR0913, PLR0917 - arrays of one batch
         self,
@@ -217,10 +219,15 @@ class CpuNetwork:
         return top, changes
 
 
-def softmax(logits: NDArray[np.floating]) -> DoubleArray:
-    """The softmax of each row, in double precision."""
-    shares: DoubleArray = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
+@compiled
+def softmax(logits: Any) -> Any:
+    """The softmax of each row of (n, classes), in double precision."""
+    shares = np.empty(logits.shape, np.float64)
+    for row in range(len(logits)):
+        highest = logits[row].max()
+        for label in range(logits.shape[1]):
+            shares[row, label] = np.exp(np.float64(logits[row, label] - highest))
+        shares[row] /= shares[row].sum()
     return shares
 
 

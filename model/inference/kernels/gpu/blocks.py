@@ -54,7 +54,7 @@ class Blocks:
 
 def cut_into_blocks(plan: RowPlan, stops: Iterable[int] = ()) -> Blocks:
     """Cut a plan into blocks. No block runs across a step of `stops`, before which states of rows are read out."""
-    active = np.array(plan.num_active, np.intp)
+    active = plan.num_active
     slot = np.empty(active.sum(), np.intp)
     ordered_stops, num_slots = sorted(stops), 0
     groups: list[Group] = []
