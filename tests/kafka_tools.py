@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import CoordinatorNotAvailableError
 
 TIMEOUT_S = 120.0
 POLL_MS = 200
@@ -124,7 +125,18 @@ def ends(kafka: str, topic: str) -> dict[TopicPartition, int]:
 
 
 def committed(kafka: str, group: str) -> dict[TopicPartition, int]:
-    """The offsets that the group has committed, without partitions that have none."""
+    """The offsets that the group has committed, without partitions that have none.
+
+    A broker has no coordinator until it has made the topic of the offsets, which the first group asks for.
+    """
+    deadline = time.monotonic() + TIMEOUT_S
     with KafkaAdminClient(bootstrap_servers=kafka.split(",")) as admin:
-        offsets = admin.list_group_offsets(group)[group]
-    return {tp: entry.offset for tp, entry in offsets.items() if entry.offset >= 0}
+        while True:
+            try:
+                offsets = admin.list_group_offsets(group)[group]
+            except CoordinatorNotAvailableError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_MS / 1000)
+            else:
+                return {tp: entry.offset for tp, entry in offsets.items() if entry.offset >= 0}

@@ -36,6 +36,7 @@ POLL_S = 0.2
 CHUNK_RECORDS = 50
 POISON_EVERY = 500  # records
 BACKLOG_RECORDS = 20_000
+MAX_DRAIN_S = 300.0  # of the backlog by whose rate the load is chosen
 SETTLE_TIMEOUT_S = 300.0
 NUM_READ_STREAMS = 20  # by the oracle
 
@@ -107,7 +108,10 @@ def _measure_rate(scene: Scene, streams: Sequence[str]) -> float:
     kafka_tools.produce(settings.kafka, topic, (one.keyed(settings.partitions) for one in inputs))
     _launch_missing(scene)
     moments: list[tuple[float, int]] = []
+    deadline_s = time.monotonic() + MAX_DRAIN_S
     while not moments or moments[-1][1] < BACKLOG_RECORDS:
+        if time.monotonic() > deadline_s:
+            raise AssertionError(f"{BACKLOG_RECORDS:,} records are not drained after {MAX_DRAIN_S:g} s")
         done = sum(kafka_tools.committed(settings.kafka, settings.group).values())
         if done:
             moments.append((time.monotonic(), done))
