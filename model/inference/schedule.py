@@ -91,6 +91,8 @@ class Schedule:
 
     def inner_readouts(self) -> dict[int, IntArray]:
         """Position -> requests that are read out there, before the end of their row."""
+        if self.at_end.all():
+            return {}
         inner = np.flatnonzero(~self.at_end)
         positions = self.position[inner]
         return {int(position): inner[positions == position] for position in np.unique(positions)}
@@ -158,4 +160,5 @@ def _schedule(  # noqa: PLR0913, PLR0917 - a compiled function takes arrays one 
 
 def starts_of(lengths: IntArray) -> IntArray:
     """The start index of each of several consecutive runs of these lengths."""
-    return np.cumsum(lengths) - lengths
+    starts: IntArray = lengths.cumsum() - lengths
+    return starts

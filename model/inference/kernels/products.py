@@ -8,6 +8,7 @@ the same bits alone and in any batch.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,7 @@ def operand_shape(packed: NDArray[Any], operand: np.dtype[Any]) -> tuple[int, ..
 
 def zeros(shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
     """Zeros aligned to a cache line: a row of a tile that crosses two lines takes twice as long to load."""
-    num_bytes = int(np.prod(shape)) * kind.itemsize
+    num_bytes = prod(shape) * kind.itemsize
     raw = np.zeros(num_bytes + CACHE_LINE_BYTES, np.uint8)
     begin = -raw.ctypes.data % CACHE_LINE_BYTES
     return raw[begin : begin + num_bytes].view(kind).reshape(shape)
