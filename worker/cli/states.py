@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -91,12 +92,17 @@ def list_(
     async def show_all() -> None:
         from worker.tools.deadletters import list_deadletters
 
+        num_shown = 0
         async for letter in list_deadletters(settings, reasons or [], where):
+            num_shown += 1
             if as_json:
                 show_json(msgspec.json.encode(letter))
             else:
                 reason = letter.reason or "foreign"
                 print(f"{letter.time}  {letter.id}  {reason}  {letter.status}  {printable(letter.error)}")
+        if not num_shown and not as_json:
+            such = "such " if any((reasons, topic, stream, since, until)) else ""
+            print(f"no {such}dead letters in {settings.deadletters_topic}", file=sys.stderr)
 
     asyncio.run(show_all())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from worker.cli import app
 from worker.errors import EXIT_FAILED, EXIT_MISUSED, EXIT_OK
+from worker.tools.deadletters import DeadLetter
 
 pytestmark = pytest.mark.usefixtures("same_logs_afterwards")
 
@@ -59,6 +61,26 @@ def test_a_time_that_ends_before_it_begins_chooses_no_dead_letters() -> None:
     result = run("deadletters", "list", "--since", "2026-11-22T00:00:00Z", "--until", "2026-11-21T00:00:00Z")
     assert result.exit_code == EXIT_MISUSED
     assert "--since is not before --until" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "no dead letters in of.mine\n"),
+        (("--reason", "no_text"), "no such dead letters in of.mine\n"),
+        (("--json",), ""),
+    ],
+)
+def test_a_list_without_dead_letters_says_so_beside_its_output_and_not_to_scripts(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    async def none_at_all(*_: object) -> AsyncIterator[DeadLetter]:
+        for letter in ():
+            yield letter
+
+    monkeypatch.setattr("worker.tools.deadletters.list_deadletters", none_at_all)
+    result = run("deadletters", "list", "--deadletters-topic", "of.mine", *arguments)
+    assert (result.exit_code, result.stdout, result.stderr) == (EXIT_OK, "", said)
 
 
 def test_a_key_may_be_any_bytes(tmp_path: Path) -> None:
