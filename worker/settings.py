@@ -267,7 +267,7 @@ class Settings(ServerSettings):
 
     def _trace_problems(self) -> Iterator[str]:
         if self.traces != "off" and not all(map(_is_installed, _OTLP_MODULES)):
-            yield f"traces {self.traces} needs OpenTelemetry: pip install 'streaming-sentiment[otel]'"
+            yield f"traces {self.traces} needs OpenTelemetry: pip install '.[otel]'"
 
     def _registered_formats(self) -> tuple[set[str], set[str]]:
         """The formats of inputs and of outputs that need a schema registry."""

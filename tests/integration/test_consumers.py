@@ -17,6 +17,7 @@ from kafka import KafkaProducer
 from tests.factories import new_event
 from tests.kafka_tools import TIMEOUT_S, read_to_end
 from tests.servers.kafka_connect import KafkaConnect, class_path
+from tests.unit.docs.pages import commands_of
 from tests.workplace import Workplace
 from worker.records.codec import encode
 from worker.records.schemas import FOLDER
@@ -60,11 +61,12 @@ def test_an_example_prints_what_was_committed(events: Workplace, example: str) -
 def test_the_console_consumer_prints_what_was_committed(events: Workplace) -> None:
     settings = events.settings
     command = [str(java()), "-cp", class_path("kafka-tools"), "org.apache.kafka.tools.consumer.ConsoleConsumer"]
-    options = f"--bootstrap-server {settings.kafka} --topic {settings.events_topic} --from-beginning"
-    more = f"--isolation-level read_committed --formatter-property print.key=true --max-messages {NUM_EVENTS}"
+    ((_, line),) = commands_of("kafka-console-consumer.sh")
+    options = line.replace("HOST:PORT", settings.kafka).replace("sentiment.events", settings.events_topic).split()[1:]
     output = subprocess.run(
-        [*command, *options.split(), *more.split()], stdout=subprocess.PIPE, text=True, check=True, timeout=120
-    ).stdout
+        [*command, *options, "--max-messages", str(NUM_EVENTS)],
+        stdout=subprocess.PIPE, text=True, check=True, timeout=TIMEOUT_S,
+    ).stdout  # fmt: skip
     shown = [line.split("\t") for line in output.splitlines()]
     assert sorted((key, json.loads(value)["score"]) for key, value in shown) == [
         (f"@acme{n}", 0.75) for n in range(NUM_EVENTS)
@@ -75,7 +77,7 @@ def connector_of_the_page(topic: str) -> dict[str, str]:
     """The properties that the page shows for a sink of Kafka Connect, with `topic` as its topic."""
     section = PAGE.read_text().split("Kafka Connect, in the configuration of a sink:")[1]
     block = section.split("```")[1].strip()
-    properties = dict(line.split("=", 1) for line in block.splitlines())
+    properties = dict(line.split("=", 1) for line in block.splitlines()[1:])  # the first is the language
     assert properties["topics"] == "sentiment.events"
     return properties | {"topics": topic}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,7 @@ from mkdocs.config import load_config
 from mkdocs.exceptions import Abort
 
 from tests.page.browser import chromium
+from tests.unit.docs.pages import blocks
 
 ROOT = Path(__file__).parents[2]
 BAD_LINKS = {
@@ -52,14 +54,25 @@ class QuietHandler(SimpleHTTPRequestHandler):
         pass
 
 
-def test_diagrams_links_to_sources_and_the_search_work_without_any_other_host(site: str) -> None:
+def test_a_browser_draws_every_diagram_of_the_sources(site: str) -> None:
+    sources = Counter(block.page for block in blocks("mermaid"))
+    with chromium() as browser:
+        page = browser.new_page()
+        for source, num_diagrams in sources.items():
+            path = "index" if source == "README.md" else Path(source).stem
+            page.goto(f"{site}/{path}.html")
+            for n in range(num_diagrams):
+                # A diagram with a mistake becomes a picture of an error.
+                page.locator(".diagram").nth(n).locator("svg[aria-roledescription]").wait_for()
+            assert page.locator(".diagram").count() == num_diagrams, source
+            assert page.locator("svg[aria-roledescription=error]").count() == 0, source
+
+
+def test_links_to_sources_and_the_search_work_without_any_other_host(site: str) -> None:
     with chromium() as browser:
         page = browser.new_page()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        for path in ("index.html", "promise.html", "tutorial.html"):
-            page.goto(f"{site}/{path}")
-            page.locator(".diagram svg[aria-roledescription]").first.wait_for()
         page.goto(f"{site}/architecture.html")
         href = page.get_by_role("link", name="pipeline").first.get_attribute("href")
         assert page.request.get(f"{site}/{href}").text().startswith('"""')

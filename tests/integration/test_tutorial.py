@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.unit.docs.pages import blocks
 from worker.stack import LocalStack
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
@@ -87,10 +88,18 @@ class Reader:
                 tail.send_signal(signal.SIGINT)
 
 
+def test_the_stack_prints_what_the_tutorial_shows(stack: LocalStack) -> None:
+    (block,) = [block for block in blocks("console") if block.page == "docs/tutorial.md"]
+    command, *shown, ready = block.text.splitlines()
+    assert (command, ready) == ("$ sentiment stack", "ready")
+    assert [line.partition("=")[0] for line in shown] == list(stack.environment())
+
+
 @pytest.mark.slow
 def test_each_command_of_the_tutorial_writes_what_the_tutorial_says(tmp_path: Path) -> None:
     with LocalStack() as stack:
         reader = Reader(tmp_path, stack.environment())
         for step in steps(PAGE.read_text()):
             assert masked(reader.run(step)) == masked(step.output), step.commands
-    assert len(steps(PAGE.read_text())) == PAGE.read_text().count("```text")
+    mine = [block.language for block in blocks() if block.page == "docs/tutorial.md"]
+    assert len(steps(PAGE.read_text())) == mine.count("text") == mine.count("sh") + mine.count("python")

@@ -1,14 +1,18 @@
 """docker-compose.yml is valid, closed to other machines, limited in memory, and consistent with the settings."""
 
+import os
 import re
+import shlex
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.unit.docs.pages import command_lines, commands_of
 from worker.errors import SettingsError
 from worker.settings import ENV_PREFIX, Settings, load_settings
 
@@ -30,6 +34,37 @@ def test_docker_compose_accepts_the_file():
         [command, "--file", COMPOSE_FILE, "config", "--quiet"], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("page", "command"), commands_of("docker-compose"))
+def test_docker_compose_takes_the_commands_of_the_pages(services, page, command):
+    """It reads options and file before it asks for an engine, which is nowhere here."""
+    program = shutil.which("docker-compose")
+    words = shlex.split(command)[1:]
+    if program is None:
+        pytest.skip("docker-compose is not on the PATH")
+    done = subprocess.run(
+        [program, "--file", COMPOSE_FILE, *words], env=os.environ | {"DOCKER_HOST": "tcp://127.0.0.1:1"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert re.search(r"connection refused|cannot connect", done.stderr, re.IGNORECASE), (page, done.stderr)
+    # It says nothing of a profile or a service that there is not.
+    profiles = {profile for service in services.values() for profile in service.get("profiles", [])}
+    assert {chosen for option, chosen in pairwise(words) if option == "--profile"} <= profiles, page
+    scaled = re.findall(r"--scale (\S+)=", command)
+    started = re.findall(r" (?:stop|ps|up -d) ([a-z]\S*)", command)
+    assert {*scaled, *started} <= services.keys(), page
+
+
+def test_every_variable_before_docker_compose_on_the_pages_is_one_of_the_file():
+    named = {
+        name
+        for _, line in command_lines()
+        for before in re.findall(r"(.*)\bdocker-compose ", line)
+        for name in re.findall(r"([A-Z_]+)=", before)
+    }
+    assert len(named) >= 3
+    assert [name for name in named if f"${{{name}:-" not in COMPOSE_FILE.read_text()] == []
 
 
 def test_every_port_is_published_on_loopback_only(services):

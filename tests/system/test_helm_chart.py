@@ -4,6 +4,8 @@ Runs in `make deploy-test` alone, which installs helm: pytest collects this file
 """
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 from functools import cache
@@ -15,6 +17,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from tests.unit.docs.pages import commands_of
 from worker.settings import ENV_PREFIX, Settings
 
 PROJECT = Path(__file__).parents[2]
@@ -107,6 +110,24 @@ def test_the_resources_are_valid_in_the_oldest_and_the_newest_kubernetes(example
     assert own
     for document in own:
         kubernetes_validate.validate(document, kubernetes.rpartition(".")[0], strict=True)
+
+
+@pytest.mark.parametrize(("page", "command"), commands_of("helm"))
+def test_helm_takes_the_commands_of_the_pages(page, command):
+    verb, *words = shlex.split(command.replace("mine.yaml", str(CHART / "ci" / "secure-values.yaml")))[1:]
+    assert verb == "install", page
+    here = [str(PROJECT / word) if word.startswith("deploy/") else word for word in words]
+    done = helm("template", "--kube-version", KUBERNETES[-1], *here)
+    assert done.returncode == 0, done.stderr
+    (repository,) = re.findall(r"image\.repository=(\S+)", command)
+    assert f"image: {repository}:" in done.stdout.replace('"', "")
+
+
+@pytest.mark.parametrize(("page", "command"), commands_of("kubectl"))
+def test_kubectl_of_the_pages_selects_pods_by_a_label_that_they_have(page, command):
+    labels = set(re.findall(r" -l (\S+)=(\S+)", command))
+    (pod,) = of_kind("StatefulSet")
+    assert labels <= pod["spec"]["template"]["metadata"]["labels"].items(), page
 
 
 @pytest.mark.parametrize("kind", DEFINITIONS)

@@ -26,7 +26,7 @@ PASSWORD_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 # What a mechanism needs beside Python's own: the module, and how it is installed.
 _LIBRARIES = {
     "GSSAPI": ("gssapi", "pip install gssapi (it needs the headers of Kerberos)"),
-    "AWS_MSK_IAM": ("aws_msk_iam_sasl_signer", "pip install 'streaming-sentiment[msk]'"),
+    "AWS_MSK_IAM": ("aws_msk_iam_sasl_signer", "pip install '.[msk]'"),
 }
 # What a format needs beside the core: modules of the extra `registry`.
 _CLIENT_MODULES = ("confluent_kafka", "httpx", "authlib")
@@ -161,7 +161,7 @@ class ServerSettings(BaseSettings):
         modules = {module for name in inputs | outputs for module in (*_CLIENT_MODULES, *_FORMAT_MODULES[name])}
         missing = sorted(module for module in modules if find_spec(module) is None)
         if missing:
-            yield f"{named} needs the Python package {', '.join(missing)}: pip install 'streaming-sentiment[registry]'"
+            yield f"{named} needs the Python package {', '.join(missing)}: pip install '.[registry]'"
 
     def _login_problems(self) -> Iterator[str]:
         mechanism = self.kafka_sasl_mechanism

@@ -14,6 +14,7 @@ import pytest
 from tests.factories import CONFIG, new_entry
 from tests.servers.certificates import KEY_PASSWORD, make_certificates
 from tests.servers.redis_servers import ClusterGroup, ConfiguredRedis, SentinelGroup, running
+from tests.unit.docs.pages import blocks
 from worker.errors import DependencyError
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
@@ -25,10 +26,8 @@ from worker.state.store import StateStore
 USER, PASSWORD = "worker", "r#d/s p@ss"
 KEYS = "~{sentiment:*"
 # What docs/connect.md lists.
-COMMANDS = (
-    *("evalsha", "script|load", "script|exists", "hmget", "mget", "hget", "multi", "exec"),
-    *("set", "del", "hset", "hsetnx", "hdel", "pexpire", "time"),
-)
+(RULES,) = (block.text.split() for block in blocks("redis"))
+COMMANDS = tuple(rule.removeprefix("+") for rule in RULES if rule.startswith("+"))
 FINGERPRINT = "0123456789abcdef"
 OF_A_CLUSTER = ("cluster|slots", "command")
 TOPIC = TopicInfo("", 3)
@@ -137,6 +136,13 @@ def set_user(server: ConfiguredRedis, commands: tuple[str, ...]) -> None:
     with server.client() as client:
         rules = [f"+{command}" for command in commands]
         client.execute_command("ACL", "SETUSER", USER, "reset", "on", f">{PASSWORD}", KEYS, *rules)
+
+
+def test_redis_takes_the_user_of_the_page_as_it_is(servers: Servers) -> None:
+    with servers.plain.client() as client:
+        client.execute_command(*RULES)
+        assert f"user {RULES[2]} on " in client.execute_command("ACL", "LIST")[-1].decode()
+        client.execute_command("ACL", "DELUSER", RULES[2])
 
 
 def test_a_user_with_exactly_the_listed_rights_suffices_and_info_is_none_of_them(servers: Servers) -> None:

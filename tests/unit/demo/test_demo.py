@@ -16,9 +16,10 @@ import pytest
 from rich.console import Console
 
 from tests.factories import Record, new_event, new_shift
+from tests.unit.docs.pages import blocks
 from worker.demo.processes import MAX_PORT_TRIES, as_variables, next_free_port
 from worker.demo.run import WHAT_NEXT, _demo_settings
-from worker.demo.tally import Summary, Tally, percentiles
+from worker.demo.tally import StreamLine, Summary, Tally, percentiles
 from worker.demo.view import render
 from worker.errors import Reason
 from worker.records.codec import encode, format_time
@@ -160,6 +161,31 @@ def shown(tally: Tally, height: int = 30, width: int = 120) -> str:
     with console.capture() as captured:
         console.print(render(tally, ["Kafka k:1"], "Ctrl-C", console))
     return captured.get()
+
+
+def test_the_readme_shows_the_screen_as_it_is() -> None:
+    """Every line of its streams and figures; the addresses, latencies and the shift are those of one run."""
+    (block,) = [one for one in blocks("text") if one.page == "README.md"]
+    addresses, header, *rows, shift, figures = (" ".join(line.split()) for line in block.text.splitlines())
+    tally = Tally(SETTINGS)
+    for row in rows:
+        found = re.fullmatch(r"(.+) \S{13} (\S+) (\w+) (\S+) (.+) (\w+) (\d+)", row)
+        assert found is not None, row
+        name, mood, label, score, text, topic, num_records = found.groups()
+        tally.streams[name] = StreamLine(topic, int(num_records), text, label, float(score), float(mood))
+    reasons = re.findall(r"(\w+) (\d+)[,)]", figures.partition("dead letters")[2])
+    tally.reasons.update({reason: int(number) for reason, number in reasons})
+    numbers = re.search(r"lag 0 ([\d,]+) records: ([\d,]+) events, .*, (\d+) shifts", figures)
+    assert numbers is not None, figures
+    tally.num_sent, tally.num_events, tally.num_shifts = (int(number.replace(",", "")) for number in numbers.groups())
+    tally.latencies_ms.append(1.0)
+    _, *shown_lines = (" ".join(line.split()) for line in shown(tally, width=140).splitlines())
+    assert shown_lines[: len(rows) + 1] == [header, *rows]
+    assert re.sub(r"\d+ (?=records/s|ms)", "", shown_lines[len(rows) + 1]) == re.sub(
+        r"\d+ (?=records/s|ms)", "", figures
+    )
+    assert re.fullmatch(r"shift .+ turned \w+ [+-]\S+ to \w+ [+-]\S+ since [\d:]+ \(\d+ records\)", shift)
+    assert re.fullmatch(r"Kafka \S+ Redis \S+ http://127\.0\.0\.1:6066/metrics /ready /live", addresses)
 
 
 def test_a_demo_uses_nothing_of_what_the_user_s_own_servers_need() -> None:

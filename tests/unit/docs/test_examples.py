@@ -19,7 +19,7 @@ from tests.unit.docs.pages import Block, blocks
 from worker.cli import app
 from worker.network import load_engine
 from worker.records.schemas import make_schema
-from worker.settings import load_settings
+from worker.settings import Settings, load_settings
 from worker.tools.score_file import LineScorer
 from worker.tools.terminal.scored_text import show_scored
 
@@ -58,7 +58,7 @@ def test_the_terminal_shows_what_the_readme_says_of_score() -> None:
 
 
 def test_what_the_page_shows_of_payloads_try_is_what_it_prints() -> None:
-    (block,) = [one for one in blocks("console") if "payloads try" in one.text]
+    (block,) = [one for one in blocks("console") if one.page == "docs/connect.md"]
     command, *shown = block.text.splitlines()
     output = ""
     for program in command.removeprefix("$ ").split(" | "):
@@ -66,6 +66,20 @@ def test_what_the_page_shows_of_payloads_try_is_what_it_prints() -> None:
         assert result.exit_code == 0, result.output
         output = result.stdout
     assert [line.rstrip() for line in output.splitlines()] == shown
+
+
+@pytest.mark.parametrize("block", blocks("sql"), ids=lambda block: block.text.split()[0])
+def test_columns_in_sql_are_fields_of_the_event(block: Block) -> None:
+    """Neither ksqlDB nor Flink is among the tests' servers: names and topic are all that is held."""
+    types = make_schema("event")["$defs"]
+    ((columns, given),) = re.findall(r"^CREATE \w+ events \((.*)\)\s+WITH \((.*)\);", block.text, re.M | re.S)
+    fields, inner = re.findall(r"[\w`]+ (?:[A-Z]+<.*?>|[A-Z]+)(?: KEY)?", columns), re.findall(r"<(.*?)>", columns)
+    assert {name.strip("`") for name in (field.split()[0] for field in fields)} == {"stream", "label", "score", "mood"}
+    mood = {name.strip("`") for part in inner for name in re.findall(r"([\w`]+) [A-Z]+", part)}
+    assert {"stream", "label", "score", "mood"} <= set(types["SentimentEvent"]["properties"])
+    assert mood and mood <= set(types["EventMood"]["properties"])
+    assert f"'{Settings().events_topic}'" in given
+    assert "'read_committed'" in block.text
 
 
 @pytest.mark.parametrize("block", blocks("toml"), ids=lambda block: block.page)

@@ -23,6 +23,8 @@ from worker.tools.tail import open_reader
 logger = logging.getLogger(__name__)
 
 RETRY_S: Final = 2.0
+_WELL_S: Final = 60.0
+"""A step that went on for so long had connected, so that its error is news."""
 _POLL_MS: Final = 200
 _MAX_RECORDS: Final = 500
 _MAX_BEHIND: Final = 20_000
@@ -50,12 +52,16 @@ class Reader:
                 tasks.create_task(self._repeated(step))
 
     async def _repeated(self, step: Step) -> None:
-        """Repeat `step`, which ends by an error where a server goes away."""
+        """Repeat `step`, which ends by an error where a server goes away; the same error at every try is logged once."""
+        said, clock = "", asyncio.get_running_loop().time
         while True:
+            began_s = clock()
             try:
                 await step()
             except (SentimentError, KafkaError, OSError, TimeoutError) as error:
-                logger.info("the page reconnects: %s", error, extra={"action": "page_reconnect"})
+                if str(error) != said or clock() - began_s > _WELL_S:
+                    logger.info("the page reconnects: %s", error, extra={"action": "page_reconnect"})
+                said = str(error)
                 if step == self._read:
                     self.kafka_problem = str(error)
                 elif step == self._ask_for_lag:

@@ -206,4 +206,4 @@ def test_the_worker_runs_where_opentelemetry_is_not_installed() -> None:
         [sys.executable, "-c", WITHOUT_OPENTELEMETRY], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "traces otlp needs OpenTelemetry: pip install 'streaming-sentiment[otel]'" in done.stdout
+    assert "traces otlp needs OpenTelemetry: pip install '.[otel]'" in done.stdout
