@@ -72,7 +72,7 @@ def test_a_script_of_the_pages_succeeds_on_a_broker(script: str, broker: LocalSt
             assert len(topic["partitions"]) == int(script.rsplit(maxsplit=1)[-1])
     else:
         offset = re.search(r"--to-offset (\d+)", script)
-        assert re.search(rf"sentiment +tweets +0 +{offset[1] if offset else 0} ", said), said
+        assert re.search(rf"sentiment +tweets +0 +{offset[1] if offset else 0}\s", said), said
 
 
 def test_the_rights_of_the_page_are_what_kafka_then_lists(broker: LocalStack, tmp_path: Path) -> None:

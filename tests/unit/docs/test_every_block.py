@@ -43,6 +43,9 @@ PROGRAMS = {
     "export": f"{COMMANDS}::test_every_variable_of_the_pages_is_that_of_a_setting",
     "curl": "tests/system/test_own_topics.py::test_fausts_own_command_runs_the_worker_where_curl_finds_it",
     "docker-compose": "tests/system/test_compose.py::test_docker_compose_takes_the_commands_of_the_pages",
+    "faust": "tests/system/test_own_topics.py::test_fausts_own_command_runs_the_worker_where_curl_finds_it",
+    "docker": "tests/unit/test_chart.py"
+    "::test_the_image_that_the_pages_build_and_push_is_what_the_chart_of_the_pages_pulls",
     "helm": "tests/system/test_helm_chart.py::test_helm_takes_the_commands_of_the_pages",
     "acl()": f"{SCRIPTS}::test_the_rights_of_the_page_are_what_kafka_then_lists",
     "acl": f"{SCRIPTS}::test_the_rights_of_the_page_are_what_kafka_then_lists",
