@@ -50,7 +50,8 @@ WHAT_NEXT: Final = """
 What to look at next:
   the page while a demo runs    http://127.0.0.1:8080/, its views: docs/page.md
   a text of your own            echo 'not bad at all' | sentiment score -
-  servers that stay             sentiment stack, then in other terminals: sentiment worker, sentiment tail
+  servers that stay             sentiment stack; in other terminals, export what it prints, then there:
+                                sentiment topics, sentiment worker, sentiment tail
   one text from bytes to event  docs/tutorial.md
   your own topics               docs/connect.md"""
 _POLL_MS = 100

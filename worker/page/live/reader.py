@@ -52,7 +52,7 @@ class Reader:
                 tasks.create_task(self._repeated(step))
 
     async def _repeated(self, step: Step) -> None:
-        """Repeat `step`, which ends by an error where a server goes away; the same error at every try is logged once."""
+        """Repeat `step`, which ends by an error where a server goes away. The same error at each try is logged once."""
         said, clock = "", asyncio.get_running_loop().time
         while True:
             began_s = clock()
