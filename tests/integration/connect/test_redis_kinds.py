@@ -14,7 +14,7 @@ import pytest
 from tests.factories import CONFIG, new_entry
 from tests.servers.certificates import KEY_PASSWORD, make_certificates
 from tests.servers.redis_servers import ClusterGroup, ConfiguredRedis, SentinelGroup, running
-from tests.unit.docs.pages import blocks
+from tests.unit.docs.pages import blocks, commands_of
 from worker.errors import DependencyError
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
@@ -143,6 +143,13 @@ def test_redis_takes_the_user_of_the_page_as_it_is(servers: Servers) -> None:
         client.execute_command(*RULES)
         assert f"user {RULES[2]} on " in client.execute_command("ACL", "LIST")[-1].decode()
         client.execute_command("ACL", "DELUSER", RULES[2])
+
+
+@pytest.mark.parametrize(("page", "command"), [one for one in commands_of("redis-cli") if " --" not in one[1]])
+def test_redis_takes_what_the_pages_give_to_its_command_line(page: str, command: str, tmp_path: Path) -> None:
+    server = ConfiguredRedis(tmp_path, {}, "own")
+    with running(server), server.client() as client:
+        assert client.execute_command(*command.split()[1:]) in {True, b"OK"}, page
 
 
 def test_a_user_with_exactly_the_listed_rights_suffices_and_info_is_none_of_them(servers: Servers) -> None:
