@@ -15,6 +15,7 @@ from benchmarks.pipeline.measurements.flat import measure_flat
 from benchmarks.pipeline.measurements.idle import measure_idle
 from benchmarks.pipeline.measurements.paced import measure_paced
 from benchmarks.pipeline.measurements.partitions import measure_partitions
+from benchmarks.pipeline.measurements.restart import NO_RESTART, RESTARTS, measure_restart
 from benchmarks.pipeline.measurements.takeover import SPANS, measure_takeover
 from benchmarks.pipeline.measurements.traces import measure_traces
 from benchmarks.pipeline.programs import PROGRAMS, earlier
@@ -45,6 +46,7 @@ def bench(stack: LocalStack, checkpoint: Path, tmp_path: Path) -> Bench:
         partition_counts=(2, 4),
         idle_s=1.0,
         kills=1,
+        restarts=1,
     )
     return Bench(stack, tmp_path, checkpoint, amounts, earlier(ROOT, None), plots=tmp_path)
 
@@ -124,6 +126,19 @@ def test_a_worker_killed_in_a_commit_loses_and_repeats_no_event(bench: Bench) ->
     for row in rows:
         assert row["kills"] == len(row["spans_s"]) == 1
         assert row["kills_mid_commit"] == 1
+
+
+@pytest.mark.slow
+def test_workers_that_are_restarted_one_by_one_lose_and_repeat_no_event_and_each_partition_has_its_pause(
+    bench: Bench,
+) -> None:
+    rows = checked(measure_restart(bench))
+    of_each = [f"{name}: {whose}" for name in RESTARTS for whose in ("its partitions", "those of the other")]
+    assert {row["program"] for row in rows} == {NO_RESTART, *of_each}
+    for row in rows:
+        assert 0 < row["p50_s"] <= row["p99_s"] <= row["max_s"]
+        num_partitions = 4 * bench.amounts.partitions if row["program"] == NO_RESTART else bench.amounts.partitions
+        assert row["pauses"] == len(row["pauses_s"]) == num_partitions
 
 
 @pytest.mark.slow
