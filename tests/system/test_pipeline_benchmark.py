@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from benchmarks.growth.amounts import Amounts as GrowthAmounts
+from benchmarks.growth.bench import GrowthBench
+from benchmarks.growth.measurements.cutover import measure_cutover
 from benchmarks.pipeline.bench import Amounts, Bench
 from benchmarks.pipeline.measurements.backlog import COLUMNS as BACKLOG_COLUMNS
 from benchmarks.pipeline.measurements.backlog import report as backlog_report
@@ -22,6 +25,7 @@ from benchmarks.pipeline.programs import PROGRAMS, earlier
 from benchmarks.pipeline.records import Backlog, produce
 from benchmarks.pipeline.report import Report, print_report
 from tests import kafka_tools
+from tests.checkpoints import save_tiny_checkpoint
 from tests.system.worker_process import ROOT
 from worker.stack import LocalStack
 
@@ -139,6 +143,18 @@ def test_workers_that_are_restarted_one_by_one_lose_and_repeat_no_event_and_each
         assert 0 < row["p50_s"] <= row["p99_s"] <= row["max_s"]
         num_partitions = 4 * bench.amounts.partitions if row["program"] == NO_RESTART else bench.amounts.partitions
         assert row["pauses"] == len(row["pauses_s"]) == num_partitions
+
+
+@pytest.mark.slow
+def test_a_model_that_is_changed_and_changed_back_gives_each_record_one_event_and_each_partition_its_pauses(
+    bench: Bench, tmp_path: Path
+) -> None:
+    new = save_tiny_checkpoint(tmp_path / "new", seed=2)
+    amounts = GrowthAmounts(cutover_streams=(1000,), cutovers=2)
+    growth = GrowthBench(bench.stack, tmp_path, bench.checkpoint, amounts, new)
+    [row] = checked(measure_cutover(growth))
+    assert row["pauses"] == len(row["pauses_s"]) == 2 * growth.workers.amounts.partitions
+    assert 0 < row["p50_s"] <= row["p99_s"] <= row["max_s"]
 
 
 @pytest.mark.slow
