@@ -18,18 +18,21 @@ from rich.console import Console
 from benchmarks.growth.amounts import QUICK, Amounts
 from benchmarks.growth.bench import GrowthBench
 from benchmarks.growth.draw import PLOT, draw_growth
+from benchmarks.growth.measurements.cutover import measure_cutover
 from benchmarks.growth.measurements.rebuild import measure_rebuild
 from benchmarks.growth.measurements.streams import measure_streams
 from benchmarks.growth.measurements.takeover import measure_takeover
 from benchmarks.growth.measurements.workers import measure_workers
 from benchmarks.machine import describe_machine
 from benchmarks.pipeline.report import TABLE_WIDTH, Report, print_report
+from model.checkpoint import find_checkpoint
 from model.evaluation.plots import check_plot_file
 from worker.stack import LocalStack
 
 MEASUREMENTS = {
     "streams": measure_streams,
     "takeover": measure_takeover,
+    "cutover": measure_cutover,
     "rebuild": measure_rebuild,
     "workers": measure_workers,
 }
@@ -39,6 +42,8 @@ HELP = {
     "batches": "micro-batches of a round",
     "takeover_streams": "numbers of streams of takeover",
     "kills": "of each number of streams of takeover",
+    "cutover_streams": "numbers of streams of cutover",
+    "cutovers": "of each number of streams of cutover",
     "rebuild_records": "tweets of rebuild",
     "workers": "numbers of workers",
     "worker_records": "tweets of each number of workers",
@@ -60,7 +65,8 @@ def main() -> None:
     console.print(f"{machine['processor']}, {machine['cores']} cores, {features}; load {load[0]:.1f} at the start")
     reports: dict[str, Report] = {}
     with tempfile.TemporaryDirectory(prefix="sentiment-bench-") as name, LocalStack() as stack:
-        bench = GrowthBench(stack, Path(name), args.checkpoint and args.checkpoint.resolve(), amounts)
+        checkpoint = args.checkpoint and args.checkpoint.resolve()
+        bench = GrowthBench(stack, Path(name), checkpoint, amounts, find_checkpoint(args.new_checkpoint).resolve())
         for each in dict.fromkeys(args.only):
             reports[each] = MEASUREMENTS[each](bench)
             print_report(console, reports[each])
@@ -87,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
             help=f"{HELP[each.name]} (default {each.default}, quick {getattr(QUICK, each.name)})",
         )
     parser.add_argument("--checkpoint", type=Path, help="directory of another checkpoint than the packaged one")
+    parser.add_argument("--new-checkpoint", type=Path, default=Path("en"), help="what cutover changes to (default en)")
     parser.add_argument("--plots", type=Path, metavar="DIR", help=f"draw {PLOT} there")
     parser.add_argument("--json", action="store_true", dest="as_json", help="one JSON object; the tables go to stderr")
     return parser

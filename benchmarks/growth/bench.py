@@ -13,12 +13,13 @@ from worker.stack import LocalStack
 
 @dataclass(frozen=True)
 class GrowthBench:
-    """The servers and the amounts. checkpoint: another one than the packaged one."""
+    """The servers and the amounts. checkpoint: another one than the packaged one. new_checkpoint: what follows it."""
 
     stack: LocalStack
     work_dir: Path
     checkpoint: Path | None
     amounts: Amounts
+    new_checkpoint: Path = Path("en")
 
     @property
     def workers(self) -> Bench:

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import msgspec
+from kafka.partitioner.default import murmur2
 
 from benchmarks.pipeline.records import tweets
 from tests.factories import Record
@@ -23,6 +24,16 @@ SEED = 1
 def stream_names(tp: TopicPartition, numbers: Sequence[int]) -> list[str]:
     """Streams of a partition by their numbers; every name is as long as the others."""
     return [f"@account{tp.partition:02}{number:07}" for number in numbers]
+
+
+def streams_by_partition(topic: str, num_streams: int, num_partitions: int) -> dict[TopicPartition, list[str]]:
+    """Streams in the partitions to which clients send them, by the hash of their names."""
+    found: dict[TopicPartition, list[str]] = {TopicPartition(topic, number): [] for number in range(num_partitions)}
+    tps = list(found)
+    for number in range(num_streams):
+        name = f"@account{number:09}"
+        found[tps[(murmur2(name.encode()) & 0x7FFFFFFF) % num_partitions]].append(name)
+    return found
 
 
 class TweetBatches:

@@ -24,6 +24,7 @@ from benchmarks.pipeline.measurements.flat import measure_flat
 from benchmarks.pipeline.measurements.idle import measure_idle
 from benchmarks.pipeline.measurements.paced import measure_paced
 from benchmarks.pipeline.measurements.partitions import measure_partitions
+from benchmarks.pipeline.measurements.restart import measure_restart
 from benchmarks.pipeline.measurements.takeover import measure_takeover
 from benchmarks.pipeline.measurements.traces import measure_traces
 from benchmarks.pipeline.programs import earlier
@@ -39,6 +40,7 @@ MEASUREMENTS = {
     "partitions": measure_partitions,
     "idle": measure_idle,
     "takeover": measure_takeover,
+    "restart": measure_restart,
     "flat": measure_flat,
     "traces": measure_traces,
 }
@@ -100,12 +102,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seconds", type=float, default=DEFAULT.seconds, help="duration of each row of paced, partitions"
     )
-    parser.add_argument("--partitions", type=int, default=DEFAULT.partitions, help="of paced, idle and takeover")
+    parser.add_argument("--partitions", type=int, default=DEFAULT.partitions, help="of paced, idle, takeover, restart")
     parser.add_argument(
         "--partition-counts", type=int, nargs="+", default=DEFAULT.partition_counts, help="of partitions"
     )
     parser.add_argument("--idle-seconds", type=float, dest="idle_s", default=DEFAULT.idle_s, help="duration of idle")
     parser.add_argument("--kills", type=int, default=DEFAULT.kills, help="of takeover")
+    parser.add_argument(
+        "--restarts", type=int, default=DEFAULT.restarts, help="of each worker, in each of the ways of restart"
+    )
     parser.add_argument("--checkpoint", type=Path, help="directory of another checkpoint than the packaged one")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw latency.svg of paced there")
     parser.add_argument("--json", action="store_true", dest="as_json", help="one JSON object; the tables go to stderr")

@@ -25,6 +25,7 @@ class Amounts:
     partition_counts: tuple[int, ...] = (2, 8, 32, 128)
     idle_s: float = 30.0
     kills: int = 10
+    restarts: int = 5  # of each worker, in each way
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from benchmarks.growth.amounts import Amounts as GrowthAmounts
+from benchmarks.growth.bench import GrowthBench
+from benchmarks.growth.measurements.cutover import measure_cutover
 from benchmarks.pipeline.bench import Amounts, Bench
 from benchmarks.pipeline.measurements.backlog import COLUMNS as BACKLOG_COLUMNS
 from benchmarks.pipeline.measurements.backlog import report as backlog_report
@@ -15,12 +18,14 @@ from benchmarks.pipeline.measurements.flat import measure_flat
 from benchmarks.pipeline.measurements.idle import measure_idle
 from benchmarks.pipeline.measurements.paced import measure_paced
 from benchmarks.pipeline.measurements.partitions import measure_partitions
+from benchmarks.pipeline.measurements.restart import NO_RESTART, RESTARTS, measure_restart
 from benchmarks.pipeline.measurements.takeover import SPANS, measure_takeover
 from benchmarks.pipeline.measurements.traces import measure_traces
 from benchmarks.pipeline.programs import PROGRAMS, earlier
 from benchmarks.pipeline.records import Backlog, produce
 from benchmarks.pipeline.report import Report, print_report
 from tests import kafka_tools
+from tests.checkpoints import save_tiny_checkpoint
 from tests.system.worker_process import ROOT
 from worker.stack import LocalStack
 
@@ -45,6 +50,7 @@ def bench(stack: LocalStack, checkpoint: Path, tmp_path: Path) -> Bench:
         partition_counts=(2, 4),
         idle_s=1.0,
         kills=1,
+        restarts=1,
     )
     return Bench(stack, tmp_path, checkpoint, amounts, earlier(ROOT, None), plots=tmp_path)
 
@@ -124,6 +130,31 @@ def test_a_worker_killed_in_a_commit_loses_and_repeats_no_event(bench: Bench) ->
     for row in rows:
         assert row["kills"] == len(row["spans_s"]) == 1
         assert row["kills_mid_commit"] == 1
+
+
+@pytest.mark.slow
+def test_workers_that_are_restarted_one_by_one_lose_and_repeat_no_event_and_each_partition_has_its_pause(
+    bench: Bench,
+) -> None:
+    rows = checked(measure_restart(bench))
+    of_each = [f"{name}: {whose}" for name in RESTARTS for whose in ("its partitions", "those of the other")]
+    assert {row["program"] for row in rows} == {NO_RESTART, *of_each}
+    for row in rows:
+        assert 0 < row["p50_s"] <= row["p99_s"] <= row["max_s"]
+        num_partitions = 4 * bench.amounts.partitions if row["program"] == NO_RESTART else bench.amounts.partitions
+        assert row["pauses"] == len(row["pauses_s"]) == num_partitions
+
+
+@pytest.mark.slow
+def test_a_model_that_is_changed_and_changed_back_gives_each_record_one_event_and_each_partition_its_pauses(
+    bench: Bench, tmp_path: Path
+) -> None:
+    new = save_tiny_checkpoint(tmp_path / "new", seed=2)
+    amounts = GrowthAmounts(cutover_streams=(1000,), cutovers=2)
+    growth = GrowthBench(bench.stack, tmp_path, bench.checkpoint, amounts, new)
+    [row] = checked(measure_cutover(growth))
+    assert row["pauses"] == len(row["pauses_s"]) == 2 * growth.workers.amounts.partitions
+    assert 0 < row["p50_s"] <= row["p99_s"] <= row["max_s"]
 
 
 @pytest.mark.slow

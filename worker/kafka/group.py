@@ -17,7 +17,14 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 from worker.kafka.access.causes import kafka_away
 from worker.kafka.brokers import GROUP, TRANSACTION, Brokers, Response, UnsupportedRequestError
 from worker.kafka.group_offsets import ExpelledError, GroupOffset
-from worker.kafka.protocol.codes import GENERATION_REFUSED, ErrorCode, codes_of, codes_of_topics, refusal
+from worker.kafka.protocol.codes import (
+    GENERATION_REFUSED,
+    PRODUCER_BUSY,
+    ErrorCode,
+    codes_of,
+    codes_of_topics,
+    refusal,
+)
 from worker.kafka.protocol.offsets import Membership, OffsetFetchRequest
 from worker.kafka.protocol.transactions import DescribeTransactionRequest, ListTransactionsRequest
 from worker.kafka.transaction import TransactionalProducer
@@ -143,7 +150,7 @@ class Group:
         async def end() -> int:
             while True:
                 response = await self._brokers.ask_coordinator(TRANSACTION, transactional_id, request, codes_of)
-                if response.error_code != ErrorCode.CONCURRENT_TRANSACTIONS:
+                if response.error_code not in PRODUCER_BUSY:
                     return int(response.error_code)
                 await asyncio.sleep(_RETRY_S)
 

@@ -18,6 +18,7 @@ from worker.kafka.brokers import TRANSACTION, Brokers, Request, Response
 from worker.kafka.protocol.codes import (
     COORDINATOR_MOVES,
     LEADER_MOVES,
+    PRODUCER_BUSY,
     PRODUCER_REFUSED,
     TOO_LARGE,
     ErrorCode,
@@ -118,7 +119,7 @@ class BatchProducer:
             if response.error_code == ErrorCode.NONE:
                 return response
             # The transaction that this ends is being ended, or a broker has just started.
-            if response.error_code not in {ErrorCode.CONCURRENT_TRANSACTIONS, *LEADER_MOVES, *COORDINATOR_MOVES}:
+            if response.error_code not in PRODUCER_BUSY | LEADER_MOVES | COORDINATOR_MOVES:
                 raise refusal("InitProducerId", response.error_code)
             await asyncio.sleep(_RETRY_S)
 

@@ -6,20 +6,15 @@ As `benchmarks.pipeline --only takeover`, after other streams have got entries i
 from __future__ import annotations
 
 import asyncio
-from itertools import cycle
 from typing import Any
 
 from benchmarks.growth.bench import GrowthBench
-from benchmarks.growth.entries import begin_lineages, write_entries
-from benchmarks.growth.microbatches import MicroBatches
-from benchmarks.growth.samples import sample_entries
+from benchmarks.growth.fill import fill
 from benchmarks.growth.tweets import stream_names
 from benchmarks.pipeline.measurements.takeover import COLUMNS, kill_again_and_again, span_rows
 from benchmarks.pipeline.programs import OURS
 from benchmarks.pipeline.report import Report
-from tests.workplace import Workplace
-from worker.network import load_engine
-from worker.state.claims import TopicInfo
+from worker.records.types import TopicPartition
 
 MAX_READY_S = 2.0
 SHOWN = ("detected_to_all", "assigned_to_first", "assigned_to_all")
@@ -32,27 +27,14 @@ def measure_takeover(bench: GrowthBench) -> Report:
     report = Report(title, COLUMNS, [])
     for num_streams in bench.amounts.takeover_streams:
         workplace = workers.workplace(workers.amounts.partitions)
-        asyncio.run(_fill(workplace, num_streams))
+        tps = [TopicPartition(workplace.topic, number) for number in range(workplace.settings.partitions)]
+        asyncio.run(fill(workplace.settings, {tp: stream_names(tp, range(num_streams // len(tps))) for tp in tps}))
         kills = asyncio.run(kill_again_and_again(workers, OURS, workplace, report.problems))
         rows = [row for row in span_rows(f"{num_streams:,} streams", kills) if row["span"] in SHOWN]
         report.rows += [row | {"streams": num_streams} for row in rows]
         report.problems += _problems(rows)
     report.notes.append("detected: the coordinator has expelled the dead worker; assigned: the group is stable again")
     return report
-
-
-async def _fill(workplace: Workplace, num_streams: int) -> None:
-    """Write an entry for each stream to Redis, at the start of the topic's log."""
-    settings = workplace.settings
-    worker = MicroBatches(settings, load_engine(settings))
-    names = {tp: stream_names(tp, range(num_streams // settings.partitions)) for tp in worker.tps}
-    await worker.own()
-    entries = await sample_entries(worker, names)
-    # The samples' records are not in the log: the streams begin at its start, in another lineage.
-    for tp, fence in (await begin_lineages(worker.store, worker.tps, TopicInfo("", settings.partitions))).items():
-        of_all = zip(names[tp], cycle(entries[tp]), strict=False)
-        await write_entries(worker.store, tp, fence, of_all, position=0)
-    await worker.store.close()
 
 
 def _problems(rows: list[dict[str, Any]]) -> list[str]:

@@ -148,7 +148,7 @@ async def _kill(
     workplace: Workplace,
 ) -> Kill:
     """Kill one worker once both are settled, and wait until the other has taken over all of its partitions."""
-    partitions = await _settle([victim, *survivors], traffic, workplace)
+    partitions = await settle([victim, *survivors], traffic, workplace)
     is_mid_commit = await asyncio.to_thread(_stop_mid_commit, victim, coordinator, workplace, partitions)
     killed_s = time.time()
     victim.kill()
@@ -171,7 +171,7 @@ async def _kill(
     return Kill(killed_s, detected_s, assigned_s, min(first_s.values()), max(first_s.values()), is_mid_commit)
 
 
-async def _settle(workers: Sequence[ProgramProcess], traffic: Traffic, workplace: Workplace) -> set[int]:
+async def settle(workers: Sequence[ProgramProcess], traffic: Traffic, workplace: Workplace) -> set[int]:
     """Wait until the workers own all partitions and keep up; returns those of the first worker."""
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:

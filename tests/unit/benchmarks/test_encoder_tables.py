@@ -31,6 +31,11 @@ def _random_vector(word: str) -> np.ndarray:
     return np.random.default_rng(zlib.crc32(word.encode())).normal(size=DIM)
 
 
+@pytest.fixture
+def sklearn() -> None:
+    pytest.importorskip("sklearn", reason="the regression needs pip install '.[train]'")
+
+
 @pytest.fixture(autouse=True)
 def _encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(E5, "load", WordVectors)
@@ -46,6 +51,7 @@ def _write(file: Path, num: int) -> None:
     file.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
 
 
+@pytest.mark.usefixtures("sklearn")
 def test_the_encoder_learns_from_the_training_texts_and_both_are_measured_on_the_others(
     tmp_path: Path, tiny_checkpoint: Path
 ) -> None:
@@ -65,6 +71,7 @@ def test_a_kind_that_no_corpus_is_of_is_refused(tmp_path: Path) -> None:
     assert "has no such corpora" in result.stderr
 
 
+@pytest.mark.usefixtures("sklearn")
 def test_kinds_of_text_are_measured_with_a_regression_on_tweets(tmp_path: Path, tiny_checkpoint: Path) -> None:
     _write(tmp_path / "data" / "languages" / "de_tweets_train.jsonl.gz", 30)
     arguments = ["--data", tmp_path / "data", "--vectors", tmp_path / "vectors.e5", "--checkpoint", tiny_checkpoint]

@@ -154,9 +154,10 @@ def test_nobody_takes_the_place_of_a_dynamic_member() -> None:
 # Transactions
 
 
-def test_a_transaction_is_ended_once_the_broker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("busy", [51, 47, 90])
+def test_a_transaction_is_ended_once_the_broker_says_so(monkeypatch: pytest.MonkeyPatch, busy: int) -> None:
     monkeypatch.setattr(group_module, "_RETRY_S", 0.0)
-    brokers = FakeBrokers(InitProducerId=[51, 51])
+    brokers = FakeBrokers(InitProducerId=[busy, busy])
     ask(brokers, end_transaction)
     assert brokers.names == ["InitProducerId"] * 3
     assert {request.transactional_id for request in brokers.requests("InitProducerId")} == {"t"}

@@ -224,7 +224,7 @@ def test_what_is_too_large_and_what_no_broker_has_yet_is_said_with_the_error() -
 
 
 def test_a_start_waits_for_the_end_of_what_the_id_had_open() -> None:
-    brokers = FakeBrokers(InitProducerId=[51, 51, 14, 0])
+    brokers = FakeBrokers(InitProducerId=[51, 47, 14, 0])
     run(new_producer(brokers, "t", transaction_timeout_s=12, commit_timeout_s=5).start())
     requests = brokers.requests("InitProducerId")
     assert len(requests) == 4

@@ -143,7 +143,8 @@ def test_halves_of_characters_by_themselves_are_joined_and_what_stays_half_is_re
 @pytest.mark.parametrize("inner", ["[" * 20_000 + "NaN" + "]" * 20_000, '{"b": ' * 20_000 + '"}"' + "}" * 20_000])
 def test_nesting_beside_the_text_costs_what_is_nested(inner: str) -> None:
     assert text_of(f'{{"a": {inner}, "text": "love it"}}'.encode(), "c") == "love it"
-    with pytest.raises(RecordError, match="delimiter"):
+    # what the message names depends on how deep this version of Python reads
+    with pytest.raises(RecordError, match="line 1 column"):
         decode(f'{{"text": "love it", "a": {inner[:30_000]}'.encode(), "c")
 
 

@@ -77,6 +77,15 @@ TRANSACTION_BUSY = frozenset(
 )
 """The transaction's coordinator accepts the request a little later."""
 
+PRODUCER_BUSY = frozenset(
+    {ErrorCode.CONCURRENT_TRANSACTIONS, ErrorCode.INVALID_PRODUCER_EPOCH, ErrorCode.PRODUCER_FENCED}
+)
+"""What InitProducerId ends is being ended by somebody else just now: ask again.
+
+A broker fences the earlier producer first and then ends its transaction. Where another request comes between the two,
+the second step fails with the fenced epoch; the request itself names none, so that nobody can have fenced it.
+"""
+
 GENERATION_REFUSED = frozenset(
     {ErrorCode.ILLEGAL_GENERATION, ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_INSTANCE_ID}
 )
