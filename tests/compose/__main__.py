@@ -6,8 +6,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from tests.compose.container import PAGE_TOKEN
 from tests.compose.images import is_there, make_images
-from tests.compose.page import TOKEN
 from tests.compose.project import Project, image_of
 from tests.compose.run import CHECKPOINT, Run
 from tests.compose.upgrade import COMMIT, Upgrade, build, version_0_1
@@ -26,7 +26,7 @@ def main() -> None:
     if arguments.make_images:
         make_images()
     with tempfile.TemporaryDirectory(prefix="sentiment-compose-") as folder:
-        with Project(SENTIMENT_CHECKPOINT=CHECKPOINT, PAGE_TOKEN=TOKEN) as project:
+        with Project(SENTIMENT_CHECKPOINT=CHECKPOINT, PAGE_TOKEN=PAGE_TOKEN) as project:
             if not arguments.no_build:
                 project.compose("build", "worker", "page", timeout_s=1800)
             if arguments.only != "upgrade":

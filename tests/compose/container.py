@@ -1,15 +1,19 @@
-"""What a running container shows: what its image lacks, how large that is, and how soon its worker was ready."""
+"""What running containers show: what their images lack, how large those are, how soon a worker is ready, and the page
+in a real browser."""
 
 from __future__ import annotations
 
 import subprocess
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from tests.compose.project import DOCKER, Project
+from tests.page.browser import chromium
 
+PAGE_TOKEN = "a-token-of-this-test"
+PAGE_WAIT_MS = 60_000
 READY_TIMEOUT_S = 120.0
 POLL_S = 0.1
 
@@ -37,6 +41,23 @@ def ready_after_s(project: Project) -> float:
         assert time.monotonic() < deadline, f"the worker is not ready after {READY_TIMEOUT_S:g} s"
         time.sleep(POLL_S)
     return datetime.now(started.tzinfo).timestamp() - started.timestamp()
+
+
+def visit_page(project: Project, send: Callable[[Sequence[str]], None], stream: str) -> None:
+    """Send records of `stream` while the page is open, and wait until it shows one with its words coloured.
+
+    Raises AssertionError when the page shows itself without the token, playwright's TimeoutError when it shows nothing.
+    """
+    with chromium() as browser:
+        page = browser.new_context(base_url=f"http://127.0.0.1:{project.ports['page']}").new_page()
+        page.set_default_timeout(PAGE_WAIT_MS)
+        for path in ("/", "/streams", f"/?token={PAGE_TOKEN[:-1]}"):
+            status = page.goto(path).status
+            assert status == 401, f"{path} without the token: {status}"
+        page.goto(f"/?token={PAGE_TOKEN}")
+        page.locator("li", has_text="worker: redis: ok").wait_for()
+        send([stream])
+        page.locator(".texts li", has_text=stream).locator("mark").first.wait_for()
 
 
 def _is_ready(url: str) -> bool:

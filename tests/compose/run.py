@@ -9,8 +9,7 @@ from pathlib import Path
 import llvmlite.binding as llvm
 
 from model.processor import baseline_fits
-from tests.compose.container import look_inside, ready_after_s, size_mb
-from tests.compose.page import visit
+from tests.compose.container import look_inside, ready_after_s, size_mb, visit_page
 from tests.compose.project import PYTHON_IMAGE, ROOT, Project, image_of
 from tests.compose.steps import Steps
 
@@ -31,13 +30,13 @@ class Run:
     def __init__(self, project: Project, services: list[str], folder: Path) -> None:
         self._project = project
         self._services = services
+        self._takes_kernels = baseline_fits(llvm.get_host_cpu_features())
         self._steps = Steps(project, ROOT / "model" / "checkpoints" / CHECKPOINT, folder)
 
     def run(self) -> None:
         """Every step, each followed by records that must get their events."""
         steps = self._steps
-        self._project.up(*self._services)
-        print(f"the worker was ready {ready_after_s(self._project):.1f} s after its container's start", flush=True)
+        self._time_start()
         steps.start(*self._services)
         steps.check("up")
         self._look_at_the_images()
@@ -53,16 +52,22 @@ class Run:
             steps.kill_and_start("prometheus")
             self._look_at_prometheus()
         self._project.compose("down", "--timeout", "60")
+        self._time_start()
         steps.start(*self._services, workers=2)
         steps.check("down and up again, with the volumes of before")
         steps.stop(2)
         steps.judge()
 
+    def _time_start(self) -> None:
+        """Bring everything up with one worker, and say how soon that one is ready, beside what else starts."""
+        self._project.up(*self._services)
+        kernels = "the image's kernels" if self._takes_kernels else "kernels that it compiles for this processor"
+        print(f"a worker is ready {ready_after_s(self._project):.1f} s after its start, with {kernels}", flush=True)
+
     def _look_at_the_images(self) -> None:
         """The user, the file system that cannot be written, and the tools that are not there."""
-        kernels = {"diff -r /opt/sentiment/kernels $NUMBA_CACHE_DIR && echo same": "same"}
-        fits = baseline_fits(llvm.get_host_cpu_features())  # nothing was compiled that the image has
-        look_inside(self._project, "worker", IN_EVERY_IMAGE | (kernels if fits else {}))
+        kernels = {"diff -r /opt/sentiment/kernels $NUMBA_CACHE_DIR && echo same": "same"}  # nothing was compiled
+        look_inside(self._project, "worker", IN_EVERY_IMAGE | (kernels if self._takes_kernels else {}))
         look_inside(self._project, "page", IN_EVERY_IMAGE)
         for service in ("worker", "page"):
             size, base = size_mb(image_of(service)), size_mb(PYTHON_IMAGE)
@@ -71,7 +76,7 @@ class Run:
     def _look_at_the_page(self, step: str) -> None:
         """It is healthy, keeps strangers out, and shows what the worker makes of new records."""
         self._steps.wait(lambda: self._project.num_healthy("page") == 1, "the page healthy")
-        visit(self._project.ports["page"], self._steps.send, stream=step)
+        visit_page(self._project, self._steps.send, stream=step)
         self._steps.check(step)
 
     def _look_at_prometheus(self) -> None:

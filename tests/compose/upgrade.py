@@ -29,11 +29,11 @@ BUILD_TIMEOUT_S = 1800.0
 COMPILE_TIMEOUT_S = 600.0  # that image has no compiled kernels
 
 
-def version_0_1(folder: Path) -> str | None:
-    """Write version 0.1's files to `folder`; in place of them, what git says where it does not know that version."""
+def version_0_1(folder: Path, checkout: Path = ROOT) -> str | None:
+    """Write version 0.1's files to `folder`; in place of them, what git says where the checkout lacks that version."""
     if shutil.which("git") is None:
         return "there is no git"
-    found = subprocess.run(["git", "-C", str(ROOT), "archive", COMMIT], capture_output=True, check=False)
+    found = subprocess.run(["git", "-C", str(checkout), "archive", COMMIT], capture_output=True, check=False)
     if found.returncode:
         return found.stderr.decode().strip()
     with tarfile.open(fileobj=io.BytesIO(found.stdout)) as archive:
