@@ -28,7 +28,7 @@ HELM := helm.sh/helm/v3/cmd/helm@v3.19.0
 DEPLOY_TESTS := tests/unit/monitoring/test_alert_rules.py tests/system/test_dashboard.py tests/system/test_helm_chart.py \
 	tests/system/test_compose.py tests/system/test_rolling_restart.py
 
-.PHONY: setup-dev coverage format lock frontier gpu-check dist-test deploy-test compose-test fuzz sbom soak
+.PHONY: setup-dev coverage format lock frontier gpu-check dist-test deploy-test compose-test fuzz sbom audit soak
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -135,7 +135,10 @@ sbom: .venv/.sbom ## what the CPU image holds, as CycloneDX: installs it by hash
 	$(BIN)/cyclonedx-py environment --validate --output-reproducible --pyproject pyproject.toml --output-file dist/sbom.json dist/sbom-env/bin/python
 	rm -rf dist/sbom-env
 
-compose-test: setup-test ## docker-compose.yml on the Docker engine that runs here, judged by an oracle; ARGS="--make-images" makes its images of Debian packages
+audit: .venv/.audit ## known vulnerabilities of every package that an image installs, by pip-audit; fails where PyPI does not know a package
+	for set in cpu gpu otel page build; do $(BIN)/pip-audit --strict --disable-pip --require-hashes -r deploy/requirements/$$set.txt || exit 1; done
+
+compose-test: setup-test ## docker-compose.yml on the Docker engine that runs here, and the upgrade from 0.1; ARGS="--make-images" makes images of Debian packages
 	$(BIN)/python -m tests.compose $(ARGS)
 
 .PHONY: docs
@@ -198,6 +201,10 @@ otelcol: .venv/bin/otelcol ## build OpenTelemetry's Collector by go; the tests o
 
 .venv/.sbom: .venv/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sbom]'
+	@touch $@
+
+.venv/.audit: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'
 	@touch $@
 
 .venv/bin/uv: .venv/bin/python

@@ -16,7 +16,9 @@ from worker.stack.jars import kafka_jars
 
 BASE = "sentiment-test-base"
 SUITE = "bookworm"
+OLD_PYTHON_IMAGE = "python:3.11-slim"  # which version 0.1 is built from
 CERTIFICATES, PIP = Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf")
+OF_APT = ("/var/cache/apt/*", "/var/lib/apt/lists/*")
 INSTALL = "RUN apt-get update && apt-get install -y --no-install-recommends"
 
 START_KAFKA = """#!/bin/sh
@@ -35,6 +37,7 @@ def make_images() -> None:
     """Make those that are not there yet. Raises CalledProcessError when a step fails."""
     makers: dict[str, Callable[[Path], str]] = {
         PYTHON_IMAGE: _python,
+        OLD_PYTHON_IMAGE: _python,
         image_of("kafka"): _kafka,
         image_of("redis"): _redis,
         image_of("prometheus"): _prometheus,
@@ -58,14 +61,15 @@ def is_there(image: str) -> bool:
 def _make_base() -> None:
     with tempfile.TemporaryDirectory(prefix="sentiment-base-") as folder:
         subprocess.run(["debootstrap", "--variant=minbase", SUITE, folder], stdout=subprocess.DEVNULL, check=True)
-        with subprocess.Popen(["tar", "--directory", folder, "--create", "."], stdout=subprocess.PIPE) as tar:
+        packed = ["tar", "--directory", folder, *(f"--exclude=.{path}" for path in OF_APT), "--create", "."]
+        with subprocess.Popen(packed, stdout=subprocess.PIPE) as tar:
             subprocess.run([*DOCKER, "import", "-", BASE], stdin=tar.stdout, stdout=subprocess.DEVNULL, check=True)
 
 
 def _python(context: Path) -> str:
     """With this machine's certificates and settings of pip, which the build needs as this machine does."""
     lines = [
-        f"{INSTALL} ca-certificates python3 python3-pip python3-venv",
+        f"{INSTALL} ca-certificates python3 python3-pip python3-venv && rm -r {' '.join(OF_APT)}",
         "RUN ln -s /usr/bin/python3 /usr/local/bin/python",
     ]
     for path in (CERTIFICATES, PIP):

@@ -1,4 +1,4 @@
-"""One start of docker-compose.yml under a name and on ports of its own."""
+"""The compose file's services on the Docker engine that runs here, under a name and on ports of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
 DOCKER = ("docker",)
 PYTHON_IMAGE = re.findall(r"^ARG PYTHON=(.+)$", (ROOT / "deploy" / "Dockerfile").read_text(), re.MULTILINE)[0]
+PUBLISHED = ("kafka", "redis", "page", "prometheus")
 # Docker's own plugin where it is there, else the older program.
 _COMPOSE = ("docker-compose",) if shutil.which("docker-compose") else ("docker", "compose")
 
@@ -28,12 +30,16 @@ def image_of(service: str) -> str:
 
 
 class Project:
-    """The services of the file; on leaving it, everything that it made is removed, its volumes too."""
+    """The services of the files; on leaving it, everything that it made is removed, its volumes too."""
 
-    def __init__(self, name: str = "sentiment-test", **variables: str) -> None:
-        """`variables` of the file, beside the ports."""
-        self.ports = {service: free_port() for service in ("kafka", "redis", "prometheus")}
-        self._command = [*_COMPOSE, "--project-name", name, "--file", str(FILE)]
+    def __init__(
+        self, name: str = "sentiment-test", files: Sequence[Path] = (FILE,), ports: Mapping[str, int] | None = None,
+        **variables: str,
+    ) -> None:  # fmt: skip
+        """`variables` of the files, beside the ports, which are free ones unless they are given."""
+        self.name = name
+        self.ports = ports or {service: free_port() for service in PUBLISHED}
+        self._command = [*_COMPOSE, "--project-name", name, *(part for file in files for part in ("--file", str(file)))]
         self._environment = os.environ | {f"{service.upper()}_PORT": str(port) for service, port in self.ports.items()}
         self._environment |= {"HEALTH_PORT": "16066-16075"} | variables
 
@@ -62,6 +68,10 @@ class Project:
         """The number of containers of a service whose health check succeeds."""
         states = [each["State"] for each in self.containers(service)]
         return sum(state["Running"] and state.get("Health", {}).get("Status") == "healthy" for state in states)
+
+    def exit_codes(self, service: str) -> list[int]:
+        """How the containers of a service ended."""
+        return [each["State"]["ExitCode"] for each in self.containers(service)]
 
     def __enter__(self) -> Project:
         return self

@@ -126,10 +126,11 @@ def _check_event(report: Report, name: str, event: dict[str, Any], expected: Exp
         report.wrong_label.append(f"{name}: {event['label']}, not {expected.label} (margin {expected.margin:.1e})")
     shares = [event["probabilities"][label] for label in ("negative", "neutral", "positive")]
     mood = expected.mood
+    understood = event.get("understood", True)  # version 0.1 did not say
     pairs = {
         "probabilities": (shares, expected.probabilities),
         "score": (event["score"], expected.score),
-        "confidence": (event["confidence"], min(max(expected.probabilities), 1 if event["understood"] else 1 / 3)),
+        "confidence": (event["confidence"], min(max(expected.probabilities), 1 if understood else 1 / 3)),
         "mood.score": (event["mood"]["score"], mood.score if mood else 0.0),
         "mood.magnitude": (event["mood"]["magnitude"], mood.magnitude if mood else 0.0),
     }
@@ -164,7 +165,7 @@ def stored_states(workplace: Workplace, oracle: Oracle) -> dict[StreamKey, Strea
     """Every state in Redis under the current lineage of its partition."""
     found = {}
     with redis.Redis.from_url(workplace.settings.redis, socket_timeout=REDIS_TIMEOUT_S) as client:
-        for topic, partition, prefix in _prefixes(workplace, oracle):
+        for topic, partition, prefix in prefixes(workplace, oracle):
             lineage = client.hget(f"{prefix}:meta", "lineage")
             if lineage is None:
                 continue
@@ -179,7 +180,8 @@ def stored_states(workplace: Workplace, oracle: Oracle) -> dict[StreamKey, Strea
     return found
 
 
-def _prefixes(workplace: Workplace, oracle: Oracle) -> Iterator[tuple[str, int, str]]:
+def prefixes(workplace: Workplace, oracle: Oracle) -> Iterator[tuple[str, int, str]]:
+    """Each partition, and how its keys in Redis begin."""
     settings = workplace.settings
     for topic in settings.topics:
         for partition in range(settings.partitions):
@@ -191,7 +193,7 @@ def positions_behind(workplace: Workplace, oracle: Oracle) -> dict[str, tuple[in
     committed = kafka_tools.committed(workplace.settings.kafka, workplace.settings.group)
     behind = {}
     with redis.Redis.from_url(workplace.settings.redis, socket_timeout=REDIS_TIMEOUT_S) as client:
-        for topic, partition, prefix in _prefixes(workplace, oracle):
+        for topic, partition, prefix in prefixes(workplace, oracle):
             offset, found = committed.get((topic, partition)), client.hget(f"{prefix}:meta", "position")
             position = None if found is None else int(found)
             if offset is not None and position != offset:
