@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from tests.system.failures.test_redis_faults import forget_everything
 from tests.system.inputs import STREAMS, Input, Sent, now_ms, tweets
 from tests.system.log_tools import delete_records, forget_offsets, move_offsets, offsets_since
 from tests.system.scene import Scene
-from tests.system.test_redis_faults import forget_everything
 from worker.errors import SentimentError
 from worker.tools.stream_view import erase_state, show_state
 

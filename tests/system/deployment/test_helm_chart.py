@@ -20,7 +20,7 @@ import yaml
 from tests.unit.docs.pages import commands_of
 from worker.settings import ENV_PREFIX, Settings
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 CHART = PROJECT / "deploy" / "helm" / "sentiment"
 RULE_FILES = [PROJECT / "deploy" / "prometheus" / name for name in ("rules.yml", "objectives.yml")]
 EXAMPLES = ("values.yaml", *sorted(f"ci/{path.name}" for path in (CHART / "ci").iterdir()))

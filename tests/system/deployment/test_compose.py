@@ -16,7 +16,7 @@ from tests.unit.docs.pages import command_lines, commands_of
 from worker.errors import SettingsError
 from worker.settings import ENV_PREFIX, Settings, load_settings
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 COMPOSE_FILE = PROJECT / "docker-compose.yml"
 
 

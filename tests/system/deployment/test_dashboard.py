@@ -21,7 +21,7 @@ from tests.system.scene import Scene
 from worker.errors import Reason
 from worker.stack.prometheus import PrometheusServer, prometheus_program, scrape_config
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 RULES = [PROJECT / "deploy" / "prometheus" / name for name in ("rules.yml", "objectives.yml")]
 GRAFANA = PROJECT / "deploy" / "grafana"
 NAMES = ("overview", "ownership", "model", "kafka", "objectives")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
+from tests.system.failures.test_redis_faults import forget_everything
 from tests.system.inputs import STREAMS, mixed, tweets
 from tests.system.planted import program_with
 from tests.system.scene import Scene
-from tests.system.test_redis_faults import forget_everything
 
 NUM_RECORDS = 300
 

@@ -13,10 +13,10 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from tests import kafka_tools
+from tests.system.failures.test_redis_faults import forget_everything
 from tests.system.inputs import STREAMS, Input, now_ms, odd, poison, send, tweets
 from tests.system.log_tools import send_aborted
 from tests.system.scene import Scene
-from tests.system.test_redis_faults import forget_everything
 from worker.errors import Reason
 from worker.records.codec import parse_time
 

@@ -1,0 +1,1 @@
+"""What stands around the worker: compose, the chart, dashboards, traces, a rolling restart."""

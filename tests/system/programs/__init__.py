@@ -1,0 +1,1 @@
+"""The demo, the benchmark and the soak, each in a short form."""
