@@ -14,12 +14,12 @@ from triton.compiler import ASTSource
 
 from model.inference.kernels.gpu.fused import launch_options, step_kernel
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[5]
 
 
 def test_the_kernel_computes_the_same_as_torch() -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "tests.unit.model.inference.interpreted_kernel"],
+        [sys.executable, "-m", "tests.unit.model.inference.kernels.interpreted_kernel"],
         cwd=ROOT,
         env=os.environ | {"TRITON_INTERPRET": "1"},
         capture_output=True,

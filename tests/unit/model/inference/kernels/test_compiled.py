@@ -41,6 +41,6 @@ def test_numba_compiles_the_text_and_the_network_for_the_baseline_where_it_fits(
 
 
 def test_the_image_compiles_for_the_baseline():
-    text = (Path(__file__).parents[4] / "deploy" / "Dockerfile").read_text()
+    text = (Path(__file__).parents[5] / "deploy" / "Dockerfile").read_text()
     assert f"NUMBA_CPU_NAME={BASELINE} " in text
     assert f"NUMBA_CPU_FEATURES={','.join(f'+{name}' for name in sorted(BASELINE_FEATURES))} " in text
