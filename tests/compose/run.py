@@ -8,7 +8,7 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
-from model.processor import baseline_fits
+from model.processor import named_set_of
 from tests.compose.container import look_inside, ready_after_s, size_mb, visit_page
 from tests.compose.project import PYTHON_IMAGE, ROOT, Project, image_of
 from tests.compose.steps import Steps
@@ -30,7 +30,7 @@ class Run:
     def __init__(self, project: Project, services: list[str], folder: Path) -> None:
         self._project = project
         self._services = services
-        self._takes_kernels = baseline_fits(llvm.get_host_cpu_features())
+        self._takes_kernels = named_set_of(llvm.get_host_cpu_features()) is not None
         self._steps = Steps(project, ROOT / "model" / "checkpoints" / CHECKPOINT, folder)
 
     def run(self) -> None:
