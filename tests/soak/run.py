@@ -87,7 +87,7 @@ def soak(stack: LocalStack, checkpoint: Path, folder: Path, plan: Plan) -> Outco
         sampler = Sampler(scene, plan.sample_every_s)
         with _feeding(scene, rate, streams, plan.seed), sampler.sampling():
             _inject_faults(run, plan)
-        _settle(scene)
+        _settle(scene, max(SETTLE_TIMEOUT_S, plan.run_s))
         scene.drain()
         accounts = settle_accounts(workplace, scene.oracle, frozenset(streams[:NUM_READ_STREAMS]))
     finally:
@@ -180,10 +180,10 @@ def _faults(random: Random) -> Iterator[Any]:
         yield from random.sample(list(WEIGHTS), len(WEIGHTS))
 
 
-def _settle(scene: Scene) -> None:
-    """Wait until all of the input is committed and flushed."""
+def _settle(scene: Scene, timeout_s: float) -> None:
+    """Wait until all of the input is committed and flushed; what other work held up may take as long as the run."""
     workplace = scene.workplace
     settings = workplace.settings
     ends = {tp: end for tp, end in kafka_tools.ends(settings.kafka, workplace.topic).items() if end}
-    scene.wait_until(lambda: kafka_tools.committed(settings.kafka, settings.group) == ends, SETTLE_TIMEOUT_S)
-    scene.wait_while(lambda: positions_behind(workplace, scene.oracle), SETTLE_TIMEOUT_S)
+    scene.wait_until(lambda: kafka_tools.committed(settings.kafka, settings.group) == ends, timeout_s)
+    scene.wait_while(lambda: positions_behind(workplace, scene.oracle), timeout_s)
