@@ -224,7 +224,7 @@ def test_settings_that_cannot_work_are_refused_at_start(flags: dict[str, Any], m
 
 def test_a_missing_extra_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.servers.fields.find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match=r"fastavro.*pip install 'streaming-sentiment\[registry\]'"):
+    with pytest.raises(SettingsError, match=r"fastavro.*pip install '\.\[registry\]'"):
         load_settings(payloads={"tweets": "avro"}, registry="http://localhost:8081")
 
 
