@@ -29,6 +29,7 @@ CLASSES = {
     "kafka-topics.sh": "TopicCommand",
 }
 SCRIPTS = [line for _, line in commands_of("kafka-consumer-groups.sh", "kafka-dump-log.sh", "kafka-topics.sh")]
+BEFORE = "2026-11-21T05:00:00.000"  # all records
 NUM_RECORDS = 90  # more than the offsets that the pages name
 
 
@@ -49,10 +50,14 @@ def output(script: str, broker: LocalStack, folder: Path) -> str:
         program = folder / name
         program.write_text(f'#!/bin/sh\nexec {java()} -cp {class_path("kafka-tools")} {PACKAGE}.{of_kafka} "$@"\n')
         program.chmod(0o755)
-    for placeholder in ("broker:9092", "HOST"):
-        script = script.replace(placeholder, broker.kafka)
+    meant = dict.fromkeys(("broker:9092", "HOST", "SECOND"), broker.kafka) | {
+        "GROUP": "sentiment",
+        " T ": f" {BEFORE} ",
+    }
+    for placeholder, value in meant.items():
+        script = script.replace(placeholder, value)
     done = subprocess.run(
-        ["bash", "-ec", script.replace("GROUP", "sentiment")],
+        ["bash", "-ec", script],
         cwd=next(broker.folder.glob("**/tweets-0")), env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S, check=False,
     )  # fmt: skip
@@ -70,6 +75,8 @@ def test_a_script_of_the_pages_succeeds_on_a_broker(script: str, broker: LocalSt
         with KafkaAdminClient(bootstrap_servers=broker.kafka) as admin:
             (topic,) = admin.describe_topics(["tweets"])
             assert len(topic["partitions"]) == int(script.rsplit(maxsplit=1)[-1])
+    elif script.endswith("--state"):
+        assert re.search(r"sentiment .* Empty ", said), said
     else:
         offset = re.search(r"--to-offset (\d+)", script)
         assert re.search(rf"sentiment +tweets +0 +{offset[1] if offset else 0}\s", said), said
