@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 from benchmarks.frontier.measure import Row
 from model.evaluation.plots import figure_to
 
 _OURS, _PEERS = "tab:blue", "tab:gray"
+_MARKERS = "osD^vP*X<>"  # of the contestants in turn: names beside the points would cover each other
+_LEGEND_COLUMNS = 3
 
 
 def table(rows: Sequence[Row], dollars_an_hour: float) -> str:
@@ -35,9 +38,9 @@ def draw(rows: Sequence[Row], file: Path) -> None:
             panel = figure.add_subplot(-(-len(sets) // 2), 2, number)
             panel.set(title=name, xlabel="texts/s on one core", ylabel="accuracy")
             panel.set_xscale("log")
-            panel.margins(x=0.3, y=0.15)
-            for row in measured:
+            panel.margins(x=0.1, y=0.15)
+            for row, marker in zip(measured, cycle(_MARKERS), strict=False):
                 colour = _OURS if row.carries else _PEERS
-                panel.plot(row.texts_per_s, row.accuracy[name], marker="o", color=colour)
-                at = (row.texts_per_s, row.accuracy[name])
-                panel.annotate(row.name, at, xytext=(3, 3), textcoords="offset points", fontsize=6)
+                panel.plot(row.texts_per_s, row.accuracy[name], marker, color=colour, label=row.name)
+        handles, names = panel.get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=_LEGEND_COLUMNS, fontsize=8)
