@@ -13,7 +13,6 @@ It contains no code and no pickle. Loading refuses a directory that differs from
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -28,6 +27,19 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from model.checkpoint_files import (
+    CARD,
+    CONFIG,
+    METRICS,
+    VOCABULARY,
+    WEIGHTS,
+    check_tensors,
+    check_words,
+    json_bytes,
+    read_checked,
+    read_json,
+    sha256,
+)
 from model.config import ModelConfig, Understanding
 from model.errors import CheckpointError, ConfigError
 from model.files import replace_folder
@@ -37,13 +49,6 @@ from model.text.tokenizer import PIECES, TOKENIZER_VERSIONS, WORDS, Tokenizer
 FORMAT = 3
 UNBOUNDED_FORMAT = 2  # what a stream adds has no bound, and the network reads English
 OLD_FORMAT = 1  # nor has it here, and there is one temperature for all texts
-WEIGHTS, VOCABULARY, CONFIG, METRICS, CARD = (
-    "weights.safetensors",
-    "vocabulary.txt",
-    "config.json",
-    "metrics.json",
-    "README.md",
-)
 PACKAGED = Path(__file__).parent / "checkpoints"
 DEFAULT_CHECKPOINT = PACKAGED / "default"
 
@@ -72,7 +77,7 @@ class Checkpoint:
 
     def fingerprint_in(self, precision: str) -> str:
         """The fingerprint of states made in this precision. Precisions do not read each other's states."""
-        return self.fingerprint if precision == "float32" else _sha256(f"{self.fingerprint} {precision}".encode())[:16]
+        return self.fingerprint if precision == "float32" else sha256(f"{self.fingerprint} {precision}".encode())[:16]
 
 
 def save_checkpoint(  # noqa: PLR0913 - each names something that the directory holds
@@ -96,8 +101,8 @@ def save_checkpoint(  # noqa: PLR0913 - each names something that the directory 
     Raises CheckpointError if words, weights and config do not match: `load_checkpoint` would refuse the checkpoint.
     """
     tensors = {key: np.ascontiguousarray(value, np.float16 if half else np.float32) for key, value in weights.items()}
-    _check_words(folder, words, config)
-    _check_tensors(folder, tensors, config)
+    check_words(folder, words, config)
+    check_tensors(folder, tensors, config)
     data = {WEIGHTS: save_tensors(tensors), VOCABULARY: "\n".join(words).encode()}
     description = {
         "format": FORMAT,
@@ -105,14 +110,14 @@ def save_checkpoint(  # noqa: PLR0913 - each names something that the directory 
         "tokenizer": tokenizer,
         "model": config.to_dict(),
         "understanding": asdict(understanding or Understanding()),
-        "sha256": {file: _sha256(content) for file, content in data.items()},
+        "sha256": {file: sha256(content) for file, content in data.items()},
     }
     if normalisation != NORMALISATIONS[0]:
         description["normalisation"] = normalisation
     if log_temperature_by_language:
         description["log_temperature_by_language"] = dict(log_temperature_by_language)
-    data[CONFIG] = _json_bytes(description)
-    data[METRICS] = _json_bytes(metrics or {})
+    data[CONFIG] = json_bytes(description)
+    data[METRICS] = json_bytes(metrics or {})
     data[CARD] = card.encode()
     replace_folder(folder, data)
 
@@ -136,7 +141,7 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
     Raises CheckpointError, which names the file and the reason, if a file is missing, damaged or of another version.
     """
     folder = find_checkpoint(named)
-    description = _read_json(folder, CONFIG)
+    description = read_json(folder, CONFIG)
     if (version := description.get("format")) not in range(OLD_FORMAT, FORMAT + 1):
         raise CheckpointError(
             f"{folder / CONFIG}: format {version!r}, this version reads formats {OLD_FORMAT} to {FORMAT}"
@@ -150,7 +155,7 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
             f"{folder / CONFIG}: made for normalisation {normalisation!r}, this version has {NORMALISATIONS}"
         )
     config = _read_config(folder, description)
-    data = {file: _read_checked(folder, file, description) for file in (WEIGHTS, VOCABULARY)}
+    data = {file: read_checked(folder, file, description) for file in (WEIGHTS, VOCABULARY)}
     try:
         words = tuple(data[VOCABULARY].decode().split("\n"))
         tensors = load_tensors(data[WEIGHTS])
@@ -158,8 +163,8 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
         raise CheckpointError(f"{folder}: {error}") from error
     if description["format"] == OLD_FORMAT:
         tensors["calibration.log_temperature"] = _log_temperature(tensors.pop("calibration.temperature", np.empty(0)))
-    _check_words(folder, words, config)
-    _check_tensors(folder, tensors, config)
+    check_words(folder, words, config)
+    check_tensors(folder, tensors, config)
     return Checkpoint(
         name=str(description.get("name", folder.name)),
         config=config,
@@ -170,7 +175,7 @@ def load_checkpoint(named: Path | None) -> Checkpoint:
         normalisation=normalisation,
         understanding=_read_understanding(folder, description),
         log_temperature_by_language=_read_by_language(folder, description),
-        metrics=_read_json(folder, METRICS),
+        metrics=read_json(folder, METRICS),
     )
 
 
@@ -184,7 +189,7 @@ def _fingerprint(description: dict[str, Any]) -> str:
     # Checkpoints of the first normalisation, and those of one language, lack a key.
     names = ("tokenizer", "normalisation", "model", "log_temperature_by_language", "sha256")
     identity = {name: description[name] for name in names if name in description}
-    return _sha256(json.dumps(identity, sort_keys=True).encode())[:16]
+    return sha256(json.dumps(identity, sort_keys=True).encode())[:16]
 
 
 def _read_config(folder: Path, description: dict[str, Any]) -> ModelConfig:
@@ -215,53 +220,3 @@ def _read_by_language(folder: Path, description: dict[str, Any]) -> dict[str, fl
     ):
         raise CheckpointError(f"{folder / CONFIG}: log_temperature_by_language must be numbers by language")
     return by_language
-
-
-def _read_checked(folder: Path, file: str, description: dict[str, Any]) -> bytes:
-    content = _read_bytes(folder, file)
-    sums = description.get("sha256")
-    if not isinstance(sums, dict) or sums.get(file) != _sha256(content):
-        raise CheckpointError(f"{folder / file}: its SHA-256 is not the one in {CONFIG}: truncated or altered")
-    return content
-
-
-def _read_bytes(folder: Path, file: str) -> bytes:
-    try:
-        return (folder / file).read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{folder / file}: {error.strerror}") from error
-
-
-def _read_json(folder: Path, file: str) -> dict[str, Any]:
-    try:
-        value = json.loads(_read_bytes(folder, file))
-    except ValueError as error:
-        raise CheckpointError(f"{folder / file}: {error}") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{folder / file}: is not a JSON object")
-    return value
-
-
-def _check_words(folder: Path, words: Sequence[str], config: ModelConfig) -> None:
-    problem = None
-    if len(words) != config.num_words:
-        problem = f"has {len(words)} words, the sizes say {config.num_words}"
-    elif len(set(words)) != len(words):
-        problem = "has a word twice"
-    elif any(not word or "\n" in word for word in words):
-        problem = "has an empty word"
-    if problem:
-        raise CheckpointError(f"{folder / VOCABULARY}: {problem}")
-
-
-def _check_tensors(folder: Path, tensors: Mapping[str, NDArray[Any]], config: ModelConfig) -> None:
-    if problems := config.tensor_problems(tensors):
-        raise CheckpointError(f"{folder / WEIGHTS}: {'; '.join(problems)}")
-
-
-def _json_bytes(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

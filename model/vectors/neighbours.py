@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.checkpoint import DEFAULT_CHECKPOINT, EMBEDDING, VOCABULARY, load_checkpoint
+from model.checkpoint import DEFAULT_CHECKPOINT, EMBEDDING, load_checkpoint
+from model.checkpoint_files import VOCABULARY
 from model.errors import UnknownWordError
 from model.text.normalise import ALLCAPS, LONG
 from model.text.tokenizer import Tokenizer

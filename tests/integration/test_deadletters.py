@@ -24,7 +24,8 @@ from worker.records.headers import REDRIVEN, deadletter_headers
 from worker.records.types import TopicPartition as InputPartition
 from worker.settings import Settings, load_settings
 from worker.stack.server import free_port
-from worker.tools.deadletters import DeadLetter, RedriveSummary, list_deadletters, redrive
+from worker.tools.deadletters import DeadLetter, list_deadletters
+from worker.tools.redrive import RedriveSummary, redrive
 
 TIME_MS = 1_790_000_000_123
 SUBPROCESS_TIMEOUT_S, FORGET_TIMEOUT_S, SEND_TIMEOUT_S = 300, 120, 120
@@ -240,7 +241,7 @@ def test_a_source_that_is_gone_is_named_and_its_dead_letters_stay_pending(
 DYING = """
 import asyncio, os, sys
 from worker.kafka.transaction import TransactionalProducer
-from worker.tools.deadletters import redrive
+from worker.tools.redrive import redrive
 from worker.settings import load_settings
 
 name, when = sys.argv[1:]

@@ -19,7 +19,7 @@ from worker.kafka.group_offsets import ExpelledError, GoneError, GroupOffset
 from worker.kafka.log import Log
 from worker.kafka.producer import FencedError, ProducerRecord
 from worker.kafka.protocol.offsets import Membership
-from worker.kafka.transaction import TransactionalProducer
+from worker.kafka.transaction import TransactionalProducer, TransactionContent
 from worker.ownership.publisher import ExactlyOncePublisher
 from worker.ownership.takeover import TakeOver
 from worker.process import CrashPoints
@@ -62,7 +62,9 @@ class Scene:
     async def stop_before_the_end(self, producer: TransactionalProducer, value: bytes, offset: int) -> None:
         """Leave a transaction open, with everything in it."""
         offsets = {self.tp: GroupOffset(offset)}
-        await producer._prepare([self.event(value)], offsets, self.settings.group, Membership(-1, "", None))
+        await producer._prepare(
+            TransactionContent([self.event(value)], offsets, self.settings.group, Membership(-1, "", None))
+        )
 
     async def delete_topic(self, name: str) -> None:
         """Delete a topic, and wait until the brokers no longer know it."""

@@ -13,14 +13,15 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 from tests.planted_bugs.takeover_bugs import predecessor_not_ended
 from worker.kafka.brokers import GROUP
 from worker.kafka.protocol.offsets import NO_MEMBER
-from worker.kafka.transaction import TransactionalProducer
+from worker.kafka.transaction import TransactionalProducer, TransactionContent
 from worker.processing.slices import Slice
 
 
 def offset_outside_of_the_transaction() -> AbstractContextManager[Any]:
     """The group's offsets are committed by themselves, before the transaction ends."""
 
-    async def send_offsets(self: Any, offsets: Any, name: str, membership: Any, *, begun: bool) -> None:
+    async def send_offsets(self: Any, content: TransactionContent, *, begun: bool) -> None:
+        _, offsets, name, membership = content
         topics: dict[str, list[tuple[int, int, str]]] = {}
         for tp, (offset, metadata) in offsets.items():
             topics.setdefault(tp.topic, []).append((tp.partition, offset, metadata))

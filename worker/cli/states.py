@@ -125,7 +125,7 @@ def redrive(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count them, send nothing")] = False,
 ) -> None:
     """Send the original records of dead letters back to their input topics, each exactly once."""
-    from worker.tools.deadletters import redrive as redrive_all
+    from worker.tools.redrive import redrive as redrive_all
     from worker.tools.terminal.progress import shown_progress
 
     where = _where(topic, stream, since, until)

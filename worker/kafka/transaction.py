@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
 
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, EndTxnRequest
@@ -54,6 +55,15 @@ class _ForgottenError(Exception):
 
 class _DisturbedError(Exception):
     """An answer did not come before the transaction began: nothing is written in it yet."""
+
+
+class TransactionContent(NamedTuple):
+    """What a transaction writes: records, and a group's offsets in the name of one of its members."""
+
+    records: list[ProducerRecord]
+    offsets: Mapping[TopicPartition, GroupOffset]
+    group: str
+    membership: Membership
 
 
 class TransactionalProducer(BatchProducer):
@@ -107,11 +117,11 @@ class TransactionalProducer(BatchProducer):
         Raises, where nothing is committed, GoneError, ExpelledError and TooLargeError; FencedError and
         UndecidedCommitError where that is open; RefusedError when a broker does not take what is sent.
         """
-        written = list(records)
+        content = TransactionContent(list(records), offsets, group, membership)
         try:
             async with asyncio.timeout(self._settings.commit_timeout_s):
-                with self._tracing.sending(written):
-                    while not await self._prepare_or_abort(written, offsets, group, membership):
+                with self._tracing.sending(content.records):
+                    while not await self._prepare_or_abort(content):
                         pass
                 self._crash("offsets_sent")
                 with self._tracing.committing():
@@ -129,35 +139,23 @@ class TransactionalProducer(BatchProducer):
             await self._add_group(group)
         await self._end(commit=commit)
 
-    async def _prepare_or_abort(
-        self,
-        records: list[ProducerRecord],
-        offsets: Mapping[TopicPartition, GroupOffset],
-        group: str,
-        membership: Membership,
-    ) -> bool:
+    async def _prepare_or_abort(self, content: TransactionContent) -> bool:
         """Whether everything up to EndTxn is done; if not, batches were too large, and are smaller the next time."""
         try:
-            await self._prepare(records, offsets, group, membership)
+            await self._prepare(content)
         except TooLargeError as error:
             await self._end(commit=False)
             # The refused batch has sequence numbers that no later one may leave out; a new epoch begins at 0.
             await self.start()
             if error.refused:
-                raise TooLargeError(error.tp, error.refused, without(records, error.refused)) from error
+                raise TooLargeError(error.tp, error.refused, without(content.records, error.refused)) from error
             return False
         except (GoneError, ExpelledError, RefusedError):
             await self._end(commit=False)
             raise
         return True
 
-    async def _prepare(
-        self,
-        records: list[ProducerRecord],
-        offsets: Mapping[TopicPartition, GroupOffset],
-        group: str,
-        membership: Membership,
-    ) -> None:
+    async def _prepare(self, content: TransactionContent) -> None:
         """Everything up to EndTxn.
 
         After a request whose answer did not come, under another epoch: one of the last transaction that arrives late
@@ -168,23 +166,17 @@ class TransactionalProducer(BatchProducer):
             try:
                 if self._has_unanswered:
                     if self._committed:
-                        await self.end_empty(self._committed, commit=True, group=group)
+                        await self.end_empty(self._committed, commit=True, group=content.group)
                     await self.start()
-                return await self._send_all(records, offsets, group, membership)
+                return await self._send_all(content)
             except _ForgottenError:
                 await self.start()
             except _DisturbedError:
                 continue
 
-    async def _send_all(
-        self,
-        records: list[ProducerRecord],
-        offsets: Mapping[TopicPartition, GroupOffset],
-        group: str,
-        membership: Membership,
-    ) -> None:
-        batches = await self._encode(records)
-        await self._begin(batches, group)
+    async def _send_all(self, content: TransactionContent) -> None:
+        batches = await self._encode(content.records)
+        await self._begin(batches, content.group)
         if self._has_unanswered and self._committed:
             raise _DisturbedError
         self._committed.update(batches)
@@ -192,7 +184,7 @@ class TransactionalProducer(BatchProducer):
         # may arrive when the transaction is over.
         answers = await asyncio.gather(
             self._publish(batches),
-            self._send_offsets(offsets, group, membership, begun=bool(batches)),
+            self._send_offsets(content, begun=bool(batches)),
             return_exceptions=True,
         )
         for answer in answers:
@@ -215,9 +207,8 @@ class TransactionalProducer(BatchProducer):
         await self._deliver(batches)
         self._crash("produced")
 
-    async def _send_offsets(
-        self, offsets: Mapping[TopicPartition, GroupOffset], group: str, membership: Membership, *, begun: bool
-    ) -> None:
+    async def _send_offsets(self, content: TransactionContent, *, begun: bool) -> None:
+        _, offsets, group, membership = content
         if begun:
             await self._add_group(group)
         by_topic: dict[str, list[tuple[int, int, str]]] = defaultdict(list)

@@ -43,8 +43,9 @@ from worker.records.types import TopicPartition
 from worker.settings import Settings, load_settings
 from worker.tools.checks import check_all
 from worker.tools.comparison.topics import compare
-from worker.tools.deadletters import list_deadletters, redrive
+from worker.tools.deadletters import list_deadletters
 from worker.tools.feed import feed_files
+from worker.tools.redrive import redrive
 from worker.tools.stream_view import erase_state, show_state
 from worker.tools.tail import open_reader
 

@@ -19,8 +19,9 @@ from tests.system.scene import Scene
 from worker.errors import UnreadableBatchError
 from worker.kafka.producer import CODECS
 from worker.settings import Settings
-from worker.tools.deadletters import list_deadletters, redrive
+from worker.tools.deadletters import list_deadletters
 from worker.tools.feed import feed_files
+from worker.tools.redrive import redrive
 from worker.tools.tail import follow, show_json
 
 NUM_TEXTS = 40

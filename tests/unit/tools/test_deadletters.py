@@ -16,9 +16,11 @@ from worker.records.headers import deadletter_headers
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 from worker.tools import deadletters
+from worker.tools import redrive as redrive_module
 from worker.tools.deadletter_filter import Where
 from worker.tools.deadletter_log import Progress, read_progress
-from worker.tools.deadletters import RedriveSummary, list_deadletters, redrive
+from worker.tools.deadletters import list_deadletters
+from worker.tools.redrive import RedriveSummary, redrive
 
 LETTERS = TopicPartition("sentiment.deadletters", 0)
 
@@ -108,10 +110,11 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeRedriveProducer, "committed", [])
     monkeypatch.setattr(FakeBrokers, "num", 2)
     monkeypatch.setattr(FakeRedriveProducer, "error", None)
-    monkeypatch.setattr(deadletters, "Brokers", FakeBrokers)
-    monkeypatch.setattr(deadletters, "check_rights", may_do_all)
-    monkeypatch.setattr(deadletters, "DeadLetterLog", FakeLetters)
-    monkeypatch.setattr(deadletters, "TransactionalProducer", FakeRedriveProducer)
+    for module in (deadletters, redrive_module):
+        monkeypatch.setattr(module, "Brokers", FakeBrokers)
+        monkeypatch.setattr(module, "check_rights", may_do_all)
+        monkeypatch.setattr(module, "DeadLetterLog", FakeLetters)
+    monkeypatch.setattr(redrive_module, "TransactionalProducer", FakeRedriveProducer)
 
 
 def redriven(*reasons: Reason) -> RedriveSummary:

@@ -11,7 +11,8 @@ from worker.errors import Reason, SentimentError
 from worker.page.context import PageContext
 from worker.page.views.layout import Frame, block, heading
 from worker.page.views.markup import definitions, escape, long_cell, table
-from worker.tools.deadletters import DeadLetter, list_deadletters, redrive
+from worker.tools.deadletters import DeadLetter, list_deadletters
+from worker.tools.redrive import redrive
 
 _MAX_ROWS: Final = 25
 
