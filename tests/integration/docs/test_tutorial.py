@@ -16,7 +16,7 @@ import pytest
 from tests.unit.docs.pages import blocks
 from worker.stack import LocalStack
 
-PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
+PAGE = Path(__file__).parents[3] / "docs" / "tutorial.md"
 TIMEOUT_S = 300.0
 
 

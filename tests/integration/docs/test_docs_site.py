@@ -20,7 +20,7 @@ from mkdocs.exceptions import Abort
 from tests.page.browser import chromium
 from tests.unit.docs.pages import blocks
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BAD_LINKS = {
     "nowhere.md": "not found among documentation files",
     "promise.md#nowhere": "does not contain an anchor '#nowhere'",

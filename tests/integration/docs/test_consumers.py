@@ -23,8 +23,8 @@ from worker.records.codec import encode
 from worker.records.schemas import FOLDER
 from worker.stack.jars import java
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-PAGE = Path(__file__).parents[2] / "docs/events.md"
+EXAMPLES = Path(__file__).parents[3] / "examples"
+PAGE = Path(__file__).parents[3] / "docs/events.md"
 NUM_EVENTS = 5
 
 

@@ -13,7 +13,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicParti
 from kafka.admin import ACLFilter, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePatternFilter
 from kafka.admin import ResourceType as Kind
 
-from tests.integration.connect.test_kafka_rights import WORKER
+from tests.integration.connect.kafka_rights import WORKER
 from tests.kafka_tools import TIMEOUT_S, Keyed, create_topics, produce
 from tests.servers.kafka_connect import class_path
 from tests.servers.secure_kafka import AUTHORIZER
