@@ -11,7 +11,6 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from tests.fake_brokers import FakeBrokers
 from worker.errors import DependencyError, RefusedError
-from worker.kafka import producer as producer_module
 from worker.kafka.producer import BatchProducer, FencedError, ProducerRecord, TooLargeError
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
@@ -24,11 +23,6 @@ RECORDS = [
     ProducerRecord(EVENTS, 1, b"b", b"2", [("h", b"x")]),
     ProducerRecord(EVENTS, 0, b"c", b"3", [], 12),
 ]
-
-
-@pytest.fixture(autouse=True)
-def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(producer_module, "_RETRY_S", 0.0)
 
 
 def new_producer(brokers: FakeBrokers, transactional_id: str | None = None, **flags: Any) -> BatchProducer:
