@@ -8,12 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka.client import ConnectionGroup
-from aiokafka.errors import (
-    GroupAuthorizationFailedError,
-    KafkaConnectionError,
-    KafkaError,
-    NodeNotReadyError,
-)
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, KafkaError, NodeNotReadyError
 
 from tests.unit.kafka.brokers.fake_client import BOUND_S, FIRST, PASSING, FakeClient, ask, of_group
 from worker.errors import DependencyError

@@ -7,10 +7,7 @@ from typing import Any
 
 import pytest
 from aiokafka.client import ConnectionGroup
-from aiokafka.errors import (
-    GroupCoordinatorNotAvailableError,
-    KafkaError,
-)
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
 from tests.unit.kafka.brokers.fake_client import FIRST, PASSING, SECOND, FakeClient, ask, of_group, of_transaction
 from worker.kafka.brokers import GROUP, TRANSACTION, Brokers

@@ -1,3 +1,7 @@
+"""Which records `sentiment feed` sends of JSON lines and CSV, and how what it leaves out is named."""
+
+from __future__ import annotations
+
 import gzip
 import json
 from pathlib import Path
