@@ -80,25 +80,28 @@ class BareConsumer(BatchConsumer):
         )
         self.app = app
         self.can_resume_flow, self.suspend_flow = asyncio.Event(), asyncio.Event()
-        self._stopped, self._crashed = asyncio.Event(), asyncio.Event()
+        new_event: Callable[[], Any] = asyncio.Event
+        self._stopped, self._crashed = new_event(), new_event()
         self._limits = SimpleNamespace(max_inflight_records=100, max_inflight_bytes=100, max_batch=4)
         self.in_flight, self._positions = InFlight(self._limits), {}
         self._seek_number, self._waiting, self._held = 1, [], HeldRecords()
         self._fetches = list(fetches) or [fetched(1, {FIRST: records(2)})]
         self.handler: Any = handler or FakeHandler()
         self._handler = self.handler
-        self.thread: Any = FakeThread()
-        self._thread = self.thread
+        self.thread = FakeThread()
+        any_thread: Any = self.thread
+        self._thread = any_thread
         self.queued: list[MicroBatch] = []
         self.stop_flow()
 
-    async def _wait_next_records(self, **_: float) -> Any:
+    async def _wait_next_records(self, *_: Any, **__: Any) -> Any:
         if self._fetches:
             return self._fetches.pop(0), None
         self._stopped.set()
         return None, None
 
-    async def wait(self, event: asyncio.Event) -> None:
+    async def wait(self, *events: Any, **_: Any) -> Any:
+        (event,) = events
         await event.wait()
 
     def _queue_for(self, _: TopicPartition) -> Any:

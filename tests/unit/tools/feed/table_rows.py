@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from worker.settings import FieldPaths, Settings
+from worker.payloads.payload import FieldPaths
+from worker.settings import load_settings
 from worker.tools.feed import FileOptions, read_files
 
 ACME = {"stream": "acme", "text": "great"}
@@ -19,6 +20,6 @@ def read(
     if content is not None:
         path.write_bytes(content)
     refused: list[str] = []
-    settings = Settings(fields={"tweets": fields} if fields else {})
+    settings = load_settings(fields={"tweets": fields} if fields else {})
     records = list(read_files([path], "tweets", settings, refused.append, FileOptions(**options)))
     return [json.loads(record.value) for record in records], [one.removeprefix(str(path)) for one in refused]
