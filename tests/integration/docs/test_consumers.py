@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 from kafka import KafkaProducer
 
-from tests.factories import new_event
+from tests.factories.records import new_event
 from tests.kafka_tools import TIMEOUT_S, read_to_end
 from tests.servers.kafka_connect import KafkaConnect, class_path
 from tests.unit.docs.pages import commands_of

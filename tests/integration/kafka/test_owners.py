@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.factories import CONFIG, new_entry, new_observers
+from tests.factories.partitions import CONFIG, new_entry, new_observers
 from tests.integration.kafka.scene import Scenario, Scene
 from tests.workplace import Workplace
 from worker.kafka.group_offsets import GroupOffset

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.factories import new_observers
+from tests.factories.partitions import new_observers
 from worker.monitoring.health import HealthServer
 from worker.monitoring.histogram import Exemplar
 from worker.settings import load_settings

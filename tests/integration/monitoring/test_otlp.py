@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import TWEETS, text_record
+from tests.factories.records import TWEETS, text_record
 from tests.metric_names import value_of
 from tests.servers.otlp import OtlpReceiver
 from worker.monitoring.metrics import Metrics

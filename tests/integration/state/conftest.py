@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from tests.factories import CONFIG
+from tests.factories.partitions import CONFIG
 from tests.integration.state.owners import FINGERPRINT, Scenario
 from tests.workplace import Workplace
 from worker.state.store import StateStore

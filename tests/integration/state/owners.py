@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from tests.factories import TOPIC, TWEETS, new_partition, take
+from tests.factories.partitions import TOPIC, new_partition, take
+from tests.factories.records import TWEETS
 from tests.workplace import Workplace
 from worker.ownership.partition import Partition
 from worker.state.claims import Claim, Claimant, Fence, TopicInfo, Verdict

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.factories import CONFIG, TOPIC, TWEETS, new_entry
+from tests.factories.partitions import CONFIG, TOPIC, new_entry
+from tests.factories.records import TWEETS
 from tests.integration.state.owners import Scenario, claim, flush, own
 from tests.workplace import Workplace
 from worker.records.types import TopicPartition

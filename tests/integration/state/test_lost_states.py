@@ -9,7 +9,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.factories import TOPIC, TWEETS, new_entry
+from tests.factories.partitions import TOPIC, new_entry
+from tests.factories.records import TWEETS
 from tests.integration.state.owners import Scenario, claim, flush, meta_key, own
 from tests.workplace import Workplace
 from worker.errors import DependencyError

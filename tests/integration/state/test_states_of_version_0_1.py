@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from tests.factories import TOPIC, TWEETS, new_entry, new_partition
+from tests.factories.partitions import TOPIC, new_entry, new_partition
+from tests.factories.records import TWEETS
 from tests.integration.state.owners import FINGERPRINT, Scenario, claim, flush, meta_key, own
 from tests.workplace import Workplace
 from worker.state.claims import Claim, Fence, Verdict

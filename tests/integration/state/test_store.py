@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from redis import Redis
 
-from tests.factories import TOPIC, TWEETS, new_entry
+from tests.factories.partitions import TOPIC, new_entry
+from tests.factories.records import TWEETS
 from tests.integration.state.owners import Scenario, claim, flush, meta_key, own
 from tests.workplace import Workplace
 from worker.state.claims import Claim, Verdict

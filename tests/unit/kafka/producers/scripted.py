@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from tests.factories import MEMBERSHIP, TWEETS
-from tests.fake_brokers import FakeBrokers
+from tests.factories.fake_brokers import FakeBrokers
+from tests.factories.partitions import MEMBERSHIP
+from tests.factories.records import TWEETS
 from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.producer import ProducerRecord
 from worker.kafka.transaction import TransactionalProducer

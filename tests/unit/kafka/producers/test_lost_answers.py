@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, RequestTimedOutError
 
-from tests.factories import MEMBERSHIP
+from tests.factories.partitions import MEMBERSHIP
 from tests.unit.kafka.producers.scripted import BOUND_S, OFFSETS, RECORDS, WHOLE, Scenario, scripted
 from worker.errors import UndecidedCommitError
 from worker.kafka.group_offsets import GoneError

@@ -9,7 +9,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, RequestTimedOutError
 from aiokafka.record.memory_records import MemoryRecords
 
-from tests.fake_brokers import FakeBrokers
+from tests.factories.fake_brokers import FakeBrokers
 from worker.errors import DependencyError, RefusedError
 from worker.kafka.producer import BatchProducer, FencedError, ProducerRecord, TooLargeError
 from worker.records.types import TopicPartition

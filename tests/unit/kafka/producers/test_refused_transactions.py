@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.factories import MEMBERSHIP
+from tests.factories.partitions import MEMBERSHIP
 from tests.unit.kafka.producers.scripted import BOUND_S, OFFSETS, RECORDS, SECOND, Scenario, scripted
 from worker.errors import RefusedError
 from worker.kafka import transaction as transaction_module

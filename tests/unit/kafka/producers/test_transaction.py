@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.factories import MEMBERSHIP
+from tests.factories.partitions import MEMBERSHIP
 from tests.unit.kafka.producers.scripted import EVENTS, OFFSETS, RECORDS, WHOLE, Scenario, scripted
 from worker.kafka.producer import ProducerRecord, TooLargeError
 from worker.records.types import TopicPartition

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any
 
-from tests.factories import Record
+from tests.factories.records import Record
 from worker.kafka.transport.assignment import Assignment
 from worker.kafka.transport.consumer import BatchConsumer
 from worker.kafka.transport.fetch_thread import Fetched

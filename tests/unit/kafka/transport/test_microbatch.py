@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.factories import Record
+from tests.factories.records import Record
 from tests.unit.kafka.transport.bare_consumer import BOUND_S, FIRST, SECOND, BareConsumer, drain, fetched, records
 from worker.kafka.transport.microbatch import MicroBatch, size_bytes
 from worker.records.types import TopicPartition

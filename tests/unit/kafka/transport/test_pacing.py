@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories import TWEETS, text_record
+from tests.factories.records import TWEETS, text_record
 from worker.kafka.transport.microbatch import InFlight, Pacing
 from worker.settings import load_settings
 

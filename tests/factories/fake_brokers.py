@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from types import SimpleNamespace
 from typing import Any
 
-from tests.factories import TOPIC
+from tests.factories.partitions import TOPIC
 from worker.kafka.protocol.codes import COORDINATOR_MOVES
 from worker.records.types import TopicPartition
 
