@@ -25,7 +25,8 @@ COLLECTOR_BUILDER := go.opentelemetry.io/collector/cmd/builder@v0.161.0
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url
 
 HELM := helm.sh/helm/v3/cmd/helm@v3.19.0
-DEPLOY_TESTS := tests/unit/monitoring/test_alert_rules.py tests/system/deployment/test_dashboard.py tests/system/deployment/test_helm_chart.py \
+DEPLOY_TESTS := tests/unit/monitoring/test_alert_rules.py tests/system/deployment/test_dashboard.py \
+	tests/system/deployment/test_helm_chart.py tests/system/deployment/test_helm_pods.py \
 	tests/system/deployment/test_compose.py tests/system/deployment/test_rolling_restart.py
 
 .PHONY: setup-dev coverage format lock frontier gpu-check dist-test deploy-test compose-test fuzz sbom audit soak

@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _new_stack() -> LocalStack:
     if IN_CONTAINERS:
-        from tests.containers import ContainerStack  # noqa: PLC0415 - needs a Docker engine
+        from tests.servers.containers import ContainerStack  # noqa: PLC0415 - needs a Docker engine
 
         return ContainerStack(append_only=True)
     return LocalStack(append_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.growth.entries import ENTRIES_AT_ONCE, begin_lineages
 from model import InferenceEngine
-from tests.factories import MEMBERSHIP
+from tests.factories.partitions import MEMBERSHIP
 from worker.kafka.transport.microbatch import MicroBatch, Pacing, Records
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics

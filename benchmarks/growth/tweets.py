@@ -12,7 +12,7 @@ import msgspec
 from kafka.partitioner.default import murmur2
 
 from benchmarks.pipeline.records import tweets
-from tests.factories import Record
+from tests.factories.records import Record
 from worker.records.codec import format_time
 from worker.records.types import TopicPartition
 

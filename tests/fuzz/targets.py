@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from tests.factories import new_entry
+from tests.factories.partitions import new_entry
 from tests.fuzz import payload_targets, text_targets
 from tests.fuzz.payload_targets import AVRO
 from tests.fuzz.text_targets import FINGERPRINT

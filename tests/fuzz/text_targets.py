@@ -10,7 +10,7 @@ from zlib import crc32
 from model import StateError
 from model.text.tokenizer import PIECES, WORDS, Tokenizer
 from tests.checkpoints import WORDS as VOCABULARY
-from tests.factories import CONFIG, TOPIC
+from tests.factories.partitions import CONFIG, TOPIC
 from worker.ownership.lineage import lineage_reset
 from worker.page.live.streams import Text
 from worker.page.views.markup import coloured, escape, stream_url, text_item

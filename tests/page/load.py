@@ -24,7 +24,7 @@ from typing import Any
 
 import msgspec
 
-from tests.factories import new_event
+from tests.factories.records import new_event
 from tests.page.browser import chromium, page_address
 from worker.kafka.topics import ensure_topics
 from worker.records.codec import encode, format_time

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.factories import CONFIG, new_entry
+from tests.factories.partitions import CONFIG, new_entry
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.network import Network
 from tests.simulation.redis_model import RedisServer, SimulatedRedis

@@ -12,7 +12,8 @@ from tests.checkpoints import save_tiny_checkpoint
 from tests.system.scene import QUICK, Scene
 from tests.workplace import Workplace
 
-collect_ignore = ["deployment/test_helm_chart.py"]  # needs helm: `make deploy-test` names the file
+# These need helm: `make deploy-test` names the files.
+collect_ignore = ["deployment/test_helm_chart.py", "deployment/test_helm_pods.py"]
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -170,6 +171,11 @@ class Scene:
         """Verify the current output, by default against the expectation for everything sent."""
         expectation = expectation or self.oracle.expect(self.sent)
         return verify(self.workplace, self.oracle, expectation, states=states, id_field=id_field)
+
+    def events(self) -> list[dict[str, Any]]:
+        """The committed events."""
+        settings = self.workplace.settings
+        return [json.loads(one.value) for one in kafka_tools.read_to_end(settings.kafka, settings.events_topic)]
 
     def tails(self) -> str:
         """The readiness of every worker, and the end of its log."""

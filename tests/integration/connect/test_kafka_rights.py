@@ -8,25 +8,29 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import pytest
-from kafka import KafkaAdminClient
-from kafka.admin import (
-    ACL,
-    ACLFilter,
-    ACLOperation,
-    ACLPermissionType,
-    ACLResourcePatternType,
-    ResourcePattern,
-    ResourcePatternFilter,
-    ResourceType,
-)
+from kafka.admin import ACLOperation, ResourceType
 
 from tests import kafka_tools
 from tests.checkpoints import save_tiny_checkpoint
+from tests.integration.connect.kafka_rights import (
+    COMPARISONS,
+    DEADLETTERS,
+    INPUTS,
+    LIST,
+    OUTPUTS,
+    REDRIVE,
+    SHADOW,
+    SHADOW_TOPIC,
+    WORKER,
+    Right,
+    allow,
+    look_at,
+    read,
+    write,
+)
 from tests.kafka_tools import Keyed
-from tests.servers.certificates import ALICE
 from tests.servers.secure_kafka import SecureKafka, secure_kafka
 from worker.errors import Reason, RecordError, SentimentError
 from worker.kafka.access.preflight import check_kafka
@@ -48,77 +52,6 @@ from worker.tools.feed import feed_files
 from worker.tools.redrive import redrive
 from worker.tools.stream_view import erase_state, show_state
 from worker.tools.tail import open_reader
-
-INPUTS, OUTPUTS = ("tweets", "reviews"), ("sentiment.events", "sentiment.shifts", "sentiment.deadletters")
-DEADLETTERS, SHADOW_TOPIC, COMPARISONS = OUTPUTS[2], "sentiment.shadow", "sentiment.comparisons"
-
-
-class Right(NamedTuple):
-    """One entry of Kafka's authorizer, and how the error calls it."""
-
-    operation: ACLOperation
-    kind: ResourceType
-    name: str
-    said: str
-    is_prefix: bool = False
-
-
-def read(topic: str) -> Right:
-    return Right(ACLOperation.READ, ResourceType.TOPIC, topic, f"Read and Describe topic {topic}")
-
-
-def write(topic: str) -> Right:
-    return Right(ACLOperation.WRITE, ResourceType.TOPIC, topic, f"Write and Describe topic {topic}")
-
-
-def look_at(topic: str) -> Right:
-    return Right(ACLOperation.DESCRIBE, ResourceType.TOPIC, topic, f"Describe topic {topic}")
-
-
-def on_group(operation: ACLOperation, said: str, group: str) -> Right:
-    return Right(operation, ResourceType.GROUP, group, f"{said} group {group}")
-
-
-WORKER = (
-    *(read(topic) for topic in INPUTS),
-    *(write(topic) for topic in OUTPUTS),
-    on_group(ACLOperation.READ, "Read and Describe", "sentiment"),
-    Right(
-        ACLOperation.WRITE,
-        ResourceType.TRANSACTIONAL_ID,
-        "sentiment:",
-        "Write and Describe transactional ids with the prefix sentiment:",
-        is_prefix=True,
-    ),
-)
-SHADOW = (
-    *(read(topic) for topic in (*INPUTS, "sentiment.events", SHADOW_TOPIC)),
-    write(SHADOW_TOPIC),
-    write(COMPARISONS),
-    on_group(ACLOperation.DESCRIBE, "Describe", "sentiment"),
-    on_group(ACLOperation.READ, "Read and Describe", "sentiment.shadow.")._replace(
-        said="Read and Describe group sentiment.shadow.ff", is_prefix=True
-    ),
-    Right(
-        ACLOperation.WRITE,
-        ResourceType.TRANSACTIONAL_ID,
-        "sentiment.shadow.",
-        "Write and Describe transactional ids with the prefix sentiment.shadow.ff:",
-        is_prefix=True,
-    ),
-)
-LIST = (read(DEADLETTERS), on_group(ACLOperation.DESCRIBE, "Describe", "sentiment-redrive"))
-REDRIVE = (
-    read(DEADLETTERS),
-    *(write(topic) for topic in INPUTS),
-    on_group(ACLOperation.READ, "Read and Describe", "sentiment-redrive"),
-    Right(
-        ACLOperation.WRITE,
-        ResourceType.TRANSACTIONAL_ID,
-        "sentiment-redrive",
-        "Write and Describe transactional id sentiment-redrive",
-    ),
-)
 
 
 async def as_worker(settings: Settings) -> None:
@@ -234,21 +167,6 @@ async def _bury(settings: Settings) -> None:
 def settings(kafka: SecureKafka, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     checkpoint = save_tiny_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
     return load_settings(**kafka.flags("PLAIN"), checkpoint=checkpoint)
-
-
-def allow(kafka: SecureKafka, rights: tuple[Right, ...]) -> None:
-    """ALICE has exactly these rights from here on."""
-    anything = ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY)
-    with KafkaAdminClient(bootstrap_servers=kafka.stack.kafka) as admin:
-        admin.delete_acls([ACLFilter(None, None, ACLOperation.ANY, ACLPermissionType.ANY, anything)])
-        if rights:
-            admin.create_acls([_entry(right) for right in rights])
-
-
-def _entry(right: Right) -> ACL:
-    pattern = ACLResourcePatternType.PREFIXED if right.is_prefix else ACLResourcePatternType.LITERAL
-    resource = ResourcePattern(right.kind, right.name, pattern)
-    return ACL(f"User:{ALICE}", "*", right.operation, ACLPermissionType.ALLOW, resource)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

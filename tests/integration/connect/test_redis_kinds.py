@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.factories import CONFIG, new_entry
+from tests.factories.partitions import CONFIG, new_entry
 from tests.servers.certificates import KEY_PASSWORD, make_certificates
 from tests.servers.redis_servers import ClusterGroup, ConfiguredRedis, SentinelGroup, running
 from tests.unit.docs.pages import blocks, commands_of

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from tests.factories import Record, new_event, new_shift
+from tests.factories.records import Record, new_event, new_shift
 from tests.unit.docs.pages import blocks
 from worker.demo.processes import MAX_PORT_TRIES, as_variables, next_free_port
 from worker.demo.run import WHAT_NEXT, _demo_settings

@@ -10,13 +10,13 @@ import pytest
 from tests.unit.docs.pages import ROOT, SHELLS, Block, blocks, programs, shell_lines
 
 COMMANDS, EXAMPLES = "tests/unit/docs/test_commands.py", "tests/unit/docs/test_examples.py"
-DRAWINGS, SCRIPTS = "tests/unit/docs/test_drawings.py", "tests/integration/test_kafka_scripts.py"
-TUTORIAL = "tests/integration/test_tutorial.py::test_each_command_of_the_tutorial_writes_what_the_tutorial_says"
+DRAWINGS, SCRIPTS = "tests/unit/docs/test_drawings.py", "tests/integration/docs/test_kafka_scripts.py"
+TUTORIAL = "tests/integration/docs/test_tutorial.py::test_each_command_of_the_tutorial_writes_what_the_tutorial_says"
 # By language, or by page and language where a page has a test of its own; shell is covered program by program.
 BLOCKS = {
     "json": f"{EXAMPLES}::test_json_is_json",
     "toml": f"{EXAMPLES}::test_a_configuration_file_of_the_pages_is_accepted",
-    "mermaid": "tests/integration/test_docs_site.py::test_a_browser_draws_every_diagram_of_the_sources",
+    "mermaid": "tests/integration/docs/test_docs_site.py::test_a_browser_draws_every_diagram_of_the_sources",
     "README.md console": f"{EXAMPLES}::test_the_terminal_shows_what_the_readme_says_of_score",
     "README.md python": f"{EXAMPLES}::test_python_of_the_readme_runs_and_gives_what_its_comments_say",
     "README.md text": "tests/unit/demo/test_demo.py::test_the_readme_shows_the_screen_as_it_is",
@@ -25,10 +25,11 @@ BLOCKS = {
     "docs/connect.md redis": "tests/integration/connect/test_redis_kinds.py"
     "::test_redis_takes_the_user_of_the_page_as_it_is",
     "docs/engine.md text": "tests/unit/benchmarks/test_engine_figures.py::test_the_page_shows_rows_that_are_printed",
-    "docs/events.md properties": "tests/integration/test_consumers.py"
+    "docs/events.md properties": "tests/integration/docs/test_consumers.py"
     "::test_kafka_connect_passes_each_committed_event_on_once_with_its_fields",
     "docs/events.md sql": f"{EXAMPLES}::test_columns_in_sql_are_fields_of_the_event",
-    "docs/tutorial.md console": "tests/integration/test_tutorial.py::test_the_stack_prints_what_the_tutorial_shows",
+    "docs/tutorial.md console": "tests/integration/docs/test_tutorial.py"
+    "::test_the_stack_prints_what_the_tutorial_shows",
     "docs/tutorial.md python": TUTORIAL,
     "docs/tutorial.md text": TUTORIAL,
 }
@@ -50,7 +51,7 @@ PROGRAMS = {
     "acl()": f"{SCRIPTS}::test_the_rights_of_the_page_are_what_kafka_then_lists",
     "acl": f"{SCRIPTS}::test_the_rights_of_the_page_are_what_kafka_then_lists",
     "}": f"{SCRIPTS}::test_the_rights_of_the_page_are_what_kafka_then_lists",
-    "kafka-console-consumer.sh": "tests/integration/test_consumers.py"
+    "kafka-console-consumer.sh": "tests/integration/docs/test_consumers.py"
     "::test_the_console_consumer_prints_what_was_committed",
     "kafka-consumer-groups.sh": f"{SCRIPTS}::test_a_script_of_the_pages_succeeds_on_a_broker",
     "kafka-dump-log.sh": f"{SCRIPTS}::test_a_script_of_the_pages_succeeds_on_a_broker",

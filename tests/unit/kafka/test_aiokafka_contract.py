@@ -1,6 +1,7 @@
 """The parts of aiokafka below its own producer that the worker calls: an upgrade that changes one fails here.
 
-They are public by name, and documented nowhere. What the record builder makes is read back in test_producer.py.
+They are public by name, and documented nowhere. What the record builder makes is read back in
+producers/test_producer.py.
 """
 
 from __future__ import annotations

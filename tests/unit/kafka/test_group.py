@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, KafkaError
 
-from tests.factories import MEMBERSHIP
-from tests.fake_brokers import FakeBrokers
+from tests.factories.fake_brokers import FakeBrokers
+from tests.factories.partitions import MEMBERSHIP
 from worker.errors import DependencyError, RefusedError
 from worker.kafka import group as group_module
 from worker.kafka.brokers import UnsupportedRequestError

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 
-from tests.factories import TOPIC
-from tests.fake_brokers import CLUSTER, TOPIC_ID, FakeBrokers
+from tests.factories.fake_brokers import CLUSTER, TOPIC_ID, FakeBrokers
+from tests.factories.partitions import TOPIC
 from worker.errors import DependencyError, RefusedError
 from worker.kafka import log as log_module
 from worker.kafka.brokers import UnsupportedRequestError
@@ -117,7 +117,7 @@ def test_brokers_that_are_too_old_for_ids_have_topics_without_any(name: str) -> 
 
 
 def test_topics_of_a_cluster_that_gives_no_ids_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.fake_brokers.TOPIC_ID", bytes(16))
+    monkeypatch.setattr("tests.factories.fake_brokers.TOPIC_ID", bytes(16))
     assert ask(new_brokers(), lambda log: log.topic_ids(["tweets"])) == {"tweets": ""}
 
 

@@ -1,3 +1,7 @@
+"""Which topics do not fit the settings, and what to do about each."""
+
+from __future__ import annotations
+
 from worker.kafka.topics import find_problems
 from worker.settings import Settings
 

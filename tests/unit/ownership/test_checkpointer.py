@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.factories import TWEETS, FakeStore, Meta, new_entry, new_observers, new_partition, take
+from tests.factories.fake_store import FakeStore, Meta
+from tests.factories.partitions import new_entry, new_observers, new_partition, take
+from tests.factories.records import TWEETS
 from worker.kafka.group_offsets import ExpelledError
 from worker.ownership import checkpointer as checkpointer_module
 from worker.ownership.checkpointer import Checkpointer, RedisAwayError

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Collection
 from typing import Any
 
-from tests.factories import TOPIC, TWEETS, new_observers, new_partition
+from tests.factories.partitions import TOPIC, new_observers, new_partition
+from tests.factories.records import TWEETS
 from tests.metric_names import value_of
 from worker.kafka.group import GroupOffsets
 from worker.kafka.group_offsets import GroupOffset

@@ -8,18 +8,18 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.factories import (
+from tests.factories.fake_store import FakeStore
+from tests.factories.partitions import (
     MEMBERSHIP,
     TOPIC,
-    TWEETS,
     FakePublisher,
-    FakeStore,
     new_entry,
     new_observers,
     new_partition,
     take,
     until,
 )
+from tests.factories.records import TWEETS
 from tests.metric_names import value_of
 from worker.errors import DependencyError
 from worker.kafka.group_offsets import ExpelledError

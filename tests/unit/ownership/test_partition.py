@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.factories import Record, new_entry, new_partition, take
+from tests.factories.partitions import new_entry, new_partition, take
+from tests.factories.records import Record
 from worker.ownership.lineage import lineage_name
 from worker.ownership.partition import Partition, Snapshot
 from worker.records.types import ResetReason

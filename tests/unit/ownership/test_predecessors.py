@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.factories import MEMBERSHIP, TOPIC, TWEETS, FakePublisher
+from tests.factories.partitions import MEMBERSHIP, TOPIC, FakePublisher
+from tests.factories.records import TWEETS
 from worker.kafka.protocol.offsets import Membership
 from worker.ownership.predecessors import Predecessors
 from worker.records.types import TopicPartition

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaError
 
-from tests.factories import MEMBERSHIP, TWEETS
+from tests.factories.partitions import MEMBERSHIP
+from tests.factories.records import TWEETS
 from worker.errors import UndecidedCommitError
 from worker.kafka.group_offsets import ExpelledError, GroupOffset
 from worker.kafka.producer import BatchProducer, ProducerRecord

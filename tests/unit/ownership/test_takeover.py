@@ -11,18 +11,9 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.factories import (
-    TOPIC,
-    TWEETS,
-    FakePublisher,
-    FakeStore,
-    Meta,
-    new_entry,
-    new_observers,
-    new_partition,
-    take,
-    until,
-)
+from tests.factories.fake_store import FakeStore, Meta
+from tests.factories.partitions import TOPIC, FakePublisher, new_entry, new_observers, new_partition, take, until
+from tests.factories.records import TWEETS
 from tests.metric_names import value_of
 from worker.errors import DependencyError, OwnershipError
 from worker.kafka.group import GroupOffsets

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories import Record, new_event
+from tests.factories.records import Record, new_event
 from worker.page.live.audit import GRACE_S, Audit, OffsetSet
 from worker.page.live.counters import LATENCY_PERIOD_S, WINDOW_S, DistinctCounter, LatencySketch, RateWindow
 from worker.page.live.live_view import MAX_EVENTS_PER_S, LiveView

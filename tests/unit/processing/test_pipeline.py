@@ -12,19 +12,9 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from model import InferenceEngine
-from tests.factories import (
-    MEMBERSHIP,
-    START_MS,
-    TOPIC,
-    TWEETS,
-    FakePublisher,
-    FakeStore,
-    Meta,
-    Record,
-    new_observers,
-    new_partition,
-    text_record,
-)
+from tests.factories.fake_store import FakeStore, Meta
+from tests.factories.partitions import MEMBERSHIP, TOPIC, FakePublisher, new_observers, new_partition
+from tests.factories.records import START_MS, TWEETS, Record, text_record
 from tests.metric_names import value_of
 from worker.errors import UndecidedCommitError
 from worker.kafka.group_offsets import ExpelledError, GoneError, GroupOffset

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import InferenceEngine, Request, Result
-from tests.factories import DAY_MS, START_MS, Record, erasure, new_partition, text_record
+from tests.factories.partitions import new_partition
+from tests.factories.records import DAY_MS, START_MS, Record, erasure, text_record
 from worker.errors import RecordError
 from worker.network import load_engine
 from worker.ownership.lineage import lineage_name

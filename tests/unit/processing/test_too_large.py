@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from model import InferenceEngine
-from tests.factories import TWEETS, FakePublisher, Record, new_partition, text_record
+from tests.factories.partitions import FakePublisher, new_partition
+from tests.factories.records import TWEETS, Record, text_record
 from tests.metric_names import value_of
 from tests.unit.processing import test_pipeline
 from tests.unit.processing.test_pipeline import EndedError, Scene

@@ -13,7 +13,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from tests.factories import new_event, new_shift
+from tests.factories.records import new_event, new_shift
 from worker.records.asyncapi import make_asyncapi
 from worker.records.codec import encode
 from worker.settings import load_settings

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories import new_event, new_shift
+from tests.factories.records import new_event, new_shift
 from worker import __version__
 from worker.errors import Reason, RecordError
 from worker.records.codec import parse_time

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.factories import new_event, new_shift
+from tests.factories.records import new_event, new_shift
 from tests.servers.fake_registry import FakeRegistry
 from worker.errors import DependencyError
 from worker.records.codec import encode

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories import new_event, new_shift
+from tests.factories.records import new_event, new_shift
 from worker.errors import Reason, RecordError
 from worker.records.codec import encode
 from worker.records.headers import deadletter_headers, redriven_headers

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from pydantic import SecretStr
 
-from tests.factories import new_observers
+from tests.factories.partitions import new_observers
 from worker.demo.processes import PageProcess, WorkerProcess
 from worker.errors import SettingsError
 from worker.kafka.access.causes import kafka_away

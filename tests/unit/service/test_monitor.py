@@ -11,7 +11,8 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.factories import TOPIC, TWEETS, new_entry, new_observers, new_partition, take
+from tests.factories.partitions import TOPIC, new_entry, new_observers, new_partition, take
+from tests.factories.records import TWEETS
 from tests.metric_names import value_of
 from worker.errors import DependencyError
 from worker.kafka.group import GroupOffsets

@@ -33,7 +33,7 @@ class FakeBrokers:
 
 
 async def well(*_: object) -> str:
-    """What real brokers answer is tested in tests/integration/test_check.py."""
+    """What real brokers answer is tested in tests/integration/tools/test_check.py."""
     return "well"
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fake_brokers import FakeBrokers
+from tests.factories.fake_brokers import FakeBrokers
 from worker.errors import Reason, SentimentError
 from worker.kafka.group_offsets import GroupOffset
 from worker.records.types import TopicPartition

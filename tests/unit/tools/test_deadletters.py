@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from tests.factories import START_MS, Record
+from tests.factories.records import START_MS, Record
 from worker.errors import DependencyError, Reason, RecordError, SentimentError, TopicsError
 from worker.kafka.producer import FencedError, ProducerRecord
 from worker.records.headers import deadletter_headers

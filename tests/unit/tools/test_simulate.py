@@ -1,3 +1,7 @@
+"""The simulated feed: its streams, their moods and times, pieces of reviews, and poison."""
+
+from __future__ import annotations
+
 import json
 import re
 from collections import Counter, defaultdict

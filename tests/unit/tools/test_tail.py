@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from tests.factories import new_event, new_shift
+from tests.factories.records import new_event, new_shift
 from worker.records.codec import encode
 from worker.records.types import EventMood, EventWord
 from worker.tools.tail import show_event, show_json, show_shift

@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tests.factories import START_MS, Record, new_event, new_shift
+from tests.factories.records import START_MS, Record, new_event, new_shift
 from worker.cli import app
 from worker.errors import Reason, RecordError
 from worker.records.codec import encode

@@ -14,16 +14,10 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, Sampler
 from opentelemetry.trace import SpanKind, StatusCode
 
 from model import InferenceEngine
-from tests.factories import (
-    MEMBERSHIP,
-    TWEETS,
-    FakePublisher,
-    FakeStore,
-    Record,
-    new_partition,
-    text_record,
-)
-from tests.fake_brokers import FakeBrokers
+from tests.factories.fake_brokers import FakeBrokers
+from tests.factories.fake_store import FakeStore
+from tests.factories.partitions import MEMBERSHIP, FakePublisher, new_partition
+from tests.factories.records import TWEETS, Record, text_record
 from tests.unit.processing import test_pipeline
 from tests.unit.processing.test_pipeline import EndedError, Scene, texts
 from tests.unit.processing.test_too_large import SmallTopics
