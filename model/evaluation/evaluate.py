@@ -28,6 +28,7 @@ from model.data.corpora import (
 )
 from model.data.languages import read_language_corpora
 from model.data.splits import without_same_texts
+from model.evaluation.calibration_error import calibration_error, calibration_error_by_chance
 from model.evaluation.intervals import Interval, accuracy_interval, macro_f1, macro_f1_interval
 from model.evaluation.turns import Turn, measure_turns
 from model.inference.batch import Request
@@ -36,7 +37,6 @@ from model.inference.engine import InferenceEngine
 from model.inference.state import StreamState
 
 TEXTS_PER_CALL = 512
-NUM_BINS = 15  # of the calibration error
 SHUFFLE_SEED = 0
 
 ENGLISH_TWEETS = "en_tweets"
@@ -64,6 +64,7 @@ class Row:
     macro_f1: float | None = None  # None: measured by a version that did not have it
     accuracy_interval: Interval | None = None  # 95%
     macro_f1_interval: Interval | None = None
+    calibration_error_by_chance: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +189,7 @@ def evaluate_examples(
         macro_f1=macro_f1(confusion, classes),
         accuracy_interval=accuracy_interval(int(confusion.trace()), len(examples)),
         macro_f1_interval=macro_f1_interval(confusion, classes),
+        calibration_error_by_chance=calibration_error_by_chance(probabilities, classes),
     )
 
 
@@ -229,17 +231,3 @@ def confusion_matrix(
 def macro_recall(confusion: NDArray[np.int_], classes: Sequence[int]) -> float:
     """Mean recall of `classes`: the share of a class's texts that were predicted as it."""
     return float(np.mean([confusion[label, label] / confusion[label].sum() for label in classes]))
-
-
-def calibration_error(labels: NDArray[np.int_], probabilities: NDArray[np.float64], classes: Sequence[int]) -> float:
-    """Expected calibration error: mean distance between confidence and accuracy over NUM_BINS bins of confidence.
-
-    Naeini et al. 2015, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", with bins of equal width.
-    labels: (examples,). probabilities: (examples, classes), normalised to `classes` first.
-    """
-    chosen = probabilities[:, classes] / probabilities[:, classes].sum(axis=1, keepdims=True)
-    confidence = chosen.max(axis=1)
-    right = np.array(classes)[chosen.argmax(axis=1)] == labels
-    bins = np.minimum((confidence * NUM_BINS).astype(int), NUM_BINS - 1)
-    gaps = np.bincount(bins, weights=right - confidence, minlength=NUM_BINS)
-    return float(np.abs(gaps).sum() / len(labels))

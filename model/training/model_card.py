@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from model.config import LABELS, ModelConfig, TrainConfig
-from model.evaluation.evaluate import NUM_BINS, Evaluation, Row
+from model.evaluation.calibration_error import NUM_BINS
+from model.evaluation.evaluate import Evaluation, Row
 from model.evaluation.turns import Turn
 
 _CARD = """# {name}
@@ -39,10 +40,11 @@ positive and negative by at most {sizes.stream_bound}, against each other, and d
 ## Figures
 Measured by `sentiment evaluate` on the files in this folder. reset: each text from an empty state. carried: in the
 order of its stream. shuffled: the control, the same texts dealt out to streams at random. On data with two classes the
-network chooses between the two. Calibration error is over {num_bins} bins of confidence.
+network chooses between the two. Calibration error is over {num_bins} bins of confidence; by
+chance: what it would be if every confidence were the chance of being right.
 
-| corpus | read | texts | accuracy | macro recall | calibration error |
-|---|---|---|---|---|---|
+| corpus | read | texts | accuracy | macro recall | calibration error | by chance |
+|------|---|---|---|---|---|
 {rows}
 
 {confusions}
@@ -74,8 +76,8 @@ _REHEARSAL = """### On films: the rehearsal
 The network with which all was chosen, from which this one went on, had never seen {rehearsal.dev_share:.0%} of the
 films. On their reviews it scored (fingerprint `{rehearsal.fingerprint}`; measured then, not on the files here):
 
-| corpus | read | texts | accuracy | macro recall | calibration error |
-|---|---|---|---|---|---|
+| corpus | read | texts | accuracy | macro recall | calibration error | by chance |
+|------|---|---|---|---|---|
 {rows}
 
 {confusions}
@@ -109,9 +111,13 @@ def figure_rows(rows: Iterable[Row]) -> str:
     """The lines of a table of figures, in Markdown."""
     return "\n".join(
         f"| {row.corpus} | {row.mode} | {row.num_texts:,} | {row.accuracy:.1%} | {row.macro_recall:.3f} "
-        f"| {row.calibration_error:.3f} |"
+        f"| {row.calibration_error:.3f} | {_by_chance(row)} |"
         for row in rows
     )
+
+
+def _by_chance(row: Row) -> str:
+    return "" if row.calibration_error_by_chance is None else f"{row.calibration_error_by_chance:.3f}"
 
 
 def _turn(turn: Turn) -> str:

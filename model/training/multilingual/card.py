@@ -6,7 +6,8 @@ from model.checkpoint import Checkpoint
 from model.config import ModelConfig
 from model.data.languages import HELPERS, LANGUAGES
 from model.evaluation.by_language import LANGUAGE_HEADINGS, rows_by_language, tweets_line
-from model.evaluation.evaluate import NUM_BINS, Evaluation
+from model.evaluation.calibration_error import NUM_BINS
+from model.evaluation.evaluate import Evaluation
 from model.training.model_card import figure_rows
 
 _CARD = """# {name}
@@ -39,10 +40,11 @@ of an accuracy, a bootstrap over the texts of a macro-F1. On data with two class
 {tweets}
 
 reset: each text from an empty state. carried: in the order of its stream. shuffled: the control, the same texts dealt
-out to streams at random. Calibration error is over {num_bins} bins of confidence.
+out to streams at random. Calibration error is over {num_bins} bins of confidence; by
+chance: what it would be if every confidence were the chance of being right.
 
-| corpus | read | texts | accuracy | macro recall | calibration error |
-|---|---|---|---|---|---|
+| corpus | read | texts | accuracy | macro recall | calibration error | by chance |
+|------|---|---|---|---|---|
 {rows}
 
 ## Limits

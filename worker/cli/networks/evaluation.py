@@ -61,11 +61,19 @@ def evaluate(
 
 def _table(evaluation: Evaluation) -> Table:
     table = Table("corpus", "read", title=f"{evaluation.name} ({evaluation.fingerprint})")
-    for heading in ("texts", "accuracy", "macro recall", "calibration error"):
+    for heading in ("texts", "accuracy", "macro recall", "calibration error", "by chance"):
         table.add_column(heading, justify="right")
     for row in evaluation.rows:
-        figures = f"{row.accuracy:.2%}", f"{row.macro_recall:.4f}", f"{row.calibration_error:.4f}"
-        table.add_row(row.corpus, row.mode, f"{row.num_texts:,}", *figures)
+        chance = row.calibration_error_by_chance
+        table.add_row(
+            row.corpus,
+            row.mode,
+            f"{row.num_texts:,}",
+            f"{row.accuracy:.2%}",
+            f"{row.macro_recall:.4f}",
+            f"{row.calibration_error:.4f}",
+            "" if chance is None else f"{chance:.4f}",
+        )
     return table
 
 

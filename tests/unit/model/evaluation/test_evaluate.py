@@ -20,7 +20,6 @@ from model.evaluation.evaluate import (
     SHUFFLED,
     TEXTS_PER_CALL,
     Row,
-    calibration_error,
     confusion_matrix,
     evaluate_examples,
     macro_recall,
@@ -54,19 +53,6 @@ def test_on_two_classes_neutral_is_never_predicted() -> None:
 
 def test_macro_recall_is_the_mean_of_the_recalls_of_the_classes() -> None:
     assert macro_recall(confusion_matrix(LABELS, PROBABILITIES, THREE), THREE) == pytest.approx((1 / 3 + 1 + 1 / 2) / 3)
-
-
-def test_the_calibration_error_is_the_mean_distance_between_confidence_and_accuracy() -> None:
-    labels = np.array([0, 0, 2, 2])
-    # confidence 0.9 and right half of the time; confidence 0.6 and always right
-    probabilities = np.array([[0.9, 0, 0.1], [0.1, 0, 0.9], [0.4, 0, 0.6], [0.4, 0, 0.6]])
-    assert calibration_error(labels, probabilities, TWO) == pytest.approx((0.4 + 0.4) / 2)
-
-
-def test_confidence_on_two_classes_is_relative_to_these_two() -> None:
-    labels = np.array([0, 0])
-    probabilities = np.array([[0.4, 0.6, 0.0], [0.4, 0.6, 0.0]])
-    assert calibration_error(labels, probabilities, TWO) == pytest.approx(0)
 
 
 def _unit(rows: list[list[float]]) -> NDArray[np.float64]:
