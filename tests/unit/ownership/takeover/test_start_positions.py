@@ -1,0 +1,128 @@
+"""Where a taken partition goes on: with states in Redis, at a rebuild, or after its log has changed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from tests.factories.fake_store import FakeStore
+from tests.factories.partitions import TOPIC
+from tests.factories.records import TWEETS
+from tests.metric_names import value_of
+from tests.unit.ownership.takeover.scenario import SECOND, Scenario, at, flushed_store
+from worker.errors import OwnershipError
+from worker.kafka.group_offsets import GroupOffset
+from worker.kafka.log import LogBounds
+from worker.records.types import ResetReason, TopicPartition
+from worker.state.claims import Fence, TopicInfo
+
+EARLIER = "cluster/0"
+
+
+def test_states_in_redis_are_gone_on_with_under_a_token_of_our_own(kafka: SimpleNamespace) -> None:
+    kafka.group.committed[TWEETS] = at(9)
+    store = flushed_store(position=7)
+    partition = Scenario(store).take_over()
+    assert (partition.taken, partition.applied, partition.committed, partition.position) == (7, 7, 9, 7)
+    assert partition.fence == store.fence == Fence("0", "lineage", 7)
+    assert not partition.complete
+    assert not partition.offset_is_behind
+
+
+def test_without_states_a_partition_begins_complete_and_empty(kafka: SimpleNamespace) -> None:
+    store = FakeStore()
+    partition = Scenario(store).take_over()
+    assert partition.complete
+    assert (partition.taken, partition.position) == (0, None)
+    assert partition.fence == store.fence
+    assert partition.first_seen_reset(b"key") is None
+    assert store.metas[TWEETS].transactional_id == "sentiment:7:member:0"
+    assert kafka.group.ended == []
+
+
+def test_states_are_rebuilt_under_a_new_lineage_whose_name_says_that_the_past_is_cut(kafka: SimpleNamespace) -> None:
+    kafka.group.committed[TWEETS] = at(12)
+    kafka.log.log = LogBounds(10, 50, 10, TOPIC.topic_id)
+    store = flushed_store(position=3)
+    partition = Scenario(store).take_over()
+    assert (partition.taken, partition.committed) == (10, 12)
+    assert partition.first_seen_reset(b"key") is ResetReason.HISTORY_LOST
+    assert partition.fence == store.fence
+    assert partition.fence.lineage != "lineage"
+
+
+def test_an_offset_that_is_gone_is_counted(kafka: SimpleNamespace) -> None:
+    scene = Scenario(flushed_store(position=7))
+    partition = scene.take_over()
+    assert partition.committed == 7
+    assert partition.offset_is_behind
+    assert value_of(scene.metrics, "sentiment_position_kept_total") == 1
+
+
+def test_a_topic_that_was_created_again_begins_at_its_start_and_is_counted(kafka: SimpleNamespace) -> None:
+    scene = Scenario(store := flushed_store(position=7, topic_id=EARLIER))
+    partition = scene.take_over()
+    assert (partition.taken, partition.committed, partition.position) == (0, 0, None)
+    assert partition.first_seen_reset(b"key") is ResetReason.TOPIC_RECREATED
+    assert store.metas[TWEETS].topic_id == TOPIC.topic_id
+    assert value_of(scene.metrics, "sentiment_log_changes_total", change="topic_recreated") == 1
+
+
+def test_a_log_that_was_cut_is_gone_on_with_at_its_end_and_counted(kafka: SimpleNamespace) -> None:
+    kafka.group.committed[TWEETS] = at(60)
+    scene = Scenario(flushed_store(position=55))
+    partition = scene.take_over()
+    assert (partition.taken, partition.committed) == (0, 50)
+    assert partition.offset_is_behind
+    assert partition.first_seen_reset(b"key") is ResetReason.LOG_TRUNCATED
+    assert value_of(scene.metrics, "sentiment_log_changes_total", change="log_truncated") == 1
+
+
+@pytest.mark.parametrize("topic_id", [EARLIER, TOPIC.topic_id], ids=["created again", "truncated"])
+def test_where_the_operator_wants_to_decide_a_lost_log_stops_the_worker(kafka: SimpleNamespace, topic_id: str) -> None:
+    store = flushed_store(position=60, topic_id=topic_id)
+    before = store.metas[TWEETS].lineage, store.metas[TWEETS].position
+    with pytest.raises(OwnershipError, match=r"tweets-0: .*--reset-offsets.*--on-lost-log resume"):
+        Scenario(store, on_lost_log="stop").take_over()
+    assert (store.metas[TWEETS].lineage, store.metas[TWEETS].position) == before
+
+
+def test_records_that_retention_removed_do_not_stop_it(kafka: SimpleNamespace) -> None:
+    kafka.group.committed[TWEETS] = at(3)
+    kafka.log.log = LogBounds(10, 50, 10, TOPIC.topic_id)
+    scene = Scenario(FakeStore(), on_lost_log="stop")
+    assert scene.take_over().committed == 10
+    assert value_of(scene.metrics, "sentiment_log_changes_total", change="records_gone") == 1
+
+
+def test_states_that_were_flushed_too_long_ago_are_rebuilt(kafka: SimpleNamespace) -> None:
+    kafka.group.committed[TWEETS] = at(7)
+    store = flushed_store(position=7)
+    store.metas[TWEETS].expired = True
+    partition = Scenario(store).take_over()
+    assert (partition.taken, partition.committed, partition.position) == (0, 7, None)
+
+
+def test_partitions_of_topics_that_do_not_exist_are_left_out(kafka: SimpleNamespace) -> None:
+    (owned,) = Scenario(FakeStore()).take_all(TWEETS, TopicPartition("nowhere", 0))
+    assert owned.keys() == {TWEETS}
+    kafka.log.gone = {TWEETS}
+    assert Scenario(FakeStore()).take_all(TWEETS) == []
+
+
+def test_a_partition_remembers_how_many_partitions_its_topic_had_when_its_states_began(kafka: SimpleNamespace) -> None:
+    keys = [str(number).encode() for number in range(100)]
+    store = flushed_store(position=0)
+    store.metas[TWEETS].num_partitions = 3
+    del store.metas[SECOND]
+    kafka.log.topics = {"tweets": TopicInfo(TOPIC.topic_id, 8)}
+    (owned,) = Scenario(store).take_all(TWEETS, SECOND)
+    for partition in owned.values():
+        assert ResetReason.MOVED in {partition.first_seen_reset(key) for key in keys}
+
+
+def test_a_shadow_keeps_the_states_that_a_worker_has_brought_beyond_its_own_offset(kafka: SimpleNamespace) -> None:
+    kafka.group.committed[TWEETS] = GroupOffset(3)
+    partition = Scenario(flushed_store(7), shadow=True).take_over()
+    assert (partition.taken, partition.committed, partition.fence.lineage) == (7, 7, "lineage")
