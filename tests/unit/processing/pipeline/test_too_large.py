@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
 from model import InferenceEngine
-from tests.factories.partitions import FakePublisher, new_partition
+from tests.factories.partitions import new_partition
 from tests.factories.records import TWEETS, Record, text_record
 from tests.metric_names import value_of
-from tests.unit.processing import test_pipeline
-from tests.unit.processing.test_pipeline import EndedError, Scene
-from worker.kafka.producer import ProducerRecord, TooLargeError
-from worker.records.types import OutputRecord, TopicPartition
+from tests.unit.processing.pipeline.scene import (
+    EndedError,
+    Scene,
+    SmallTopics,
+)
+from worker.records.types import OutputRecord
 
-ended = test_pipeline.ended
 LONG = "b" * 1000
-
-
-class SmallTopics(FakePublisher):
-    """Topics that take no more than so many bytes a record; nothing is published with what they refuse."""
-
-    def __init__(self, **max_bytes: int) -> None:
-        super().__init__()
-        self.max_bytes = {f"sentiment.{name}": limit for name, limit in max_bytes.items()}
-
-    async def publish(self, outputs: Any, offsets: Any) -> None:
-        sent = [ProducerRecord(topic, 0, *rest) for of_tp in outputs.values() for topic, *rest in of_tp]
-        refused = [one for one in sent if one.num_bytes > self.max_bytes.get(one.topic, one.num_bytes)]
-        if refused:
-            left = [one for one in sent if one not in refused]
-            raise TooLargeError(TopicPartition(refused[0].topic, 0), refused, left)
-        await super().publish(outputs, offsets)
-
-    def of(self, name: str) -> list[OutputRecord]:
-        """What was published to the topic."""
-        return [output for output in self.outputs if output.topic == f"sentiment.{name}"]
 
 
 def headers(letter: OutputRecord) -> dict[str, bytes | None]:
