@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 from hypothesis import strategies as st
 
-from worker.settings import Settings
+from worker.settings import load_settings
 from worker.state.mood import MoodState, MoodTracker, Shift
 
 Record = tuple[float, int]  # its score and its time in ms
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-SETTINGS = Settings(mood_half_life_s=3600, state_ttl_s=86_400)
+SETTINGS = load_settings(mood_half_life_s=3600, state_ttl_s=86_400)
 TRACKER = MoodTracker(SETTINGS)
 
 SCORES = st.floats(-1, 1)

@@ -49,7 +49,9 @@ def events(work: Slice) -> list[dict[str, Any]]:
 
 
 def reasons(outputs: Sequence[OutputRecord]) -> list[str]:
-    return [dict(o.headers)["sentiment-reason"].decode() for o in outputs if o.topic == "sentiment.deadletters"]
+    return [
+        (dict(o.headers)["sentiment-reason"] or b"").decode() for o in outputs if o.topic == "sentiment.deadletters"
+    ]
 
 
 def same(left: StreamEntry | None, right: StreamEntry | None) -> bool:

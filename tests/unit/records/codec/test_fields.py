@@ -10,7 +10,6 @@ from worker.records.codec import MIN_TIME_MS, parse_time
 from worker.records.types import MAX_NAME_CHARS, Fallback, InputText
 
 DAY_MS = 86_400_000
-
 PLAIN = InputText("tweets-3-42", "@acme", "fine", NOW_MS, True)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.records.codec import Codec
 from worker.records.types import InputText, Skipped
-from worker.settings import Settings
+from worker.settings import load_settings
 
 NOW_MS = 1_795_000_000_000
 EACH_KIND: dict[str, Any] = {
@@ -17,7 +17,7 @@ EACH_KIND: dict[str, Any] = {
     "p": "debezium",
     "n": {"time_format": ["%d/%m/%Y", "epoch_us"], "key_format": "long"},
 }
-CODEC = Codec(Settings(topics=tuple(EACH_KIND), payloads=EACH_KIND, fields={"n": {"text": ["a.*.b", "c", "0.d"]}}))
+CODEC = Codec(load_settings(topics=tuple(EACH_KIND), payloads=EACH_KIND, fields={"n": {"text": ["a.*.b", "c", "0.d"]}}))
 
 
 def decode(value: bytes | dict[str, Any], topic: str) -> InputText | Skipped:

@@ -54,8 +54,9 @@ def proto_value(schema_id: int) -> bytes:
     message = message_class(file, [1, 0])(body="love it", final=True)
     message.at.FromMilliseconds(NOW_MS - 5)
     message.author.id = 42
+    written: bytes = message.SerializeToString()
     # two indexes, 1 and 0, as zigzag varints
-    return frame(schema_id) + bytes([4, 2, 0]) + message.SerializeToString()
+    return frame(schema_id) + bytes([4, 2, 0]) + written
 
 
 def decode(codec: Codec, value: bytes) -> InputText:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from model.training.multilingual.train_languages import train_languages
 from model.training.multilingual.vocabulary import VocabularySizes
@@ -12,6 +13,10 @@ CHANGES = {"epochs": 4, "batch_tokens": 600, "learning_rate": 1e-2, "warmup_step
 CHANGES |= {"held_topics": 0.4, "phrase_variants": 1, "max_sentences": 50}
 
 
-def train(english: Path, data: Path, run: Path, **changes: object) -> Path:
-    arguments = {"changes": CHANGES, "load_encoder": Encoder, "sizes": VocabularySizes(words=50, continuations=40)}
+def train(english: Path, data: Path, run: Path, **changes: Any) -> Path:
+    arguments: dict[str, Any] = {
+        "changes": CHANGES,
+        "load_encoder": Encoder,
+        "sizes": VocabularySizes(words=50, continuations=40),
+    }
     return train_languages(english, data, run, show_progress=False, **arguments | changes)

@@ -26,7 +26,6 @@ WORDS = {
 }
 FILLERS = {"en": "the film was a so and", "de": "der film war ein und", "zh": "\u8fd9 \u7535\u5f71 \u662f \u4e86"}
 ENGLISH = [*SPECIAL_TOKENS, *" ".join(WORDS["en"].values()).split(" "), *FILLERS["en"].split(" ")]
-
 CLASSES = ("negative", "neutral", "positive")
 
 

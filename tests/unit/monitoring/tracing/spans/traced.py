@@ -29,7 +29,7 @@ def context_of(number: int, *, sampled: bool = True) -> TraceContext:
 
 def traced(record: Record, *, sampled: bool = True) -> Record:
     """The record with the context of its offset."""
-    record.headers = [("first", b"1"), *context_of(record.offset, sampled=sampled).headers()]
+    record.headers = [("first", b"1"), *context_of(record.offset, sampled=sampled).headers()]  # type: ignore[list-item]
     return record
 
 
@@ -70,7 +70,9 @@ class Traced:
 
 
 def ids(span: ReadableSpan) -> tuple[str, str]:
-    return f"{span.get_span_context().trace_id:032x}", f"{span.get_span_context().span_id:016x}"
+    context = span.get_span_context()
+    assert context is not None
+    return f"{context.trace_id:032x}", f"{context.span_id:016x}"
 
 
 def linked(span: ReadableSpan) -> list[str]:
