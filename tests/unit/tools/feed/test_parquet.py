@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.tools.feed.table_rows import ACME, read
-from worker.settings import FieldPaths
+from worker.payloads.payload import FieldPaths
 
 
 def test_rows_of_parquet_are_objects_with_their_types(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.tools.feed.table_rows import ACME, read
 from worker.errors import InputFileError
-from worker.settings import FieldPaths
+from worker.payloads.payload import FieldPaths
 from worker.tools.feed.layouts import LAYOUTS
 
 

@@ -58,7 +58,7 @@ def test_the_image_compiles_for_each_set_that_the_building_processor_can_run():
     """The command is the Dockerfile's own."""
     there = llvm.get_host_cpu_features()
     text = (Path(__file__).parents[5] / "deploy" / "Dockerfile").read_text()
-    command = re.search(r"bin/python -c '(.+)' .\n +\| while read -r name features", text)
+    command = re.search(r"sets=\$\(/opt/sentiment/bin/python -c '(.+)'\) ", text)
     assert command is not None
     lines = [f"{each.name} {each.written}" for each in NAMED_SETS if each.runs_on(there)]
     assert _compiled_for("-c", command[1]).splitlines() == lines
