@@ -106,7 +106,10 @@ def train_languages(  # noqa: PLR0913 - three say what to do, the others have de
         else:
             weights = text_network_weights(known, sizes_of_network, config)
         understanding = _understanding(begin, kept)
-        prepared = PreparedData(words, tokenizer, splits, held, understanding, _held(languages, held_texts, tokenizer))
+        # The run of a network that stands for the first round may have read the texts that are held here.
+        by_language = None if known is None else known.log_temperature_by_language
+        held_corpora = _held(languages, held_texts, tokenizer)
+        prepared = PreparedData(words, tokenizer, splits, held, understanding, held_corpora, by_language)
         for number in range(1 if known is None else 2, num_rounds + 1):
             network = new_network(sizes_of_network, config)
             network.load_state_dict(weights)

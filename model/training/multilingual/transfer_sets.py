@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from model.behaviour.corpus import training_streams
-from model.behaviour.grammar import languages
 from model.behaviour.sentences import Sentence
 from model.config import LABELS, NUM_CLASSES, TrainConfig
 from model.data.corpora import Example, split_by_stream
@@ -37,8 +36,7 @@ MAX_EMOJI_TWEETS = 20_000
 PROBE_TEXTS = 2_000  # more tweets of each language in every round after the first
 GRAMMAR_DRAWS, GRAMMAR_FILLINGS = 2, 30  # of the grammar in a round; of each template in a draw
 GRAMMAR_PROBABILITY = 0.94  # of the label of a sentence of the grammar
-MAX_OF_KIND = 3_000  # sentences of an English kind in a round: contrasts bury plain words
-MAX_OF_LANGUAGE = 5_000  # of another language
+MAX_OF_KIND = 5_000  # sentences of an English kind, or of another language, in a round: contrasts bury plain words
 MAX_WITHOUT_CONTRAST = 9_000  # of an English kind in which no structure turns what the words say
 WITHOUT_CONTRAST = {"plain", "names", "places", "identities"}
 REPEATED_UP_TO, MAX_REPEATS = 8_000, 4  # a smaller corpus is read several times, each time with other words dropped
@@ -176,11 +174,11 @@ def _grammar_set(seed: int) -> tuple[list[str], Logits]:
 
 
 def _evened(sentences: Sequence[Sentence], rng: np.random.Generator) -> list[Sentence]:
-    """The sentences, as many of each English kind, and of each other language, as the limits above allow."""
+    """The sentences, at most MAX_OF_KIND or MAX_WITHOUT_CONTRAST of each English kind, and of each other language."""
     kinds: dict[str, list[Sentence]] = {}
     for sentence in sentences:
         kinds.setdefault(sentence.kind if sentence.language == "en" else sentence.language, []).append(sentence)
-    limits = dict.fromkeys(WITHOUT_CONTRAST, MAX_WITHOUT_CONTRAST) | dict.fromkeys(languages(), MAX_OF_LANGUAGE)
+    limits = dict.fromkeys(WITHOUT_CONTRAST, MAX_WITHOUT_CONTRAST)
     kept = (_sample(of_kind, limits.get(kind, MAX_OF_KIND), rng) for kind, of_kind in kinds.items())
     return list(chain.from_iterable(kept))
 

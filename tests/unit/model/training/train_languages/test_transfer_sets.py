@@ -36,14 +36,12 @@ def test_no_kind_of_the_grammar_buries_the_others() -> None:
         [Sentence(f"{kind} {number}", "neutral", kind, "en", "") for number in range(num)]
         for kind, num in (("negation_near", transfer_sets.MAX_OF_KIND + 5), ("plain", 7))
     )
-    german = [
-        Sentence(f"de {number}", "neutral", "plain", "de", "") for number in range(transfer_sets.MAX_OF_LANGUAGE + 5)
-    ]
+    german = [Sentence(f"de {number}", "neutral", "plain", "de", "") for number in range(transfer_sets.MAX_OF_KIND + 5)]
     kept = transfer_sets._evened([*long, *short, *german], np.random.default_rng(1))
     assert Counter((sentence.kind, sentence.language) for sentence in kept) == {
         ("negation_near", "en"): transfer_sets.MAX_OF_KIND,
         ("plain", "en"): 7,
-        ("plain", "de"): transfer_sets.MAX_OF_LANGUAGE,
+        ("plain", "de"): transfer_sets.MAX_OF_KIND,
     }
 
 
