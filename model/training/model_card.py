@@ -44,7 +44,7 @@ network chooses between the two. Calibration error is over {num_bins} bins of co
 chance: what it would be if every confidence were the chance of being right.
 
 | corpus | read | texts | accuracy | macro recall | calibration error | by chance |
-|------|---|---|---|---|---|
+|---|---|---|---|---|---|---|
 {rows}
 
 {confusions}
@@ -77,7 +77,7 @@ The network with which all was chosen, from which this one went on, had never se
 films. On their reviews it scored (fingerprint `{rehearsal.fingerprint}`; measured then, not on the files here):
 
 | corpus | read | texts | accuracy | macro recall | calibration error | by chance |
-|------|---|---|---|---|---|
+|---|---|---|---|---|---|---|
 {rows}
 
 {confusions}

@@ -44,7 +44,7 @@ out to streams at random. Calibration error is over {num_bins} bins of confidenc
 chance: what it would be if every confidence were the chance of being right.
 
 | corpus | read | texts | accuracy | macro recall | calibration error | by chance |
-|------|---|---|---|---|---|
+|---|---|---|---|---|---|---|
 {rows}
 
 ## Limits

@@ -20,6 +20,7 @@ from model.training import all_films, fit, stream_cell
 from model.training.all_films import train_on_all_films
 from model.training.batches import EncodedTexts
 from model.training.run_folder import RunFolder
+from tests.unit.model.training.markdown import uneven_tables
 from tests.unit.model.training.train.tiny_runs import CONFIG, SIZES, train
 
 
@@ -73,6 +74,7 @@ def test_a_finished_network_goes_on_with_all_films_and_tells_what_it_scored_on_t
     assert evaluation.rehearsal
     assert json.loads(json.dumps(evaluation.rehearsal.to_dict())) == metrics
     card = (checkpoint / "README.md").read_text()
+    assert uneven_tables(card) == []
     assert "learnt from all films" in card
     assert metrics["fingerprint"] in card
 

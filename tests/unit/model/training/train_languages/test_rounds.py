@@ -16,6 +16,7 @@ from model.inference.engine import InferenceEngine
 from model.text.plain_forms import NORMALISATIONS
 from model.text.tokenizer import PIECES
 from model.training import fit
+from tests.unit.model.training.markdown import uneven_tables
 from tests.unit.model.training.train_languages.small_runs import train
 from tests.unit.model.training.train_languages.toy_languages import ENGLISH
 
@@ -37,6 +38,7 @@ def test_a_network_learns_languages_that_its_english_one_did_not_know(
     assert evaluation.row("zh_meals").accuracy > 0.9
     card = (checkpoint / "README.md").read_text()
     assert "| de | de_tweets | 60 | " in card
+    assert uneven_tables(card) == []
     assert load_checkpoint(english / "checkpoint").fingerprint in card
     assert evaluation.row("semeval_dev").accuracy > 0.6, "half of its targets come from a network of random weights"
 
