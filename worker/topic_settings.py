@@ -73,6 +73,11 @@ class TopicSettings(ServerSettings):
         return (self.events_topic,) if self.shadow else (self.events_topic, self.shifts_topic, self.deadletters_topic)
 
     @property
+    def outcome_topics(self) -> tuple[str, ...]:
+        """Where every record that is scored, or cannot be, has its outcome: events and dead letters."""
+        return tuple(topic for topic in self.output_topics if topic != self.shifts_topic)
+
+    @property
     def written_topics(self) -> tuple[str, ...]:
         """All topics that a worker with these settings writes: of a shadow, that of comparisons, too."""
         return (*self.output_topics, *((self.comparisons_topic,) if self.shadow else ()))

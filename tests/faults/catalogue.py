@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.faults import logs, model_changes, servers, workers
+from tests.faults.busy_broker import SMALL_BATCHES, kill_broker_busy
 from tests.faults.run import Action, Run
 from tests.system.inputs import mixed
 from worker.stack import LocalStack
@@ -107,6 +108,12 @@ _ALL = (
     Fault("roll_back", "* Redis dies and returns with older data", roll_back_while_feeding),
     Fault("empty_redis", "* Redis dies and returns empty", while_feeding(servers.empty_redis)),
     Fault("kill_broker", "* the only broker dies and returns", while_feeding(servers.kill_broker)),
+    Fault(
+        "kill_broker_busy",
+        "the same, with many offsets to load and busy processors: it may answer before it has loaded them",
+        kill_broker_busy,
+        StackKind(kafka_options=SMALL_BATCHES),
+    ),
     Fault("kill_in_commit", "SIGKILL between the group's offsets and the end of a transaction", workers.kill_in_commit),
     Fault("kill_in_commit_emptied", "the same, and Redis is emptied", workers.kill_in_commit_emptied),
     Fault("kill_in_commit_away", "the same, and Redis is away for 2 to 4 s", workers.kill_in_commit_away),
@@ -191,7 +198,8 @@ FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in _ALL}
 # Not here: what real servers show too rarely, which the simulation finds. A late request of an earlier transaction, an
 # EndTxn that overtakes the records, markers that a broker lost (about one death of a broker in ten), a flush that only
 # the position still fences (no_owner_token), and a claimer that begins before it learns that the group has expelled it
-# (begin_by_a_paused_claimer: none of five seeds of stop_in_takeover).
+# (begin_by_a_paused_claimer: none of five seeds of stop_in_takeover). Offsets that are believed while they load
+# (offsets_believed_while_they_load): none of eleven seeds of kill_broker_busy; tests.loading_coordinator meets them.
 FINDERS: Mapping[str, str] = {
     "offset_outside_of_the_transaction": "kill_in_commit",
     "unstable_offset_read": "stop_in_commit",

@@ -78,7 +78,7 @@ def coordinator_moves(run: Run) -> None:
     with KafkaAdminClient(bootstrap_servers=run.stack.kafka.split(",")) as admin:
         listed = admin.list_transactions()
     nodes = [node for node, ids in listed.items() if any(one.transactional_id.startswith(group) for one in ids)]
-    nodes.append(leaders(run, "__consumer_offsets")[_java_hash(group) % NUM_INTERNAL_PARTITIONS])
+    nodes.append(leaders(run, "__consumer_offsets")[java_hash(group) % NUM_INTERNAL_PARTITIONS])
     _kill_and_start(run, broker(run, run.random.choice(nodes)))
 
 
@@ -126,7 +126,7 @@ def describe(run: Run, topic: str) -> list[dict[str, Any]]:
     return list(described["partitions"])
 
 
-def _java_hash(text: str) -> int:
+def java_hash(text: str) -> int:
     """The absolute value of Java's String.hashCode()."""
     number = 0
     for character in text:

@@ -31,6 +31,7 @@ WORKER_BUGS: dict[str, Planted] = {
         takeover_bugs.end_of_the_log_ignored,
         takeover_bugs.topic_ids_ignored,
         takeover_bugs.group_offset_ignored,
+        takeover_bugs.offsets_believed_while_they_load,
         takeover_bugs.rebuild_over_markers_never_ends,
         model_change_bugs.shadow_not_bound,
         model_change_bugs.events_of_a_shadow_published,

@@ -14,6 +14,7 @@ from worker.ownership import plan
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
 from worker.ownership.predecessors import Predecessors
+from worker.ownership.published import ProvenOffsets
 from worker.records.types import TopicPartition
 
 _FAR = 1 << 60
@@ -75,6 +76,11 @@ def group_offset_ignored() -> AbstractContextManager[Any]:
         return found._replace(offsets=dict.fromkeys(found.offsets))
 
     return mock.patch.object(group.Group, "offsets", none)
+
+
+def offsets_believed_while_they_load() -> AbstractContextManager[Any]:
+    """An offset that the group tells is believed, whatever is published."""
+    return mock.patch.object(ProvenOffsets, "_is_behind", lambda *_: False)
 
 
 def rebuild_over_markers_never_ends() -> AbstractContextManager[Any]:

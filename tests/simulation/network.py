@@ -70,7 +70,9 @@ class Network:
         else:
             self._loop.in_world(self._delay_s(), arrive)
         try:
-            return await asyncio.wait_for(answer, timeout_s or self._request_timeout_s)
+            # Not wait_for, which in Python 3.11 takes no notice of a cancellation that comes with the answer.
+            async with asyncio.timeout(timeout_s or self._request_timeout_s):
+                return await answer
         except TimeoutError:
             raise lost("no answer in time") from None
 

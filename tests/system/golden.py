@@ -23,6 +23,7 @@ from tests.system.inputs import Input, poison, send, tweets
 from tests.system.worker_process import WorkerProcess
 from tests.workplace import new_workplace
 from worker.cli import app
+from worker.records.progress import PROGRESS
 from worker.settings import ENV_PREFIX, Settings
 from worker.stack import LocalStack
 
@@ -32,6 +33,8 @@ START_MS = 1_790_000_000_000
 NUM_TEXTS = 120
 MAX_VALUE_BYTES, SHOWN_CHARACTERS = 10_000, 100
 STREAMS = ("airline", "film", "café")
+# Of the version, and of how the records were batched.
+CHANGING_HEADERS = frozenset({"sentiment-worker-version", PROGRESS})
 # Counters whose values follow from the records alone, no matter how they were batched.
 COUNTED = ("records", "events", "dead_letters", "shifts", "state_resets", "fenced", "rebuilt_records")
 FLAGS: dict[str, Any] = {
@@ -109,7 +112,7 @@ def _read(settings: Settings, topic: str) -> list[Any]:
         {
             "partition": record.partition,
             "key": _text(record.key),
-            "headers": [[name, _text(value)] for name, value in record.headers if name != "sentiment-worker-version"],
+            "headers": [[name, _text(value)] for name, value in record.headers if name not in CHANGING_HEADERS],
             "value": _value(record.value),
         }
         for record in records

@@ -111,14 +111,14 @@ class Group:
         if refused:
             raise refusal(f"OffsetCommit of group {self._group}", min(refused))
 
-    async def members(self) -> list[str]:
-        """The members of the group, each as its client id and host."""
+    async def members(self) -> dict[str, str]:
+        """The members of the group by their ids, each as its client id and host."""
         request = DescribeGroupsRequest([self._group])
         response = await self._bounded(self._brokers.ask_coordinator(GROUP, self._group, request, _codes_of_groups))
         ((code, _, _, _, _, members),) = response.groups
         if code != ErrorCode.NONE:
             raise refusal(f"DescribeGroups of group {self._group}", code)
-        return [f"{client_id} at {host.lstrip('/')}" for _, client_id, host, *_ in members]
+        return {member_id: f"{client_id} at {host.lstrip('/')}" for member_id, client_id, host, *_ in members}
 
     async def is_member(self, membership: Membership) -> bool:
         """Whether the group still counts on this member, in this generation."""

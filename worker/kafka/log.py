@@ -22,7 +22,7 @@ from worker.records.types import TopicPartition
 from worker.settings import Settings
 
 _ANY_REPLICA = -1
-_READ_UNCOMMITTED = 0
+_READ_UNCOMMITTED, _READ_COMMITTED = 0, 1
 _EARLIEST, _LATEST = -2, -1
 _NONE = -1
 _RETRY_S = 0.02
@@ -66,6 +66,10 @@ class Log:
         """The offset after the last record of each log, whether its transaction is over or not."""
         return await self._offsets(tps, _LATEST)
 
+    async def stable_ends(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where a `read_committed` reader of each log stops: at its end, or before its first open transaction."""
+        return await self._offsets(tps, _LATEST, _READ_COMMITTED)
+
     async def _lookbacks(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         time_ms = int((time.time() - self._settings.rebuild_lookback_s) * 1000)
         found = await self._offsets(tps, time_ms)
@@ -97,14 +101,17 @@ class Log:
             raise kafka_away(self._settings, error) from error
         return {name: count for name, count in counts.items() if count}
 
-    async def _offsets(self, tps: Collection[TopicPartition], time_ms: int) -> dict[TopicPartition, int]:
+    async def _offsets(
+        self, tps: Collection[TopicPartition], time_ms: int, isolation: int = _READ_UNCOMMITTED
+    ) -> dict[TopicPartition, int]:
         """The offset at `time_ms` of each log. A leader that moves, or is not ready, does not pass for an answer."""
         found: dict[TopicPartition, int] = {}
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
                 while left := [tp for tp in tps if tp not in found]:
                     leaders = await self._brokers.leaders(left)
-                    answers = await asyncio.gather(*(self._ask(node, led, time_ms) for node, led in leaders.items()))
+                    asked = (self._ask(node_id, led, time_ms, isolation) for node_id, led in leaders.items())
+                    answers = await asyncio.gather(*asked)
                     for answer in answers:
                         found.update(answer)
                     if len(found) < len(tps):
@@ -114,12 +121,14 @@ class Log:
             raise kafka_away(self._settings, error) from error
         return found
 
-    async def _ask(self, node_id: int, tps: Collection[TopicPartition], time_ms: int) -> Mapping[TopicPartition, int]:
+    async def _ask(
+        self, node_id: int, tps: Collection[TopicPartition], time_ms: int, isolation: int
+    ) -> Mapping[TopicPartition, int]:
         """The answers of one broker, as far as it has them."""
         by_topic: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for topic, number in tps:
             by_topic[topic].append((number, time_ms))
-        request = OffsetRequest(_ANY_REPLICA, _READ_UNCOMMITTED, list(by_topic.items()))
+        request = OffsetRequest(_ANY_REPLICA, isolation, list(by_topic.items()))
         try:
             response = await self._brokers.ask(node_id, request)
         except KafkaError as error:

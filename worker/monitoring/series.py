@@ -127,7 +127,8 @@ class Series:
             get_args(LogChange),
         )
         self._position_kept = self._counter(
-            "position_kept", "Partitions without an offset in Kafka, continued at the position in Redis."
+            "position_kept",
+            "Partitions whose offset in Kafka was gone or behind, continued where their events or their states end.",
         )
 
     def _init_progress(self) -> None:

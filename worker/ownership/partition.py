@@ -16,9 +16,11 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from worker.kafka.group_offsets import GroupOffset
 from worker.ownership.lineage import has_moved, lineage_reset
 from worker.ownership.publisher import Publisher
 from worker.ownership.stream_states import Entries, StreamStates
+from worker.records.progress import Progress
 from worker.records.types import ResetReason, TopicPartition
 from worker.state.claims import Fence, TopicInfo
 from worker.state.entry import StreamEntry
@@ -50,10 +52,12 @@ class Partition(StreamStates):
         topic: TopicInfo,
         num_partitions_before: int | None = None,
         group_offset: int | None = None,
+        published: Progress | None = None,
     ) -> None:
         """`start` is the first offset to read. Without a position in `fence`, memory starts complete and empty.
 
         num_partitions_before: of the topic, when its states began. group_offset: what the group has committed.
+        published: what the last output of the partition says of it.
         """
         super().__init__(complete=fence.position is None)
         self.tp = tp
@@ -65,6 +69,10 @@ class Partition(StreamStates):
         self._fence = fence
         self._taken = self._applied = start
         self._committed = committed
+        self._num_resets = published.num_resets if published is not None else 0
+        self._went_back = False
+        if published is not None and committed < published.offset:
+            self._go_back()
         self._owned = True
         self._lost = False
         self._check_order()
@@ -129,6 +137,23 @@ class Partition(StreamStates):
         """Whether the group's offset is another than what is done here, as after a log that was cut or began again."""
         return self._committed != self._group_offset
 
+    def group_offset_at(self, offset: int, *, with_progress: bool) -> GroupOffset:
+        """`offset` as it is committed, with an output that says so or without one.
+
+        Where C went back, by hand or since the log was cut, the last output says that the group is further than it is.
+        So until there is a new one, offsets are committed as by hand, without the topic's id: those stand (see
+        published.py).
+        """
+        return GroupOffset(offset, self.topic.topic_id if with_progress or not self._went_back else "")
+
+    def progress_at(self, offset: int) -> Progress:
+        """What an output says that is committed with `offset`."""
+        return Progress(self._num_resets, offset)
+
+    def _go_back(self) -> None:
+        self._num_resets += not self._went_back
+        self._went_back = True
+
     def _check_order(self) -> None:
         offsets = f"{self}: position {self.position}, applied {self._applied}, taken {self._taken}"
         assert (self.position or 0) <= self._applied <= self._taken, offsets
@@ -142,6 +167,10 @@ class Partition(StreamStates):
         if new:
             self._taken = new[-1].offset + 1
         return new
+
+    def progress_published(self) -> None:
+        """The last output says how far the group has come."""
+        self._went_back = False
 
     def apply(self, changed: Mapping[str, StreamEntry | None], offset: int) -> None:
         """Make `changed` the states at `offset`, once their records are committed, now or before (a rebuild)."""
@@ -193,6 +222,8 @@ class Partition(StreamStates):
         self._fence = fence
         self._lost = False
         self._taken = self._applied = start
+        if committed < self._committed:
+            self._go_back()
         self._committed = committed
         self._check_order()
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 
 from worker.errors import DependencyError
 from worker.kafka.group import COMMITTED, OPEN, OVER, Group
+from worker.kafka.group_offsets import ExpelledError
 from worker.ownership.publisher import Publisher
 from worker.records.types import TopicPartition
 from worker.settings import Settings
@@ -64,7 +65,7 @@ class Predecessors:
         """
         ids = self._known - self._ended
         if not ids:
-            ids = {one for one in await self._group.transactions(OPEN) if self._is_earlier(one, tps)} - self._ended
+            ids = set(await self._earlier(OPEN, tps)) - self._ended
         if ids:
             await self._end(ids)
         elif self._is_held_for_long() and await self._is_ours_to_mend(tps):
@@ -100,8 +101,8 @@ class Predecessors:
         return bool(held) and min(held) in tps
 
     async def _end_one_again(self, tps: Collection[TopicPartition]) -> None:
-        states = await self._group.transactions(OVER)
-        left = [one for one in states if self._is_earlier(one, tps) and one not in self._ended_again]
+        states = await self._earlier(OVER, tps)
+        left = [one for one in states if one not in self._ended_again]
         if not left:
             return
         latest = max(left, key=_generation)
@@ -131,20 +132,22 @@ class Predecessors:
         """Generation and member id of an id of this group."""
         return re.fullmatch(rf"{re.escape(self._settings.group)}:(\d+):(.*):\d+", transactional_id)
 
-    def _is_earlier(self, transactional_id: str, tps: Collection[TopicPartition]) -> bool:
-        """Whether an id is of an earlier assignment of this group, or of version 0.1 for one of `tps`."""
-        if self._is_of_version_0_1(transactional_id, tps):
-            return True
-        found = self._match(transactional_id)
-        if found is None:
-            return False
-        generation, member_id = found.groups()
-        ours = self._publisher.membership
-        if int(generation) != ours.generation:
-            return int(generation) < ours.generation
-        # A static member that restarts keeps its generation, and gets another member id.
-        instance_id = ours.instance_id
-        return instance_id is not None and member_id.startswith(f"{instance_id}-") and member_id != ours.member_id
+    async def _earlier(self, states: Collection[str], tps: Collection[TopicPartition]) -> dict[str, str]:
+        """The transactions of earlier assignments of this group, or of version 0.1 for one of `tps`, with their states.
+
+        The number of a generation does not tell: a coordinator that has not loaded all of them counts some again. The
+        ids of the members do, while we are one. Raises ExpelledError when the group goes on without us.
+        """
+        found = await self._group.transactions(states)
+        ours = {one: match for one in found if (match := self._match(one)) and one != self._publisher.transactional_id}
+        earlier = {one: found[one] for one in found if self._is_of_version_0_1(one, tps)}
+        if not ours:
+            return earlier
+        membership, members = self._publisher.membership, await self._group.members()
+        if not await self._group.is_member(membership):
+            raise ExpelledError("other members end what the earlier ones left open")
+        current = str(membership.generation)
+        return earlier | {one: found[one] for one, id_ in ours.items() if id_[1] != current or id_[2] not in members}
 
 
 def _generation(transactional_id: str) -> tuple[int, str]:

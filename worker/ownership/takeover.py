@@ -3,7 +3,8 @@
     7a  start the transactional producer of this assignment
     7b  claim the partitions in Redis: reads and flushes of an earlier owner are refused; read P, and who that was
     7c  end what a dead or paused predecessor left open, by its id: left alone, it holds back readers and C until its
-        transaction's time-out; read C, the group's offset, once no open transaction can move it
+        transaction's time-out; read what is published, then C, the group's offset, once no open transaction can move it
+        and the coordinator has loaded it
     7d  read the log's start and end, and which topic it is of
     7e  go on as `plan_takeover` says; what lies between P and C is applied without publishing (8)
 
@@ -28,6 +29,7 @@ from worker.ownership.lineage import lineage_name, lineage_reset
 from worker.ownership.partition import Partition
 from worker.ownership.plan import Plan, PlanWarning, Rebuild, offset_of_shadow, plan_takeover, refuse_lost_log
 from worker.ownership.predecessors import Predecessors
+from worker.ownership.published import Proven, ProvenOffsets, Published
 from worker.ownership.publisher import Publisher
 from worker.process import CrashPoints
 from worker.records.types import TopicPartition
@@ -49,7 +51,7 @@ class _Found(NamedTuple):
     """What there is to plan from. num_partitions_before: of the topic, when its first states began."""
 
     claim: Claim
-    offset: GroupOffset | None
+    committed: Proven
     log: LogBounds
     topic: TopicInfo
     num_partitions_before: int
@@ -71,6 +73,7 @@ class TakeOver:
         self._brokers = brokers
         self._group = Group(settings, brokers, settings.group)
         self._log = Log(settings, brokers)
+        self._published = Published(settings, brokers)
         self._store = store
         self._metrics = metrics
         self._crash = crash_points.reach
@@ -94,9 +97,12 @@ class TakeOver:
         self._crash("claimed")
         predecessors = Predecessors(self._settings, self._group, publisher, claims)
         await predecessors.end_known()
-        waiting = set(claims)
+        waiting: Set[TopicPartition] = set(claims)
+        ids = {tp.topic: topics[tp].topic_id for tp in waiting}
+        published = await self._published.progress(ids, waiting)
+        proven = ProvenOffsets(self._settings, self._group, self._log, self._metrics, published, ids)
         while waiting:
-            offsets, unstable = await self._group.offsets(waiting)
+            offsets, unstable = await proven.read(waiting)
             bounds = await self._log.bounds(offsets)
             owned = {}
             for tp, log in bounds.items():
@@ -131,9 +137,9 @@ class TakeOver:
 
     async def _own(self, tp: TopicPartition, publisher: Publisher, found: _Found) -> Partition | None:
         """7e. A claim that is not ours any more is made again, while the group counts on us. None: it may not be."""
-        claim, log, topic = found.claim, found.log, found.topic
+        claim, log, topic, (known, told, published) = found.claim, found.log, found.topic, found.committed
         while True:
-            offset = offset_of_shadow(claim, found.offset) if self._settings.shadow else found.offset
+            offset = offset_of_shadow(claim, known) if self._settings.shadow else known
             plan = plan_takeover(claim, offset, log)
             if self._settings.on_lost_log == "stop":
                 refuse_lost_log(tp, plan)
@@ -156,7 +162,8 @@ class TakeOver:
             committed=plan.committed,
             topic=topic,
             num_partitions_before=found.num_partitions_before,
-            group_offset=found.offset.offset if found.offset is not None else None,
+            group_offset=told.offset if told is not None else None,
+            published=published,
         )
 
     async def _fence(self, tp: TopicPartition, claim: Claim, plan: Plan, topic: TopicInfo) -> Fence | None:

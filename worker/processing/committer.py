@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from worker.kafka.group_offsets import GoneError, GroupOffset
+from worker.kafka.group_offsets import GoneError
 from worker.kafka.producer import FencedError, TooLargeError
 from worker.kafka.transport.microbatch import Pacing, Records
 from worker.monitoring.health import Health
@@ -19,7 +19,8 @@ from worker.process import CrashPoints, die
 from worker.processing.slices import Slice
 from worker.processing.too_large import TooLargeReplacer
 from worker.records.codec import age_ms, has_timestamp
-from worker.records.types import TopicPartition
+from worker.records.progress import Said, progress_header, with_header
+from worker.records.types import OutputRecord, TopicPartition
 from worker.settings import Settings
 
 
@@ -60,6 +61,8 @@ class Committer:
         self._metrics = metrics
         self._health = health
         self._crash = crash_points.reach
+        # Without transactions an output may be there and the offset not.
+        self._says_progress = settings.delivery == "exactly_once"
         self._last_timestamp_ms: float | None = None
 
     @property
@@ -106,12 +109,16 @@ class Committer:
         Partitions that are refused are dropped. What is too large for its topic is replaced, and all is sent again.
         """
         while owned := {partition: offset for partition, offset in offsets.items() if partition.owned}:
-            outputs = {work.partition.tp: work.outputs for work in slices if work.partition in owned}
+            outputs: dict[TopicPartition, Sequence[OutputRecord]] = {
+                work.partition.tp: work.outputs for work in slices if work.partition in owned
+            }
+            saying = {one for one in owned if self._says_progress and self._is_told(outputs.get(one.tp, ()))}
+            outputs |= {one.tp: self._with_progress(one, owned[one], outputs[one.tp]) for one in saying}
             try:
                 publisher = next(iter(owned)).publisher
                 await publisher.publish(
                     outputs,
-                    {one.tp: GroupOffset(offset, one.topic.topic_id) for one, offset in owned.items()},
+                    {one.tp: one.group_offset_at(to, with_progress=one in saying) for one, to in owned.items()},
                 )
             except GoneError as error:
                 self._manager.on_gone(error.tps)
@@ -121,7 +128,19 @@ class Committer:
                 for work in slices:
                     self._replacer.replace(work, error)
             else:
+                for partition in saying:
+                    partition.progress_published()
                 return
+
+    def _is_told(self, outputs: Sequence[OutputRecord]) -> bool:
+        """Whether an event or a dead letter is among the outputs."""
+        return any(output.topic in self._settings.outcome_topics for output in outputs)
+
+    def _with_progress(
+        self, partition: Partition, offset: int, outputs: Sequence[OutputRecord]
+    ) -> Sequence[OutputRecord]:
+        said = Said(self._settings.group, partition.tp, partition.topic.topic_id, partition.progress_at(offset))
+        return with_header(outputs, self._settings.outcome_topics, progress_header(said))
 
     async def skip(self) -> None:
         """Step 10, while no commit is under way: where nothing is left to do, move C behind what holds no records.

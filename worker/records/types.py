@@ -218,7 +218,7 @@ class DeadLetterHeaders(Struct, frozen=True, gc=False, rename=_header_name):
 
     topic, partition, offset and time (the RFC 3339 timestamp) are those of the original record; redriven is the number
     of its redrives. cut_from is 0, or the size in bytes of a record that was too large to keep whole; a redrive does
-    not send such a record.
+    not send such a record. progress: how far the worker had come, on some (worker/records/progress.py).
     """
 
     reason: Reason
@@ -230,3 +230,4 @@ class DeadLetterHeaders(Struct, frozen=True, gc=False, rename=_header_name):
     worker_version: str
     redriven: DecimalText = "0"
     cut_from: DecimalText = "0"
+    progress: str = ""

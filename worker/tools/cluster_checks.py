@@ -50,7 +50,7 @@ async def check_cluster(settings: Settings, brokers: Brokers) -> str:
     if settings.delivery == "exactly_once" and outputs:
         await _rehearse(settings, brokers, [TopicPartition(topic, 0) for topic in outputs])
         parts.append("a transaction begins and aborts")
-    members = await Group(settings, brokers, settings.group).members()
+    members = list((await Group(settings, brokers, settings.group).members()).values())
     others = f": {', '.join(sorted(members))}" if members else ""
     parts.append(f"group {settings.group} has {len(members)} members{others}")
     return "; ".join(parts)

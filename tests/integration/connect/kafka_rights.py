@@ -50,7 +50,7 @@ def on_group(operation: ACLOperation, said: str, group: str) -> Right:
 
 
 WORKER = (
-    *(read(topic) for topic in INPUTS),
+    *(read(topic) for topic in (*INPUTS, "sentiment.events", DEADLETTERS)),
     *(write(topic) for topic in OUTPUTS),
     on_group(ACLOperation.READ, "Read and Describe", "sentiment"),
     Right(

@@ -38,9 +38,11 @@ from worker.kafka.access.rights import check_rights, rights_of_follower
 from worker.kafka.brokers import Brokers
 from worker.kafka.group import Group
 from worker.kafka.group_offsets import GroupOffset
+from worker.kafka.log import Log
 from worker.kafka.producer import BatchProducer, ProducerRecord
 from worker.kafka.topics import ensure_topics
 from worker.kafka.transaction import TransactionalProducer
+from worker.ownership.published import Published
 from worker.process import CrashPoints
 from worker.records.headers import deadletter_headers
 from worker.records.types import TopicPartition
@@ -63,6 +65,7 @@ async def as_worker(settings: Settings) -> None:
         records = [ProducerRecord(topic, 0, b"a", b"{}", ()) for topic in OUTPUTS]
         offsets = {TopicPartition(topic, 0): GroupOffset(0) for topic in INPUTS}
         await producer.commit(records, offsets, settings.group)
+        await Published(settings, brokers).progress(await Log(settings, brokers).topic_ids(INPUTS), list(offsets))
     async with open_reader(settings, INPUTS, from_start=True) as reader:
         await reader.getmany(timeout_ms=200)
 

@@ -20,10 +20,14 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from tests.simulation.kafka_model.members import MEMBER_ID_REQUIRED
 from worker.kafka.brokers import GROUP, TRANSACTION
+from worker.kafka.group import Group
+from worker.kafka.log_tail import LogTail
 from worker.kafka.protocol.codes import ErrorCode, codes_of_topics
 from worker.kafka.protocol.offsets import NO_MEMBER, Membership, OffsetFetchRequest, TxnOffsetCommitRequest
 from worker.kafka.protocol.topics import TopicIdsRequest
 from worker.kafka.protocol.transactions import DescribeTransactionRequest, ListTransactionsRequest
+from worker.records.types import TopicPartition
+from worker.settings import load_settings
 
 TIMEOUT_MS = 30_000
 _RETRY_S = 0.05
@@ -156,6 +160,18 @@ class Script:
             request = OffsetRequest(-1, isolation, [(topic or self.out, [(0, time)])])
             response = await client.ask(node_id, request)
             self.note("ListOffsets", [(one[1], one[3]) for _, found in response.topics for one in found])
+
+    async def tail(self, num_offsets: int) -> None:
+        """Fetch: what a reader of committed records finds at the end of the log."""
+        tp = TopicPartition(self.out, 0)
+        tail = LogTail(load_settings(request_timeout_s=TIMEOUT_MS / 1000), self.servers.clients[0])
+        found = (await tail.read([tp], num_offsets)).get(tp, [])
+        self.note("tail", [(record.offset, record.value) for record in found])
+
+    async def members(self, membership: Membership) -> None:
+        """DescribeGroups: how many members there are, and whether this is one."""
+        found = await Group(load_settings(), self.servers.clients[0], self.group).members()
+        self.note("DescribeGroups", (len(found), membership.member_id in found))
 
     async def topic_id(self, topic: str) -> bytes:
         """Metadata: the topic's id."""

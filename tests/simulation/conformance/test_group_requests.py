@@ -73,6 +73,8 @@ def test_a_static_member_that_restarts_keeps_its_generation(answers: Callable[[S
         again = await one.join(instance_id="host", client=1)
         new = Membership(again.generation_id, again.member_id, "host")
         one.note("another id", new.member_id != old.member_id)
+        await one.members(old)
+        await one.members(new)
         await one.sync(new, client=1)
         await one.offsets("a", producer, 2, old)
         await one.offsets("a", producer, 2, old._replace(instance_id=None))

@@ -42,6 +42,34 @@ def test_a_transaction_and_every_request_again(answers: Callable[[ScriptBody], N
     answers(script)
 
 
+def test_the_end_of_a_log_is_read_without_what_is_aborted_or_still_open(
+    answers: Callable[[ScriptBody], None],
+) -> None:
+    async def script(one: Script) -> None:
+        await one.tail(50)
+        producers = {name: await one.init(name) for name in ("a", "b")}
+        for name, producer in producers.items():
+            await one.add(name, producer, one.out, 0)
+        await one.produce("a", producers["a"], b"1", b"2")
+        await one.produce("b", producers["b"], b"3")
+        await one.produce("a", producers["a"], b"4", sequence=2)
+        await one.end("b", producers["b"], commit=False)
+        await one.state("b")
+        await one.tail(50)
+        await one.end("a", producers["a"], commit=True)
+        await one.state("a")
+        for num_offsets in (50, 4, 2, 1):
+            await one.tail(num_offsets)
+        await one.add("b", producers["b"], one.out, 0)
+        await one.produce("b", producers["b"], b"5", sequence=1)
+        await one.tail(50)
+        await one.end("b", producers["b"], commit=True)
+        await one.state("b")
+        await one.tail(3)
+
+    answers(script)
+
+
 def test_how_a_transaction_ended_is_known_until_a_producer_of_its_id_starts_again(
     answers: Callable[[ScriptBody], None],
 ) -> None:

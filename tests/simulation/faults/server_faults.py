@@ -13,6 +13,7 @@ from tests.simulation.world.settled import hold_input
 from tests.simulation.world.slots import PointAction
 from tests.simulation.world.world import World
 
+_MAX_LOADING_S = 5.0
 REBALANCE_S = 15.0
 """Until new partitions are assigned, even where a static leader does not know that it leads."""
 
@@ -29,6 +30,7 @@ class ServerFaults:
             "redis_rolled_back": self._redis_rolled_back,
             "transaction_timeout": self._transaction_timeout,
             "markers_lost": self._markers_lost,
+            "coordinator_loads": self._coordinator_loads,
             "id_expired": self._id_expired,
             "truncated": self._truncated,
             "recreated": self._recreated,
@@ -78,6 +80,18 @@ class ServerFaults:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(done.wait(), 10.0)
         coordinator.on_lost_markers = None
+
+    async def _coordinator_loads(self) -> None:
+        """The broker dies, and its coordinator of groups answers before it has loaded what they committed."""
+        network, groups = self._world.kafka_network, self._world.cluster.groups
+        if groups.is_loading:
+            return
+        network.away = True
+        await asyncio.sleep(self._choices.random() * 2.0)
+        network.away = False
+        groups.load_again(self._choices.random)
+        await asyncio.sleep(self._choices.random() * _MAX_LOADING_S)
+        groups.loaded()
 
     async def _id_expired(self) -> None:
         coordinator = self._world.cluster.coordinator

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiokafka.record.default_records import DefaultRecordBatch
 
+from tests.simulation.kafka_model.batches import encode
 from tests.simulation.kafka_model.group import Group
 from tests.simulation.kafka_model.group_coordinator import GroupCoordinator, by_topic
 from tests.simulation.kafka_model.log import Entry, PartitionLog, Topic
@@ -24,7 +25,7 @@ FetchAnswer = dict[TopicPartition, tuple[list[Entry], int, int] | None]
 NODE_ID = 1
 _EARLIEST, _LATEST = -2, -1
 _READ_COMMITTED = 1
-_MAX_FETCHED = 20
+_MAX_FETCHED, _MAX_READ = 20, 100
 
 
 class Cluster:
@@ -44,6 +45,7 @@ class Cluster:
             "ProduceRequest": self._produce,
             "EndTxnRequest": self._end_txn,
             "OffsetRequest": self._list_offsets,
+            "FetchRequest": self._fetch_bytes,
             "TopicIdsRequest": self._topic_ids,
             "ListTransactionsRequest": self._list_transactions,
             "DescribeTransactionRequest": self._describe_transaction,
@@ -102,9 +104,32 @@ class Cluster:
             found[tp] = (*log.committed(offset, _MAX_FETCHED), log.offset) if in_range else None
         return found
 
+    def _fetch_bytes(self, request: Any) -> Response:
+        """A Fetch of read_committed that waits for nothing, as version 11 is answered."""
+
+        def read(tp: TopicPartition, offset: int) -> tuple[Any, ...]:
+            log = self.log(tp)
+            if log is None:
+                return tp.partition, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1, -1, -1, [], -1, b""
+            if not log.start <= offset <= log.offset:
+                return tp.partition, ErrorCode.OFFSET_OUT_OF_RANGE, -1, -1, -1, [], -1, b""
+            stable, (found, aborted) = log.last_stable_offset, log.stable(offset, _MAX_READ)
+            return tp.partition, ErrorCode.NONE, log.offset, stable, log.start, aborted, -1, encode(found)
+
+        topics = [
+            (name, [read(TopicPartition(name, number), offset) for number, offset, _ in asked])
+            for name, asked in request._topics
+        ]
+        return SimpleNamespace(API_VERSION=11, topics=topics)
+
     def group(self, name: str) -> Group:
         """The group, made by the first request that names it."""
         return self._group_coordinator.group(name)
+
+    @property
+    def groups(self) -> GroupCoordinator:
+        """The coordinator of groups."""
+        return self._group_coordinator
 
     def _list_offsets(self, request: Any) -> Response:
         def find(tp: TopicPartition, time: int) -> tuple[int, int, int, int]:

@@ -128,6 +128,15 @@ class Group:
         self._remove(member)
         return ErrorCode.NONE
 
+    def forget_members(self, generation: int) -> None:
+        """Know nobody, and no later generation than this one: everybody joins again."""
+        for member in list(self.members.values()):
+            self._forget(member)
+            answer_waiting(member, refused_join(ErrorCode.UNKNOWN_MEMBER_ID))
+        if self._join_timer is not None:
+            self._join_timer.cancel()
+        self.generation, self.state, self.leader = generation, GroupState.EMPTY, ""
+
     def rebalance(self) -> None:
         """Let everybody join again, as any change of the membership does."""
         if self.state is GroupState.STABLE:

@@ -34,6 +34,7 @@ class GroupCoordinator:
             "OffsetFetchRequest": self._offset_fetch,
             "OffsetCommitRequest": self._offset_commit,
             "HeartbeatRequest": self._heartbeat,
+            "DescribeGroupsRequest": self._describe,
             "JoinGroupRequest": lambda request: self.group(request._group).join(request),
             "SyncGroupRequest": lambda request: self.group(request._group).sync(request),
             "LeaveGroupRequest": self._leave,
@@ -44,6 +45,26 @@ class GroupCoordinator:
         if name not in self._groups:
             self._groups[name] = Group(self._loop, name)
         return self._groups[name]
+
+    def load_again(self, share: Callable[[], float]) -> None:
+        """The broker was killed, and answers when it has loaded a share of what each group committed (0 to 1).
+
+        No member is known to it. What is committed meanwhile counts, and is told.
+        """
+        for group in self._groups.values():
+            group.offsets.load(int(share() * len(group.offsets.history)))
+            group.forget_members(int(share() * group.generation))
+
+    def loaded(self) -> None:
+        """Everything is loaded: the members of before are, too, which have left meanwhile."""
+        for group in self._groups.values():
+            group.offsets.loaded = None
+            group.forget_members(group.generation)
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether any group's offsets are told in part."""
+        return any(group.offsets.loaded is not None for group in self._groups.values())
 
     def forget_topic(self, topic: str) -> None:
         """The topic is deleted, and with it what groups have committed for it."""
@@ -83,7 +104,7 @@ class GroupCoordinator:
                 tp = TopicPartition(name, number)
                 known = self._log(tp) is not None
                 if known and code is ErrorCode.NONE:
-                    group.offsets.committed[tp] = GroupOffset(offset, metadata)
+                    group.offsets.commit({tp: GroupOffset(offset, metadata)})
                 answers.append((tp, (number, code if known else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)))
         return SimpleNamespace(topics=by_topic(answers))
 
@@ -93,7 +114,7 @@ class GroupCoordinator:
         def find(tp: TopicPartition) -> tuple[Any, ...]:
             if request.require_stable and group.offsets.is_unstable(tp):
                 return tp.partition, NO_OFFSET, -1, "", ErrorCode.UNSTABLE_OFFSET_COMMIT, {}
-            offset, metadata = group.offsets.committed.get(tp, GroupOffset(NO_OFFSET, ""))
+            offset, metadata = group.offsets.told(tp)
             return tp.partition, offset, -1, metadata, ErrorCode.NONE, {}
 
         topics: Any = [
@@ -105,6 +126,21 @@ class GroupCoordinator:
         return SimpleNamespace(
             error_code=self.group(request._group).heartbeat(request._member_id, request._generation_id)
         )
+
+    def _describe(self, request: Any) -> Any:
+        described = [
+            (
+                ErrorCode.NONE,
+                name,
+                str(group.state),
+                "consumer",
+                "range",
+                [(one, "worker", "/host") for one in group.members],
+            )
+            for name in request._groups
+            for group in [self.group(name)]
+        ]
+        return SimpleNamespace(groups=described)
 
     def _leave(self, request: Any) -> Any:
         return SimpleNamespace(error_code=self.group(request._group).leave(request._member_id))

@@ -117,6 +117,23 @@ class PartitionLog:
                     break
         return found, offset
 
+    def stable(self, offset: int, max_entries: int) -> tuple[list[Entry], list[tuple[int, int]]]:
+        """What lies between `offset` and the last stable offset, and its aborted transactions.
+
+        Of each its producer's id and its first offset, as brokers tell a reader that leaves their records out itself.
+        """
+        end = self.last_stable_offset
+        found = [entry for entry in self.entries if offset <= entry.offset < end][:max_entries]
+        aborted, open_since = [], dict[int, int]()
+        for entry in self.entries:
+            if entry.commits is None:
+                open_since.setdefault(entry.producer_id, entry.offset)
+                continue
+            first = open_since.pop(entry.producer_id, entry.offset)
+            if not entry.commits and found and first <= found[-1].offset and entry.offset >= offset:
+                aborted.append((entry.producer_id, first))
+        return found, aborted
+
     def since(self, timestamp: int) -> tuple[int, int]:
         """The timestamp and offset of the first entry of `timestamp` or later; -1 and -1 where there is none."""
         return next(((e.timestamp, e.offset) for e in self.entries if e.timestamp >= timestamp), (-1, -1))

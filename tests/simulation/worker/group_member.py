@@ -125,8 +125,7 @@ class GroupMember:
         beating = asyncio.create_task(self._beat(membership, until_rebalance=False))
         await self._on_revoked()
         beating.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await beating
+        await asyncio.wait([beating])
 
     async def _beat(self, membership: Membership, *, until_rebalance: bool) -> None:
         settings, loop = self._settings, asyncio.get_running_loop()

@@ -177,7 +177,7 @@ class World:
 
         Those of a worker that took them are, until the markers of its transaction are written.
         """
-        if self.faults.keys() & _LOG_FAULTS:
+        if self.faults.keys() & _LOG_FAULTS or self.cluster.coordinator.has_lost_markers:
             return
         offsets = self.cluster.group(GROUP).offsets.committed
         for tp in self.tps:
@@ -193,7 +193,11 @@ class World:
     def is_disturbed(self) -> bool:
         """Whether anything keeps requests from being answered at once."""
         paused = any(slot.process is not None and slot.process.paused for slot in self.slots)
-        return paused or any(network.is_disturbed for network in (self.kafka_network, self.redis_network))
+        return (
+            paused
+            or self.cluster.groups.is_loading
+            or any(network.is_disturbed for network in (self.kafka_network, self.redis_network))
+        )
 
     async def supervise(self) -> None:
         """Start workers again that died."""

@@ -10,6 +10,7 @@ import pytest
 
 from tests.factories.partitions import MEMBERSHIP, TOPIC, FakePublisher
 from tests.factories.records import TWEETS
+from worker.kafka.group_offsets import ExpelledError
 from worker.kafka.protocol.offsets import Membership
 from worker.ownership.predecessors import Predecessors
 from worker.records.types import TopicPartition
@@ -27,6 +28,14 @@ class FakeGroup:
         self.held: set[TopicPartition] = {TWEETS}
         self.ended: list[str] = []
         self.ended_again: list[tuple[str, bool]] = []
+        self.member_ids = {MEMBERSHIP.member_id, "neighbour"}
+        self.counts_on_us = True
+
+    async def members(self) -> dict[str, str]:
+        return dict.fromkeys(self.member_ids, "a worker at a host")
+
+    async def is_member(self, _: Membership) -> bool:
+        return self.counts_on_us
 
     async def transactions(self, states: Collection[str]) -> dict[str, str]:
         return {name: state for name, state in self.states.items() if state in states}
@@ -95,14 +104,28 @@ def test_an_owner_of_version_0_1_is_ended_if_the_partition_is_taken_over_here() 
     assert ended(group) == ["sentiment-tweets-0"]
 
 
-def test_members_of_this_generation_and_of_later_ones_are_left_alone() -> None:
-    group = FakeGroup("sentiment:7:neighbour:0", "sentiment:8:later:0", "sentiment:6:earlier:0", OURS)
-    assert ended(group) == ["sentiment:6:earlier:0"]
+def test_the_members_of_this_generation_are_left_alone() -> None:
+    group = FakeGroup("sentiment:7:neighbour:0", "sentiment:6:earlier:0", "sentiment:6:neighbour:0", OURS)
+    assert ended(group) == ["sentiment:6:earlier:0", "sentiment:6:neighbour:0"]
+
+
+def test_a_later_or_equal_number_of_a_generation_from_before_the_coordinator_lost_some_is_ended() -> None:
+    group = FakeGroup("sentiment:9:before:0", "sentiment:7:before:0", "sentiment:9:neighbour:0")
+    assert ended(group) == ["sentiment:7:before:0", "sentiment:9:before:0", "sentiment:9:neighbour:0"]
+
+
+def test_nobody_s_transaction_is_ended_once_the_group_goes_on_without_us() -> None:
+    group = FakeGroup("sentiment:8:later:0")
+    group.counts_on_us = False
+    with pytest.raises(ExpelledError):
+        ended(group)
+    assert group.ended == []
 
 
 def test_a_static_member_that_restarted_in_its_generation_ends_what_it_left_open() -> None:
     membership = Membership(7, "one-now", "one")
     group = FakeGroup("sentiment:7:one-before:0", "sentiment:7:one-now:0", "sentiment:7:two:0", "sentiment:7:one")
+    group.member_ids = {"one-now", "two"}
     assert ended(group, membership=membership) == ["sentiment:7:one-before:0"]
 
 
@@ -139,8 +162,7 @@ def test_what_is_over_is_not_ended_so_that_it_stays_known_how_it_ended() -> None
 @pytest.mark.usefixtures("no_patience")
 def test_offsets_that_no_open_transaction_holds_get_the_markers_of_earlier_ones_again_the_latest_first() -> None:
     over = {
-        "sentiment:9:later:0": "CompleteCommit",
-        "sentiment:10:later:0": "CompleteCommit",
+        "sentiment:7:neighbour:0": "CompleteCommit",
         "sentiment:4:dead:0": "CompleteAbort",
         "sentiment:6:dead:0": "CompleteCommit",
         "sentiment:5:dead:0": "Empty",

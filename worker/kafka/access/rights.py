@@ -41,12 +41,13 @@ class Rights(NamedTuple):
 
 def rights_of_worker(settings: Settings) -> Rights:
     """Those of `worker`, and of `check`, which does what the worker will do."""
+    is_exact = settings.delivery == "exactly_once"
     return Rights(
-        reads=settings.topics,
+        reads=settings.topics + (settings.outcome_topics if is_exact else ()),
         writes=settings.written_topics,
         group=settings.group,
         commits=True,
-        transactional_id=f"{settings.group}:" if settings.delivery == "exactly_once" else "",
+        transactional_id=f"{settings.group}:" if is_exact else "",
     )
 
 
@@ -99,16 +100,18 @@ async def _missing(settings: Settings, brokers: Brokers, rights: Rights) -> Asyn
 
 
 async def _missing_of_topics(brokers: Brokers, rights: Rights) -> AsyncIterator[str]:
-    wanted: dict[str, tuple[int, str]] = dict.fromkeys(rights.describes, (_DESCRIBE, "Describe"))
-    wanted |= dict.fromkeys(rights.reads, (_READ, "Read and Describe"))
-    wanted |= dict.fromkeys(rights.writes, (_WRITE, "Write and Describe"))
+    wanted: list[tuple[str, int, str]] = [(name, _DESCRIBE, "Describe") for name in rights.describes]
+    wanted += [(name, _READ, "Read and Describe") for name in rights.reads]
+    wanted += [(name, _WRITE, "Write and Describe") for name in rights.writes]
     if not wanted:
         return
+    names = tuple(dict.fromkeys(name for name, *_ in wanted))
     try:
-        response = await brokers.ask_any(TopicIdsRequest(tuple(wanted), with_operations=True))
+        response = await brokers.ask_any(TopicIdsRequest(names, with_operations=True))
     except UnsupportedRequestError:
         return
-    for code, name, _, _, _, operations, _ in response.topics:
-        bit, operation = wanted[name]
+    told = {name: (code, operations) for code, name, _, _, _, operations, _ in response.topics}
+    for name, bit, operation in wanted:
+        code, operations = told[name]
         if code == ErrorCode.TOPIC_AUTHORIZATION_FAILED or (operations != _NOT_TOLD and not operations & bit):
             yield f"{operation} topic {name}"

@@ -15,6 +15,7 @@ class ErrorCode(IntEnum):
     """Numbers of the protocol, under the names of its documentation."""
 
     NONE = 0
+    OFFSET_OUT_OF_RANGE = 1
     UNKNOWN_TOPIC_OR_PARTITION = 3
     LEADER_NOT_AVAILABLE = 5
     NOT_LEADER_OR_FOLLOWER = 6

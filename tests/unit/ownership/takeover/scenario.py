@@ -16,6 +16,7 @@ from worker.kafka.log import LogBounds
 from worker.ownership.partition import Partition
 from worker.ownership.takeover import TakeOver
 from worker.process import CrashPoints
+from worker.records.progress import Progress
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 
@@ -40,6 +41,9 @@ class FakeGroup:
 
     async def is_member(self, _: Any) -> bool:
         return self.memberships.pop(0) if self.memberships else True
+
+    async def members(self) -> dict[str, str]:
+        return dict.fromkeys(("member", "neighbour"), "a worker at a host")
 
     async def end_transaction(self, transactional_id: str) -> None:
         self.ended.append(transactional_id)
@@ -74,6 +78,20 @@ class FakeLog:
 
     async def bounds(self, tps: Collection[TopicPartition]) -> dict[TopicPartition, LogBounds]:
         return {tp: self.log for tp in tps if tp not in self.gone}
+
+
+class FakePublished:
+    """What the last events say, whatever is asked."""
+
+    def __init__(self) -> None:
+        self.said: dict[TopicPartition, Progress] = {}
+        self.asked: list[tuple[dict[str, str], set[TopicPartition]]] = []
+
+    async def progress(
+        self, topic_ids: dict[str, str], tps: Collection[TopicPartition]
+    ) -> dict[TopicPartition, Progress]:
+        self.asked.append((topic_ids, set(tps)))
+        return self.said
 
 
 class Scenario:

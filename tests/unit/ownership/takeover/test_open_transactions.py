@@ -24,7 +24,7 @@ def test_offsets_that_a_predecessor_holds_are_read_once_its_transaction_is_ended
 
 
 def test_a_predecessor_whom_redis_forgot_is_found_among_the_open_transactions(kafka: SimpleNamespace) -> None:
-    kafka.group.holds = {"sentiment:6:dead:0": {TWEETS}, "sentiment:8:later:0": set()}
+    kafka.group.holds = {"sentiment:6:dead:0": {TWEETS}, "sentiment:7:neighbour:0": set()}
     Scenario(FakeStore()).take_over()
     assert kafka.group.ended == ["sentiment:6:dead:0"]
 

@@ -14,6 +14,7 @@ from tests.unit.ownership.takeover.scenario import SECOND, Scenario, at, flushed
 from worker.errors import OwnershipError
 from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.log import LogBounds
+from worker.records.progress import Progress
 from worker.records.types import ResetReason, TopicPartition
 from worker.state.claims import Fence, TopicInfo
 
@@ -50,6 +51,30 @@ def test_states_are_rebuilt_under_a_new_lineage_whose_name_says_that_the_past_is
     assert partition.first_seen_reset(b"key") is ResetReason.HISTORY_LOST
     assert partition.fence == store.fence
     assert partition.fence.lineage != "lineage"
+
+
+def test_an_offset_behind_what_is_published_is_that_of_a_coordinator_that_loads(kafka: SimpleNamespace) -> None:
+    kafka.group.committed[TWEETS] = at(3)
+    kafka.published.said[TWEETS] = Progress(0, 9)
+    scene = Scenario(flushed_store(position=7), transaction_timeout_s=1.1, commit_timeout_s=1)
+    partition = scene.take_over()
+    assert (partition.taken, partition.committed, partition.complete) == (7, 9, False)
+    assert partition.offset_is_behind
+    assert kafka.published.asked == [({"tweets": TOPIC.topic_id}, {TWEETS})]
+
+
+def test_an_offset_that_was_set_back_by_hand_is_committed_as_by_hand_until_an_output_says_so(
+    kafka: SimpleNamespace,
+) -> None:
+    kafka.group.committed[TWEETS] = GroupOffset(3)
+    kafka.published.said[TWEETS] = Progress(0, 9)
+    partition = Scenario(flushed_store(position=7)).take_over()
+    assert partition.committed == 3
+    assert partition.group_offset_at(4, with_progress=False) == GroupOffset(4)
+    assert partition.group_offset_at(4, with_progress=True) == at(4)
+    assert partition.progress_at(4) == Progress(1, 4)
+    partition.progress_published()
+    assert partition.group_offset_at(5, with_progress=False) == at(5)
 
 
 def test_an_offset_that_is_gone_is_counted(kafka: SimpleNamespace) -> None:

@@ -18,6 +18,7 @@ from worker.kafka.group_offsets import ExpelledError, GoneError, GroupOffset
 from worker.kafka.producer import FencedError
 from worker.kafka.transport.microbatch import MicroBatch
 from worker.records.codec import format_time, parse_time
+from worker.records.progress import Progress, Said, read_progress
 
 
 def test_every_record_of_a_batch_yields_its_event_and_moves_the_offset(tiny_engine: InferenceEngine) -> None:
@@ -41,6 +42,44 @@ def test_all_partitions_of_a_batch_are_one_transaction_which_notes_the_topic_wit
     ((outputs, offsets),) = publisher.published
     assert {tp: len(of_tp) for tp, of_tp in outputs.items()} == {TWEETS: 2, SECOND: 3}
     assert offsets == {TWEETS: GroupOffset(2, TOPIC.topic_id), SECOND: GroupOffset(3, TOPIC.topic_id)}
+
+
+def test_the_last_output_of_each_partition_says_how_far_its_group_has_come(tiny_engine: InferenceEngine) -> None:
+    publisher = FakePublisher()
+    partitions = [new_partition(tp=tp, publisher=publisher) for tp in (TWEETS, SECOND)]
+    Scene(tiny_engine, *partitions).run([*texts(2), *texts(3, partition=1), Record(3, None, b"{", partition=1)])
+    ((outputs, _),) = publisher.published
+    said = [read_progress(output.headers) for tp in (TWEETS, SECOND) for output in outputs[tp]]
+    first, second = (
+        Said("sentiment", tp, TOPIC.topic_id, Progress(0, offset)) for tp, offset in ((TWEETS, 2), (SECOND, 4))
+    )
+    assert said == [None, first, None, None, None, second]
+    assert outputs[SECOND][-1].topic.endswith("deadletters")
+
+
+def test_without_transactions_no_output_says_it(tiny_engine: InferenceEngine) -> None:
+    publisher = FakePublisher()
+    Scene(tiny_engine, new_partition(publisher=publisher), delivery="at_least_once").run(texts(2))
+    assert [read_progress(output.headers) for output in publisher.outputs] == [None, None]
+
+
+def test_after_the_log_was_cut_offsets_are_committed_as_by_hand_until_an_event_says_so(
+    tiny_engine: InferenceEngine,
+) -> None:
+    publisher = FakePublisher()
+    partition = new_partition(publisher=publisher, start=6, committed=6)
+    partition.reset(partition.fence, 2, 2)
+    scene = Scene(tiny_engine, partition)
+    scene.run([Record(2, b"someone", None)], texts(1, start=3), [Record(4, b"someone", None)])
+    assert [offsets for _, offsets in publisher.published] == [
+        {TWEETS: GroupOffset(3)},
+        {TWEETS: GroupOffset(4, TOPIC.topic_id)},
+        {TWEETS: GroupOffset(5, TOPIC.topic_id)},
+    ]
+    (event,) = publisher.outputs
+    said = read_progress(event.headers)
+    assert said is not None
+    assert said.progress == Progress(1, 4)
 
 
 def test_a_record_that_is_fetched_twice_is_scored_once(tiny_engine: InferenceEngine) -> None:

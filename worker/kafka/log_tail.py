@@ -1,0 +1,114 @@
+"""The last records of partitions, as a `read_committed` reader sees them, asked of the leaders."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.record import MemoryRecords
+
+from worker.kafka.access.causes import kafka_away
+from worker.kafka.brokers import Brokers, Response
+from worker.kafka.log import Log
+from worker.kafka.protocol.batches import unpacking_batch
+from worker.kafka.protocol.codes import LEADER_MOVES, ErrorCode, refusal
+from worker.records.types import TopicPartition
+from worker.settings import Settings
+
+_MAX_PARTITION_BYTES = 1 << 20
+_MAX_BYTES = 16 << 20
+_AT_ONCE = 0
+_RETRY_S = 0.02
+_ABORTED_FIELD = {11: 5}  # by version of the answer; in the earlier ones it is the last but one
+_LAST_BUT_ONE = -2
+_NO_MORE = 1 << 62
+
+
+class _Piece(NamedTuple):
+    """What one answer brings of a partition, and where to read on."""
+
+    records: list[Any]
+    next_offset: int
+
+
+class LogTail:
+    """Reads what stands at the end of logs."""
+
+    def __init__(self, settings: Settings, brokers: Brokers) -> None:
+        self._settings = settings
+        self._brokers = brokers
+        self._log = Log(settings, brokers)
+
+    async def read(self, tps: Collection[TopicPartition], num_offsets: int) -> dict[TopicPartition, list[Any]]:
+        """The committed records among the last `num_offsets` offsets of each log, markers of transactions included.
+
+        The records are aiokafka's ConsumerRecord. Raises DependencyError where they are not read within the request
+        timeout, RefusedError, UnreadableBatchError.
+        """
+        starts, ends = await asyncio.gather(self._log.starts(tps), self._log.stable_ends(tps))
+        positions = {tp: max(starts[tp], ends[tp] - num_offsets) for tp in tps if starts[tp] < ends[tp]}
+        found: dict[TopicPartition, list[Any]] = defaultdict(list)
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                while positions:
+                    pieces = await self._fetch(positions)
+                    for tp, piece in pieces.items():
+                        found[tp] += piece.records
+                        if piece.next_offset >= ends[tp]:
+                            del positions[tp]
+                        else:
+                            positions[tp] = piece.next_offset
+        except (KafkaError, TimeoutError) as error:
+            raise kafka_away(self._settings, error) from error
+        return found
+
+    async def _fetch(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, _Piece]:
+        """One answer of each leader; without any, after a moment."""
+        leaders = await self._brokers.leaders(list(positions))
+        asked = ({tp: positions[tp] for tp in led} for led in leaders.values())
+        answers = await asyncio.gather(*map(self._ask, leaders, asked))
+        found = {tp: piece for answer in answers for tp, piece in answer.items()}
+        if all(piece.next_offset == positions[tp] for tp, piece in found.items()):
+            await self._brokers.refresh({tp.topic for tp in positions})
+            await asyncio.sleep(_RETRY_S)
+        return found
+
+    async def _ask(self, node_id: int, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, _Piece]:
+        by_topic: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+        for (topic, number), offset in positions.items():
+            by_topic[topic].append((number, offset, _MAX_PARTITION_BYTES))
+        request = FetchRequest(_AT_ONCE, 0, _MAX_BYTES, READ_COMMITTED, list(by_topic.items()))
+        try:
+            response = await self._brokers.ask(node_id, request)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            return {}
+        return dict(_pieces(response, positions))
+
+
+def _pieces(response: Response, positions: Mapping[TopicPartition, int]) -> Iterator[tuple[TopicPartition, _Piece]]:
+    """Partitions whose leader moves are left out; of one whose log was cut meanwhile, nothing more is to be had."""
+    for topic, partitions in response.topics:
+        for partition in partitions:
+            number, code, *_ = partition
+            tp = TopicPartition(topic, number)
+            if code == ErrorCode.OFFSET_OUT_OF_RANGE:
+                yield tp, _Piece([], _NO_MORE)
+            elif code == ErrorCode.NONE:
+                aborted = partition[_ABORTED_FIELD.get(response.API_VERSION, _LAST_BUT_ONE)]
+                yield tp, _unpack(tp, partition[-1], aborted, positions[tp])
+            elif code not in LEADER_MOVES:
+                raise refusal(f"Fetch of {topic}-{number}", code)
+
+
+def _unpack(tp: TopicPartition, data: bytes, aborted: Any, offset: int) -> _Piece:
+    unpacked = PartitionRecords(tp, MemoryRecords(data), aborted, offset, None, None, True, READ_COMMITTED)
+    with unpacking_batch(f"{tp.topic}-{tp.partition} from offset {offset} on", "its codec"):
+        records = list(unpacked)
+    return _Piece(records, unpacked.next_fetch_offset)
