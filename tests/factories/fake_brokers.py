@@ -29,6 +29,7 @@ class FakeBrokers:
         self.offsets: dict[TopicPartition, tuple[int, str]] = {}
         self.times: dict[int, int] = {}
         self.transactions: dict[int, list[str]] = {0: []}
+        self.fetched: Callable[[int], bytes] = lambda _: b""
         self.num_refreshes = 0
         self.num_unanswered = 0
         self.is_answering = True
@@ -132,6 +133,14 @@ class FakeBrokers:
     def _TopicIds(self, request: Any, code: Any, _: int) -> Any:
         topics: list[Any] = [(code, name, TOPIC_ID, False, [], 0, {}) for _, name, _ in request.topics]
         return SimpleNamespace(cluster_id=CLUSTER, topics=topics)
+
+    def _Fetch(self, request: Any, code: Any, _: int) -> Any:
+        def of(topic: str, number: int, offset: int) -> tuple[Any, ...]:
+            code_of, end = _of(code, topic, number), self.times.get(-1, -1)
+            return number, code_of, end, end, 0, [], -1, b"" if code_of else self.fetched(offset)
+
+        topics: list[Any] = [(name, [of(name, one[0], one[2]) for one in asked]) for name, asked in request.topics]
+        return SimpleNamespace(API_VERSION=11, topics=topics)
 
     def _Offset(self, request: Any, code: Any, _: int) -> Any:
         def of(topic: str, number: int, time_ms: int) -> tuple[int, int, int, int]:
