@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnsupportedCodecError
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record import MemoryRecords
 
+from worker.errors import UnreadableBatchError
 from worker.kafka.access.causes import kafka_away
 from worker.kafka.brokers import Brokers, Response
 from worker.kafka.log import Log
@@ -19,6 +21,8 @@ from worker.kafka.protocol.batches import unpacking_batch
 from worker.kafka.protocol.codes import LEADER_MOVES, ErrorCode, refusal
 from worker.records.types import TopicPartition
 from worker.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 _MAX_PARTITION_BYTES = 1 << 20
 _MAX_BYTES = 16 << 20
@@ -48,7 +52,8 @@ class LogTail:
         """The committed records among the last `num_offsets` offsets of each log, markers of transactions included.
 
         The records are aiokafka's ConsumerRecord. Raises DependencyError where they are not read within the request
-        timeout, RefusedError, UnreadableBatchError.
+        timeout, RefusedError. Of a partition with a batch that cannot be unpacked, only what other
+        answers brought is there, and a warning says so.
         """
         starts, ends = await asyncio.gather(self._log.starts(tps), self._log.stable_ends(tps))
         positions = {tp: max(starts[tp], ends[tp] - num_offsets) for tp in tps if starts[tp] < ends[tp]}
@@ -108,7 +113,11 @@ def _pieces(response: Response, positions: Mapping[TopicPartition, int]) -> Iter
 
 
 def _unpack(tp: TopicPartition, data: bytes, aborted: Any, offset: int) -> _Piece:
+    """Whoever writes to the topic must not stop those who look at its end: what cannot be unpacked is passed over."""
     unpacked = PartitionRecords(tp, MemoryRecords(data), aborted, offset, None, None, True, READ_COMMITTED)
-    with unpacking_batch(f"{tp.topic}-{tp.partition} from offset {offset} on", "its codec"):
-        records = list(unpacked)
-    return _Piece(records, unpacked.next_fetch_offset)
+    try:
+        with unpacking_batch(f"{tp.topic}-{tp.partition} from offset {offset} on", "its codec"):
+            return _Piece(list(unpacked), unpacked.next_fetch_offset)
+    except (UnreadableBatchError, UnsupportedCodecError) as error:
+        logger.warning("%s", error, extra={"action": "tail_unreadable", "topic": tp.topic, "partition": tp.partition})
+        return _Piece([], _NO_MORE)

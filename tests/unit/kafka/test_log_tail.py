@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from tests.factories.fake_brokers import FakeBrokers
-from worker.errors import DependencyError, RefusedError, UnreadableBatchError
+from worker.errors import DependencyError, RefusedError
 from worker.kafka import log as log_module
 from worker.kafka import log_tail as module
 from worker.kafka.log_tail import LogTail
@@ -86,12 +86,15 @@ def test_a_log_that_is_cut_meanwhile_has_nothing_more() -> None:
     assert offsets(read(new_brokers(Fetch=[OUT_OF_RANGE]), 25)) == []
 
 
-def test_a_refusal_and_silence_are_errors_and_so_is_a_batch_that_is_damaged() -> None:
+def test_a_refusal_and_silence_are_errors() -> None:
     with pytest.raises(RefusedError, match="Fetch of events-0"):
         read(new_brokers(Fetch=[UNAUTHORIZED]), 10)
     with pytest.raises(DependencyError):
         read(new_brokers(Fetch=[KafkaConnectionError("away")] * 1_000_000), 10, request_timeout_s=1)
+
+
+def test_a_batch_that_cannot_be_unpacked_is_passed_over_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     brokers = new_brokers()
     brokers.fetched = lambda offset: batch(offset, END - 1)[:-1] + b"?"
-    with pytest.raises(UnreadableBatchError, match="events-0 from offset 40 on"):
-        read(brokers, 10)
+    assert offsets(read(brokers, 10)) == []
+    assert "events-0 from offset 40 on" in caplog.text
