@@ -21,10 +21,10 @@ caused. A seed decides everything: the input, the faults, every delay and the or
 run a second time gives the same bytes, so whatever is found can be repeated and debugged.
 
 **Simulated.** One to four workers with their consumer group, transactions, take-overs, flushes and Lua scripts; a
-broker that answers as Kafka 4.3 does, with its transaction and group coordinators; a Redis that runs the worker's
-scripts; the network between them; the clock. The same scripts of requests go to the model and to a real cluster, and
-the answers must be equal (`tests/simulation/conformance`). In the end every event, dead letter, offset and state is
-compared with what the input alone implies (`tests/simulation/oracle.py`).
+broker that answers as Kafka 4.3 does, with its transaction and group coordinators, also before these have loaded what
+they knew; a Redis that runs the worker's scripts; the network between them; the clock. The same scripts of requests go
+to the model and to a real cluster, and the answers must be equal (`tests/simulation/conformance`). In the end every
+event, dead letter, offset and state is compared with what the input alone implies (`tests/simulation/oracle.py`).
 
 **Not simulated.** The LSTM: a hash of a stream's texts stands for its state, which shows any text that is lost,
 repeated or out of order. Faust's and aiokafka's own code, several brokers and their elections, disks, the operating
