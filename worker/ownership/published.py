@@ -124,6 +124,7 @@ class ProvenOffsets:
         self._proofs = {tp: GroupOffset(one.offset, topic_ids[tp.topic]) for tp, one in published.items()}
         self._timeout_s = settings.transaction_timeout_s
         self._waiting_since_s: float | None = None
+        self._is_over = False
 
     async def read(self, tps: Collection[TopicPartition]) -> tuple[dict[TopicPartition, Proven], Set[TopicPartition]]:
         """As Group.offsets, once the coordinator has loaded what is published; after a time, as that proves it."""
@@ -155,20 +156,27 @@ class ProvenOffsets:
         return offset is None or (offset.metadata == proof.metadata and offset.offset < proof.offset)
 
     def _has_waited(self, behind: Collection[TopicPartition], told: GroupOffsets) -> bool:
-        """Whether to go on with what is proven. The first time, and then, that is said."""
+        """Whether to go on with what is proven."""
         now_s = asyncio.get_running_loop().time()
-        is_first, self._waiting_since_s = self._waiting_since_s is None, self._waiting_since_s or now_s
-        is_over = now_s - self._waiting_since_s > self._timeout_s
-        if is_first or is_over:
-            shown = min(behind)
-            offset = told.offsets[shown]
-            logger.warning(
-                "the group's offsets of %d partitions are behind what is published: of %s-%d %s instead of %d; %s",
-                len(behind),
-                *shown,
-                "none" if offset is None else offset.offset,
-                self._proofs[shown].offset,
-                "going on where that ends" if is_over else "waiting for its coordinator to load them",
-                extra={"action": "offsets_behind"},
-            )
-        return is_over
+        if self._waiting_since_s is None:
+            self._waiting_since_s = now_s
+            self._warn(behind, told, "waiting for its coordinator to load them")
+        if now_s - self._waiting_since_s <= self._timeout_s:
+            return False
+        if not self._is_over:
+            self._is_over = True
+            self._warn(behind, told, "going on where that ends")
+        return True
+
+    def _warn(self, behind: Collection[TopicPartition], told: GroupOffsets, what_follows: str) -> None:
+        shown = min(behind)
+        offset = told.offsets[shown]
+        logger.warning(
+            "the group's offsets of %d partitions are behind what is published: of %s-%d %s instead of %d; %s",
+            len(behind),
+            *shown,
+            "none" if offset is None else offset.offset,
+            self._proofs[shown].offset,
+            what_follows,
+            extra={"action": "offsets_behind"},
+        )

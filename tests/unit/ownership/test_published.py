@@ -197,6 +197,19 @@ def test_the_offsets_of_a_topic_that_was_deleted_are_not_waited_for() -> None:
     assert read(group, {TWEETS: Progress(0, 7)}, log=FakeLog(tweets="cluster/later")) == ({TWEETS: None}, 0)
 
 
+def test_each_of_waiting_and_going_on_is_said_once_however_often_it_is_asked(caplog: pytest.LogCaptureFixture) -> None:
+    any_group: Any = FakeGroup({TWEETS: at(3)})
+    any_log: Any = FakeLog()
+    proven = ProvenOffsets(load_settings(), any_group, any_log, new_observers()[0], {TWEETS: Progress(0, 7)}, IDS)
+    proven._timeout_s = -1.0
+    for _ in range(3):
+        asyncio.run(proven.read({TWEETS}))
+    assert [record.getMessage().rpartition("; ")[2] for record in caplog.records] == [
+        "waiting for its coordinator to load them",
+        "going on where that ends",
+    ]
+
+
 @pytest.mark.parametrize("told", [GroupOffset(3), GroupOffset(3, "cluster/0"), at(7), at(9)])
 def test_an_offset_that_was_set_by_hand_or_is_not_behind_stands_at_once(told: GroupOffset) -> None:
     group = FakeGroup({TWEETS: told})
