@@ -1,9 +1,10 @@
 """The group's offsets, held against what is published: step 7c of a take-over.
 
 A group's coordinator on a broker of Kafka 4 may answer before it has loaded all offsets (`python -m
-tests.loading_coordinator`): after a kill, on busy processors, for seconds to minutes. Taken for C, such an offset would
-have everything behind it published again. The outputs know better: the last one of each partition says how far the
-group had come with it (worker/records/progress.py), and its log cannot be read before it is whole.
+tests.loading_coordinator`): after a kill, on busy processors, for seconds or until the broker's next start. Taken for
+C, such an offset would have everything behind it published again. The outputs know better: the last one of each
+partition says how far the group had come with it (worker/records/progress.py), and its log cannot be read before it is
+whole.
 
 A coordinator loads in the order in which offsets were committed. So where it tells one of them too low, none of its
 answers is taken until it has caught up; and the last outputs of all partitions are looked at, not only of those that
