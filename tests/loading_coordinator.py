@@ -24,12 +24,12 @@ from worker.kafka.group import Group
 from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.log import Log
 from worker.kafka.producer import FencedError, ProducerRecord
+from worker.kafka.progress import Progress, Said, progress_header
 from worker.kafka.topics import ensure_topics
 from worker.kafka.transaction import TransactionalProducer
 from worker.monitoring.metrics import Metrics
 from worker.ownership.published import ProvenOffsets, Published
 from worker.process import CrashPoints
-from worker.records.progress import Progress, Said, progress_header
 from worker.records.types import TopicPartition
 from worker.settings import Settings, load_settings
 from worker.stack import LocalStack

@@ -23,7 +23,7 @@ from tests.system.inputs import Input, poison, send, tweets
 from tests.system.worker_process import WorkerProcess
 from tests.workplace import new_workplace
 from worker.cli import app
-from worker.records.progress import PROGRESS
+from worker.kafka.progress import PROGRESS
 from worker.settings import ENV_PREFIX, Settings
 from worker.stack import LocalStack
 

@@ -163,3 +163,13 @@ class Brokers:
             raise error
         self._client.force_metadata_update()
         await asyncio.sleep(_RETRY_S)
+
+
+async def ask_if_there(brokers: Brokers, node_id: int, request: Request) -> Response | None:
+    """The answer of one broker; None where another try, of that broker or another, can help. Raises KafkaError."""
+    try:
+        return await brokers.ask(node_id, request)
+    except KafkaError as error:
+        if not error.retriable:
+            raise
+        return None

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.offset import OffsetRequest
 
 from worker.kafka.access.causes import kafka_away
-from worker.kafka.brokers import Brokers, UnsupportedRequestError
+from worker.kafka.brokers import Brokers, UnsupportedRequestError, ask_if_there
 from worker.kafka.protocol.codes import LEADER_MOVES, ErrorCode, refusal
 from worker.kafka.protocol.topics import NO_TOPIC_ID, TopicIdsRequest
 from worker.records.types import TopicPartition
@@ -129,11 +129,8 @@ class Log:
         for topic, number in tps:
             by_topic[topic].append((number, time_ms))
         request = OffsetRequest(_ANY_REPLICA, isolation, list(by_topic.items()))
-        try:
-            response = await self._brokers.ask(node_id, request)
-        except KafkaError as error:
-            if not error.retriable:
-                raise
+        response = await ask_if_there(self._brokers, node_id, request)
+        if response is None:
             return {}
         found = {}
         for topic, partitions in response.topics:

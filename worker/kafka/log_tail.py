@@ -15,7 +15,7 @@ from aiokafka.record import MemoryRecords
 
 from worker.errors import UnreadableBatchError
 from worker.kafka.access.causes import kafka_away
-from worker.kafka.brokers import Brokers, Response
+from worker.kafka.brokers import Brokers, Response, ask_if_there
 from worker.kafka.log import Log
 from worker.kafka.protocol.batches import unpacking_batch
 from worker.kafka.protocol.codes import LEADER_MOVES, ErrorCode, refusal
@@ -88,11 +88,8 @@ class LogTail:
         for (topic, number), offset in positions.items():
             by_topic[topic].append((number, offset, _MAX_PARTITION_BYTES))
         request = FetchRequest(_AT_ONCE, 0, _MAX_BYTES, READ_COMMITTED, list(by_topic.items()))
-        try:
-            response = await self._brokers.ask(node_id, request)
-        except KafkaError as error:
-            if not error.retriable:
-                raise
+        response = await ask_if_there(self._brokers, node_id, request)
+        if response is None:
             return {}
         return dict(_pieces(response, positions))
 

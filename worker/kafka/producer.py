@@ -14,7 +14,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from worker.errors import RefusedError
 from worker.kafka.access.causes import kafka_away
-from worker.kafka.brokers import TRANSACTION, Brokers, Request, Response
+from worker.kafka.brokers import TRANSACTION, Brokers, Request, Response, ask_if_there
 from worker.kafka.protocol.codes import (
     COORDINATOR_MOVES,
     LEADER_MOVES,
@@ -236,11 +236,8 @@ class BatchProducer:
             by_topic[tp.topic].append((tp.partition, batch))
         timeout_ms = int(self._settings.request_timeout_s * 1000)
         request = ProduceRequest(self.transactional_id, _ALL_REPLICAS, timeout_ms, list(by_topic.items()))
-        try:
-            response = await self._brokers.ask(node_id, request)
-        except KafkaError as error:
-            if not error.retriable:
-                raise
+        response = await ask_if_there(self._brokers, node_id, request)
+        if response is None:
             return {}
         return {TopicPartition(topic, one[0]): one[1] for topic, found in response.topics for one in found}
 

@@ -17,10 +17,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from worker.kafka.group_offsets import GroupOffset
+from worker.kafka.progress import Progress
 from worker.ownership.lineage import has_moved, lineage_reset
 from worker.ownership.publisher import Publisher
 from worker.ownership.stream_states import Entries, StreamStates
-from worker.records.progress import Progress
 from worker.records.types import ResetReason, TopicPartition
 from worker.state.claims import Fence, TopicInfo
 from worker.state.entry import StreamEntry

@@ -3,7 +3,7 @@
 A group's coordinator on a broker of Kafka 4 may answer before it has loaded all offsets (`python -m
 tests.loading_coordinator`): after a kill, on busy processors, for seconds or until the broker's next start. Taken for
 C, such an offset would have everything behind it published again. The outputs know better: the last one of each
-partition says how far the group had come with it (worker/records/progress.py), and its log cannot be read before it is
+partition says how far the group had come with it (worker/kafka/progress.py), and its log cannot be read before it is
 whole.
 
 A coordinator loads in the order in which offsets were committed. So where it tells one of them too low, none of its
@@ -27,8 +27,8 @@ from worker.kafka.group import Group, GroupOffsets
 from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.log import Log
 from worker.kafka.log_tail import LogTail
+from worker.kafka.progress import Progress, read_progress
 from worker.monitoring.metrics import Metrics
-from worker.records.progress import Progress, read_progress
 from worker.records.types import TopicPartition
 from worker.settings import Settings
 

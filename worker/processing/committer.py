@@ -8,6 +8,7 @@ from typing import Protocol
 
 from worker.kafka.group_offsets import GoneError
 from worker.kafka.producer import FencedError, TooLargeError
+from worker.kafka.progress import Said, progress_header, with_header
 from worker.kafka.transport.microbatch import Pacing, Records
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
@@ -19,7 +20,6 @@ from worker.process import CrashPoints, die
 from worker.processing.slices import Slice
 from worker.processing.too_large import TooLargeReplacer
 from worker.records.codec import age_ms, has_timestamp
-from worker.records.progress import Said, progress_header, with_header
 from worker.records.types import OutputRecord, TopicPartition
 from worker.settings import Settings
 

@@ -218,7 +218,7 @@ class DeadLetterHeaders(Struct, frozen=True, gc=False, rename=_header_name):
 
     topic, partition, offset and time (the RFC 3339 timestamp) are those of the original record; redriven is the number
     of its redrives. cut_from is 0, or the size in bytes of a record that was too large to keep whole; a redrive does
-    not send such a record. progress: how far the worker had come, on some (worker/records/progress.py).
+    not send such a record. progress: how far the worker had come, on some (worker/kafka/progress.py).
     """
 
     reason: Reason

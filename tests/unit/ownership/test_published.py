@@ -15,9 +15,9 @@ from tests.metric_names import value_of
 from worker.errors import DependencyError
 from worker.kafka.group import GroupOffsets
 from worker.kafka.group_offsets import GroupOffset
+from worker.kafka.progress import Progress, Said, progress_header
 from worker.ownership import published as module
 from worker.ownership.published import ProvenOffsets, Published
-from worker.records.progress import Progress, Said, progress_header
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.factories.records import new_event, new_shift
 from worker import __version__
 from worker.errors import Reason, RecordError
+from worker.kafka.progress import PROGRESS
 from worker.records.codec import parse_time
 from worker.records.headers import (
     CUT_FROM,
@@ -19,7 +20,6 @@ from worker.records.headers import (
     read_deadletter_headers,
     redriven_headers,
 )
-from worker.records.progress import PROGRESS
 from worker.records.types import Header
 from worker.settings import Settings
 

@@ -13,10 +13,10 @@ from tests.factories.records import TWEETS
 from worker.kafka.group import GroupOffsets
 from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.log import LogBounds
+from worker.kafka.progress import Progress
 from worker.ownership.partition import Partition
 from worker.ownership.takeover import TakeOver
 from worker.process import CrashPoints
-from worker.records.progress import Progress
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 

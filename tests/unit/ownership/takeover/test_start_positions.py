@@ -14,7 +14,7 @@ from tests.unit.ownership.takeover.scenario import SECOND, Scenario, at, flushed
 from worker.errors import OwnershipError
 from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.log import LogBounds
-from worker.records.progress import Progress
+from worker.kafka.progress import Progress
 from worker.records.types import ResetReason, TopicPartition
 from worker.state.claims import Fence, TopicInfo
 

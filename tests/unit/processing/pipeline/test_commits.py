@@ -16,9 +16,9 @@ from tests.unit.processing.pipeline.scene import SECOND, EndedError, Scene, even
 from worker.errors import UndecidedCommitError
 from worker.kafka.group_offsets import ExpelledError, GoneError, GroupOffset
 from worker.kafka.producer import FencedError
+from worker.kafka.progress import Progress, Said, read_progress
 from worker.kafka.transport.microbatch import MicroBatch
 from worker.records.codec import format_time, parse_time
-from worker.records.progress import Progress, Said, read_progress
 
 
 def test_every_record_of_a_batch_yields_its_event_and_moves_the_offset(tiny_engine: InferenceEngine) -> None:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tests.factories.records import TWEETS
 from worker.errors import Reason, RecordError
+from worker.kafka.progress import PROGRESS, Progress, Said, progress_header, read_progress, with_header
 from worker.records.headers import deadletter_headers, redriven_headers
-from worker.records.progress import PROGRESS, Progress, Said, progress_header, read_progress, with_header
 from worker.records.types import Header, OutputRecord, TopicPartition
 
 SAID = Said("sentiment", TWEETS, "cluster/1", Progress(2, 7))
