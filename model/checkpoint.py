@@ -122,20 +122,22 @@ def save_checkpoint(  # noqa: PLR0913 - each names something that the directory 
     replace_folder(folder, data)
 
 
-def find_checkpoint(named: Path | None) -> Path:
+def find_checkpoint(named: Path | str | None) -> Path:
     """The directory at path `named`, else the packaged checkpoint of that name. None is the packaged default.
 
     Raises CheckpointError if there is neither.
     """
-    if named is None or named.is_dir():
-        return named or DEFAULT_CHECKPOINT
+    if named is None:
+        return DEFAULT_CHECKPOINT
+    if Path(named).is_dir():
+        return Path(named)
     packaged = {folder.name: folder for folder in sorted(PACKAGED.iterdir())}
     if str(named) not in packaged:
         raise CheckpointError(f"{named}: there is no such checkpoint folder; packaged ones: {', '.join(packaged)}")
     return packaged[str(named)]
 
 
-def load_checkpoint(named: Path | None) -> Checkpoint:
+def load_checkpoint(named: Path | str | None) -> Checkpoint:
     """Read and check the checkpoint that `find_checkpoint` finds.
 
     Raises CheckpointError, which names the file and the reason, if a file is missing, damaged or of another version.

@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from model.cells import CELLS, Array, LayerWeights, Pass, layer_backward, run_layer
-from model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
+from model.checkpoint import Checkpoint, load_checkpoint
 from model.config import LABELS, NUM_POOLED
 from model.inference.languages.identifier import MAX_CHARS, shared_identifier
 from model.inference.state import OpenText, StreamState
@@ -44,9 +44,9 @@ class ReferenceNetwork:
         self._carry = carry
 
     @classmethod
-    def load(cls, path: Path | None = None, *, carry: bool = True) -> Self:
+    def load(cls, path: Path | str | None = None, *, carry: bool = True) -> Self:
         """Load the checkpoint at `path`, or the packaged default. Raises CheckpointError if it cannot be loaded."""
-        return cls(load_checkpoint(path or DEFAULT_CHECKPOINT), carry=carry)
+        return cls(load_checkpoint(path), carry=carry)
 
     def read(self, texts: Iterable[tuple[str, bool]], state: StreamState | None = None) -> list[ReferenceResult]:
         """One result for each (text, whether it ends) of a stream that is in `state` (None: empty)."""

@@ -85,9 +85,15 @@ class Sentiment:
 
 
 def load(
-    path: Path | None = None, *, precision: Precision = "float32", device: Device = "cpu", threads: int = 1
+    path: Path | str | None = None,
+    *,
+    precision: Precision = "float32",
+    device: Device = "cpu",
+    threads: int = 1,
 ) -> Sentiment:
-    """Load the checkpoint at `path`, or the packaged one; the first call on a machine compiles for some seconds.
+    """Load the checkpoint at `path`, a folder or the name of a packaged one: "default" (also None), "en", "small".
+
+    The first call on a machine compiles for some seconds.
 
     precision, device, threads: see InferenceEngine.load.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.cells import CELLS, LayerWeights, run_layer
-from model.checkpoint import DEFAULT_CHECKPOINT, EMBEDDING, load_checkpoint
+from model.checkpoint import EMBEDDING, load_checkpoint
 from model.inference.engine import InferenceEngine, Result
 from model.sentiment import Sentiment
 
@@ -44,9 +44,9 @@ class Trace(NamedTuple):
 class Tracer:
     """Traces texts with one checkpoint. Safe to share by threads."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | str | None = None) -> None:
         """Load the checkpoint at `path`, or the packaged one. Raises CheckpointError."""
-        checkpoint = load_checkpoint(path or DEFAULT_CHECKPOINT)
+        checkpoint = load_checkpoint(path)
         self.sentiment = Sentiment(InferenceEngine(checkpoint))
         self._embedding = checkpoint.weights[EMBEDDING]
         names = ("weight_ih", "weight_hh", "bias")

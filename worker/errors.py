@@ -132,3 +132,11 @@ class RecordError(Exception):
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+    def kept(self) -> Self:
+        """To be kept with its record: without the frames it was raised in, which hold the record's whole micro-batch.
+
+        With them it would be a cycle, that only the garbage collector frees.
+        """
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)

@@ -15,7 +15,7 @@ from typing import Self
 
 import numpy as np
 
-from model.checkpoint import DEFAULT_CHECKPOINT, Checkpoint, load_checkpoint
+from model.checkpoint import Checkpoint, load_checkpoint
 from model.config import LABELS
 from model.inference.batch import Batch, Request
 from model.inference.calibration import Calibration, DoubleArray
@@ -85,7 +85,7 @@ class InferenceEngine:
     @classmethod
     def load(  # noqa: PLR0913 - all have defaults
         cls,
-        path: Path | None = None,
+        path: Path | str | None = None,
         *,
         carry: bool = True,
         skips_not_understood: bool = False,
@@ -93,7 +93,7 @@ class InferenceEngine:
         precision: Precision = "float32",
         device: Device = "cpu",
     ) -> Self:
-        """Load the checkpoint at `path`, or the packaged default.
+        """Load the checkpoint at `path`, or the packaged one of that name; None is the packaged default.
 
         carry: whether a stream's state affects its next text. skips_not_understood: whether a text that is not
         understood leaves its stream's state as it was. threads: of the pass over a batch's tokens. precision: of
@@ -104,7 +104,7 @@ class InferenceEngine:
         CheckpointError if the checkpoint cannot be loaded.
         """
         check_device(device, precision)
-        checkpoint = load_checkpoint(path or DEFAULT_CHECKPOINT)
+        checkpoint = load_checkpoint(path)
         return cls(
             checkpoint,
             carry=carry,

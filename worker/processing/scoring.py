@@ -63,7 +63,7 @@ class Scorer:
             )
             return Item(record, is_skipped=True) if isinstance(text, Skipped) else Item(record, text.stream, text)
         except RecordError as error:
-            return Item(record, error=error)
+            return Item(record, error=error.kept())
 
     def plan(self, work: Slice) -> list[tuple[Item, Request]]:
         """What to score, in offset order; a stream that is erased or expires on the way continues as another one."""
@@ -144,7 +144,7 @@ class Scorer:
         try:
             item.result = resolve_not_understood(self._settings, result, final=text.final)
         except RecordError as error:
-            item.error, item.result = error, None
+            item.error, item.result = error.kept(), None
             before = _entry_before(work, item)
             if before is not None and before.state.open_text is not None:
                 work.changed[item.stream] = structs.replace(before, state=result.state)

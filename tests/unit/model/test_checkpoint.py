@@ -107,9 +107,9 @@ def test_a_packaged_checkpoint_is_found_by_its_name_unless_a_directory_has_that_
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert find_checkpoint(None) == find_checkpoint(Path("default")) == PACKAGED / "default"
-    assert InferenceEngine.load(Path("small")).fingerprint == load_checkpoint(PACKAGED / "small").fingerprint
+    assert InferenceEngine.load("small").fingerprint == load_checkpoint(PACKAGED / "small").fingerprint
     write_checkpoint(tmp_path / "small")
-    assert load_checkpoint(Path("small")).fingerprint == load_checkpoint(tmp_path / "small").fingerprint
+    assert load_checkpoint("small").fingerprint == load_checkpoint(tmp_path / "small").fingerprint
 
 
 @pytest.mark.parametrize("name", ["default", "en", "small"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +25,26 @@ def test_dead_letters_keep_their_record_and_their_neighbours_are_scored(tiny_eng
     assert (letter.key, letter.value, letter.headers[0]) == (b"a", b"\xff\xfe", ("trace", b"1"))
     assert reasons(work.outputs) == ["invalid_utf8"]
     assert [event["state"]["num_records"] for event in events(work)] == [1, 2]
+
+
+@pytest.mark.parametrize("value", [b"\xff\xfe", b"{", b'{"text": 1}'])
+def test_a_dead_letter_does_not_hold_its_micro_batch_until_the_garbage_collector_comes(
+    tiny_engine: InferenceEngine, value: bytes
+) -> None:
+    scorer = Scorer(load_settings(), tiny_engine)
+
+    def process() -> weakref.ref[Record]:
+        records = [Record(0, b"a", value), text_record(1, "a", "great")]
+        items = scorer.decode(records)
+        assert items[0].error is not None
+        return weakref.ref(records[1])
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert process()() is None
+    finally:
+        gc.enable()
 
 
 def test_a_text_of_which_nothing_is_left_is_a_dead_letter(tiny_engine: InferenceEngine) -> None:
