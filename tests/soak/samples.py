@@ -31,6 +31,8 @@ FIGURES = {
     "transactions": "open transactions",
     "lag_records": "lag, records",
 }
+# The lag follows from the last fault: a loss of Redis replays the log, which grows.
+NOT_JUDGED = frozenset({"lag_records"})
 
 
 class Sampler:
