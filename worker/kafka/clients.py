@@ -38,4 +38,8 @@ async def stop_consumer(consumer: Any, stopping: Coroutine[Any, Any, None]) -> N
             transport = connection._protocol._transport
             if not connection.connected() and transport is not None:
                 transport.abort()
-    await task
+    if task.cancelled():
+        # aiokafka cancels a fetch that waits for a broker that is away, and stops no further where that ends it.
+        await consumer._client.close()
+    else:
+        await task

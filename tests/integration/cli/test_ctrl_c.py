@@ -16,11 +16,13 @@ import pytest
 
 from tests.checkpoints import save_tiny_checkpoint
 from tests.kafka_tools import Keyed, produce
-from tests.workplace import Workplace
+from tests.workplace import Workplace, new_workplace
 from worker.errors import EXIT_OK
+from worker.stack import LocalStack
 
 TIMEOUT_S = 180.0
 BY_CTRL_C = 130
+RETRY_S = 1.0  # of a client whose broker is away: more than it waits between two attempts
 
 
 class Terminal:
@@ -122,3 +124,19 @@ def test_ctrl_c_before_a_command_runs_ends_it_without_a_traceback(wait_s: float)
     finally:
         terminal.close()
     assert (code, "Traceback" in written) == (BY_CTRL_C, False)
+
+
+def test_a_tail_whose_broker_has_died_ends_by_ctrl_c_without_a_traceback() -> None:
+    with LocalStack() as stack:
+        place = new_workplace(stack, partitions=1)
+        place.create_topics()
+        produce(stack.kafka, place.settings.deadletters_topic, [Keyed(b"acme", b"{}")])
+        tail = Terminal(["tail", "--from-start"], place.environment())
+        try:
+            tail.shows("dead letter")
+            stack.brokers[0].kill()
+            time.sleep(2 * RETRY_S)
+            code, written = tail.ctrl_c()
+        finally:
+            tail.close()
+    assert (code, "Traceback" in written) == (EXIT_OK, False)
