@@ -4,7 +4,7 @@
     2  first vectors    first_vectors.py   of the new words: the encoder's, mapped into the English network's space
     3  a round          transfer_sets.py   texts of all languages with the teachers' soft targets, drawn anew
                         fit.py             one pass over them
-    4  stream cell, temperature, evaluation: as in train.py; they make a checkpoint of the mean of the last two rounds
+    4  stream cell, temperature, evaluation: as in train.py; they make a checkpoint of the mean of the last rounds
 
 Every stage leaves its result in the run folder, from which an interrupted run resumes. A finished run goes on where
 more rounds are asked for.
@@ -12,7 +12,8 @@ more rounds are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import chain
@@ -56,6 +57,7 @@ from model.training.train import PreparedData, encode_held, finish, new_network,
 DEFAULTS = TrainConfig(epochs=1, learning_rate=1e-3, max_sentences=40_000, tweet_variants=1, phrase_variants=2)
 RATE_DECAY = 0.85  # of the learning rate from each round to the next
 TWEET_CORPORA = ("semeval", "semeval_dev", "topics_2point", "topics_5point", "airlines")
+AVERAGED_ROUNDS = 4  # the last ones, whose mean is packaged
 HELD = "languages"  # name of the held texts of all languages but English, whose accuracy is logged
 
 
@@ -110,14 +112,15 @@ def train_languages(  # noqa: PLR0913 - three say what to do, the others have de
         by_language = None if known is None else known.log_temperature_by_language
         held_corpora = _held(languages, held_texts, tokenizer)
         prepared = PreparedData(words, tokenizer, splits, held, understanding, held_corpora, by_language)
+        latest = deque([] if known is None else [weights], maxlen=AVERAGED_ROUNDS)
         for number in range(1 if known is None else 2, num_rounds + 1):
             network = new_network(sizes_of_network, config)
             network.load_state_dict(weights)
             rate = config.learning_rate * RATE_DECAY ** (number - 1)
             training = TrainingRun(network, replace(config, learning_rate=rate), folder, progress)
-            before, weights = weights, _run_round(training, source, prepared, number)
-            if number > 1:
-                network.load_state_dict(_mean(before, weights))
+            weights = _run_round(training, source, prepared, number)
+            latest.append(weights)
+            network.load_state_dict(_mean(latest))
             _finish_round(training, prepared, sizes_of_network, begin, known, data, name, number)
     return folder.checkpoint
 
@@ -188,13 +191,13 @@ def _run_round(training: TrainingRun, source: Sources, prepared: PreparedData, n
     return saved
 
 
-def _mean(before: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What is packaged: the mean of the weights after the last two rounds.
+def _mean(latest: Collection[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """What is packaged: the mean of the weights after the last AVERAGED_ROUNDS rounds.
 
     Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization". Training goes on from the
     weights of the last round.
     """
-    return {name: torch.lerp(before[name], tensor, 0.5) for name, tensor in weights.items()}
+    return {name: torch.stack([weights[name] for weights in latest]).mean(0) for name in next(iter(latest))}
 
 
 def _finish_round(  # noqa: PLR0913, PLR0917

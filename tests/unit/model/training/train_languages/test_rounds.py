@@ -16,6 +16,7 @@ from model.inference.engine import InferenceEngine
 from model.text.plain_forms import NORMALISATIONS
 from model.text.tokenizer import PIECES
 from model.training import fit
+from model.training.multilingual import train_languages
 from tests.unit.model.training.markdown import uneven_tables
 from tests.unit.model.training.train_languages.small_runs import train
 from tests.unit.model.training.train_languages.toy_languages import ENGLISH
@@ -84,7 +85,10 @@ def test_rounds_go_on_from_the_checkpoint_of_another_run(english: Path, data: Pa
     assert f"1 round after those of `{there.fingerprint}`" in (again / "README.md").read_text()
 
 
-def test_the_mean_of_the_last_two_rounds_is_packaged(english: Path, data: Path, tmp_path: Path) -> None:
+def test_the_mean_of_the_last_rounds_is_packaged(
+    english: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_languages, "AVERAGED_ROUNDS", 2)
     train(english, data, tmp_path / "run", num_rounds=3)
     rounds = [load_file(tmp_path / "run" / f"round-{number}.safetensors")["readout.weight"] for number in (2, 3)]
     packaged = load_checkpoint(tmp_path / "run" / "checkpoint").weights["readout.weight"]
