@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -29,6 +30,16 @@ def calm_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def give_back_memory() -> None:
+    """Give the system what the C library keeps of freed memory: tens of megabytes after a backlog or a rebuild.
+
+    Takes milliseconds, without the GIL. Of other libraries than glibc nothing is asked.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
 
 
 class StopEvent(asyncio.Event):

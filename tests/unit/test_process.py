@@ -88,3 +88,16 @@ def test_an_unexpected_error_ends_the_process_with_1_and_its_traceback() -> None
 def test_a_process_that_does_not_stop_by_itself_ends_with_0_after_its_bound() -> None:
     done = run("import time\nfrom worker.process import end_within\nend_within(0.2)\ntime.sleep(600)\n")
     assert done.returncode == 0
+
+
+def test_memory_that_is_free_between_what_is_in_use_goes_back_to_the_system() -> None:
+    done = run(
+        "from pathlib import Path\n"
+        "from worker.process import give_back_memory\n"
+        "resident = lambda: int(Path('/proc/self/statm').read_text().split()[1])\n"
+        "taken = [bytes(4000) for _ in range(50_000)]\n"
+        "taken = taken[::50]\n"
+        "before = resident(); give_back_memory(); print(before, resident())\n"
+    )
+    before, after = map(int, done.stdout.split())
+    assert after < before / 2, done.stderr

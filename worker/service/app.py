@@ -30,7 +30,7 @@ from worker.ownership.manager import PartitionManager
 from worker.ownership.processing_lock import ProcessingLock
 from worker.ownership.publisher import publisher_factory
 from worker.ownership.takeover import TakeOver
-from worker.process import CrashPoints, calm_garbage_collector, die
+from worker.process import CrashPoints, calm_garbage_collector, die, give_back_memory
 from worker.processing.pipeline import Pipeline
 from worker.service.agreement import report_agreement
 from worker.service.monitor import Monitor
@@ -42,6 +42,7 @@ from worker.tools.comparison.publisher import new_publisher
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
+_GIVE_BACK_S = 60.0
 _FOLLOW_S = 0.1
 _FETCH_BYTES = 1 << 20
 # A broker that has just come up may not know the topics yet. A group leader that asked it then has assigned nothing
@@ -115,8 +116,8 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
             await _or_die(partial(pipeline.process, batch))
 
     app.agent(app.topic(*settings.topics, value_serializer="raw", key_serializer="raw"), name="sentiment")(process)
-    app.task(partial(_or_die, flush))
-    app.task(partial(_or_die, look))
+    for task in (flush, look, partial(_give_back, app)):
+        app.task(partial(_or_die, task))
     if leader is not None:
         app.task(partial(_or_die, partial(_follow, app, monitor, leader)))
         comparisons = new_publisher(given, brokers, engine.fingerprint, lambda: manager.partitions)
@@ -132,6 +133,12 @@ async def _check_servers(settings: Settings, brokers: Brokers, given: Settings) 
     await check_kafka(settings, brokers)
     await check_redis(given)
     await asyncio.to_thread(check_topics, settings)
+
+
+async def _give_back(app: BatchApp) -> None:
+    while not app.should_stop:
+        await app.sleep(_GIVE_BACK_S)
+        await asyncio.to_thread(give_back_memory)
 
 
 async def _follow(app: BatchApp, monitor: Monitor, leader: Leader) -> None:

@@ -157,3 +157,19 @@ def test_a_shutdown_closes_the_health_server_and_the_connections() -> None:
     tracing: Any = Closes("tracing")
     asyncio.run(app_module._closing(store, server, tracing)())
     assert closed == ["server", "store", "tracing"]
+
+
+def test_the_worker_gives_memory_back_again_and_again_until_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    class Stopping:
+        should_stop = False
+
+        async def sleep(self, duration_s: float) -> None:
+            given.append(duration_s)
+            self.should_stop = len(given) == 3
+
+    monkeypatch.setattr(app_module, "give_back_memory", lambda: given.append(0.0))
+    app: Any = Stopping()
+    asyncio.run(app_module._give_back(app))
+    assert given == [60.0, 0.0, 60.0, 0.0]
