@@ -14,7 +14,8 @@ ISA := native
 FUZZ_S := 3600
 # Tests that need no server run on two cores, file by file, because the tests of a file share what is slow to make.
 # The others follow one by one: they wait for the sessions and timeouts of real servers.
-PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Where a process of theirs dies, the run ends with the name of its test: xdist 3.8.0 may wait for its successor for ever.
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 WITH_SERVERS := faults integration page simulation system
 # Pytest's exit code is 5 where ARGS chooses none of its tests.
 NONE_CHOSEN := test $$? -eq 5

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
 from tests.factories.partitions import new_entry
 from tests.fuzz import payload_targets, text_targets
@@ -40,6 +41,20 @@ def _batch(codec: int) -> bytes:
     return bytes(builder.build())
 
 
+def _old_batch(codec: int) -> bytes:
+    builder = LegacyRecordBatchBuilder(1, codec, 1 << 20)
+    for offset in range(3):
+        builder.append(offset, 0, b"key", b'{"text":"great"}')
+    return bytes(builder.build())
+
+
+_BATCHES: Final = (
+    *map(_batch, range(5)),
+    _batch(0).replace(b"name", b"n\xffme"),
+    *map(_old_batch, range(4)),
+)
+
+
 class Target(NamedTuple):
     """run: raises nothing, whatever the bytes."""
 
@@ -60,7 +75,7 @@ TARGETS: Final[dict[str, Target]] = {
     "headers": Target(
         payload_targets.headers, (b"a\0b\0sentiment-reason\0x\0original-a\0\xff\0sentiment-redriven\0007",)
     ),
-    "batch": Target(payload_targets.batch, tuple(map(_batch, range(5)))),
+    "batch": Target(payload_targets.batch, _BATCHES),
     "response": Target(payload_targets.response, _RESPONSES),
     "tokenizer": Target(text_targets.tokenizer, tuple(bytes([kind, 99]) + _TEXT.encode() for kind in range(4))),
     "entry": Target(text_targets.entry, (b"\0" + _ENTRY, b"\1" + _ENTRY[:-4])),

@@ -16,7 +16,7 @@ from worker.kafka.group import Group
 from worker.kafka.log import Log
 from worker.kafka.producer import FencedError
 from worker.kafka.protocol.batches import unpacking_batch
-from worker.kafka.protocol.header_names import TolerantRecords
+from worker.kafka.protocol.parsing import TolerantRecords
 from worker.kafka.transaction import TransactionalProducer
 from worker.process import CrashPoints
 from worker.records.codec import Codec

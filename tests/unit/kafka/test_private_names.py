@@ -16,19 +16,19 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.record import default_records
+from aiokafka.record import default_records, legacy_records
 from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
 from mode.utils.queues import FlowControlQueue
 
 from worker.kafka import brokers, clients, group, log, producer, transaction
-from worker.kafka.protocol import batches, header_names, offsets, topics
+from worker.kafka.protocol import batches, offsets, parsing, topics
 from worker.kafka.transport import app, consumer, fetch_thread
 
 MODULES = (
     *(brokers, clients, group, log, producer, transaction),
     *(app, consumer, fetch_thread),
-    *(batches, header_names, offsets, topics),
+    *(batches, offsets, parsing, topics),
 )
 
 # Owner, name, and the parameters that it is called with, or overridden by.
@@ -53,6 +53,8 @@ METHODS: tuple[tuple[type, str, str], ...] = (
     (driver.AIOKafkaConsumerThread, "call_thread", "(self, fun, args, kwargs)"),
     (FlowControlQueue, "force_put_nowait", "(self, item)"),
     (default_records._DefaultRecordBatchPy, "_maybe_uncompress", "(self)"),
+    (default_records._DefaultRecordBatchPy, "_read_msg", "(self, decode_varint)"),
+    (legacy_records._LegacyRecordBatchPy, "_read_header", "(self, pos)"),
 )
 # Owner and attribute that its constructor sets.
 ATTRIBUTES: tuple[tuple[type, str], ...] = (
@@ -73,7 +75,10 @@ ATTRIBUTES: tuple[tuple[type, str], ...] = (
     (StreamReaderProtocol, "_transport"),
 )
 OF_COMPILED_CLASSES = {"_tp_index", "_subscribers"}
-OF_PARSERS = {"_DefaultRecordBatchPy", "_MemoryRecordsPy", "_buffer", "_next_slice"}  # see test_header_names.py
+OF_PARSERS = {  # see test_parsing.py
+    *("_DefaultRecordBatchPy", "_LegacyRecordBatchPy", "_MemoryRecordsPy"),
+    *("_buffer", "_next_slice", "_cache_next", "_decompressed"),
+}
 NAMES = {name for _, name, _ in METHODS} | {name for _, name in ATTRIBUTES} | OF_COMPILED_CLASSES | OF_PARSERS
 
 

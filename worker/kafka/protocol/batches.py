@@ -15,10 +15,10 @@ from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from backports.zstd import ZstdError
 
 from worker.errors import UnreadableBatchError
-from worker.kafka.protocol.header_names import tolerate_header_names
+from worker.kafka.protocol.parsing import tolerate_odd_batches
 from worker.kafka.protocol.unpacking import bound_unpacking
 
-tolerate_header_names()
+tolerate_odd_batches()
 bound_unpacking()
 
 # What aiokafka's codecs and its parser of batches raise; IndexError to OverflowError come of what decompresses to junk,
