@@ -22,6 +22,7 @@ class Meta:
     lineage: str | None = None
     position: int | None = None
     expired: bool = False
+    num_resets: int | None = None
 
     @property
     def fence(self) -> Fence | None:
@@ -76,7 +77,7 @@ class FakeStore:
         meta.num_partitions = meta.num_partitions or topic.num_partitions
         position = None if meta.expired or meta.lineage is None else meta.position
         known = TopicInfo(meta.topic_id, meta.num_partitions)
-        return Claim(claimant.token, position, meta.lineage, predecessor, known)
+        return Claim(claimant.token, position, meta.lineage, predecessor, known, num_resets=meta.num_resets)
 
     async def begin(self, tp: TopicPartition, token: str, successor: Fence, topic: TopicInfo) -> Verdict:
         """As begin.lua does."""
@@ -103,12 +104,18 @@ class FakeStore:
         return verdict, found if verdict is Verdict.OK else []
 
     async def flush(
-        self, tp: TopicPartition, fence: Fence, entries: Mapping[str, StreamEntry | None], position: int
+        self,
+        tp: TopicPartition,
+        fence: Fence,
+        entries: Mapping[str, StreamEntry | None],
+        position: int,
+        num_resets: int | None = None,
     ) -> Verdict:
         """As flush.lua does."""
         verdict = self._compare(tp, fence)
         if verdict is Verdict.OK:
             self.metas[tp].position, self.metas[tp].expired = position, False
+            self.metas[tp].num_resets = num_resets
             for stream, entry in entries.items():
                 self.entries.pop((tp, fence.lineage, stream), None)
                 if entry is not None:

@@ -87,3 +87,19 @@ def new_shift(**changes: Any) -> ShiftEvent:
         evidence=ShiftEvidence("self_starting_cusum", 20.0, 17.0, 12),
     )
     return structs.replace(shift, **changes)
+
+
+class _OddName(str):
+    """A name that a producer in another language writes as these bytes."""
+
+    data = b""
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return self.data
+
+
+def odd_name(data: bytes) -> str:
+    """The name of a header that is these bytes on the wire, UTF-8 or not."""
+    name = _OddName("odd")
+    name.data = data
+    return name

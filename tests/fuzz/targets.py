@@ -79,7 +79,7 @@ TARGETS: Final[dict[str, Target]] = {
     "response": Target(payload_targets.response, _RESPONSES),
     "tokenizer": Target(text_targets.tokenizer, tuple(bytes([kind, 99]) + _TEXT.encode() for kind in range(4))),
     "entry": Target(text_targets.entry, (b"\0" + _ENTRY, b"\1" + _ENTRY[:-4])),
-    "meta": Target(text_targets.meta, (b"7\x000a1b~moved\0sentiment:1:m:0\0c/1\x004",)),
+    "meta": Target(text_targets.meta, (b"7\x000a1b~moved\0sentiment:1:m:0\0c/1\x004\0g:1:a:0\x002",)),
     "times": Target(
         text_targets.times,
         (b"\x002018-07-07T22:09:11.5+02:00", b"\x00Sat, 07 Jul 2018 22:09:11 GMT", b"\x0a1530000000000"),

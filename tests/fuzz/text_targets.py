@@ -72,8 +72,8 @@ def _state_at(body: bytes) -> int:
 
 def meta(data: bytes) -> None:
     """The fields of a partition's meta key, between NULs."""
-    fields = [*data.split(b"\0"), b"", b"", b"", b"", b"", b""]
-    found = read_claim("token", fields[:6], TOPIC)
+    fields = [*data.split(b"\0"), *(b"",) * 7]
+    found = read_claim("token", fields[:7], TOPIC)
     assert found.position is None or found.lineage
     lineage_reset(found.lineage or "")
     read_fence(fields[:3])

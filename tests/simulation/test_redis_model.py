@@ -35,7 +35,7 @@ async def script(store: StateStore) -> list[Any]:
         await store.flush(tp, fence, entries, 3),
         await store.flush(tp, fence, entries, 3),
         await store.flush(tp, fence._replace(position=3), {"@a": None}, 3),
-        await store.flush(tp, fence._replace(position=3), {"@c": new_entry(3)}, 5),
+        await store.flush(tp, fence._replace(position=3), {"@c": new_entry(3)}, 5, 1),
     ]
     stored = fence._replace(position=5)
     answers += [

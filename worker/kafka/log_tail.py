@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.errors import KafkaError, UnsupportedCodecError
 from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.record import MemoryRecords
 
 from worker.errors import UnreadableBatchError
 from worker.kafka.access.causes import kafka_away
@@ -19,6 +18,7 @@ from worker.kafka.brokers import Brokers, Response, ask_if_there
 from worker.kafka.log import Log
 from worker.kafka.protocol.batches import unpacking_batch
 from worker.kafka.protocol.codes import LEADER_MOVES, ErrorCode, refusal
+from worker.kafka.protocol.parsing import TolerantRecords
 from worker.records.types import TopicPartition
 from worker.settings import Settings
 
@@ -111,7 +111,7 @@ def _pieces(response: Response, positions: Mapping[TopicPartition, int]) -> Iter
 
 def _unpack(tp: TopicPartition, data: bytes, aborted: Any, offset: int) -> _Piece:
     """Whoever writes to the topic must not stop those who look at its end: what cannot be unpacked is passed over."""
-    unpacked = PartitionRecords(tp, MemoryRecords(data), aborted, offset, None, None, True, READ_COMMITTED)
+    unpacked = PartitionRecords(tp, TolerantRecords(data), aborted, offset, None, None, True, READ_COMMITTED)
     try:
         with unpacking_batch(f"{tp.topic}-{tp.partition} from offset {offset} on", "its codec"):
             return _Piece(list(unpacked), unpacked.next_fetch_offset)

@@ -27,11 +27,16 @@ from worker.state.entry import StreamEntry
 
 
 class Snapshot(NamedTuple):
-    """What one flush writes: entries, the position that they stand for, and the fence that must stand in Redis."""
+    """What one flush writes: entries, the position that they stand for, and the fence that must stand in Redis.
+
+    num_resets: how often the group's offset had gone back by then; None for a shadow's states, whose group is another
+    than that of the workers who may go on with them.
+    """
 
     fence: Fence
     entries: Entries
     position: int
+    num_resets: int | None
 
 
 class Partition(StreamStates):
@@ -53,6 +58,7 @@ class Partition(StreamStates):
         num_partitions_before: int | None = None,
         group_offset: int | None = None,
         published: Progress | None = None,
+        is_shadow: bool = False,
     ) -> None:
         """`start` is the first offset to read. Without a position in `fence`, memory starts complete and empty.
 
@@ -70,6 +76,7 @@ class Partition(StreamStates):
         self._taken = self._applied = start
         self._committed = committed
         self._num_resets = published.num_resets if published is not None else 0
+        self._is_shadow = is_shadow
         self._went_back = False
         if published is not None and committed < published.offset:
             self._go_back()
@@ -137,6 +144,11 @@ class Partition(StreamStates):
         """Whether the group's offset is another than what is done here, as after a log that was cut or began again."""
         return self._committed != self._group_offset
 
+    @property
+    def num_resets(self) -> int | None:
+        """See Snapshot."""
+        return None if self._is_shadow else self._num_resets
+
     def group_offset_at(self, offset: int, *, with_progress: bool) -> GroupOffset:
         """`offset` as it is committed, with an output that says so or without one.
 
@@ -191,7 +203,7 @@ class Partition(StreamStates):
 
     def snapshot(self) -> Snapshot:
         """What a flush has to write now."""
-        return Snapshot(self._fence, dict(self._dirty), self._applied)
+        return Snapshot(self._fence, dict(self._dirty), self._applied, self.num_resets)
 
     def flushed(self, snapshot: Snapshot) -> None:
         """Redis has taken `snapshot`; entries that changed since remain dirty."""

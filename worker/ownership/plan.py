@@ -1,4 +1,4 @@
-"""Where an owned partition begins: what follows from Redis' claim, the group's offset and the log. Pure functions.
+"""Where an owned partition begins: what follows from Redis' claim, the group's offset, the log. Pure, but `announce`.
 
 P is the position of the states in Redis, C the group's offset; both name the topic that they are of. `start`, `end` and
 `lookback` bound what the log holds.
@@ -16,20 +16,28 @@ P is the position of the states in Redis, C the group's offset; both name the to
     P       C       P <= end < C    go on at P: what is published is known up to there
     other   C       end < C         as with C at the log's end: the records up to C are gone
 
+P counts as none, too, where C has gone back since the states were written: the records that they are of may be gone,
+cut off with the end of the log, which may have grown beyond P again. That comes of a Redis that was rolled back, or of
+a model that returns.
+
 A P or a C of another topic, where the other is of this one, counts as none. An offset that names another cluster was
 translated by whoever mirrors the topic here, and counts.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import Literal, NamedTuple
 
 from worker.errors import OwnershipError
 from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.log import LogBounds
+from worker.monitoring.metrics import Metrics
 from worker.monitoring.series import LogChange
 from worker.records.types import ResetReason, TopicPartition
 from worker.state.claims import Claim
+
+logger = logging.getLogger(__name__)
 
 _LOST_LOG = frozenset({"topic_recreated", "log_truncated"})
 
@@ -63,8 +71,11 @@ class Plan(NamedTuple):
     warnings: tuple[PlanWarning, ...]
 
 
-def plan_takeover(claim: Claim, offset: GroupOffset | None, log: LogBounds) -> Plan:
-    """Decide where a partition begins. `offset` is the group's, C; None where it has none."""
+def plan_takeover(claim: Claim, offset: GroupOffset | None, log: LogBounds, num_resets: int | None = None) -> Plan:
+    """Decide where a partition begins. `offset` is the group's, C; None where it has none.
+
+    num_resets: how often C has gone back, as far as the outputs say.
+    """
     position = claim.position if _is_same(claim.topic.topic_id, log.topic_id) else None
     committed = offset.offset if offset is not None and not is_stale(offset.metadata, log.topic_id) else None
     if position is None and committed is None and (claim.position is not None or offset is not None):
@@ -74,6 +85,10 @@ def plan_takeover(claim: Claim, offset: GroupOffset | None, log: LogBounds) -> P
     warnings = []
     if claim.position is not None and position is None:
         warnings.append(PlanWarning("states_of_another_log", "the states in Redis are of another topic of this name"))
+    if position is not None and _is_older(claim.num_resets, num_resets):
+        position = None
+        message = "the states in Redis are from before the group's offset last went back"
+        warnings.append(PlanWarning("states_of_another_log", message))
     if committed is None:
         committed = log.start if position is None else min(max(position, log.start), log.end)
         if position is not None:
@@ -124,6 +139,10 @@ def _is_same(topic_id: str, current: str) -> bool:
     return not topic_id or not current or topic_id == current
 
 
+def _is_older(num_resets: int | None, now: int | None) -> bool:
+    return num_resets is not None and now is not None and num_resets < now
+
+
 def is_stale(topic_id: str, current: str) -> bool:
     """Whether an id is that of an earlier topic of this name, on the same cluster."""
     return not _is_same(topic_id, current) and topic_id.partition("/")[0] == current.partition("/")[0]
@@ -138,3 +157,18 @@ def refuse_lost_log(tp: TopicPartition, plan: Plan) -> None:
                 "set the group's offset (kafka-consumer-groups.sh --reset-offsets), or start with "
                 "--on-lost-log resume"
             )
+
+
+def announce(tp: TopicPartition, plan: Plan, metrics: Metrics) -> None:
+    """Tell the operator, in logs and metrics, what is out of the ordinary in `plan`, which is followed now."""
+    warnings = plan.warnings
+    if plan.rebuild is not None and plan.start < plan.committed:
+        message = f"states are rebuilt from the records {plan.start} to {plan.committed - 1}"
+        warnings += (PlanWarning("rebuild", message),)
+    for warning in warnings:
+        if warning.action == "offset_gone":
+            metrics.position_kept()
+        elif warning.action != "rebuild":
+            metrics.log_changed(warning.action)
+        extra = {"action": warning.action, "topic": tp.topic, "partition": tp.partition}
+        logger.warning("%s-%d: %s", *tp, warning.message, extra=extra)

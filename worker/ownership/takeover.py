@@ -27,7 +27,7 @@ from worker.kafka.log import Log, LogBounds
 from worker.monitoring.metrics import Metrics
 from worker.ownership.lineage import lineage_name, lineage_reset
 from worker.ownership.partition import Partition
-from worker.ownership.plan import Plan, PlanWarning, Rebuild, offset_of_shadow, plan_takeover, refuse_lost_log
+from worker.ownership.plan import Plan, Rebuild, announce, offset_of_shadow, plan_takeover, refuse_lost_log
 from worker.ownership.predecessors import Predecessors
 from worker.ownership.published import Proven, ProvenOffsets, Published
 from worker.ownership.publisher import Publisher
@@ -140,7 +140,8 @@ class TakeOver:
         claim, log, topic, (known, told, published) = found.claim, found.log, found.topic, found.committed
         while True:
             offset = offset_of_shadow(claim, known) if self._settings.shadow else known
-            plan = plan_takeover(claim, offset, log)
+            num_resets = published.num_resets if published is not None and not self._settings.shadow else None
+            plan = plan_takeover(claim, offset, log, num_resets)
             if self._settings.on_lost_log == "stop":
                 refuse_lost_log(tp, plan)
             fence = await self._fence(tp, claim, plan, topic)
@@ -150,10 +151,7 @@ class TakeOver:
             if again is None:
                 return None
             claim = again
-        for warning in plan.warnings:
-            self._warn(tp, warning)
-        if plan.rebuild is not None:
-            self._warn_of_rebuild(tp, plan)
+        announce(tp, plan, self._metrics)
         return Partition(
             tp,
             publisher,
@@ -164,6 +162,7 @@ class TakeOver:
             num_partitions_before=found.num_partitions_before,
             group_offset=told.offset if told is not None else None,
             published=published,
+            is_shadow=self._settings.shadow,
         )
 
     async def _fence(self, tp: TopicPartition, claim: Claim, plan: Plan, topic: TopicInfo) -> Fence | None:
@@ -212,7 +211,7 @@ class TakeOver:
                     partition.rewrite(fence)
                     return False
                 partition.reset(fence, plan.start, plan.committed)
-                self._warn_of_rebuild(partition.tp, plan)
+                announce(partition.tp, plan, self._metrics)
                 return True
 
     def _let_go(self, partition: Partition) -> None:
@@ -229,7 +228,8 @@ class TakeOver:
         log = (await self._log.bounds([partition.tp])).get(partition.tp)
         if log is None:
             return None
-        return plan_takeover(claim, GroupOffset(partition.committed, partition.topic.topic_id), log)
+        offset = GroupOffset(partition.committed, partition.topic.topic_id)
+        return plan_takeover(claim, offset, log, partition.num_resets)
 
     async def _ask_redis(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """Redis' answer. Connections to a restarted Redis fail once each, and it may be on its way up."""
@@ -242,16 +242,3 @@ class TakeOver:
             )
         except REDIS_ERRORS as error:
             raise redis_away(self._settings, error) from error
-
-    def _warn_of_rebuild(self, tp: TopicPartition, plan: Plan) -> None:
-        if plan.start < plan.committed:
-            records = f"{plan.start} to {plan.committed - 1}"
-            self._warn(tp, PlanWarning("rebuild", f"states are rebuilt from the records {records}"))
-
-    def _warn(self, tp: TopicPartition, warning: PlanWarning) -> None:
-        if warning.action == "offset_gone":
-            self._metrics.position_kept()
-        elif warning.action != "rebuild":
-            self._metrics.log_changed(warning.action)
-        extra = {"action": warning.action, "topic": tp.topic, "partition": tp.partition}
-        logger.warning("%s-%d: %s", tp.topic, tp.partition, warning.message, extra=extra)

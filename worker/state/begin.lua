@@ -8,7 +8,7 @@
 -- ARGV[5]  the topic's number of partitions               ARGV[6]  time to live, ms
 -- answers 'ok', or 'changed' where another owner has claimed the partition, or Redis forgot the claim
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 'changed' end
-redis.call('HDEL', KEYS[1], 'position', 'flushed_ms')
+redis.call('HDEL', KEYS[1], 'position', 'flushed_ms', 'resets')
 redis.call('HSET', KEYS[1], 'owner', ARGV[2], 'lineage', ARGV[3], 'topic_id', ARGV[4], 'partitions', ARGV[5])
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 return 'ok'

@@ -57,6 +57,7 @@ class Claim(NamedTuple):
 
     predecessor: the transactional id of the owner before, of the same model. topic: the topic when the lineage began.
     last_worker: the transactional id of the last owner of any model, shadows aside. Ids are '' where there is none.
+    num_resets: how often the group's offset had gone back when the states were written; None where that is unknown.
     """
 
     token: str
@@ -65,6 +66,7 @@ class Claim(NamedTuple):
     predecessor: str
     topic: TopicInfo
     last_worker: str = ""
+    num_resets: int | None = None
 
 
 class FlushedEntry(NamedTuple):
@@ -76,7 +78,7 @@ class FlushedEntry(NamedTuple):
 
 def read_claim(token: str, answer: Sequence[bytes], topic: TopicInfo) -> Claim:
     """The claim in the answer of claim.lua to `token`; `topic` is as the brokers have it now."""
-    position, lineage, predecessor, topic_id, num_partitions, last_worker = answer
+    position, lineage, predecessor, topic_id, num_partitions, last_worker, num_resets = answer
     name = _text(lineage)
     count = read_number(num_partitions)
     return Claim(
@@ -86,6 +88,7 @@ def read_claim(token: str, answer: Sequence[bytes], topic: TopicInfo) -> Claim:
         _text(predecessor),
         TopicInfo(_text(topic_id), topic.num_partitions if count is None else count),
         _text(last_worker),
+        read_number(num_resets),
     )
 
 

@@ -155,9 +155,17 @@ class StateStore:
             return Verdict.UNREADABLE, []
 
     async def flush(
-        self, tp: TopicPartition, fence: Fence, entries: Mapping[str, StreamEntry | None], position: int
+        self,
+        tp: TopicPartition,
+        fence: Fence,
+        entries: Mapping[str, StreamEntry | None],
+        position: int,
+        num_resets: int | None = None,
     ) -> Verdict:
-        """Write `entries` (None deletes) and the `position` that they stand for, if `fence` still stands."""
+        """Write `entries` (None deletes) and the `position` that they stand for, if `fence` still stands.
+
+        num_resets: see Claim.
+        """
         keys = [self._meta_key(tp), *(self._stream_key(tp, fence.lineage, stream) for stream in entries)]
         args = [
             fence.owner,
@@ -165,6 +173,7 @@ class StateStore:
             "" if fence.position is None else fence.position,
             position,
             self._garbage_after_ms,
+            "" if num_resets is None else num_resets,
             *(entry.to_bytes(self._fingerprint) if entry else b"" for entry in entries.values()),
         ]
         try:

@@ -53,13 +53,29 @@ def test_a_worker_takes_a_shadows_states_which_the_shadow_may_claim_once_another
     run(scenario)
 
 
+def test_a_claim_tells_how_often_the_offset_had_gone_back_at_the_last_flush(run: Callable[[Scenario], None]) -> None:
+    async def scenario(store: StateStore) -> None:
+        assert (await claim(store, "one")).num_resets is None
+        assert await store.begin(TWEETS, "one", Fence("one", "one", None), TOPIC) is Verdict.OK
+        for position, num_resets in ((3, 2), (3, 3), (4, None), (5, 4)):
+            before = (await claim(store, "one")).position
+            fence = Fence("one", "one", before)
+            assert await store.flush(TWEETS, fence, {}, position, num_resets) is Verdict.OK
+            found = await claim(store, "one")
+            assert (found.position, found.num_resets) == (position, num_resets)
+        assert await store.begin(TWEETS, "one", Fence("two", "two", None), TOPIC) is Verdict.OK
+        assert (await claim(store, "two")).num_resets is None
+
+    run(scenario)
+
+
 def test_many_partitions_are_claimed_at_once_each_for_itself(run: Callable[[Scenario], None]) -> None:
     async def scenario(store: StateStore) -> None:
         await flush(store, await own(store), 3)
         second = TopicPartition("tweets", 1)
         found = await store.claim(Claimant("two", ""), {TWEETS: TOPIC, second: TopicInfo("", 4)})
         assert found == {
-            TWEETS: Claim("two", 3, "one", "", TOPIC),
+            TWEETS: Claim("two", 3, "one", "", TOPIC, num_resets=0),
             second: Claim("two", None, None, "", TopicInfo("", 4)),
         }
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchBuilderPy
 
 from tests.factories.fake_brokers import FakeBrokers
+from tests.factories.records import odd_name
 from worker.errors import DependencyError, RefusedError
 from worker.kafka import log as log_module
 from worker.kafka import log_tail as module
@@ -98,3 +99,12 @@ def test_a_batch_that_cannot_be_unpacked_is_passed_over_with_a_warning(caplog: p
     brokers.fetched = lambda offset: batch(offset, END - 1)[:-1] + b"?"
     assert offsets(read(brokers, 10)) == []
     assert "events-0 from offset 40 on" in caplog.text
+
+
+def test_a_header_whose_name_is_not_utf_8_hides_no_output() -> None:
+    builder: Any = _DefaultRecordBatchBuilderPy(2, 0, False, -1, -1, -1, 1 << 20)
+    for number in range(END):
+        builder.append(number, 1000, b"k", b"v", [(odd_name(b"\xff" if number == START else b"a"), b"1")])
+    whole, brokers = bytes(builder.build()), new_brokers()
+    brokers.fetched = lambda _: whole
+    assert offsets(read(brokers, 1000)) == list(range(START, END))

@@ -142,6 +142,18 @@ def test_states_of_another_cluster_are_rebuilt_up_to_the_translated_offset() -> 
     assert actions(plan) == ["states_of_another_log"]
 
 
+@pytest.mark.parametrize(
+    ("of_states", "now", "are_older"), [(0, 1, True), (1, 1, False), (2, 1, False), (None, 1, False), (0, None, False)]
+)
+def test_states_from_before_the_offset_last_went_back_may_be_of_records_that_are_gone(
+    of_states: int | None, now: int | None, are_older: bool
+) -> None:
+    plan = plan_takeover(claim(7)._replace(num_resets=of_states), offset_of(9), WHOLE_LOG, now)
+    expected = (0, 9, Rebuild(0, None)) if are_older else (7, 9, None)
+    assert (plan.start, plan.committed, plan.rebuild) == expected
+    assert actions(plan) == ["states_of_another_log"] * are_older
+
+
 @pytest.mark.parametrize("current", ["", OURS])
 def test_without_an_id_what_is_known_is_taken_for_that_of_the_current_topic(current: str) -> None:
     plan = plan_takeover(claim(3, ""), offset_of(7, ""), WHOLE_LOG._replace(topic_id=current))

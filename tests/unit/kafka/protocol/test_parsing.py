@@ -11,23 +11,9 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
+from tests.factories.records import odd_name
 from worker.kafka.protocol import batches
 from worker.kafka.protocol.parsing import TolerantRecords
-
-
-class OddName(str):
-    """A name that a producer in another language writes as these bytes."""
-
-    data = b""
-
-    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        return self.data
-
-
-def odd_name(data: bytes) -> str:
-    name = OddName("odd")
-    name.data = data
-    return name
 
 
 def make_batch(names: list[str], codec: int) -> bytes:

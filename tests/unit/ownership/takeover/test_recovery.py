@@ -13,6 +13,7 @@ from tests.factories.partitions import TOPIC, new_entry, new_partition, take
 from tests.factories.records import TWEETS
 from tests.unit.ownership.takeover.scenario import BOUND_S, Scenario, flushed_store
 from worker.kafka.group_offsets import ExpelledError, GroupOffset
+from worker.kafka.progress import Progress
 from worker.ownership.partition import Partition
 from worker.records.types import ResetReason
 from worker.state.claims import Fence, Verdict
@@ -70,6 +71,14 @@ def test_a_redis_that_was_rolled_back_is_caught_up_with_from_where_it_stands(kaf
     assert recovered(Scenario(store), partition)
     assert (partition.taken, partition.committed, partition.position) == (3, 7, 3)
     assert not partition.complete
+
+
+def test_a_redis_rolled_back_to_before_the_log_was_cut_is_not_caught_up_with(kafka: SimpleNamespace) -> None:
+    store = FakeStore()
+    store.metas[TWEETS] = Meta("one", "", TOPIC.topic_id, 1, "one", 3, num_resets=0)
+    partition = new_partition(position=7, start=7, committed=7, published=Progress(1, 7))
+    assert recovered(Scenario(store), partition)
+    assert (partition.taken, partition.committed, partition.position) == (0, 7, None)
 
 
 def test_states_of_which_one_cannot_be_decoded_are_rebuilt_although_the_claim_stands(kafka: SimpleNamespace) -> None:

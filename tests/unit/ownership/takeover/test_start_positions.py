@@ -77,6 +77,41 @@ def test_an_offset_that_was_set_back_by_hand_is_committed_as_by_hand_until_an_ou
     assert partition.group_offset_at(5, with_progress=False) == at(5)
 
 
+def test_states_of_a_redis_from_before_the_log_was_cut_are_rebuilt_although_the_log_has_grown_beyond_them(
+    kafka: SimpleNamespace,
+) -> None:
+    kafka.group.committed[TWEETS] = at(9)
+    kafka.published.said[TWEETS] = Progress(1, 9)
+    store = flushed_store(position=7)
+    store.metas[TWEETS].num_resets = 0
+    scene = Scenario(store)
+    partition = scene.take_over()
+    assert (partition.taken, partition.committed, partition.position) == (0, 9, None)
+    assert value_of(scene.metrics, "sentiment_log_changes_total", change="states_of_another_log") == 1
+    assert partition.snapshot().num_resets == 1
+
+
+def test_states_written_since_the_log_was_cut_are_gone_on_with(kafka: SimpleNamespace) -> None:
+    kafka.group.committed[TWEETS] = at(9)
+    kafka.published.said[TWEETS] = Progress(1, 9)
+    store = flushed_store(position=7)
+    store.metas[TWEETS].num_resets = 1
+    partition = Scenario(store).take_over()
+    assert (partition.taken, partition.committed, partition.position) == (7, 9, 7)
+
+
+def test_a_shadow_whose_group_is_another_neither_notes_nor_believes_how_often_an_offset_went_back(
+    kafka: SimpleNamespace,
+) -> None:
+    kafka.group.committed[TWEETS] = at(9)
+    kafka.published.said[TWEETS] = Progress(1, 9)
+    store = flushed_store(position=9)
+    store.metas[TWEETS].num_resets = 0
+    partition = Scenario(store, shadow=True).take_over()
+    assert (partition.taken, partition.committed, partition.position) == (9, 9, 9)
+    assert partition.snapshot().num_resets is None
+
+
 def test_an_offset_that_is_gone_is_counted(kafka: SimpleNamespace) -> None:
     scene = Scenario(flushed_store(position=7))
     partition = scene.take_over()
