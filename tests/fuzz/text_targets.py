@@ -82,7 +82,7 @@ def meta(data: bytes) -> None:
 def times(data: bytes) -> None:
     """A time in each format; the first byte makes a number of it."""
     text: Any = data[1:].decode(errors="replace")
-    values: list[Any] = [text, float(len(text)) ** data[0] if data and data[0] < 150 else text]
+    values: list[Any] = [text, float(len(text)) ** data[0] if data and data[0] < 80 else text]
     for parse in TIME_FORMATS.values():
         for value in values:
             try:
