@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from model.config import NUM_CLASSES
+from model.evaluation.calibration_error import calibration_error
 from model.training.batches import ABSENT, EncodedTexts
 from model.training.fit import TrainingRun, corpus_loss, read_texts
 
 SHRINKAGE = 1e-3  # of the temperature's weights: on few texts, all classified correctly, it would go to zero
-CANDIDATES = np.linspace(-1, 2, 301)  # of a language's log temperature
-DEVIATION = 0.3  # of languages' log temperatures, about what they differ by beyond what few texts leave to chance
+CANDIDATES = np.linspace(-1, 3, 401)  # of a language's log temperature
+HALVES_SEED = 0
 
 
 def fit_temperature(run: TrainingRun, held: Mapping[str, EncodedTexts]) -> None:
@@ -40,26 +42,40 @@ def fit_temperature(run: TrainingRun, held: Mapping[str, EncodedTexts]) -> None:
 
 
 @torch.no_grad()
-def fit_by_language(run: TrainingRun, languages: Mapping[str, Sequence[EncodedTexts]]) -> dict[str, float]:
-    """What to add to the log temperature in each language, given the held texts of its corpora.
+def fit_by_language(run: TrainingRun, languages: Mapping[str, EncodedTexts]) -> dict[str, float]:
+    """What to add to the log temperature in each language, given texts of it that the network has not learnt from.
 
-    It has the least loss of the probabilities as they are served, without class shares; corpora weigh the same. A
-    normal prior keeps it near zero where texts are few.
+    It has the least loss of the probabilities as they are served, without class shares. Since the same texts measure
+    the calibration afterwards, the log says what the error is of each half by the temperature of the other.
     """
-    found = {}
-    for language, corpora in languages.items():
-        read = [_served_logits(run, texts) for texts in corpora]
-        num_texts = sum(map(len, corpora))
-        losses = [
-            sum(float(torch.nn.functional.cross_entropy(logits / np.exp(added), targets)) for logits, targets in read)
-            / len(read)
-            + (added / DEVIATION) ** 2 / 2 / num_texts
-            for added in CANDIDATES
-        ]
-        found[language] = round(float(CANDIDATES[np.argmin(losses)]), 2)
+    found, errors = {}, {}
+    for language, texts in languages.items():
+        logits, targets = _served_logits(run, texts)
+        found[language] = _least_loss(logits, targets)
+        errors[language] = round(_error_by_halves(logits, targets), 3)
     if found:
         run.folder.log("temperature by language", 0, **found)
+        run.folder.log("calibration error by language, each half by the temperature of the other", 0, **errors)
     return found
+
+
+def _least_loss(logits: Tensor, targets: Tensor) -> float:
+    """One of CANDIDATES. A standard normal prior keeps it near zero where texts are few."""
+    losses = [
+        float(torch.nn.functional.cross_entropy(logits / np.exp(added), targets)) + added**2 / 2 / len(targets)
+        for added in CANDIDATES
+    ]
+    return round(float(CANDIDATES[np.argmin(losses)]), 2)
+
+
+def _error_by_halves(logits: Tensor, targets: Tensor) -> float:
+    order = torch.from_numpy(np.random.default_rng(HALVES_SEED).permutation(len(targets)))
+    scaled = logits.clone()
+    for half, other in ((order[::2], order[1::2]), (order[1::2], order[::2])):
+        if len(other):
+            scaled[half] /= np.exp(_least_loss(logits[other], targets[other]))
+    probabilities = torch.softmax(scaled.double(), dim=1).numpy()
+    return calibration_error(targets.argmax(dim=1).numpy(), probabilities, range(NUM_CLASSES))
 
 
 def _served_logits(run: TrainingRun, texts: EncodedTexts) -> tuple[Tensor, Tensor]:

@@ -94,8 +94,7 @@ class PreparedData:
     splits: Splits
     held: dict[str, EncodedTexts]
     understanding: Understanding = field(default_factory=Understanding)
-    held_languages: Mapping[str, Sequence[EncodedTexts]] = field(default_factory=dict)  # of each, its corpora
-    log_temperature_by_language: Mapping[str, float] | None = None  # None: to be fitted on held_languages
+    dev_languages: Mapping[str, EncodedTexts] = field(default_factory=dict)  # of each but English, for its temperature
 
 
 def finish(  # noqa: PLR0913, PLR0917 - a checkpoint has that many parts
@@ -113,10 +112,7 @@ def finish(  # noqa: PLR0913, PLR0917 - a checkpoint has that many parts
     other_films = [*splits.labelled["imdb"], *splits.dev_films]
     sizes = fit_stream_cell(run, held["imdb"], topics, other_films, sizes)
     fit_temperature(run, held)
-    by_language = prepared.log_temperature_by_language
-    if by_language is None:
-        by_language = fit_by_language(run, prepared.held_languages)
-
+    by_language = fit_by_language(run, prepared.dev_languages)
     weights = run.network.tensors()
     save = partial(
         save_checkpoint,

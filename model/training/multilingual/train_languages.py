@@ -13,11 +13,8 @@ more rounds are asked for.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from functools import reduce
-from itertools import chain
-from operator import add
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -48,7 +45,7 @@ from model.training.multilingual.starts import (
     read_first_round,
     text_network_weights,
 )
-from model.training.multilingual.transfer_sets import Sources, held_languages, round_sets
+from model.training.multilingual.transfer_sets import Sources, round_sets
 from model.training.multilingual.vector_cache import VectorCache
 from model.training.multilingual.vocabulary import VocabularySizes, emoji_of, make_vocabulary
 from model.training.run_folder import RunFolder
@@ -58,7 +55,6 @@ DEFAULTS = TrainConfig(epochs=1, learning_rate=1e-3, max_sentences=40_000, tweet
 RATE_DECAY = 0.85  # of the learning rate from each round to the next
 TWEET_CORPORA = ("semeval", "semeval_dev", "topics_2point", "topics_5point", "airlines")
 AVERAGED_ROUNDS = 4  # the last ones, whose mean is packaged
-HELD = "languages"  # name of the held texts of all languages but English, whose accuracy is logged
 
 
 def train_languages(  # noqa: PLR0913 - three say what to do, the others have defaults
@@ -95,23 +91,21 @@ def train_languages(  # noqa: PLR0913 - three say what to do, the others have de
     check_plot_file(run / "curve.svg")
     with shown_progress(show_progress) as progress:
         splits, languages = _apart(split_corpora(corpora, config), corpora, languages)
-        kept, held_texts = held_languages(languages, config)
-        words = _vocabulary(begin, kept, encoder, sizes) if known is None else list(known.words)
+        words = _vocabulary(begin, languages, encoder, sizes) if known is None else list(known.words)
         folder.check_words(words)
         tokenizer = Tokenizer(words, begin.config.num_buckets, PIECES, normalisation=NORMALISATIONS[-1])
         held = encode_held(splits, tokenizer)
         cache = VectorCache(run / "vectors.e5", encoder)
-        source = Sources(splits, kept, emoji_tweets, emoji_of(words), InferenceEngine(begin), cache, config, folder)
+        source = Sources(
+            splits, languages, emoji_tweets, emoji_of(words), InferenceEngine(begin), cache, config, folder
+        )
         sizes_of_network = network_sizes(begin, len(words))
         if known is None:
             weights = first_weights(folder, begin, words, cache, sizes_of_network, config, progress)
         else:
             weights = text_network_weights(known, sizes_of_network, config)
-        understanding = _understanding(begin, kept)
-        # The run of a network that stands for the first round may have read the texts that are held here.
-        by_language = None if known is None else known.log_temperature_by_language
-        held_corpora = _held(languages, held_texts, tokenizer)
-        prepared = PreparedData(words, tokenizer, splits, held, understanding, held_corpora, by_language)
+        understanding = _understanding(begin, languages)
+        prepared = PreparedData(words, tokenizer, splits, held, understanding, _dev(languages, tokenizer))
         latest = deque([] if known is None else [weights], maxlen=AVERAGED_ROUNDS)
         for number in range(1 if known is None else 2, num_rounds + 1):
             network = new_network(sizes_of_network, config)
@@ -149,15 +143,13 @@ def _vocabulary(
     return make_vocabulary(begin.words, texts, encoder.pieces(), sizes)
 
 
-def _held(
-    languages: Mapping[str, LanguageCorpus], held: Mapping[str, Sequence[Example]], tokenizer: Tokenizer
-) -> dict[str, list[EncodedTexts]]:
-    """The held texts of the corpora of each language but English."""
-    found: dict[str, list[EncodedTexts]] = {}
-    for name, examples in held.items():
-        language = languages[name].language
-        if examples and language not in {"en", *HELPERS}:
-            found.setdefault(language, []).append(encode_labelled(name, examples, tokenizer))
+def _dev(languages: Mapping[str, LanguageCorpus], tokenizer: Tokenizer) -> dict[str, EncodedTexts]:
+    """The texts of each language but English that nobody learns from."""
+    found: dict[str, EncodedTexts] = {}
+    for name, corpus in languages.items():
+        if corpus.language not in {"en", *HELPERS}:
+            texts = encode_labelled(name, corpus.dev, tokenizer)
+            found[corpus.language] = found[corpus.language] + texts if corpus.language in found else texts
     return found
 
 
@@ -181,9 +173,7 @@ def _run_round(training: TrainingRun, source: Sources, prepared: PreparedData, n
         splits, teacher_logits = round_sets(source, number, on_text)
         targets = make_soft_targets(splits, teacher_logits, prepared.tokenizer, training.config)
         config = replace(training.config, seed=training.config.seed + number - 1)
-        others = list(chain.from_iterable(prepared.held_languages.values()))
-        held = prepared.held | ({HELD: reduce(add, others)} if others else {})
-        fit_text_network(replace(training, config=config), targets, held, stage=f"text-{number}")
+        fit_text_network(replace(training, config=config), targets, prepared.held, stage=f"text-{number}")
         saved = {key: tensor.clone() for key, tensor in training.network.state_dict().items()}
         training.folder.save_tensors(f"round-{number}", saved)
         training.folder.remove_step(f"text-{number}")

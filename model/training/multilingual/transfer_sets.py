@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from model.behaviour.corpus import training_streams
 from model.behaviour.sentences import Sentence
 from model.config import LABELS, NUM_CLASSES, TrainConfig
-from model.data.corpora import Example, split_by_stream
+from model.data.corpora import Example
 from model.data.languages import TWEETS, LanguageCorpus
 from model.data.splits import Splits
 from model.inference.batch import Request
@@ -53,7 +53,7 @@ class Sources:
     """The texts and teachers that every round draws from."""
 
     splits: Splits  # of the English corpora
-    languages: Mapping[str, LanguageCorpus]  # with the training texts that are not held
+    languages: Mapping[str, LanguageCorpus]
     emoji_tweets: Sequence[tuple[str, str]]
     emoji: Sequence[str]
     english: InferenceEngine
@@ -189,15 +189,3 @@ def _read(sources: Sources, name: str, texts: Sequence[str], on_text: OnText) ->
 
 def _sample(items: Sequence[Item], num: int, rng: np.random.Generator) -> list[Item]:
     return [items[i] for i in sorted(rng.permutation(len(items))[:num])]
-
-
-def held_languages(
-    corpora: Mapping[str, LanguageCorpus], config: TrainConfig
-) -> tuple[dict[str, LanguageCorpus], dict[str, list[Example]]]:
-    """The corpora without the texts that are held back for the temperature, and those texts."""
-    kept, held = {}, {}
-    seed = config.split_seed + 1  # by that of the development sets, what they left would have no part to hold back
-    for name, corpus in corpora.items():
-        held[name], train = split_by_stream(corpus.train, (config.held_texts,), seed)
-        kept[name] = replace(corpus, train=train)
-    return kept, held

@@ -1,7 +1,8 @@
-"""Temperatures by language: from held texts, and near none where these are few."""
+"""Temperatures by language: from texts that nobody learnt from, and near none where these are few."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,18 @@ def test_a_language_that_is_often_misread_is_less_sure_and_few_texts_say_little(
     run = _run(tmp_path)
     texts = _texts(run, 300, share_right=0.5)
     few = EncodedTexts(texts.ids[:6], texts.targets[:6], texts.log_prior[:6], texts.streams[:6])
-    found = fit_by_language(run, {"de": [texts], "ko": [few]})
+    found = fit_by_language(run, {"de": texts, "ko": few})
     assert found["de"] > 0.5
     assert abs(found["ko"]) < found["de"]
     assert fit_by_language(run, {}) == {}
+
+
+def test_the_log_says_what_the_error_is_of_texts_that_a_temperature_was_not_fitted_on(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    texts = _texts(run, 400, share_right=0.5)
+    one = EncodedTexts(texts.ids[:1], texts.targets[:1], texts.log_prior[:1], texts.streams[:1])
+    fit_by_language(run, {"de": texts, "ko": one})
+    entry = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert entry["stage"] == "calibration error by language, each half by the temperature of the other"
+    assert entry["de"] < 0.1
+    assert 0 <= entry["ko"] <= 1
