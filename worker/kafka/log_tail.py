@@ -40,6 +40,13 @@ class _Piece(NamedTuple):
     next_offset: int
 
 
+class Tail(NamedTuple):
+    """The last records of a log. is_whole: whether the log has no earlier ones."""
+
+    records: list[Any]
+    is_whole: bool
+
+
 class LogTail:
     """Reads what stands at the end of logs."""
 
@@ -48,22 +55,23 @@ class LogTail:
         self._brokers = brokers
         self._log = Log(settings, brokers)
 
-    async def read(self, tps: Collection[TopicPartition], num_offsets: int) -> dict[TopicPartition, list[Any]]:
-        """The committed records among the last `num_offsets` offsets of each log, markers of transactions included.
+    async def read(self, tps: Collection[TopicPartition], num_offsets: int) -> dict[TopicPartition, Tail]:
+        """The committed records among the last `num_offsets` offsets of each log.
 
-        The records are aiokafka's ConsumerRecord. Raises DependencyError where they are not read within the request
+        Markers and records of aborted transactions have offsets, too, so that there may be none. The records are
+        aiokafka's ConsumerRecord. Raises DependencyError where they are not read within the request
         timeout, RefusedError. Of a partition with a batch that cannot be unpacked, only what other
         answers brought is there, and a warning says so.
         """
         starts, ends = await asyncio.gather(self._log.starts(tps), self._log.stable_ends(tps))
         positions = {tp: max(starts[tp], ends[tp] - num_offsets) for tp in tps if starts[tp] < ends[tp]}
-        found: dict[TopicPartition, list[Any]] = defaultdict(list)
+        found = {tp: Tail([], positions.get(tp, starts[tp]) == starts[tp]) for tp in tps}
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
                 while positions:
                     pieces = await self._fetch(positions)
                     for tp, piece in pieces.items():
-                        found[tp] += piece.records
+                        found[tp].records.extend(piece.records)
                         if piece.next_offset >= ends[tp]:
                             del positions[tp]
                         else:

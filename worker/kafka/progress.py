@@ -1,8 +1,8 @@
 """The header by which an output says how far its group has come in the input partition that it is of.
 
-It is on the last event or dead letter of the partition in each transaction, and written with the group's offset or not
-at all. So the last one says what the group's offset was when something of the partition was last published, whatever a
-coordinator says of it later.
+It is on the last event and on the last dead letter of the partition in each transaction, and written with the group's
+offset or not at all. So the later of the last ones says what the group's offset was when something of the partition was
+last published, whatever a coordinator says of it later.
 """
 
 from __future__ import annotations
@@ -42,10 +42,12 @@ def progress_header(said: Said) -> Header:
 
 
 def with_header(outputs: Sequence[OutputRecord], topics: Collection[str], header: Header) -> Sequence[OutputRecord]:
-    """The same `outputs`, of which the last one to `topics` has the header, too; one must be."""
-    number = max(number for number, output in enumerate(outputs) if output.topic in topics)
-    last = outputs[number]
-    return [*outputs[:number], last._replace(headers=[*last.headers, header]), *outputs[number + 1 :]]
+    """The same `outputs`, of which the last one to each of `topics` has the header, too."""
+    last = {output.topic: number for number, output in enumerate(outputs) if output.topic in topics}
+    said = list(outputs)
+    for number in last.values():
+        said[number] = said[number]._replace(headers=[*said[number].headers, header])
+    return said
 
 
 def read_progress(headers: Sequence[Header]) -> Said | None:

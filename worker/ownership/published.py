@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError
@@ -34,10 +34,11 @@ from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# The last record of a partition is mostly the last one of a transaction, and says how far that came; a few markers
-# stand behind it. Where input partitions share one, the last output of the other stands further back.
-_NEAR_OFFSETS = 50
-_FAR_OFFSETS = 2000
+# How far from the end it is looked. The last record of a partition is mostly the last one of a transaction, and says
+# how far that came; a few markers stand behind it. Where input partitions share one, the last output of the other is
+# further back; and behind either there may be micro-batches that were aborted, which no reader sees.
+_NUM_OFFSETS = (50, 2_000, 20_000)
+_ENOUGH_RECORDS = 1_000  # to see that nothing was published lately, and so to look no further back
 _RETRY_S, _LOADING_RETRY_S = 0.02, 0.05
 
 
@@ -60,11 +61,20 @@ class Published:
         if self._settings.delivery != "exactly_once" or not any(topic_ids.values()):
             return {}
         counts = await self._partition_counts()
-        everywhere = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
-        found = self._said(await self._tail.read(everywhere, _NEAR_OFFSETS), topic_ids, counts)
-        silent = {tp.partition for tp in tps if tp not in found}
-        further = {TopicPartition(topic, number % count) for topic, count in counts.items() for number in silent}
-        return self._said(await self._tail.read(sorted(further), _FAR_OFFSETS), topic_ids, counts) | found
+        asked = {TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)}
+        places = {(TopicPartition(topic, tp.partition % count), tp) for topic, count in counts.items() for tp in tps}
+        latest: dict[TopicPartition, Progress] = {}
+        for num_offsets in _NUM_OFFSETS:
+            for place, tail in (await self._tail.read(sorted(asked), num_offsets)).items():
+                said = self._said(place, tail.records, topic_ids, counts[place.topic])
+                latest |= {tp: max(progress, latest.get(tp, progress)) for tp, progress in said.items()}
+                # What the events say may be older than what the dead letters would, and the other way round.
+                is_over = tail.is_whole or len(tail.records) >= _ENOUGH_RECORDS
+                places -= {(place, tp) for _, tp in places if is_over or tp in said}
+            asked = {place for place, _ in places}
+            if not asked:
+                break
+        return latest
 
     async def _partition_counts(self) -> dict[str, int]:
         """Of the topics that the worker writes its outcomes to, which exist; brokers may not say so at once."""
@@ -80,21 +90,18 @@ class Published:
             raise kafka_away(self._settings, error) from error
 
     def _said(
-        self,
-        records: Mapping[TopicPartition, list[Any]],
-        topic_ids: Mapping[str, str],
-        num_partitions: Mapping[str, int],
+        self, place: TopicPartition, records: Iterable[Any], topic_ids: Mapping[str, str], num_partitions: int
     ) -> dict[TopicPartition, Progress]:
+        """What the records of a partition of outputs say. num_partitions: of its topic."""
         found: dict[TopicPartition, Progress] = {}
-        for (topic, number), tail in records.items():
-            for record in tail:
-                said = read_progress(record.headers)
-                if said is None or said.group != self._settings.group:
-                    continue
-                # Before the topic of outputs grew, those of this partition went elsewhere.
-                is_here = said.tp.partition % num_partitions[topic] == number
-                if is_here and said.topic_id and topic_ids.get(said.tp.topic) == said.topic_id:
-                    found[said.tp] = max(said.progress, found.get(said.tp, said.progress))
+        for record in records:
+            said = read_progress(record.headers)
+            if said is None or said.group != self._settings.group:
+                continue
+            # Before the topic of outputs grew, those of this partition went elsewhere.
+            is_here = said.tp.partition % num_partitions == place.partition
+            if is_here and said.topic_id and topic_ids.get(said.tp.topic) == said.topic_id:
+                found[said.tp] = max(said.progress, found.get(said.tp, said.progress))
         return found
 
 

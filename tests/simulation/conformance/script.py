@@ -165,8 +165,8 @@ class Script:
         """Fetch: what a reader of committed records finds at the end of the log."""
         tp = TopicPartition(self.out, 0)
         tail = LogTail(load_settings(request_timeout_s=TIMEOUT_MS / 1000), self.servers.clients[0])
-        found = (await tail.read([tp], num_offsets)).get(tp, [])
-        self.note("tail", [(record.offset, record.value) for record in found])
+        records, is_whole = (await tail.read([tp], num_offsets))[tp]
+        self.note("tail", ([(record.offset, record.value) for record in records], is_whole))
 
     async def members(self, membership: Membership) -> None:
         """DescribeGroups: how many members there are, and whether this is one."""

@@ -14,7 +14,7 @@ from tests.factories.records import odd_name
 from worker.errors import DependencyError, RefusedError
 from worker.kafka import log as log_module
 from worker.kafka import log_tail as module
-from worker.kafka.log_tail import LogTail
+from worker.kafka.log_tail import LogTail, Tail
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 
@@ -49,29 +49,33 @@ def new_brokers(**script: Any) -> FakeBrokers:
     return brokers
 
 
-def read(brokers: FakeBrokers, num_offsets: int, *tps: TopicPartition, **flags: Any) -> dict[TopicPartition, list[Any]]:
+def read(brokers: FakeBrokers, num_offsets: int, *tps: TopicPartition, **flags: Any) -> dict[TopicPartition, Tail]:
     any_brokers: Any = brokers
     tail = LogTail(load_settings(**({"request_timeout_s": BOUND_S / 2} | flags)), any_brokers)
     return asyncio.run(asyncio.wait_for(tail.read(tps or (FIRST,), num_offsets), BOUND_S))
 
 
-def offsets(found: dict[TopicPartition, list[Any]]) -> list[int]:
-    return [record.offset for record in found.get(FIRST, [])]
+def offsets(found: dict[TopicPartition, Tail]) -> list[int]:
+    return [record.offset for record in found[FIRST].records]
 
 
 def test_the_last_offsets_are_read_in_as_many_answers_as_it_takes() -> None:
     brokers = new_brokers()
-    assert offsets(read(brokers, 25)) == list(range(25, 50))
+    found = read(brokers, 25)
+    assert offsets(found) == list(range(25, 50))
+    assert not found[FIRST].is_whole
     assert [request.topics[0][1][0][2] for request in brokers.requests("Fetch")] == [25, 40]
     assert {request.isolation_level for request in brokers.requests("Fetch")} == {1}
     assert {request.isolation_level for request in brokers.requests("Offset")} == {0, 1}
 
 
 def test_of_a_short_log_everything_is_read_and_of_an_empty_one_nothing_is_asked() -> None:
-    assert offsets(read(new_brokers(), 1000)) == list(range(START, END))
+    found = read(new_brokers(), 1000)
+    assert offsets(found) == list(range(START, END))
+    assert found[FIRST].is_whole
     brokers = new_brokers()
     brokers.times = {EARLIEST: END, LATEST: END}
-    assert read(brokers, 1000) == {}
+    assert read(brokers, 1000) == {FIRST: Tail([], is_whole=True)}
     assert "Fetch" not in brokers.names
 
 
@@ -79,7 +83,7 @@ def test_of_a_short_log_everything_is_read_and_of_an_empty_one_nothing_is_asked(
 def test_a_leader_that_moves_or_is_away_is_looked_for(trouble: Any) -> None:
     brokers = new_brokers(Fetch=[trouble, trouble])
     found = read(brokers, 10, FIRST, SECOND)
-    assert {tp: len(records) for tp, records in found.items()} == {FIRST: 10, SECOND: 10}
+    assert {tp: len(tail.records) for tp, tail in found.items()} == {FIRST: 10, SECOND: 10}
     assert brokers.num_refreshes
 
 

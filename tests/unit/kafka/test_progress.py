@@ -31,14 +31,14 @@ def test_of_two_the_later_is_greater_also_after_the_offset_went_back() -> None:
     assert Progress(0, 9) < Progress(1, 3) < Progress(1, 4)
 
 
-def test_the_last_output_to_these_topics_has_the_header_and_the_others_stay_as_they_were() -> None:
-    outputs = [OutputRecord(topic, b"key", b"value", [("h", b"x")]) for topic in ("events", "events", "shifts")]
+def test_the_last_output_to_each_of_these_topics_has_the_header_and_the_others_stay_as_they_were() -> None:
+    topics = ("events", "letters", "events", "shifts", "letters", "shifts")
+    outputs = [OutputRecord(topic, b"key", b"value", [("h", b"x")]) for topic in topics]
     header = progress_header(SAID)
-    assert with_header(outputs, ["events"], header) == [
-        outputs[0],
-        outputs[1]._replace(headers=[("h", b"x"), header]),
-        outputs[2],
-    ]
+    expected = [*outputs]
+    for number in (2, 4):
+        expected[number] = outputs[number]._replace(headers=[("h", b"x"), header])
+    assert with_header(outputs, ["events", "letters", "none"], header) == expected
 
 
 def test_a_record_cannot_say_it_by_a_header_of_its_own_and_keeps_that() -> None:

@@ -15,6 +15,7 @@ from tests.metric_names import value_of
 from worker.errors import DependencyError
 from worker.kafka.group import GroupOffsets
 from worker.kafka.group_offsets import GroupOffset
+from worker.kafka.log_tail import Tail
 from worker.kafka.progress import Progress, Said, progress_header
 from worker.ownership import published as module
 from worker.ownership.published import ProvenOffsets, Published
@@ -29,20 +30,30 @@ OURS = Said("sentiment", TWEETS, TOPIC.topic_id, Progress(0, 7))
 
 
 class FakeTail:
-    """Outputs that say something, by where they are and how far from the end; and what is asked for."""
+    """Outputs that say something, by where they are and how far from the end; and what is asked for.
 
-    def __init__(self, *outputs: tuple[str, int, int, Said]) -> None:
+    num_offsets: of each log. aborted: whether readers see nothing between these outputs.
+    """
+
+    def __init__(self, *outputs: tuple[str, int, int, Said], num_offsets: int = 40, aborted: bool = False) -> None:
         self.outputs = outputs
+        self.num_offsets = num_offsets
+        self.aborted = aborted
         self.asked: list[tuple[list[TopicPartition], int]] = []
 
-    async def read(self, tps: Collection[TopicPartition], num_offsets: int) -> dict[TopicPartition, list[Any]]:
+    async def read(self, tps: Collection[TopicPartition], num_offsets: int) -> dict[TopicPartition, Tail]:
         self.asked.append((sorted(tps), num_offsets))
+        others = [] if self.aborted else [SimpleNamespace(headers=[])] * (min(num_offsets, self.num_offsets) // 2)
         return {
-            tp: [
-                SimpleNamespace(headers=[progress_header(said)])
-                for topic, number, distance, said in self.outputs
-                if (topic, number) == tp and distance <= num_offsets
-            ]
+            tp: Tail(
+                others
+                + [
+                    SimpleNamespace(headers=[progress_header(said)])
+                    for topic, number, distance, said in self.outputs
+                    if (topic, number) == tp and distance <= num_offsets
+                ],
+                is_whole=num_offsets >= self.num_offsets,
+            )
             for tp in tps
         }
 
@@ -103,14 +114,37 @@ def test_where_outputs_went_before_their_topic_grew_nothing_counts(monkeypatch: 
 
 def test_further_back_it_is_looked_only_where_what_is_taken_over_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     third = OURS._replace(tp=THIRD)
-    tail = FakeTail((EVENTS, 0, 2, OURS), (EVENTS, 0, 900, third))
+    outputs = (EVENTS, 0, 2, OURS), (DEADLETTERS, 0, 2, OURS), (EVENTS, 0, 900, third)
+    tail = FakeTail(*outputs, num_offsets=100_000)
     assert progress(tail, monkeypatch) == {TWEETS: OURS.progress}
     assert progress(tail, monkeypatch, [TWEETS, THIRD]) == {TWEETS: OURS.progress, THIRD: OURS.progress}
-    (near, few), (nothing, _), (again, _), (far, many) = tail.asked
+    (near, few), (again, _), (far, many) = tail.asked
     assert len(near) == len(again) == 2 * NUM_PARTITIONS
-    assert not nothing
     assert far == [TopicPartition(DEADLETTERS, 0), TopicPartition(EVENTS, 0)]
     assert few < 900 < many
+
+
+def test_an_old_dead_letter_hides_no_event_that_aborted_ones_follow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later = OURS._replace(progress=Progress(0, 547))
+    for distance in (900, 2_500, 15_000):
+        outputs = (DEADLETTERS, 0, 2, OURS), (EVENTS, 0, distance, later)
+        tail = FakeTail(*outputs, num_offsets=100_000, aborted=True)
+        assert progress(tail, monkeypatch) == {TWEETS: later.progress}
+        assert all(far == [TopicPartition(EVENTS, 0)] for far, _ in tail.asked[1:])
+
+
+def test_an_old_event_hides_no_later_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = OURS._replace(progress=Progress(0, 547))
+    outputs = (EVENTS, 0, 2, OURS), (DEADLETTERS, 0, 900, later)
+    assert progress(FakeTail(*outputs, num_offsets=100_000), monkeypatch) == {TWEETS: later.progress}
+
+
+def test_of_a_log_that_is_known_whole_nothing_more_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    tail = FakeTail((EVENTS, 0, 2, OURS), num_offsets=50)
+    assert progress(tail, monkeypatch, [TWEETS, THIRD]) == {TWEETS: OURS.progress}
+    assert len(tail.asked) == 1
 
 
 def test_without_transactions_or_ids_of_topics_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

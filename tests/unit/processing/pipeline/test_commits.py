@@ -44,7 +44,9 @@ def test_all_partitions_of_a_batch_are_one_transaction_which_notes_the_topic_wit
     assert offsets == {TWEETS: GroupOffset(2, TOPIC.topic_id), SECOND: GroupOffset(3, TOPIC.topic_id)}
 
 
-def test_the_last_output_of_each_partition_says_how_far_its_group_has_come(tiny_engine: InferenceEngine) -> None:
+def test_the_last_event_and_dead_letter_of_a_partition_say_how_far_its_group_is(
+    tiny_engine: InferenceEngine,
+) -> None:
     publisher = FakePublisher()
     partitions = [new_partition(tp=tp, publisher=publisher) for tp in (TWEETS, SECOND)]
     Scene(tiny_engine, *partitions).run([*texts(2), *texts(3, partition=1), Record(3, None, b"{", partition=1)])
@@ -53,7 +55,7 @@ def test_the_last_output_of_each_partition_says_how_far_its_group_has_come(tiny_
     first, second = (
         Said("sentiment", tp, TOPIC.topic_id, Progress(0, offset)) for tp, offset in ((TWEETS, 2), (SECOND, 4))
     )
-    assert said == [None, first, None, None, None, second]
+    assert said == [None, first, None, None, second, second]
     assert outputs[SECOND][-1].topic.endswith("deadletters")
 
 
