@@ -59,11 +59,13 @@ class Partition(StreamStates):
         group_offset: int | None = None,
         published: Progress | None = None,
         is_shadow: bool = False,
+        is_cut: bool = False,
     ) -> None:
         """`start` is the first offset to read. Without a position in `fence`, memory starts complete and empty.
 
         num_partitions_before: of the topic, when its states began. group_offset: what the group has committed.
-        published: what the last output of the partition says of it.
+        published: what the last output of the partition says of it. is_cut: whether the group had come further than
+        `committed`, where there is nothing any more.
         """
         super().__init__(complete=fence.position is None)
         self.tp = tp
@@ -78,7 +80,7 @@ class Partition(StreamStates):
         self._num_resets = published.num_resets if published is not None else 0
         self._is_shadow = is_shadow
         self._went_back = False
-        if published is not None and committed < published.offset:
+        if is_cut or (published is not None and committed < published.offset):
             self._go_back()
         self._owned = True
         self._lost = False

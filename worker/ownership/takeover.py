@@ -27,7 +27,7 @@ from worker.kafka.log import Log, LogBounds
 from worker.monitoring.metrics import Metrics
 from worker.ownership.lineage import lineage_name, lineage_reset
 from worker.ownership.partition import Partition
-from worker.ownership.plan import Plan, Rebuild, announce, offset_of_shadow, plan_takeover, refuse_lost_log
+from worker.ownership.plan import Plan, Rebuild, announce, is_stale, offset_of_shadow, plan_takeover, refuse_lost_log
 from worker.ownership.predecessors import Predecessors
 from worker.ownership.published import Proven, ProvenOffsets, Published
 from worker.ownership.publisher import Publisher
@@ -163,6 +163,7 @@ class TakeOver:
             group_offset=told.offset if told is not None else None,
             published=published,
             is_shadow=self._settings.shadow,
+            is_cut=told is not None and plan.committed < told.offset and not is_stale(told.metadata, log.topic_id),
         )
 
     async def _fence(self, tp: TopicPartition, claim: Claim, plan: Plan, topic: TopicInfo) -> Fence | None:

@@ -137,6 +137,8 @@ def test_a_log_that_was_cut_is_gone_on_with_at_its_end_and_counted(kafka: Simple
     assert partition.offset_is_behind
     assert partition.first_seen_reset(b"key") is ResetReason.LOG_TRUNCATED
     assert value_of(scene.metrics, "sentiment_log_changes_total", change="log_truncated") == 1
+    assert partition.group_offset_at(50, with_progress=False) == GroupOffset(50), "outputs that came late say more"
+    assert partition.progress_at(51) == Progress(1, 51)
 
 
 @pytest.mark.parametrize("topic_id", [EARLIER, TOPIC.topic_id], ids=["created again", "truncated"])
