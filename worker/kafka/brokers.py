@@ -78,25 +78,33 @@ class Brokers:
 
     async def ask_any(self, request: Request) -> Response:
         """The answer of any broker, asked until one answers."""
+        trouble: KafkaError | None = None
         while True:
             try:
                 return await self._send(self._client.get_random_node(), request)
             except KafkaError as error:
+                trouble = error
                 await self._pause(error)
+            except asyncio.CancelledError as bound:
+                raise bound from trouble  # so that whoever set the bound can say why nothing came
 
     async def ask_coordinator(self, kind: CoordinationType, key: str, request: Request, codes: Codes) -> Response:
         """The answer of the coordinator of `key`, asked until it has one: coordinators move and load.
 
         Requests may be sent twice, so that they must be idempotent. Raises KafkaError that asking again cannot mend.
         """
+        trouble: KafkaError | None = None
         while True:
             try:
                 node_id = await self._coordinator(kind, key)
                 response = await self._send(node_id, request, ConnectionGroup.COORDINATION)
             except KafkaError as error:
+                trouble = error
                 self._coordinators.pop((kind, key), None)
                 await self._pause(error)
                 continue
+            except asyncio.CancelledError as bound:
+                raise bound from trouble
             if COORDINATOR_MOVES.isdisjoint(codes(response)):
                 return response
             self._coordinators.pop((kind, key), None)

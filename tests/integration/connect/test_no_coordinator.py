@@ -15,7 +15,7 @@ from worker.stack import LocalStack
 
 def test_replication_factors_that_need_more_brokers_are_named() -> None:
     async def check(kafka: str) -> None:
-        settings = load_settings(kafka=kafka, request_timeout_s=4)
+        settings = load_settings(kafka=kafka, request_timeout_s=8)
         async with Brokers(settings) as brokers:
             await check_kafka(settings, brokers)
 

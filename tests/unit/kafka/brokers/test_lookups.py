@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,10 @@ from aiokafka.client import ConnectionGroup
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
 from tests.unit.kafka.brokers.fake_client import FIRST, PASSING, SECOND, FakeClient, ask, of_group, of_transaction
+from worker.kafka.access.causes import kafka_away
 from worker.kafka.brokers import GROUP, TRANSACTION, Brokers
+from worker.servers.causes import errors_of
+from worker.settings import load_settings
 
 
 def test_a_coordinator_is_looked_up_once_for_each_kind_and_key() -> None:
@@ -40,6 +44,25 @@ def test_a_coordinator_that_is_not_there_yet_is_looked_for_until_it_is() -> None
     ask(client, of_group)
     assert len(client.lookups) == 3
     assert [node_id for node_id, _ in client.asked] == [5]
+
+
+@pytest.mark.parametrize("question", [of_group, lambda brokers: brokers.ask_any(object())], ids=["coordinator", "any"])
+def test_whoever_bounds_the_tries_is_told_what_the_one_before_met(question: Callable[[Brokers], Any]) -> None:
+    class Silent(FakeClient):
+        async def send(self, *_: Any, **options: Any) -> Any:
+            if not self.answers:
+                await asyncio.Event().wait()
+            return await super().send(*_, **options)
+
+    async def bounded(brokers: Brokers) -> Any:
+        async with asyncio.timeout(0.05):
+            await question(brokers)
+
+    met = GroupCoordinatorNotAvailableError()
+    with pytest.raises(TimeoutError) as caught:
+        ask(Silent(met, coordinators=[4, 4]), bounded)
+    assert met in errors_of(caught.value)
+    assert "replication.factor" in str(kafka_away(load_settings(), caught.value))
 
 
 def test_an_answer_with_another_error_is_an_answer() -> None:
