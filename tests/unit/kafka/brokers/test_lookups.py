@@ -49,10 +49,10 @@ def test_a_coordinator_that_is_not_there_yet_is_looked_for_until_it_is() -> None
 @pytest.mark.parametrize("question", [of_group, lambda brokers: brokers.ask_any(object())], ids=["coordinator", "any"])
 def test_whoever_bounds_the_tries_is_told_what_the_one_before_met(question: Callable[[Brokers], Any]) -> None:
     class Silent(FakeClient):
-        async def send(self, *_: Any, **options: Any) -> Any:
+        async def send(self, *arguments: Any, **options: Any) -> Any:
             if not self.answers:
                 await asyncio.Event().wait()
-            return await super().send(*_, **options)
+            return await super().send(*arguments, **options)
 
     async def bounded(brokers: Brokers) -> Any:
         async with asyncio.timeout(0.05):
