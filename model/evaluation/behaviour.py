@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from model.behaviour.grammar import ENGLISH, JUDGING
 from model.behaviour.sentences import Sentence, make_sentences
@@ -29,8 +29,13 @@ PEER = "VADER"
 PEER_NEUTRAL = 0.05  # the band of VADER's compound score that its authors call neutral
 Z95 = 1.959964  # quantile of the normal distribution for an interval of 95%
 
-Read = tuple[str, float]
-"""The label that a system gives a text, and its score in -1..1."""
+
+class Read(NamedTuple):
+    """What the network makes of a text: `score` in -1..1, `confidence` the probability of the label."""
+
+    label: str
+    score: float
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ class KindFigures:
     num_wrong: int
     low: float
     high: float
+    mean_confidence: float  # in the labels given, right or wrong
     num_wrong_peer: int | None  # of VADER, if it is installed
     failures: tuple[Failure, ...]
 
@@ -116,23 +122,23 @@ def measure_behaviour(
 
 
 def read_texts(engine: InferenceEngine, texts: Sequence[str]) -> list[Read]:
-    """Label and score of each text by itself."""
+    """What the network makes of each text by itself."""
     read: list[Read] = []
     for start in range(0, len(texts), TEXTS_PER_CALL):
         requests = [Request(index, text) for index, text in enumerate(texts[start : start + TEXTS_PER_CALL])]
-        read += [(result.label, result.score) for result in engine.score(requests)]
+        read += [Read(result.label, result.score, result.confidence) for result in engine.score(requests)]
     return read
 
 
-def read_with_vader(texts: Iterable[str]) -> list[Read] | None:
-    """What VADER makes of the texts; None if the package vaderSentiment is not installed."""
+def read_with_vader(texts: Iterable[str]) -> list[str] | None:
+    """The labels that VADER gives the texts; None if the package vaderSentiment is not installed."""
     try:
         from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer  # noqa: PLC0415 - an extra
     except ModuleNotFoundError:
         return None
     score: Callable[[str], dict[str, float]] = SentimentIntensityAnalyzer().polarity_scores
     compounds = [score(text)["compound"] for text in texts]
-    return [(LABELS[1 + (value >= PEER_NEUTRAL) - (value <= -PEER_NEUTRAL)], value) for value in compounds]
+    return [LABELS[1 + (value >= PEER_NEUTRAL) - (value <= -PEER_NEUTRAL)] for value in compounds]
 
 
 def wilson_interval(num_wrong: int, num_texts: int) -> tuple[float, float]:
@@ -163,11 +169,11 @@ def _figures(  # noqa: PLR0913, PLR0917 - one row of the table, from the columns
     kind: str,
     texts: Sequence[Sentence],
     results: Sequence[Read],
-    peer: Sequence[Read] | None,
+    peer: Sequence[str] | None,
     indices: Sequence[int],
     max_failures: int,
 ) -> KindFigures:
-    wrong = [index for index in indices if results[index][0] != texts[index].label]
+    wrong = [index for index in indices if results[index].label != texts[index].label]
     low, high = wilson_interval(len(wrong), len(indices))
     return KindFigures(
         kind=kind,
@@ -175,8 +181,12 @@ def _figures(  # noqa: PLR0913, PLR0917 - one row of the table, from the columns
         num_wrong=len(wrong),
         low=low,
         high=high,
-        num_wrong_peer=sum(peer[index][0] != texts[index].label for index in indices) if peer else None,
-        failures=tuple(Failure(texts[i].text, texts[i].label, *results[i]) for i in _spread(wrong, max_failures)),
+        mean_confidence=sum(results[index].confidence for index in indices) / len(indices),
+        num_wrong_peer=sum(peer[index] != texts[index].label for index in indices) if peer else None,
+        failures=tuple(
+            Failure(texts[i].text, texts[i].label, results[i].label, results[i].score)
+            for i in _spread(wrong, max_failures)
+        ),
     )
 
 
@@ -189,11 +199,11 @@ def _spread(indices: Sequence[int], most: int) -> list[int]:
 def _exchanged(kind: str, texts: Sequence[Sentence], results: Sequence[Read]) -> ExchangeFigures:
     same: dict[tuple[str, str], list[str]] = {}  # a sentence with its label -> the labels it got with each word
     scores: dict[str, list[float]] = {}
-    for text, (label, score) in zip(texts, results, strict=True):
-        same.setdefault((text.group, text.label), []).append(label)
-        scores.setdefault(text.member, []).append(score)
+    for text, result in zip(texts, results, strict=True):
+        same.setdefault((text.group, text.label), []).append(result.label)
+        scores.setdefault(text.member, []).append(result.score)
     num_changed = sum(len(labels) - Counter(labels).most_common(1)[0][1] for labels in same.values())
-    neutral = [label for text, (label, _) in zip(texts, results, strict=True) if text.label == NEUTRAL]
+    neutral = [result.label for text, result in zip(texts, results, strict=True) if text.label == NEUTRAL]
     means = {member: sum(values) / len(values) for member, values in scores.items()}
     return ExchangeFigures(
         kind=kind,

@@ -36,7 +36,8 @@ MAX_EMOJI_TWEETS = 20_000
 PROBE_TEXTS = 2_000  # more tweets of each language in every round after the first
 GRAMMAR_DRAWS, GRAMMAR_FILLINGS = 2, 30  # of the grammar in a round; of each template in a draw
 GRAMMAR_PROBABILITY = 0.94  # of the label of a sentence of the grammar
-MAX_OF_KIND = 5_000  # sentences of an English kind, or of another language, in a round: contrasts bury plain words
+PROBABILITIES = {"company_news": 0.5}  # of other kinds: the network is to know that it knows little about them
+MAX_OF_KIND = 6_500  # sentences of an English kind, or of another language, in a round: contrasts bury plain words
 MAX_WITHOUT_CONTRAST = 9_000  # of an English kind in which no structure turns what the words say
 WITHOUT_CONTRAST = {"plain", "names", "places", "identities"}
 REPEATED_UP_TO, MAX_REPEATS = 8_000, 4  # a smaller corpus is read several times, each time with other words dropped
@@ -164,12 +165,17 @@ def _emoji_set(sources: Sources, on_text: OnText) -> tuple[list[str], Logits]:
 
 
 def _grammar_set(seed: int) -> tuple[list[str], Logits]:
-    """Sentences of the grammar, whose labels are nearly certain."""
+    """Sentences of the grammar, whose labels are nearly certain.
+
+    A kind that stands for texts far from those that the network is for has soft labels, so that its confidence falls
+    there: outlier exposure (Hendrycks et al. 2019, "Deep Anomaly Detection with Outlier Exposure").
+    """
     draws = (training_streams(seed=seed + n, num_fillings=GRAMMAR_FILLINGS) for n in range(GRAMMAR_DRAWS))
     sentences = _evened([sentence for _, sentence in chain.from_iterable(draws)], np.random.default_rng(seed))
     labels = np.array([LABELS.index(sentence.label) for sentence in sentences], np.intp)
-    others = (1 - GRAMMAR_PROBABILITY) / (NUM_CLASSES - 1)
-    probabilities = np.where(np.eye(NUM_CLASSES, dtype=bool)[labels], GRAMMAR_PROBABILITY, others)
+    of_label = np.array([[PROBABILITIES.get(sentence.kind, GRAMMAR_PROBABILITY)] for sentence in sentences])
+    others = (1 - of_label) / (NUM_CLASSES - 1)
+    probabilities = np.where(np.eye(NUM_CLASSES, dtype=bool)[labels], of_label, others)
     return [sentence.text for sentence in sentences], np.log(probabilities).astype(np.float32)
 
 

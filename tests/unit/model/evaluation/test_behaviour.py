@@ -11,7 +11,7 @@ from model import DataError, InferenceEngine, measure_behaviour
 from model.behaviour.grammar import JUDGING
 from model.behaviour.sentences import Sentence, make_sentences
 from model.evaluation import behaviour
-from model.evaluation.behaviour import NUM_FILLINGS, SEED, read_with_vader, wilson_interval
+from model.evaluation.behaviour import NUM_FILLINGS, SEED, Read, read_with_vader, wilson_interval
 
 
 def write_texts(path: Path, *rows: dict[str, str]) -> Path:
@@ -49,6 +49,7 @@ def test_failures_of_a_file_are_those_with_another_label(checkpoint: Path, tmp_p
     assert (right.kind, right.num_wrong, right.failures) == ("right", 0, ())
     assert (wrong.num_wrong, [failure.predicted for failure in wrong.failures]) == (1, [result.label])
     assert wrong.failures[0].score == result.score
+    assert right.mean_confidence == wrong.mean_confidence == result.confidence
     assert (unnamed.kind, unnamed.num_wrong) == ("text", 1)
 
 
@@ -63,7 +64,7 @@ def test_an_exchange_counts_the_labels_that_differ_from_the_most_frequent_one() 
         Sentence(f"{name} is here.", "neutral", "names", "en", "en-1", member)
         for name, member in (("A", "x"), ("B", "x"), ("C", "y"), ("D", "y"))
     ]
-    results = [("neutral", 0.1), ("neutral", 0.3), ("neutral", 0.0), ("negative", -0.4)]
+    results = [Read(label, score, 0.5) for label, score in zip(["neutral"] * 3 + ["negative"], (0.1, 0.3, 0.0, -0.4))]
     row = behaviour._exchanged("names", texts, results)
     assert (row.num_texts, row.share_changed, row.share_not_neutral) == (4, 0.25, 0.25)
     assert row.group_means == {"x": pytest.approx(0.2), "y": pytest.approx(-0.2)}
@@ -80,4 +81,4 @@ def test_vader_reads_texts_with_its_authors_bounds() -> None:
     pytest.importorskip("vaderSentiment", reason="the peer is in the extra bench")
     read = read_with_vader(["I love it", "I hate it", "The train leaves at ten"])
     assert read is not None
-    assert [label for label, _ in read] == ["positive", "negative", "neutral"]
+    assert read == ["positive", "negative", "neutral"]

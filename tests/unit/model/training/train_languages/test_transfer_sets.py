@@ -31,6 +31,15 @@ def test_sentences_of_the_grammar_are_learnt_with_their_labels_and_are_others_in
     assert set(texts) != set(transfer_sets._grammar_set(1001)[0])
 
 
+def test_company_news_is_learnt_with_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = {"the film is good": "plain", "profit rose": "company_news"}
+    drawn = [("a", Sentence(text, "positive", kind, "en", "")) for text, kind in kinds.items()]
+    monkeypatch.setattr(transfer_sets, "training_streams", lambda **_: drawn)
+    texts, logits = transfer_sets._grammar_set(1)
+    learnt = {kinds[text]: [round(float(p), 2) for p in row] for text, row in zip(texts, np.exp(logits), strict=True)}
+    assert learnt == {"plain": [0.03, 0.03, 0.94], "company_news": [0.25, 0.25, 0.5]}
+
+
 def test_no_kind_of_the_grammar_buries_the_others() -> None:
     long, short = (
         [Sentence(f"{kind} {number}", "neutral", kind, "en", "") for number in range(num)]
