@@ -43,8 +43,7 @@ from worker.process import CrashPoints
 from worker.records.types import TopicPartition
 from worker.settings import Settings
 
-# A broker that still writes the markers of the last transaction answers the next one's first request with 51. It is
-# done within a few milliseconds.
+# A broker that still writes the last transaction's markers, for a few milliseconds, refuses the next one with 51.
 _RETRY_S = 0.001
 _MAX_RETRY_S = 0.02
 

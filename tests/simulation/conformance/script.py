@@ -86,8 +86,7 @@ class Script:
         """AddPartitionsToTxn."""
         request = AddPartitionsToTxnRequest(self.txn_id(name), *producer, [(topic, list(partitions))])
         response = await self.ask(TRANSACTION, self.txn_id(name), request, codes_of_topics)
-        # Brokers answer topics in the order of a hash table.
-        self.note("AddPartitionsToTxn", sorted(codes_of_topics(response)))
+        self.note("AddPartitionsToTxn", sorted(codes_of_topics(response)))  # brokers answer in the order of a hash
 
     async def add_offsets(self, name: str, producer: Producer) -> None:
         """AddOffsetsToTxn."""
@@ -205,15 +204,8 @@ class Script:
         """JoinGroup, with the id that the group gives. Of two that join at once, whose answer is first is chance."""
         while True:
             protocols = [("range", b"\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff")]
-            request = JoinGroupRequest(
-                self.group,
-                TIMEOUT_MS,
-                TIMEOUT_MS,
-                member_id,
-                instance_id,
-                "consumer",
-                protocols,
-            )
+            member = member_id, instance_id, "consumer", protocols
+            request = JoinGroupRequest(self.group, TIMEOUT_MS, TIMEOUT_MS, *member)
             response = await self.ask(GROUP, self.group, request, _code, client)
             if is_noted:
                 self.note_join(response)

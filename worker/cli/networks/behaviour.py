@@ -71,8 +71,8 @@ def behaviour(
 
 def _kinds(measured: Behaviour) -> Table:
     """A row for each kind, and one for all."""
-    table = Table("kind", caption="interval: of 95%, of the share of errors. VADER: errors, if it is installed")
-    for heading in ("texts", "wrong", "errors", "interval", "mean confidence", "VADER"):
+    table = Table("kind", caption="interval: of 95%, of errors. confidence: its mean. VADER: errors, if installed")
+    for heading in ("texts", "wrong", "errors", "interval", "confidence", "VADER"):
         table.add_column(heading, justify="right")
     for row in measured.kinds:
         interval = f"{row.low:.1%} to {row.high:.1%}"
@@ -81,10 +81,10 @@ def _kinds(measured: Behaviour) -> Table:
         table.add_row(row.kind, f"{row.num_texts:,}", *wrong, interval, f"{row.mean_confidence:.2f}", peer)
     table.add_section()
     num_texts, num_wrong = (sum(getattr(row, name) for row in measured.kinds) for name in ("num_texts", "num_wrong"))
-    confidence = sum(row.mean_confidence * row.num_texts for row in measured.kinds) / num_texts
+    confidence = f"{sum(row.mean_confidence * row.num_texts for row in measured.kinds) / num_texts:.2f}"
     peers = [row.num_wrong_peer for row in measured.kinds if row.num_wrong_peer is not None]
     shown = _share(sum(peers) if peers else None, num_texts)
-    table.add_row("all", f"{num_texts:,}", f"{num_wrong:,}", _share(num_wrong, num_texts), "", f"{confidence:.2f}", shown)
+    table.add_row("all", f"{num_texts:,}", f"{num_wrong:,}", _share(num_wrong, num_texts), "", confidence, shown)
     return table
 
 

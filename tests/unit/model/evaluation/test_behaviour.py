@@ -64,7 +64,8 @@ def test_an_exchange_counts_the_labels_that_differ_from_the_most_frequent_one() 
         Sentence(f"{name} is here.", "neutral", "names", "en", "en-1", member)
         for name, member in (("A", "x"), ("B", "x"), ("C", "y"), ("D", "y"))
     ]
-    results = [Read(label, score, 0.5) for label, score in zip(["neutral"] * 3 + ["negative"], (0.1, 0.3, 0.0, -0.4))]
+    found = (("neutral", 0.1), ("neutral", 0.3), ("neutral", 0.0), ("negative", -0.4))
+    results = [Read(label, score, 0.5) for label, score in found]
     row = behaviour._exchanged("names", texts, results)
     assert (row.num_texts, row.share_changed, row.share_not_neutral) == (4, 0.25, 0.25)
     assert row.group_means == {"x": pytest.approx(0.2), "y": pytest.approx(-0.2)}
