@@ -56,9 +56,12 @@ def begin_by_a_paused_claimer() -> AbstractContextManager[Any]:
 def lost_states_ignored() -> AbstractContextManager[Any]:
     """Whatever Redis holds after a loss is taken for what was written."""
 
-    async def recover(self: Any, partition: Partition) -> bool:
+    async def recover(self: Any, partition: Partition, **_: Any) -> bool:
         async with partition.redis_lock:
             claim = await self._claim_again(partition.tp, partition.publisher, partition.topic)
+            if claim is None:
+                self._let_go(partition)
+                return False
             partition.renew(claim.token)
             partition._fence = partition._fence._replace(
                 lineage=claim.lineage or partition._fence.lineage, position=claim.position
@@ -71,8 +74,8 @@ def lost_states_ignored() -> AbstractContextManager[Any]:
 def reseek_missing() -> AbstractContextManager[Any]:
     """The consumer reads on where it was after states were lost."""
 
-    async def recover(self: Any, partition: Any) -> bool:
-        return bool(await self._checkpointer.recover(partition))
+    async def recover(self: Any, partition: Any, verdict: Any) -> bool:
+        return bool(await self._checkpointer.recover(partition, verdict))
 
     async def recover_lost(self: Any) -> None:
         await self._checkpointer.recover_lost(list(self._manager.partitions.values()))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from tests.simulation.planted import ALL, first_seed_that_finds
 from tests.simulation.report import PlantedResult, Summary, counts, write_report
@@ -15,6 +19,9 @@ from tests.simulation.run import DEFAULT_RECORDS, Outcome, run_seed
 
 _HASH_SEED = "PYTHONHASHSEED"
 _MAX_SHOWN = 5
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def main() -> int:
@@ -42,11 +49,10 @@ def main() -> int:
     return int(summary.num_different > 0)
 
 
-def _run(seeds: Iterable[int], num_records: int) -> Summary:
+def _run(seeds: Sequence[int], num_records: int) -> Summary:
     began_s = time.perf_counter()
     outcomes = []
-    for seed in seeds:
-        outcome = run_seed(seed, num_records)
+    for outcome in _on_all_processors(partial(run_seed, num_records=num_records), seeds):
         outcomes.append(outcome)
         if outcome.differences:
             _show(outcome, num_records)
@@ -58,6 +64,16 @@ def _run(seeds: Iterable[int], num_records: int) -> Summary:
     return summary
 
 
+def _on_all_processors(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """The results in the order of the items."""
+    num_processes = min(len(items), os.cpu_count() or 1)
+    if num_processes < 2:  # another one would only take its time to start
+        yield from map(function, items)
+        return
+    with ProcessPoolExecutor(num_processes, multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(function, items)
+
+
 def _show(outcome: Outcome, num_records: int) -> None:
     for line in outcome.differences[:_MAX_SHOWN]:
         print(f"seed {outcome.seed}: {line}")
@@ -67,9 +83,9 @@ def _show(outcome: Outcome, num_records: int) -> None:
     print(f"seed {outcome.seed}: {counts(outcome.faults)}; repeat it: {command}", flush=True)
 
 
-def _plant(names: Iterable[str], first_seed: int, max_seeds: int) -> Iterator[PlantedResult]:
-    for name in names:
-        outcome = first_seed_that_finds(name, first_seed, max_seeds)
+def _plant(names: Sequence[str], first_seed: int, max_seeds: int) -> Iterator[PlantedResult]:
+    find = partial(first_seed_that_finds, first_seed=first_seed, max_seeds=max_seeds)
+    for name, outcome in zip(names, _on_all_processors(find, names), strict=True):
         yield PlantedResult(name, max_seeds if outcome is None else outcome.seed - first_seed + 1, outcome)
 
 

@@ -23,11 +23,19 @@ def fetched_records_kept_over_a_seek() -> AbstractContextManager[Any]:
 ALL: dict[str, Planted] = WORKER_BUGS | {"fetched_records_kept_over_a_seek": fetched_records_kept_over_a_seek}
 
 
+_MISFITS = ("died of TypeError", "died of AttributeError")  # a bug that was planted in code which has changed since
+
+
 def first_seed_that_finds(name: str, first_seed: int, max_seeds: int) -> Outcome | None:
-    """The first of `max_seeds` seeds that finds the planted bug; None where none does."""
+    """The first of `max_seeds` seeds that finds the planted bug; None where none does.
+
+    Raises AssertionError where the bug does not fit the worker's code, which any seed would find.
+    """
     with ALL[name]():
         for seed in range(first_seed, first_seed + max_seeds):
             outcome = run_seed(seed)
+            for difference in outcome.differences:
+                assert not any(misfit in difference for misfit in _MISFITS), f"{name} does not fit: {difference}"
             if outcome.differences:
                 return outcome
     return None

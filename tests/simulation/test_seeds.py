@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 
 from tests.conftest import TESTS
-from tests.simulation.planted import ALL
+from tests.simulation.planted import ALL, first_seed_that_finds
 from tests.simulation.report import PlantedResult, Summary, write_report
 from tests.simulation.run import run_seed
+from worker.ownership.takeover import TakeOver
 
 NUM_SEEDS = 500
 RARE = {"flush_under_another_lineage": 90}  # bugs that few seeds find, and the first of the seeds that are tried
@@ -43,6 +45,12 @@ def test_every_planted_bug_is_found() -> None:
     for names, first_seed in [(sorted(ALL.keys() - RARE.keys()), 0), *(([name], seed) for name, seed in RARE.items())]:
         completed = simulate("--planted", *names, "--first-seed", str(first_seed), "--seeds", str(NUM_SEEDS))
         assert completed.returncode == 0, completed.stdout + completed.stderr
+
+
+def test_a_bug_that_does_not_fit_the_worker_s_code_is_named_and_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ALL, "of_before", lambda: mock.patch.object(TakeOver, "take_over", lambda _: None))
+    with pytest.raises(AssertionError, match=r"of_before does not fit: .*TypeError"):
+        first_seed_that_finds("of_before", first_seed=0, max_seeds=1)
 
 
 def test_a_report_tells_what_was_run_and_how_to_repeat_it() -> None:
