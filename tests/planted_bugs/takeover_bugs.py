@@ -71,8 +71,8 @@ def group_offset_ignored() -> AbstractContextManager[Any]:
     """A take-over begins where the states are, whatever the group has committed."""
     offsets = group.Group.offsets
 
-    async def none(self: Any, tps: Any) -> Any:
-        found = await offsets(self, tps)
+    async def none(self: Any, tps: Any, **how: Any) -> Any:
+        found = await offsets(self, tps, **how)
         return found._replace(offsets=dict.fromkeys(found.offsets))
 
     return mock.patch.object(group.Group, "offsets", none)
