@@ -118,7 +118,7 @@ train: setup-test ## train a checkpoint: make train ARGS="--help"
 train-shipped: labelled-data setup-test ## repeat the training of the shipped checkpoints (hours; goes on when cut off): make train-shipped DATA=folder [THREADS=2]
 	$(BIN)/sentiment train --data "$(DATA)" --run runs/rehearsal --set threads=$(THREADS)
 	$(BIN)/sentiment train --data "$(DATA)" --run runs/shipped --all-films runs/rehearsal
-	$(BIN)/sentiment train --data "$(DATA)" --run runs/languages --languages runs/shipped --rounds 17 --set threads=$(THREADS)
+	$(BIN)/sentiment train --data "$(DATA)" --run runs/languages --languages runs/shipped --rounds 25 --set threads=$(THREADS)
 
 labelled-data: # asked for before anything is downloaded
 	@if [ ! -d "$(DATA)" ]; then echo "Say where the labelled corpora are: make $(firstword $(MAKECMDGOALS)) DATA=folder" >&2; exit 2; fi
