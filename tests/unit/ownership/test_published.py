@@ -124,9 +124,7 @@ def test_further_back_it_is_looked_only_where_what_is_taken_over_says_nothing(mo
     assert few < 900 < many
 
 
-def test_an_old_dead_letter_hides_no_event_that_aborted_ones_follow(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_old_dead_letter_hides_no_event_that_aborted_ones_follow(monkeypatch: pytest.MonkeyPatch) -> None:
     later = OURS._replace(progress=Progress(0, 547))
     for distance in (900, 2_500, 15_000):
         outputs = (DEADLETTERS, 0, 2, OURS), (EVENTS, 0, distance, later)
