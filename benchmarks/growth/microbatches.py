@@ -11,6 +11,7 @@ from tests.factories.partitions import MEMBERSHIP
 from worker.kafka.transport.microbatch import MicroBatch, Pacing, Records
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
+from worker.monitoring.observers import Observers
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
@@ -63,10 +64,10 @@ class MicroBatches:
         self._topic = TopicInfo("", settings.partitions)
         self._lock = ProcessingLock()
         metrics = Metrics(settings.topics)
-        observers = (metrics, Health(settings, metrics), CrashPoints(None))
+        observers = Observers(metrics, Health(settings, metrics), CrashPoints(None))
         no_takeover: Any = None
-        checkpointer = Checkpointer(settings, self.store, no_takeover, self._lock, *observers)
-        self._pipeline = Pipeline(settings, engine, _Source(), owned, checkpointer, self._lock, *observers)
+        checkpointer = Checkpointer(settings, self.store, no_takeover, self._lock, observers)
+        self._pipeline = Pipeline(settings, engine, _Source(), owned, checkpointer, self._lock, observers)
 
     @property
     def partitions(self) -> dict[TopicPartition, Partition]:

@@ -12,7 +12,10 @@ from worker.kafka.group_offsets import GroupOffset
 from worker.kafka.protocol.offsets import Membership
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
+from worker.monitoring.observers import Observers
+from worker.monitoring.tracing.tracing import NO_TRACING, Tracing
 from worker.ownership.partition import Partition
+from worker.process import CrashPoints
 from worker.records.types import OutputRecord, TopicPartition
 from worker.settings import load_settings
 from worker.state.claims import Fence, TopicInfo
@@ -50,11 +53,11 @@ def take(partition: Partition, next_offset: int) -> None:
     partition.take([Record(next_offset - 1, None, None)])
 
 
-def new_observers(**flags: Any) -> tuple[Metrics, Health]:
-    """The metrics and health of a worker with these settings."""
+def new_observers(tracing: Tracing = NO_TRACING, **flags: Any) -> Observers:
+    """Those of a worker with these settings that reaches no point to end at."""
     settings = load_settings(**flags)
     metrics = Metrics(settings.topics)
-    return metrics, Health(settings, metrics)
+    return Observers(metrics, Health(settings, metrics), CrashPoints(None), tracing)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -7,13 +7,10 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
-from worker.monitoring.health import Health
-from worker.monitoring.metrics import Metrics
-from worker.monitoring.tracing.tracing import NO_TRACING, Tracing
+from worker.monitoring.observers import Observers
 from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
 from worker.ownership.takeover import TakeOver
-from worker.process import CrashPoints
 from worker.records.types import TopicPartition
 from worker.retries import retry
 from worker.settings import Settings
@@ -41,25 +38,19 @@ class RedisAwayError(Exception):
 class Checkpointer:
     """Reads, flushes and recovers the states of partitions that this worker owns."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts of the worker, each made by the app
+    def __init__(
         self,
         settings: Settings,
         store: StateStore,
         takeover: TakeOver,
         lock: ProcessingLock,
-        metrics: Metrics,
-        health: Health,
-        crash_points: CrashPoints,
-        tracing: Tracing = NO_TRACING,
+        observers: Observers,
     ) -> None:
         self._settings = settings
         self._store = store
         self._takeover = takeover
         self._lock = lock
-        self._metrics = metrics
-        self._health = health
-        self._crash_points = crash_points
-        self._tracing = tracing
+        self._metrics, self._health, self._crash_points, self._tracing = observers
         self._checked_at: dict[TopicPartition, float] = {}
 
     async def read(self, partition: Partition, streams: Sequence[str]) -> tuple[Verdict, list[StreamEntry | None]]:

@@ -12,8 +12,7 @@ from worker.kafka.group import Group
 from worker.kafka.producer import FencedError
 from worker.kafka.protocol.offsets import NO_MEMBER, Membership
 from worker.kafka.transport.assignment import Assignment
-from worker.monitoring.health import Health
-from worker.monitoring.metrics import Metrics
+from worker.monitoring.observers import Observers
 from worker.monitoring.series import FencedBy
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.leader import Leader
@@ -21,7 +20,7 @@ from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
 from worker.ownership.publisher import Publisher
 from worker.ownership.takeover import TakeOver
-from worker.process import CrashPoints, die
+from worker.process import die
 from worker.records.types import TopicPartition
 from worker.settings import Settings
 
@@ -39,22 +38,20 @@ class PartitionManager:
         takeover: TakeOver,
         checkpointer: Checkpointer,
         lock: ProcessingLock,
-        metrics: Metrics,
-        health: Health,
-        crash_points: CrashPoints,
+        observers: Observers,
         leader: Leader | None = None,
     ) -> None:
         """`leader`: the group that this worker, a shadow, follows."""
         self._settings = settings
         self._group = group
         self._leader = leader
-        self._crash = crash_points.reach
+        self._crash = observers.crash_points.reach
         self._new_publisher = new_publisher
         self._takeover = takeover
         self._checkpointer = checkpointer
         self._lock = lock
-        self._metrics = metrics
-        self._health = health
+        self._metrics = observers.metrics
+        self._health = observers.health
         self._assignment: Assignment | None = None
         self._last_membership = NO_MEMBER
         self._publisher: Publisher | None = None

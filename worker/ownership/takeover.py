@@ -24,14 +24,13 @@ from worker.kafka.brokers import Brokers
 from worker.kafka.group import Group
 from worker.kafka.group_offsets import ExpelledError, GroupOffset
 from worker.kafka.log import Log, LogBounds
-from worker.monitoring.metrics import Metrics
+from worker.monitoring.observers import Observers
 from worker.ownership.lineage import lineage_name, lineage_reset
 from worker.ownership.partition import Partition
 from worker.ownership.plan import Plan, Rebuild, announce, is_stale, offset_of_shadow, plan_takeover, refuse_lost_log
 from worker.ownership.predecessors import Predecessors
 from worker.ownership.published import Proven, ProvenOffsets, Published
 from worker.ownership.publisher import Publisher
-from worker.process import CrashPoints
 from worker.records.types import TopicPartition
 from worker.retries import retry
 from worker.settings import Settings
@@ -60,13 +59,12 @@ class _Found(NamedTuple):
 class TakeOver:
     """Makes the calls of steps 7 and 8, and those that follow when Redis no longer holds what was last written."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts of the worker, each made by the app
+    def __init__(
         self,
         settings: Settings,
         brokers: Brokers,
         store: StateStore,
-        metrics: Metrics,
-        crash_points: CrashPoints,
+        observers: Observers,
         new_token: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
         self._settings = settings
@@ -75,8 +73,8 @@ class TakeOver:
         self._log = Log(settings, brokers)
         self._published = Published(settings, brokers)
         self._store = store
-        self._metrics = metrics
-        self._crash = crash_points.reach
+        self._metrics = observers.metrics
+        self._crash = observers.crash_points.reach
         self._new_token = new_token
         self._refused: Set[TopicPartition] = frozenset()
 

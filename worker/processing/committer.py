@@ -10,13 +10,12 @@ from worker.kafka.group_offsets import GoneError
 from worker.kafka.producer import FencedError, TooLargeError
 from worker.kafka.progress import Said, progress_header, with_header
 from worker.kafka.transport.microbatch import Pacing, Records
-from worker.monitoring.health import Health
-from worker.monitoring.metrics import Metrics
+from worker.monitoring.observers import Observers
 from worker.monitoring.tracing.tracing import BatchTrace
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
-from worker.process import CrashPoints, die
+from worker.process import die
 from worker.processing.slices import Slice
 from worker.processing.too_large import TooLargeReplacer
 from worker.records.codec import age_ms, has_timestamp
@@ -49,18 +48,16 @@ class Committer:
         source: RecordSource,
         manager: PartitionManager,
         checkpointer: Checkpointer,
-        metrics: Metrics,
-        health: Health,
-        crash_points: CrashPoints,
+        observers: Observers,
     ) -> None:
         self._settings = settings
         self._replacer = replacer
         self._source = source
         self._manager = manager
         self._checkpointer = checkpointer
-        self._metrics = metrics
-        self._health = health
-        self._crash = crash_points.reach
+        self._metrics = observers.metrics
+        self._health = observers.health
+        self._crash = observers.crash_points.reach
         # Without transactions an output may be there and the offset not.
         self._says_progress = settings.delivery == "exactly_once"
         self._last_timestamp_ms: float | None = None

@@ -28,14 +28,12 @@ from model import InferenceEngine
 from worker.errors import RecordError
 from worker.kafka.group_offsets import ExpelledError
 from worker.kafka.transport.microbatch import MicroBatch, Records
-from worker.monitoring.health import Health
-from worker.monitoring.metrics import Metrics
-from worker.monitoring.tracing.tracing import NO_TRACING, BatchTrace, Tracing
+from worker.monitoring.observers import Observers
+from worker.monitoring.tracing.tracing import BatchTrace
 from worker.ownership.checkpointer import Checkpointer, RedisAwayError
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
-from worker.process import CrashPoints
 from worker.processing.committer import Committer, RecordSource
 from worker.processing.events import EventWriter
 from worker.processing.scoring import Scorer
@@ -57,25 +55,21 @@ class Pipeline:
         manager: PartitionManager,
         checkpointer: Checkpointer,
         lock: ProcessingLock,
-        metrics: Metrics,
-        health: Health,
-        crash_points: CrashPoints,
-        tracing: Tracing = NO_TRACING,
+        observers: Observers,
     ) -> None:
         self._settings = settings
         self._source = source
         self._manager = manager
         self._checkpointer = checkpointer
         self._lock = lock
-        self._metrics = metrics
-        self._health = health
-        self._crash = crash_points.reach
-        self._tracing = tracing
+        self._metrics = observers.metrics
+        self._crash = observers.crash_points.reach
+        self._tracing = observers.tracing
         self._pacing = source.pacing
         self._scorer = Scorer(settings, engine)
         self._scoring = ThreadPoolExecutor(max_workers=1, thread_name_prefix="score")
         replacer = TooLargeReplacer(settings, EventWriter(settings, EventModel(engine.name, engine.fingerprint)))
-        self._committer = Committer(settings, replacer, source, manager, checkpointer, metrics, health, crash_points)
+        self._committer = Committer(settings, replacer, source, manager, checkpointer, observers)
 
     @property
     def last_timestamp_ms(self) -> float | None:

@@ -22,6 +22,7 @@ from worker.kafka.transport.assignment import PartitionHandler
 from worker.kafka.transport.microbatch import Pacing
 from worker.monitoring.health import Health, HealthServer
 from worker.monitoring.metrics import Metrics
+from worker.monitoring.observers import Observers
 from worker.monitoring.tracing.tracing import Tracing, start_tracing
 from worker.network import load_engine
 from worker.ownership.checkpointer import Checkpointer
@@ -64,13 +65,13 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
     if given.shadow:
         settings = given.of_shadow(engine.fingerprint)
     metrics.model(engine.name, engine.fingerprint, engine.understanding.languages)
-    tracing = start_tracing(settings, metrics)
-    health = Health(settings, metrics)
+    health, tracing = Health(settings, metrics), start_tracing(settings, metrics)
     server = HealthServer(settings, health, metrics)
     crash_points = CrashPoints(settings.crash_at)
+    observers = Observers(metrics, health, crash_points, tracing)
     lock = ProcessingLock()
-    takeover = TakeOver(settings, brokers, store, metrics, crash_points)
-    checkpointer = Checkpointer(settings, store, takeover, lock, metrics, health, crash_points, tracing)
+    takeover = TakeOver(settings, brokers, store, observers)
+    checkpointer = Checkpointer(settings, store, takeover, lock, observers)
     manager = PartitionManager(
         settings,
         Group(settings, brokers, settings.group),
@@ -78,9 +79,7 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
         takeover,
         checkpointer,
         lock,
-        metrics,
-        health,
-        crash_points,
+        observers,
         leader,
     )
 
@@ -93,8 +92,8 @@ def create_app(settings: Settings, *, until_end: bool = False) -> BatchApp:
         calm_garbage_collector()
 
     app = _new_app(settings, manager, preflight)
-    pipeline = Pipeline(settings, engine, app, manager, checkpointer, lock, metrics, health, crash_points, tracing)
-    monitor = Monitor(settings, app, brokers, manager, pipeline, store, metrics, health)
+    pipeline = Pipeline(settings, engine, app, manager, checkpointer, lock, observers)
+    monitor = Monitor(settings, app, brokers, manager, pipeline, store, observers)
 
     async def flush() -> None:
         while not app.should_stop:

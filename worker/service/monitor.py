@@ -14,8 +14,7 @@ from worker.kafka.brokers import Brokers
 from worker.kafka.group import Group
 from worker.kafka.log import Log
 from worker.kafka.transport.app import BatchApp
-from worker.monitoring.health import Health
-from worker.monitoring.metrics import Metrics
+from worker.monitoring.observers import Observers
 from worker.ownership.leader import Leader
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
@@ -40,8 +39,7 @@ class Monitor:
         manager: PartitionManager,
         pipeline: Pipeline,
         store: StateStore,
-        metrics: Metrics,
-        health: Health,
+        observers: Observers,
     ) -> None:
         self._settings = settings
         self._app = app
@@ -50,8 +48,8 @@ class Monitor:
         self._manager = manager
         self._pipeline = pipeline
         self._store = store
-        self._metrics = metrics
-        self._health = health
+        self._metrics = observers.metrics
+        self._health = observers.health
         self._asked_at = 0.0
         self._reported: set[TopicPartition] = set()
 

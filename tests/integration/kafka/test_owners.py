@@ -41,8 +41,7 @@ def test_states_and_an_open_transaction_of_version_0_1_are_taken_over(
         record = ProducerRecord(scene.tp.topic, 0, b"a", b"{}", [])
         await inputs.commit([record], {scene.second: GroupOffset(0)}, "another group")
 
-        metrics, _ = new_observers()
-        takeover = TakeOver(scene.settings, scene.brokers, store, metrics, CrashPoints(None))
+        takeover = TakeOver(scene.settings, scene.brokers, store, new_observers())
         publisher = ExactlyOncePublisher(scene.settings, scene.brokers, Membership(-1, "", None), 0, CrashPoints(None))
         await publisher.start()
         (owned,) = [found async for found in takeover.take_over([scene.tp], publisher)]
@@ -75,8 +74,7 @@ def test_an_owner_that_was_paused_finds_its_claim_replaced_and_its_transaction_e
         assert await store.begin(scene.tp, "paused", before, topic) is Verdict.OK
         await scene.stop_before_the_end(paused, b"open", 1)
 
-        metrics, _ = new_observers()
-        takeover = TakeOver(scene.settings, scene.brokers, store, metrics, CrashPoints(None))
+        takeover = TakeOver(scene.settings, scene.brokers, store, new_observers())
         publisher = ExactlyOncePublisher(scene.settings, scene.brokers, Membership(-1, "", None), 0, CrashPoints(None))
         await publisher.start()
         async for _ in takeover.take_over([scene.tp], publisher):

@@ -25,7 +25,7 @@ POLL_S = 0.2
 
 @pytest.mark.skipif(prometheus_program() is None, reason="no prometheus on the PATH")
 def test_prometheus_asks_for_the_traces_of_latencies_and_finds_them_by_the_dashboards_query(tmp_path: Path) -> None:
-    metrics, health = new_observers()
+    metrics, health, *_ = new_observers()
     metrics.committed("tweets", [], [0.1], [Exemplar(0.1, "1" * 32, "2" * 16)])
 
     async def scenario() -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from tests.simulation.worker.engine import MODELS, ChainEngine
 from worker.kafka.group import Group
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
+from worker.monitoring.observers import Observers
 from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.leader import Leader
 from worker.ownership.manager import PartitionManager
@@ -111,18 +112,17 @@ class WorkerProcess:
             settings = settings.of_shadow(engine.fingerprint)
         self._settings = settings
         crash_points = SimulatedCrashPoints(reached)
-        health = Health(settings, _METRICS)
+        observers = Observers(_METRICS, Health(settings, _METRICS), crash_points)
         lock = ProcessingLock()
         group = Group(settings, known_brokers, settings.group)
         takeover = TakeOver(
             settings,
             known_brokers,
             self.store,
-            _METRICS,
-            crash_points,
+            observers,
             new_token=lambda: f"{loop.random.getrandbits(64):016x}",
         )
-        checkpointer = Checkpointer(settings, self.store, takeover, lock, _METRICS, health, crash_points)
+        checkpointer = Checkpointer(settings, self.store, takeover, lock, observers)
         self.manager = PartitionManager(
             settings,
             group,
@@ -130,19 +130,15 @@ class WorkerProcess:
             takeover,
             checkpointer,
             lock,
-            _METRICS,
-            health,
-            crash_points,
+            observers,
             self._leader,
         )
         any_engine: Any = engine
         consumer: Any = SimulatedConsumer(settings, self.manager, brokers)
         self.consumer = consumer
-        self.pipeline = Pipeline(
-            settings, any_engine, self.consumer, self.manager, checkpointer, lock, _METRICS, health, crash_points
-        )
+        self.pipeline = Pipeline(settings, any_engine, self.consumer, self.manager, checkpointer, lock, observers)
         app: Any = self.consumer
-        self._monitor = Monitor(settings, app, known_brokers, self.manager, self.pipeline, self.store, _METRICS, health)
+        self._monitor = Monitor(settings, app, known_brokers, self.manager, self.pipeline, self.store, observers)
         self._stop = asyncio.Event()
 
     def stop(self) -> None:

@@ -17,7 +17,6 @@ from worker.ownership import checkpointer as checkpointer_module
 from worker.ownership.checkpointer import Checkpointer, RedisAwayError
 from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
-from worker.process import CrashPoints
 from worker.settings import load_settings
 from worker.state.claims import Fence, Verdict
 
@@ -45,9 +44,8 @@ class FakeTakeOver:
 
 
 def new_checkpointer(store: Any, takeover: Any = None, lock: ProcessingLock | None = None) -> Checkpointer:
-    metrics, health = new_observers()
     lock = lock or ProcessingLock()
-    return Checkpointer(load_settings(), store, takeover or FakeTakeOver(), lock, metrics, health, CrashPoints(None))
+    return Checkpointer(load_settings(), store, takeover or FakeTakeOver(), lock, new_observers())
 
 
 def changed_partition(num_streams: int = 1, **changes: Any) -> Partition:

@@ -28,7 +28,7 @@ class FakeGroup:
 
 def bound_at(offset: GroupOffset | None) -> tuple[int, float | None]:
     """The bound of a partition that is done up to 3, and the lag that is reported."""
-    metrics, _ = new_observers()
+    metrics = new_observers().metrics
     group: Any = FakeGroup(offset)
     leader, partition = Leader(group, metrics), new_partition(start=3, committed=3)
     assert leader.bound(partition) == 0

@@ -191,7 +191,7 @@ def read(
     group: FakeGroup, published: dict[TopicPartition, Progress], timeout_s: float = 60, log: Any = None
 ) -> tuple[dict[TopicPartition, GroupOffset | None], float]:
     """The proven offset of tweets-0, and how many partitions are continued without the group's."""
-    metrics, _ = new_observers()
+    metrics = new_observers().metrics
     settings = load_settings(transaction_timeout_s=timeout_s, commit_timeout_s=1) if timeout_s else None
     any_group: Any = group
     proven = ProvenOffsets(settings or load_settings(), any_group, log or FakeLog(), metrics, published, IDS)
@@ -232,7 +232,7 @@ def test_the_offsets_of_a_topic_that_was_deleted_are_not_waited_for() -> None:
 def test_each_of_waiting_and_going_on_is_said_once_however_often_it_is_asked(caplog: pytest.LogCaptureFixture) -> None:
     any_group: Any = FakeGroup({TWEETS: at(3)})
     any_log: Any = FakeLog()
-    proven = ProvenOffsets(load_settings(), any_group, any_log, new_observers()[0], {TWEETS: Progress(0, 7)}, IDS)
+    proven = ProvenOffsets(load_settings(), any_group, any_log, new_observers().metrics, {TWEETS: Progress(0, 7)}, IDS)
     proven._timeout_s = -1.0
     for _ in range(3):
         asyncio.run(proven.read({TWEETS}))

@@ -99,7 +99,7 @@ def test_a_server_that_is_away_is_named_without_a_secret() -> None:
 
 
 def test_metrics_and_health_show_no_secret() -> None:
-    metrics, health = new_observers()
+    metrics, health, *_ = new_observers()
     settings = load_settings(**(GIVEN | {"health_port": 0}))
 
     async def ask() -> str:

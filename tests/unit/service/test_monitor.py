@@ -72,15 +72,14 @@ class Scene:
         self.store_error: Exception | None = None
         monkeypatch.setattr(monitor_module, "Log", lambda *_: self.log)
         monkeypatch.setattr(monitor_module, "Group", lambda *_: self)
-        self.metrics, self.health = new_observers()
+        observers = new_observers()
+        self.metrics, self.health = observers.metrics, observers.health
         self.partitions = {partition.tp: partition for partition in partitions}
         manager: Any = SimpleNamespace(partitions=self.partitions, look_at_topics=self.looked_at.append)
         any_of: Any = SimpleNamespace(consumer=self.consumer)
         pipeline: Any = SimpleNamespace(skip=self.skip, last_timestamp_ms=None)
         store: Any = SimpleNamespace(probe=self.probe)
-        self.monitor = Monitor(
-            load_settings(topics="tweets"), any_of, any_of, manager, pipeline, store, self.metrics, self.health
-        )
+        self.monitor = Monitor(load_settings(topics="tweets"), any_of, any_of, manager, pipeline, store, observers)
 
     async def offsets(self, tps: Collection[TopicPartition]) -> GroupOffsets:
         self.num_asked += 1

@@ -15,7 +15,6 @@ from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
-from worker.process import CrashPoints
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 
@@ -76,20 +75,19 @@ class Scenario:
 
     def __init__(self, *partitions: Partition, store: FakeStore | None = None, **flags: Any) -> None:
         self.settings = load_settings(**flags)
-        self.metrics, self.health = new_observers()
+        observers = new_observers()
+        self.metrics, self.health = observers.metrics, observers.health
         self.lock = ProcessingLock()
         self.group = FakeGroup()
         self.publishers: list[FakePublisher] = []
         self.taken_at_seeks: list[dict[TopicPartition, int]] = []
         takeover: Any = FakeTakeOver(*partitions)
         self.takeover = takeover
-        observers = (self.metrics, self.health)
         any_store: Any = store or FakeStore()
         any_group: Any = self.group
-        points = CrashPoints(None)
-        checkpointer = Checkpointer(self.settings, any_store, takeover, self.lock, *observers, points)
+        checkpointer = Checkpointer(self.settings, any_store, takeover, self.lock, observers)
         self.manager = PartitionManager(
-            self.settings, any_group, self.new_publisher, takeover, checkpointer, self.lock, *observers, points
+            self.settings, any_group, self.new_publisher, takeover, checkpointer, self.lock, observers
         )
 
     def new_publisher(self, membership: Membership) -> FakePublisher:

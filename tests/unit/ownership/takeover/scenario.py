@@ -16,7 +16,6 @@ from worker.kafka.log import LogBounds
 from worker.kafka.progress import Progress
 from worker.ownership.partition import Partition
 from worker.ownership.takeover import TakeOver
-from worker.process import CrashPoints
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
 
@@ -98,13 +97,12 @@ class Scenario:
     """A take-over of tweets-0, and of tweets-1 on request. Its tokens are 0, 1, 2, ..."""
 
     def __init__(self, store: Any, **flags: Any) -> None:
-        self.metrics, _ = new_observers()
+        observers = new_observers()
+        self.metrics = observers.metrics
         self.publisher = FakePublisher()
         no_brokers: Any = None
         settings, tokens = load_settings(**flags), map(str, itertools.count())
-        self.takeover = TakeOver(
-            settings, no_brokers, store, self.metrics, CrashPoints(None), new_token=lambda: next(tokens)
-        )
+        self.takeover = TakeOver(settings, no_brokers, store, observers, new_token=lambda: next(tokens))
 
     def take_all(self, *tps: TopicPartition) -> list[dict[TopicPartition, Partition]]:
         """What becomes ready, one after the other."""

@@ -19,7 +19,6 @@ from worker.ownership.checkpointer import Checkpointer
 from worker.ownership.manager import PartitionManager
 from worker.ownership.partition import Partition
 from worker.ownership.processing_lock import ProcessingLock
-from worker.process import CrashPoints
 from worker.processing.pipeline import Pipeline
 from worker.records.types import OutputRecord, TopicPartition
 from worker.settings import load_settings
@@ -121,19 +120,18 @@ class Scene:
         **flags: Any,
     ) -> None:
         settings = load_settings(max_wait_ms=0, **flags)
-        self.metrics, health = new_observers()
+        observers = new_observers(tracing)
+        self.metrics = observers.metrics
         self.source = FakeSource()
         self.store = store or FakeStore()
         self.lock = ProcessingLock()
         self.tps = frozenset(partition.tp for partition in partitions)
-        crash_points = CrashPoints(None)
         takeover: Any = FakeTakeOver(partitions)
         self.takeover = takeover
         any_store: Any = self.store
         group: Any = FakeGroup()
         self.group = group
-        observers = (self.metrics, health)
-        checkpointer = Checkpointer(settings, any_store, takeover, self.lock, *observers, crash_points, tracing)
+        checkpointer = Checkpointer(settings, any_store, takeover, self.lock, observers)
         self.manager = PartitionManager(
             settings,
             group,
@@ -141,12 +139,9 @@ class Scene:
             takeover,
             checkpointer,
             self.lock,
-            *observers,
-            crash_points,
+            observers,
         )
-        self.pipeline = Pipeline(
-            settings, engine, self.source, self.manager, checkpointer, self.lock, *observers, crash_points, tracing
-        )
+        self.pipeline = Pipeline(settings, engine, self.source, self.manager, checkpointer, self.lock, observers)
 
     async def assign(self) -> None:
         async def reseek() -> None: ...
