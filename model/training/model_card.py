@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from model.config import LABELS, ModelConfig, TrainConfig
+from model.evaluation.behaviour import Behaviour, KindFigures
 from model.evaluation.calibration_error import NUM_BINS
 from model.evaluation.evaluate import Evaluation, Row
 from model.evaluation.turns import Turn
@@ -62,12 +63,23 @@ imdb: films held out of training, split by a hash of the film. sst2_dev, semeval
 airlines: the later tweets of a corpus in order of time, of which the network had seen the earlier.
 topics_2point, topics_5point: SemEval 2016 tweets by topic, published development topics, as two and as three classes.
 
+{bad_at}
+
 ## Limits
 English; sentiment as the labellers of films and tweets saw it, irony mostly missed. Probabilities hold for classes that
 are equally frequent: where neutral or positive texts abound, they are called too rarely. Carrying was learnt from
 reviews of one film; on other kinds of streams, measure it against the shuffled control first.
 """
 
+BAD_SHARE = 0.1
+_BAD_AT = """## What it is bad at
+Of the {num_kinds} kinds of own sentences of `sentiment behaviour`, those of which it reads {share:.0%} or more
+wrongly. A row with a language's code holds that language's sentences of all kinds, the others English ones. Confidence:
+the mean of the label given, right or wrong.
+
+| kind | texts | errors | 95% | confidence |
+|---|---|---|---|---|
+{rows}"""
 _HELD_OUT = "These are the weights of the network that never saw the {:.0%} of the films below."
 _ALL_FILMS = """Between 3 and 4, the network read the labelled texts once more, and with them the reviews of the films
 that it had held out so far. So these are the weights of a network that learnt from all films: none is left to measure
@@ -84,7 +96,7 @@ films. On their reviews it scored (fingerprint `{rehearsal.fingerprint}`; measur
 """
 
 
-def model_card(sizes: ModelConfig, config: TrainConfig, evaluation: Evaluation) -> str:
+def model_card(sizes: ModelConfig, config: TrainConfig, evaluation: Evaluation, behaviour: Behaviour) -> str:
     """The card's text, in Markdown."""
     return _CARD.format(
         name=evaluation.name,
@@ -98,7 +110,21 @@ def model_card(sizes: ModelConfig, config: TrainConfig, evaluation: Evaluation) 
         confusions=_confusions(evaluation.rows),
         rehearsal=_rehearsal(evaluation.rehearsal) if evaluation.rehearsal else "",
         turns="\n".join(map(_turn, evaluation.turns)),
+        bad_at=bad_at(behaviour),
     )
+
+
+def bad_at(behaviour: Behaviour) -> str:
+    """A section with the kinds of text, and the languages, of which BAD_SHARE or more are read wrongly; worst first."""
+    kinds = sorted(behaviour.kinds, key=lambda kind: kind.num_wrong / kind.num_texts, reverse=True)
+    rows = [_kind_row(kind) for kind in kinds if kind.num_wrong >= BAD_SHARE * kind.num_texts]
+    return _BAD_AT.format(share=BAD_SHARE, num_kinds=len(kinds), rows="\n".join(rows))
+
+
+def _kind_row(kind: KindFigures) -> str:
+    interval = f"{kind.low:.1%} to {kind.high:.1%}"
+    errors = f"{kind.num_wrong / kind.num_texts:.1%}"
+    return f"| {kind.kind} | {kind.num_texts:,} | {errors} | {interval} | {kind.mean_confidence:.2f} |"
 
 
 def _rehearsal(rehearsal: Evaluation) -> str:

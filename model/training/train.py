@@ -28,6 +28,7 @@ from model.checkpoint import save_checkpoint
 from model.config import ModelConfig, TrainConfig, Understanding
 from model.data.corpora import FILES, read_corpora
 from model.data.splits import Splits, split_corpora
+from model.evaluation.behaviour import Behaviour, measure_behaviour
 from model.evaluation.evaluate import Evaluation, evaluate_checkpoint
 from model.evaluation.plots import check_plot_file, draw_run
 from model.text.tokenizer import Tokenizer
@@ -104,7 +105,7 @@ def finish(  # noqa: PLR0913, PLR0917 - a checkpoint has that many parts
     data: Path,
     name: str,
     metrics: Mapping[str, Any],
-    write_card: Callable[[ModelConfig, TrainConfig, Evaluation], str] = model_card,
+    write_card: Callable[[ModelConfig, TrainConfig, Evaluation, Behaviour], str] = model_card,
 ) -> None:
     """Run the stages after the text network. `metrics` tell the evaluation which films were held out."""
     words, splits, tokenizer, held = prepared.words, prepared.splits, prepared.tokenizer, prepared.held
@@ -130,7 +131,8 @@ def finish(  # noqa: PLR0913, PLR0917 - a checkpoint has that many parts
     save(metrics=metrics)
     with _shown(run.progress, "evaluation"):
         evaluation = evaluate_checkpoint(run.folder.checkpoint, data)
-    save(metrics=evaluation.to_dict(), card=write_card(sizes, run.config, evaluation))
+        behaviour = measure_behaviour(run.folder.checkpoint)
+    save(metrics=evaluation.to_dict(), card=write_card(sizes, run.config, evaluation, behaviour))
     draw_run(run.folder.path)
 
 

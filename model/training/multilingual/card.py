@@ -5,10 +5,11 @@ from __future__ import annotations
 from model.checkpoint import Checkpoint
 from model.config import ModelConfig
 from model.data.languages import HELPERS, LANGUAGES
+from model.evaluation.behaviour import Behaviour
 from model.evaluation.by_language import LANGUAGE_HEADINGS, rows_by_language, tweets_line
 from model.evaluation.calibration_error import NUM_BINS
 from model.evaluation.evaluate import Evaluation
-from model.training.model_card import figure_rows
+from model.training.model_card import bad_at, figure_rows
 
 _CARD = """# {name}
 
@@ -47,6 +48,8 @@ chance: what it would be if every confidence were the chance of being right.
 |---|---|---|---|---|---|---|
 {rows}
 
+{bad_at}
+
 ## Limits
 Sentiment as the labellers of these corpora saw it; irony mostly missed. Languages that are not named here are not read,
 whatever the confidence. German, Spanish, French, Hindi, Italian, Portuguese and Arabic were learnt from 1,800 tweets
@@ -56,14 +59,18 @@ reviews of one film; on other kinds of streams, measure it against the shuffled 
 """
 
 
+def rounds_text(num_rounds: int, known: Checkpoint | None) -> str:
+    """How many rounds there were. `known` is the network that stood for that after the first one."""
+    if known is None:
+        return f"{num_rounds} rounds"
+    more = num_rounds - 1
+    return f"{more} {'round' if more == 1 else 'rounds'} after those of `{known.fingerprint}`,"
+
+
 def languages_card(
-    sizes: ModelConfig, evaluation: Evaluation, english: Checkpoint, num_rounds: int, known: Checkpoint | None = None
+    sizes: ModelConfig, evaluation: Evaluation, behaviour: Behaviour, english: Checkpoint, rounds: str
 ) -> str:
-    """The card's text, in Markdown. `known` is the network that stood for that after the first round."""
-    rounds = f"{num_rounds} rounds"
-    if known is not None:
-        more = num_rounds - 1
-        rounds = f"{more} {'round' if more == 1 else 'rounds'} after those of `{known.fingerprint}`,"
+    """The card's text, in Markdown. `rounds`: see rounds_text."""
     table = [LANGUAGE_HEADINGS, ("---",) * len(LANGUAGE_HEADINGS), *rows_by_language(evaluation)]
     return _CARD.format(
         name=evaluation.name,
@@ -76,4 +83,5 @@ def languages_card(
         tweets=tweets_line(evaluation),
         num_bins=NUM_BINS,
         rows=figure_rows(evaluation.rows),
+        bad_at=bad_at(behaviour),
     )

@@ -27,6 +27,7 @@ from model.data.corpora import FILES, Example, read_corpora
 from model.data.languages import HELPERS, TWEETS, LanguageCorpus, read_emoji_tweets, read_language_corpora
 from model.data.splits import Splits, split_corpora, without_same_texts
 from model.errors import DataError
+from model.evaluation.behaviour import Behaviour
 from model.evaluation.evaluate import Evaluation
 from model.evaluation.plots import check_plot_file
 from model.files import write_whole
@@ -36,7 +37,7 @@ from model.text.tokenizer import PIECES, Tokenizer
 from model.training.batches import EncodedTexts, encode_labelled
 from model.training.distillation.soft_targets import make_soft_targets
 from model.training.fit import TrainingRun, fit_text_network
-from model.training.multilingual.card import languages_card
+from model.training.multilingual.card import languages_card, rounds_text
 from model.training.multilingual.e5 import E5, TextEncoder
 from model.training.multilingual.starts import (
     first_weights,
@@ -210,8 +211,8 @@ def _finish_round(  # noqa: PLR0913, PLR0917
         if begin.metrics.get(key) is not None
     }
 
-    def card(finished: ModelConfig, _: TrainConfig, evaluation: Evaluation) -> str:
-        return languages_card(finished, evaluation, begin, number, known)
+    def card(finished: ModelConfig, _: TrainConfig, evaluation: Evaluation, behaviour: Behaviour) -> str:
+        return languages_card(finished, evaluation, behaviour, begin, rounds_text(number, known))
 
     finish(training, prepared, sizes, data, name, metrics, card)
     write_whole(figures, (training.folder.checkpoint / "metrics.json").read_bytes())
