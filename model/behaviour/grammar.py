@@ -56,12 +56,15 @@ class Half:
 
     templates: list[Template] = field(default_factory=list)
     slots: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+    _words: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of all groups, once they are asked for
 
     def words(self, slot: str) -> tuple[str, ...]:
         """The words of all groups of a slot. Raises DataError if there is no such slot."""
-        if slot not in self.slots:
-            raise DataError(f"the grammar has no slot {slot!r}")
-        return tuple(word for words in self.slots[slot].values() for word in words)
+        if slot not in self._words:
+            if slot not in self.slots:
+                raise DataError(f"the grammar has no slot {slot!r}")
+            self._words[slot] = tuple(word for words in self.slots[slot].values() for word in words)
+        return self._words[slot]
 
 
 def slots_of(text: str) -> list[tuple[str, str, str]]:
