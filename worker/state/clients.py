@@ -13,6 +13,7 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from worker.servers.addresses import RedisKind
 from worker.settings import Settings
+from worker.state.connections import name_losses
 
 # Redis does not take part: it is away, refuses, or moves. What a cluster's client raises has a base of its own.
 REDIS_ERRORS = (RedisError, RedisClusterException, OSError)
@@ -22,18 +23,22 @@ def connect(settings: Settings) -> Any:
     """The client that the settings name; it connects when it is first used."""
     address = settings.redis_parts
     options = _options(settings)
-    if address.kind is RedisKind.CLUSTER:
-        nodes = [ClusterNode(*node) for node in address.nodes]
-        return RedisCluster(startup_nodes=nodes, ssl=address.is_tls, **options)
     if address.kind is RedisKind.SENTINEL:
         sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]  # as redis-py has it
             address.nodes, sentinel_kwargs=_sentinel_options(settings, options), ssl=address.is_tls, **options
         )
-        return sentinel.master_for(address.master, db=address.db)
-    if address.path:
-        return Redis(unix_socket_path=address.path, db=address.db, **options)
-    ((host, port),) = address.nodes
-    return Redis(host=host, port=port, db=address.db, ssl=address.is_tls, **options)
+        name_losses(sentinel)
+        client: Any = sentinel.master_for(address.master, db=address.db)
+    elif address.kind is RedisKind.CLUSTER:
+        nodes = [ClusterNode(*node) for node in address.nodes]
+        client = RedisCluster(startup_nodes=nodes, ssl=address.is_tls, **options)
+    elif address.path:
+        client = Redis(unix_socket_path=address.path, db=address.db, **options)
+    else:
+        ((host, port),) = address.nodes
+        client = Redis(host=host, port=port, db=address.db, ssl=address.is_tls, **options)
+    name_losses(client)
+    return client
 
 
 def _options(settings: Settings) -> dict[str, Any]:

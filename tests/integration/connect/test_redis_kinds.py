@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from tests.factories.partitions import CONFIG, new_entry
-from tests.servers.certificates import KEY_PASSWORD, make_certificates
-from tests.servers.redis_servers import ClusterGroup, ConfiguredRedis, SentinelGroup, running
+from tests.integration.connect.redis_kinds import KINDS, Servers
+from tests.servers.redis_servers import ConfiguredRedis, running
 from tests.unit.docs.pages import blocks, commands_of
 from worker.errors import DependencyError
 from worker.records.types import TopicPartition
 from worker.settings import load_settings
-from worker.stack.server import HOST, free_port
+from worker.stack.server import HOST
 from worker.state.claims import Claimant, Fence, TopicInfo, Verdict
 from worker.state.rehearsal import check_redis
 from worker.state.store import StateStore
@@ -32,63 +30,6 @@ FINGERPRINT = "0123456789abcdef"
 OF_A_CLUSTER = ("cluster|slots", "command")
 TOPIC = TopicInfo("", 3)
 TPS = [TopicPartition("tweets", number) for number in range(3)]
-
-
-class Servers(NamedTuple):
-    """The settings with which each kind is reached, and the servers of those that tests change."""
-
-    flags: dict[str, dict[str, Any]]
-    plain: ConfiguredRedis
-    cluster: ClusterGroup
-
-    def reach(self, kind: str) -> dict[str, Any]:
-        """The settings of a kind. Skips the test where the server program here has no TLS."""
-        if kind not in self.flags:
-            pytest.skip("the Redis or Valkey of this machine is built without TLS")
-        return self.flags[kind]
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    folder = tmp_path_factory.mktemp("redis")
-    files = make_certificates(folder, "localhost")
-    socket, tls_port, mutual_port = folder / "redis.sock", free_port(), free_port()
-    tls = {"tls-cert-file": str(files.server), "tls-key-file": str(files.server_key), "tls-ca-cert-file": str(files.ca)}
-    plain = ConfiguredRedis(folder, {"unixsocket": str(socket)}, "plain")
-    encrypted = ConfiguredRedis(folder, tls | {"tls-port": str(tls_port), "tls-auth-clients": "no"}, "tls")
-    mutual = ConfiguredRedis(folder, tls | {"tls-port": str(mutual_port), "tls-auth-clients": "yes"}, "mutual")
-    sentinels, cluster = SentinelGroup(folder), ClusterGroup(folder)
-    ca = {"redis_ca_file": files.ca}
-    client = {
-        "redis_certificate_file": files.client,
-        "redis_key_file": files.client_key,
-        "redis_key_password": KEY_PASSWORD,
-    }
-    flags: dict[str, dict[str, Any]] = {
-        "plain": {"redis": plain.url},
-        "RESP3": {"redis": f"{plain.url}?protocol=3"},
-        "socket": {"redis": f"unix://{socket}"},
-        "TLS": {"redis": f"rediss://localhost:{tls_port}/0"} | ca,
-        "mutual TLS": {"redis": f"rediss://localhost:{mutual_port}/0"} | ca | client,
-        "Sentinel": {"redis": sentinels.url},
-        "Sentinel, RESP3": {"redis": f"{sentinels.url}/1?protocol=3"},
-        "cluster": {"redis": cluster.url},
-        "cluster, RESP3": {"redis": f"{cluster.url}?protocol=3"},
-    }
-    with running(plain, *sentinels.servers, *cluster.servers), ExitStack() as stack:
-        for kind, server in (("TLS", encrypted), ("mutual TLS", mutual)):
-            try:
-                stack.enter_context(server)
-            except DependencyError as error:
-                if "finding TLS support" not in str(error):
-                    raise
-                del flags[kind]
-        sentinels.wait_ready()
-        cluster.wait_ready()
-        yield Servers(flags, plain, cluster)
-
-
-KINDS = ("plain", "RESP3", "socket", "TLS", "mutual TLS", "Sentinel", "Sentinel, RESP3", "cluster", "cluster, RESP3")
 
 
 async def use(store: StateStore) -> None:
