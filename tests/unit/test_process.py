@@ -12,6 +12,7 @@ import pytest
 from worker.errors import SettingsError
 from worker.process import CrashPoints
 
+PAGE_BYTES = 4096
 RUN_TIMEOUT_S = 120
 
 
@@ -101,3 +102,17 @@ def test_memory_that_is_free_between_what_is_in_use_goes_back_to_the_system() ->
     )
     before, after = map(int, done.stdout.split())
     assert after < before / 2, done.stderr
+
+
+def test_a_large_block_goes_back_to_the_system_although_a_larger_one_and_smaller_ones_came_before_and_after() -> None:
+    done = run(
+        "from pathlib import Path\n"
+        "from worker.process import return_large_blocks\n"
+        "resident = lambda: int(Path('/proc/self/statm').read_text().split()[1])\n"
+        "return_large_blocks()\n"
+        "largest = b'x' * 30_000_000; del largest\n"
+        "taken = [(b'x' * 2_000_000, b'x' * 1_000) for _ in range(50)]\n"
+        "before = resident(); taken = [small for _, small in taken]; print(before, resident())\n"
+    )
+    before, after = map(int, done.stdout.split())
+    assert (before - after) * PAGE_BYTES > 0.9 * 100_000_000, done.stderr

@@ -7,11 +7,13 @@ import sys
 
 import mode.loop
 
+from worker.process import return_large_blocks
 from worker.settings import Settings
 
 
 def serve(settings: Settings, *, until_end: bool) -> None:
     """Run until SIGTERM or SIGINT, which drain first, or until the end; ends the process with 0 then."""
+    return_large_blocks()
     # until the event loop handles it, there is nothing to drain
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     mode.loop.use("uvloop")  # before Faust is imported: it takes the loop that it finds
