@@ -1,8 +1,8 @@
 """Connections to Redis that are closed while somebody writes to them.
 
 A task that closes the client (a cluster's looks for its nodes again) takes the connection from under another that
-uses it, and a server may reset one that lay idle. redis-py 8.1 then lets an AttributeError or a TypeError of the
-transport out of it (its issues 3546 and 4287), which no caller could tell from a fault of ours.
+uses it, and a server may close one that lay idle. redis-py 8.1 then lets what the transport raises out of it (its
+issues 3546 and 4287), which no caller could tell from a fault of ours.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-# What a transport without its socket raises when it is written to, by the version of Python.
-_NO_TRANSPORT = (AttributeError, TypeError)
+# What writing raises without a transport (AttributeError), or where it has lost its socket: in uvloop a RuntimeError,
+# in asyncio by the version of Python.
+_NO_TRANSPORT = (AttributeError, RuntimeError, TypeError)
 
 
 class _NamesItsLoss:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import uvloop
 from redis.asyncio import RedisCluster, SentinelConnectionPool
 
 from tests.integration.connect.redis_kinds import KINDS, Servers
@@ -24,9 +26,10 @@ async def connections_of(client: Any) -> list[Any]:
     return [await pool.get_connection() for pool in pools]
 
 
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_writes_to_a_connection_that_another_task_closes_is_told_that_it_is_lost(
-    servers: Servers, kind: str
+    servers: Servers, kind: str, run: Callable[[Any], Any]
 ) -> None:
     async def scenario() -> None:
         client = connect(load_settings(**servers.reach(kind)))
@@ -39,4 +42,4 @@ def test_who_writes_to_a_connection_that_another_task_closes_is_told_that_it_is_
         assert await client.ping()
         await client.aclose()
 
-    asyncio.run(scenario())
+    run(scenario())
