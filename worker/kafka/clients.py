@@ -7,7 +7,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 from worker.kafka.access.security import kafka_python_security, security_options
+from worker.kafka.connections import name_losses
 from worker.settings import Settings
+
+name_losses()
 
 _FAREWELL_S = 0.2
 
