@@ -12,7 +12,7 @@ from urllib.request import urlopen
 from jgo.config import GlobalSettings
 from jgo.maven import MavenContext
 
-from worker.stack.jars import java
+from worker.stack.jars import java, locked
 from worker.stack.server import HOST, Server
 
 VERSION = "3.3.3"
@@ -55,11 +55,12 @@ def _app() -> Path:
     cache = Path(GlobalSettings.load().repo_cache)
     context: Any = MavenContext(repo_cache=cache, timeout=_DOWNLOAD_TIMEOUT_S)
     component = context.project("io.apicurio", "apicurio-registry-app").at_version(VERSION)
-    archive = Path(component.artifact("all", "tar.gz").resolve())
-    folder = archive.parent / "unpacked"
-    if not folder.exists():
-        beside = archive.parent / "unpacking"
-        with tarfile.open(archive) as opened:
-            opened.extractall(beside, filter="data")
-        beside.rename(folder)
+    with locked(cache):
+        archive = Path(component.artifact("all", "tar.gz").resolve())
+        folder = archive.parent / "unpacked"
+        if not folder.exists():
+            beside = archive.parent / "unpacking"
+            with tarfile.open(archive) as opened:
+                opened.extractall(beside, filter="data")
+            beside.rename(folder)
     return folder

@@ -10,8 +10,9 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import jgo
+from jgo.config import GlobalSettings
 
-from worker.stack.jars import COORDINATES, KAFKA_VERSION, java
+from worker.stack.jars import COORDINATES, KAFKA_VERSION, java, locked
 from worker.stack.kafka import JVM_FLAGS
 from worker.stack.server import HOST, Server
 
@@ -23,7 +24,8 @@ _ANSWER_TIMEOUT_S = 10
 def class_path(*modules: str) -> str:
     """The class path of these modules of Kafka (`kafka-tools`). The first call on a machine downloads the jars."""
     coordinates = [f"org.apache.kafka:{module}:{KAFKA_VERSION}" for module in modules]
-    jars = {str(artifact.resolve()): None for name in (*coordinates, _LOGGER) for artifact in jgo.resolve(name)}
+    with locked(Path(GlobalSettings.load().repo_cache)):
+        jars = {str(artifact.resolve()): None for name in (*coordinates, _LOGGER) for artifact in jgo.resolve(name)}
     return os.pathsep.join(jars)
 
 

@@ -36,7 +36,7 @@ def kafka_jars() -> list[Path]:
     jgo = local_module("jgo")
     cache = Path(local_module("jgo.config").GlobalSettings.load().repo_cache)
     try:
-        with _locked(cache):
+        with locked(cache):
             if not (cache / "org/apache/kafka/kafka_2.13" / KAFKA_VERSION).exists():
                 _say("resolving dependencies")
             artifacts = _resolve(jgo)
@@ -89,7 +89,7 @@ def _is_complete(jar: Path) -> bool:
 
 
 @contextmanager
-def _locked(cache: Path) -> Iterator[None]:
+def locked(cache: Path) -> Iterator[None]:
     """Lock out other processes, because jgo writes to its cache in place. Raises TimeoutError."""
     cache.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + LOCK_TIMEOUT_S
