@@ -18,7 +18,8 @@ BASE = "sentiment-test-base"
 SUITE = "bookworm"
 OLD_PYTHON_IMAGE = "python:3.11-slim"  # which version 0.1 is built from
 CERTIFICATES, PIP = Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf")
-OF_APT = ("/var/cache/apt/*", "/var/lib/apt/lists/*")
+# The published slim images of Debian leave out docs and locales, too.
+LEFT_OUT = ("/var/cache/apt/*", "/var/lib/apt/lists/*", "/usr/share/doc/*", "/usr/share/locale/*")
 INSTALL = "RUN apt-get update && apt-get install -y --no-install-recommends"
 
 START_KAFKA = """#!/bin/sh
@@ -61,7 +62,7 @@ def is_there(image: str) -> bool:
 def _make_base() -> None:
     with tempfile.TemporaryDirectory(prefix="sentiment-base-") as folder:
         subprocess.run(["debootstrap", "--variant=minbase", SUITE, folder], stdout=subprocess.DEVNULL, check=True)
-        packed = ["tar", "--directory", folder, *(f"--exclude=.{path}" for path in OF_APT), "--create", "."]
+        packed = ["tar", "--directory", folder, *(f"--exclude=.{path}" for path in LEFT_OUT), "--create", "."]
         with subprocess.Popen(packed, stdout=subprocess.PIPE) as tar:
             subprocess.run([*DOCKER, "import", "-", BASE], stdin=tar.stdout, stdout=subprocess.DEVNULL, check=True)
 
@@ -69,7 +70,7 @@ def _make_base() -> None:
 def _python(context: Path) -> str:
     """With this machine's certificates and settings of pip, which the build needs as this machine does."""
     lines = [
-        f"{INSTALL} ca-certificates python3 python3-pip python3-venv && rm -r {' '.join(OF_APT)}",
+        f"{INSTALL} ca-certificates python3 python3-pip python3-venv && rm -rf {' '.join(LEFT_OUT)}",
         "RUN ln -s /usr/bin/python3 /usr/local/bin/python",
     ]
     for path in (CERTIFICATES, PIP):
