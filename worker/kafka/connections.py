@@ -20,6 +20,8 @@ class NamedConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has
         """As aiokafka has it. Raises KafkaConnectionError where the connection is lost."""
         try:
             return super().send(request, expect_response)
+        except NotImplementedError:  # which is a RuntimeError, too: no version of the request fits the broker
+            raise
         except RuntimeError as error:
             raise self._lost(error) from error
 

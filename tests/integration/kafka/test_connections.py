@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from tests.workplace import Workplace
-from worker.kafka.brokers import Brokers
+from worker.kafka.brokers import Brokers, UnsupportedRequestError
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
@@ -31,3 +31,17 @@ def test_who_asks_over_a_connection_that_was_lost_is_told_so_and_is_answered_ove
             assert (await brokers.ask_any(request)).brokers
 
     run(scenario())
+
+
+def test_a_request_of_which_no_version_fits_the_broker_is_told_from_a_loss(workplace: Workplace) -> None:
+    async def scenario() -> None:
+        request = MetadataRequest([])
+        async with Brokers(workplace.settings) as brokers:
+            await brokers.ask_any(request)
+            (connection,) = brokers._client._conns.values()
+            connection._versions = {request.API_KEY: (1000, 1000)}
+            with pytest.raises(UnsupportedRequestError):
+                await brokers.ask_any(request)
+            assert connection.connected()
+
+    asyncio.run(scenario())
